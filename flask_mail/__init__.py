@@ -1,0 +1,71 @@
+"""Send mail from Flask through a backend you choose: SMTP, console, file, memory, or a plugin."""
+
+import smtplib
+import sys
+
+from ._compat import (
+    FlaskMailUnicodeDecodeError,
+    PatchableModule,
+    force_text,
+    sanitize_address,
+    sanitize_addresses,
+    sanitize_subject,
+)
+from .backends import Backend
+from .connection import Connection
+from .errors import (
+    BackendNotFound,
+    BackendUnavailable,
+    BadHeaderError,
+    ConfigurationError,
+    DeliveryError,
+    DeliveryUnknown,
+    MailError,
+    MessageError,
+    MessageRefused,
+    NoRecipients,
+    NoSender,
+)
+from .extension import Mail, _Mail, _MailMixin
+from .message import Attachment, Message, make_msgid
+from .outgoing import Envelope, Outcome, Outgoing, Receipt, Refusal
+from .signals import email_dispatched, email_failed, email_sending, signals
+
+__all__ = [
+    "Attachment",
+    "Backend",
+    "BackendNotFound",
+    "BackendUnavailable",
+    "BadHeaderError",
+    "ConfigurationError",
+    "Connection",
+    "DeliveryError",
+    "DeliveryUnknown",
+    "Envelope",
+    "FlaskMailUnicodeDecodeError",
+    "Mail",
+    "MailError",
+    "Message",
+    "MessageError",
+    "MessageRefused",
+    "NoRecipients",
+    "NoSender",
+    "Outcome",
+    "Outgoing",
+    "Receipt",
+    "Refusal",
+    "_Mail",
+    "_MailMixin",
+    "email_dispatched",
+    "email_failed",
+    "email_sending",
+    "force_text",
+    "make_msgid",
+    "sanitize_address",
+    "sanitize_addresses",
+    "sanitize_subject",
+    "signals",
+    "smtplib",
+]
+
+sys.modules[__name__].__class__ = PatchableModule

@@ -1,0 +1,111 @@
+"""Names that programs and tests know from 0.9.1 and 0.10, and where they are patched."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from email.charset import Charset
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from . import extension, message
+from .addresses import tolerant_address
+from .headers import charset_of, mailbox
+from .words import encode_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class FlaskMailUnicodeDecodeError(UnicodeDecodeError):
+    """Bytes that are not in the expected encoding, shown with what they are."""
+
+    def __init__(self, obj: Any, *args: Any) -> None:
+        self.obj = obj
+        super().__init__(*args)
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}. You passed in {self.obj!r} ({type(self.obj)})"
+
+
+def force_text(s: Any, encoding: str = "utf-8", errors: str = "strict") -> str:
+    """Return `s` as a str: bytes are decoded, lazy strings resolved."""
+    if isinstance(s, str):
+        return s
+    try:
+        return str(s, encoding, errors) if isinstance(s, bytes) else str(s)
+    except UnicodeDecodeError as error:
+        raise FlaskMailUnicodeDecodeError(s, *error.args) from error
+
+
+def sanitize_subject(subject: str, encoding: str = "utf-8") -> str:
+    """Return `subject` in encoded-words, unless it is ASCII."""
+    return subject if subject.isascii() else " ".join(encode_words(subject, charset_of(encoding)))
+
+
+def sanitize_address(addr: str | tuple[str, str], encoding: str = "utf-8") -> str:
+    """Return an address as it is written in a header."""
+    return mailbox(tolerant_address(addr), charset_of(encoding))
+
+
+def sanitize_addresses(
+    addresses: Iterable[str | tuple[str, str]], encoding: str = "utf-8"
+) -> list[str]:
+    """Return :func:`sanitize_address` of each."""
+    return [sanitize_address(each, encoding) for each in addresses]
+
+
+# What 0.10's only module imported and programs took from there.
+_INCIDENTAL = {
+    "Header": "email.header",
+    "MIMEBase": "email.mime.base",
+    "MIMEMultipart": "email.mime.multipart",
+    "MIMEText": "email.mime.text",
+    "charset": "email",
+    "encode_base64": "email.encoders",
+    "policy": "email",
+    "formataddr": "email.utils",
+    "formatdate": "email.utils",
+    "parseaddr": "email.utils",
+    "guess_type": "mimetypes",
+    "contextmanager": "contextlib",
+    "Flask": "flask",
+    "current_app": "flask",
+}
+_PYTHON_2 = {"PY3": True, "PY34": True, "text_type": str, "string_types": (str,)}
+_MODULES = frozenset({"re", "time", "unicodedata", "warnings", "blinker"})
+
+# Where the code lives that used these names in 0.10's only module.
+_ROOMS = (extension, message)
+
+
+class PatchableModule(ModuleType):
+    """The package: setting one of its names sets it in the rooms that use it.
+
+    ``mock.patch("flask_mail.make_msgid")`` has worked since 0.4 and goes on working.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        for room in _ROOMS:
+            if name in vars(room):
+                setattr(room, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            warnings.warn(
+                "'flask_mail.__version__' is deprecated: use"
+                " importlib.metadata.version('flask-mail').",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            return version("flask-mail")
+        if name in _INCIDENTAL:
+            return getattr(importlib.import_module(_INCIDENTAL[name]), name)
+        if name in _PYTHON_2:
+            return _PYTHON_2[name]
+        if name in _MODULES:
+            return importlib.import_module(name)
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")

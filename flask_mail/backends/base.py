@@ -1,0 +1,189 @@
+"""Backend: what delivers messages. Validation and signals happen here, once, for all of them."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final
+
+from .. import signals
+from ..errors import DeliveryUnknown
+from ..outgoing import Outcome, Outgoing, Receipt, Refusal
+from .options import read_options
+from .sending import Batch, conclude, error_of, failure_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from ..message import Message
+
+S = TypeVar("S")
+
+
+class Backend(ABC, Generic[S]):
+    """Delivers messages. Built once per app and mailer, and shared by its threads.
+
+    An author writes :meth:`deliver`; one that keeps connections also :meth:`open` and
+    :meth:`close`, and takes the type of its sessions as ``S``. The constructor's keyword parameters
+    are the backend's options: ``MAIL_<NAME>_<OPTION>`` in the configuration.
+    """
+
+    name: ClassVar[str]
+    """One lowercase word: the `MAIL_BACKEND` value, the option prefix, the name in receipts."""
+    external: ClassVar[bool] = True
+    """False: nothing leaves this machine, so tests need not suppress it."""
+    option_prefix: ClassVar[str | None] = None
+    """What the keys of the options begin with; ``MAIL_<NAME>_`` by default."""
+
+    @classmethod
+    def setting_key(cls, option: str) -> str:
+        """Return the setting that holds `option`."""
+        prefix = cls.option_prefix or f"MAIL_{cls.name.upper()}_"
+        return f"{prefix}{option.upper()}"
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], build: Callable[[str], Backend[Any]]) -> Self:
+        """Build the backend from `options`: those that are set, by lowercase name.
+
+        Checks names and kinds against the constructor and calls it.
+
+        :param build: makes a child backend by name, for backends that are made of others.
+        :raises ConfigurationError: for an option that is unknown, missing or of the wrong kind;
+            names the setting.
+        """
+        return cls(**read_options(cls, cls.setting_key, options))
+
+    def open(self) -> S:
+        """Start a session, such as a connection.
+
+        :raises DeliveryError: where that fails.
+        """
+        return None  # type: ignore[return-value]  # a backend without sessions
+
+    def close(self, session: S) -> None:  # noqa: B027 (most backends have nothing to end)
+        """End a session, also if the peer is gone. Never raises."""
+
+    def abort(self, session: S) -> None:
+        """End a session at once, without talking to the peer. Never raises."""
+        self.close(session)
+
+    @abstractmethod
+    def deliver(self, mail: Outgoing, session: S) -> Receipt:
+        """Deliver one message: the one method that an author writes.
+
+        Return ``self.accepted(mail)`` once the peer has taken responsibility for it.
+
+        :raises MessageRefused: the peer said no to this message.
+        :raises BackendUnavailable: nothing was accepted; a later attempt may succeed.
+        :raises DeliveryUnknown: it may or may not have been accepted.
+        """
+
+    def deliver_many(self, mails: Iterable[Outgoing], session: S) -> Iterator[Receipt]:
+        """Deliver messages, one receipt for each, in order; by default one by one.
+
+        A message that fails gets a receipt that says so; the others are still tried. Raises for
+        none of them.
+        """
+        for mail in mails:
+            yield self.attempt(mail, session)
+
+    @final
+    def accepted(
+        self, mail: Outgoing, *, response: str = "", refused: Mapping[str, Refusal] | None = None
+    ) -> Receipt:
+        """Return the receipt of a message that was handed over.
+
+        :param response: what the peer answered, such as its id for the message.
+        :param refused: recipients that it did not take; they are logged as a warning.
+        """
+        return Receipt(
+            mail.message_id, self.name, Outcome.SENT, refused=dict(refused or {}), response=response
+        )
+
+    @final
+    def send(
+        self,
+        message: Message,
+        session: S | None = None,
+        *,
+        app: object = None,
+        envelope_from: str | tuple[str, str] | None = None,
+        open_session: Callable[[], S] | None = None,
+    ) -> Receipt:
+        """Validate, render and deliver a message, and fire the signals.
+
+        :param app: the sender of the signals.
+        :param envelope_from: the reverse-path if it is not the sender; ``"<>"`` is the empty one.
+        :param open_session: called for the session once the message is valid, so that nothing is
+            connected for one that is not.
+        :raises MessageError: the message must not be sent; nothing was handed over.
+        :raises DeliveryError: it was not delivered, or may not have been; its receipt tells.
+        """
+        started = time.perf_counter()
+        mail = None
+        handed_over = False
+        try:
+            signals.sending(app, message)
+            mail = Outgoing.of(message, envelope_from)
+            if open_session is not None:
+                session = open_session()
+            handed_over = True
+            receipt = self._delivered(mail, session)
+        except Exception as error:
+            conclude(app, message, failure_of(self.name, error, mail, handed_over), started)
+            raise
+        receipt, raised = conclude(app, message, receipt, started)
+        if raised is not None:
+            raise raised
+        return receipt
+
+    @final
+    def send_many(
+        self,
+        messages: Iterable[Message],
+        session: S | None = None,
+        *,
+        app: object = None,
+        open_session: Callable[[], S] | None = None,
+    ) -> Iterator[Receipt]:
+        """Send messages, one receipt for each, in order, and fire the signals.
+
+        Raises for none of them: a receipt's ``error`` says what is wrong. Where a receiver of
+        `email_dispatched` raises and Flask would propagate it, that is raised after the last one.
+
+        :param open_session: called for the session once there is a valid message; where it fails,
+            none is sent.
+        """
+        batch = Batch(self.name, app)
+        mails = batch.valid(messages)
+        first = next(mails, None)
+        yield from batch.settled()
+        if first is not None:
+
+            def outcomes() -> Iterator[Receipt]:
+                opened = session if open_session is None else open_session()
+                # None: a backend without sessions.
+                return self.deliver_many(chain((first,), mails), opened)  # type: ignore[arg-type]
+
+            yield from batch.answered(outcomes, mails)
+        if batch.raised is not None:
+            raise batch.raised
+
+    def attempt(self, mail: Outgoing, session: Any) -> Receipt:
+        try:
+            return self._delivered(mail, session)
+        except Exception as error:  # noqa: BLE001 (the receipt tells)
+            return failure_of(self.name, error, mail, handed_over=True)
+
+    def _delivered(self, mail: Outgoing, session: Any) -> Receipt:
+        receipt: object = self.deliver(mail, session)
+        if not isinstance(receipt, Receipt):
+            raise DeliveryUnknown(
+                f"{type(self).__name__}.deliver() returned {type(receipt).__name__} where a Receipt"
+                " belongs, so whether the message was accepted is unknown."
+            )
+        if receipt.outcome is not Outcome.SENT:
+            raise error_of(receipt)
+        return receipt

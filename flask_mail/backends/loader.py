@@ -1,0 +1,130 @@
+"""What ``MAIL_BACKEND`` names -> a backend class that was checked."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import BackendNotFound, ConfigurationError
+from ..settings import nearest
+from .base import Backend
+
+if sys.version_info >= (3, 12):
+    from importlib import metadata
+else:
+    # The standard library's own reads a changed environment wrongly in older versions.
+    import importlib_metadata as metadata
+
+GROUP = "flask_mail.backends"
+_NAME = re.compile(r"[a-z][a-z0-9]*")
+
+
+@dataclass(frozen=True)
+class Installed:
+    """One backend that a distribution declares."""
+
+    name: str
+    target: str
+    distribution: str
+    version: str
+
+    @property
+    def origin(self) -> str:
+        """The distribution and its version."""
+        return f"{self.distribution} {self.version}".strip()
+
+    def load(self) -> type[Backend[Any]]:
+        """Import and check the class.
+
+        :raises ConfigurationError: where that fails; names the distribution and the reason.
+        """
+        return check_class(
+            _imported(self.target, f"The backend {self.name!r} of {self.origin}"),
+            f"The backend {self.name!r} of {self.origin}",
+        )
+
+
+def installed() -> list[Installed]:
+    """Return every backend that is declared in the entry point group ``flask_mail.backends``."""
+    found = {
+        Installed(
+            point.name,
+            point.value,
+            point.dist.name if point.dist else "an unknown distribution",
+            point.dist.version if point.dist else "",
+        )
+        for point in metadata.entry_points(group=GROUP)
+    }
+    return sorted(found, key=lambda each: (each.name, each.distribution))
+
+
+def load(chosen: object) -> type[Backend[Any]]:
+    """Return the class for a value of ``MAIL_BACKEND``: a name, an import path or a class.
+
+    :raises BackendNotFound: where no installed backend has that name.
+    :raises ConfigurationError: where it is ambiguous, cannot be imported or is no backend.
+    """
+    if isinstance(chosen, str):
+        if ":" in chosen:
+            label = f"MAIL_BACKEND {chosen!r}"
+            return check_class(_imported(chosen, label), label)
+        return _by_name(chosen).load()
+    return check_class(chosen, "MAIL_BACKEND")
+
+
+def check_class(candidate: object, label: str) -> type[Backend[Any]]:
+    """Return `candidate` if it is a complete backend class.
+
+    :param label: what it is called in the error.
+    :raises ConfigurationError: where it is not; says what is missing.
+    """
+    if not (inspect.isclass(candidate) and issubclass(candidate, Backend)):
+        raise ConfigurationError(
+            f"{label} is no backend: give a subclass of flask_mail.backends.Backend, an import path"
+            ' "package.module:Class" or the name of an installed one.'
+        )
+    missing = sorted(getattr(candidate, "__abstractmethods__", ()))
+    if missing:
+        raise ConfigurationError(
+            f"{label} is incomplete: {candidate.__name__} does not define {', '.join(missing)}."
+        )
+    if not _NAME.fullmatch(getattr(candidate, "name", None) or ""):
+        raise ConfigurationError(
+            f"{label} has no name: {candidate.__name__} must set `name` to one lowercase word."
+        )
+    return candidate
+
+
+def _by_name(name: str) -> Installed:
+    backends = installed()
+    matching = [each for each in backends if each.name == name]
+    if not matching:
+        names = sorted({each.name for each in backends})
+        raise BackendNotFound(
+            f"MAIL_BACKEND {name!r} is not installed{nearest(name, names) or '.'} Installed:"
+            f" {', '.join(names) or 'none'}."
+        )
+    if len(matching) > 1:
+        claims = " and ".join(f"{each.origin} ({each.target})" for each in matching)
+        raise ConfigurationError(
+            f"MAIL_BACKEND {name!r} is claimed by {claims}: uninstall one, or set MAIL_BACKEND to"
+            ' the import path of the one you mean, "package.module:Class".'
+        )
+    return matching[0]
+
+
+def _imported(target: str, label: str) -> object:
+    module_name, _, attribute = target.partition(":")
+    try:
+        found: object = importlib.import_module(module_name)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except Exception as error:
+        raise ConfigurationError(
+            f"{label} could not be imported from {target!r}: {type(error).__name__}: {error}"
+        ) from error
+    return found

@@ -1,0 +1,20 @@
+"""The null backend: accepts and forgets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .base import Backend
+
+if TYPE_CHECKING:
+    from ..outgoing import Outgoing, Receipt
+
+
+class NullBackend(Backend[None]):
+    """Accepts every message that could be sent, and forgets it."""
+
+    name = "null"
+    external = False
+
+    def deliver(self, mail: Outgoing, session: None) -> Receipt:
+        return self.accepted(mail)

@@ -1,0 +1,94 @@
+"""A backend's options: declared by its constructor, checked against it."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import types
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Union
+
+from ..errors import ConfigurationError
+from ..settings import convert, is_unset, nearest, to_anything, to_bool, to_int, to_path, to_str
+
+
+def to_float(value: object) -> float:
+    """Read a number, also from a string."""
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    raise ValueError("a number")
+
+
+_READERS: Mapping[Any, Callable[[object], Any]] = {
+    bool: to_bool,
+    int: to_int,
+    float: to_float,
+    str: to_str,
+    Path: lambda value: Path(to_path(value)),
+    os.PathLike: to_path,
+}
+
+
+def read_options(
+    cls: type, key_of: Callable[[str], str], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the keyword arguments for ``cls(...)``: `options` as the annotations want them.
+
+    Strings of the environment are read as bool, int, float or path where that is annotated; unset
+    options are left out.
+
+    :param key_of: the setting of an option, for errors.
+    :raises ConfigurationError: for an option that is unknown, missing or of the wrong kind.
+    """
+    parameters, takes_any = declared(cls)
+    given = {name: value for name, value in options.items() if not is_unset(value)}
+    for name in given:
+        if name not in parameters and not takes_any:
+            known = ", ".join(key_of(each) for each in parameters) or "none"
+            hint = nearest(key_of(name), map(key_of, parameters))
+            raise ConfigurationError(
+                f"{key_of(name)} is no option of {cls.__name__}{hint} (its options: {known})."
+            )
+    for name, parameter in parameters.items():
+        if parameter.default is parameter.empty and name not in given:
+            raise ConfigurationError(f"{cls.__name__} needs {key_of(name)}: set it.")
+    hints = typing.get_type_hints(cls.__init__)
+    return {
+        name: convert(key_of(name), _reader(hints.get(name, Any)), value)
+        for name, value in given.items()
+    }
+
+
+def declared(cls: type) -> tuple[dict[str, inspect.Parameter], bool]:
+    """Return the options that a constructor names, and whether it takes any others."""
+    parameters = list(inspect.signature(cls).parameters.values())
+    named = {
+        each.name: each
+        for each in parameters
+        if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
+    }
+    return named, any(each.kind is each.VAR_KEYWORD for each in parameters)
+
+
+def _reader(annotation: Any) -> Callable[[object], Any]:
+    origin = typing.get_origin(annotation)
+    if origin in (Union, types.UnionType):
+        kinds = [each for each in typing.get_args(annotation) if each is not type(None)]
+        # "str | Path": the first kind that the table knows reads the string; other values of a
+        # union are the constructor's to check.
+        return _reader(kinds[0]) if len(kinds) == 1 else to_anything
+    if origin is Literal:
+        choices = typing.get_args(annotation)
+
+        def choose(value: object) -> Any:
+            if value in choices:
+                return value
+            raise ValueError("one of " + ", ".join(map(repr, choices)))
+
+        return choose
+    return _READERS.get(annotation, to_anything)

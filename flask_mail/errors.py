@@ -1,0 +1,115 @@
+"""The errors of Flask-Mail.
+
+::
+
+    MailError
+    ├─ ConfigurationError             (ValueError)
+    │   └─ BackendNotFound            (LookupError)
+    ├─ MessageError                   (ValueError) nothing was handed over
+    │   ├─ BadHeaderError
+    │   └─ NoRecipients, NoSender     (AssertionError)
+    └─ DeliveryError                  .receipt .stage .response .refused
+        ├─ BackendUnavailable         NOT_SENT: may be retried
+        ├─ MessageRefused             REFUSED: never retry
+        └─ DeliveryUnknown            UNKNOWN: only a person may retry
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .outgoing import Receipt, Refusal
+
+
+class MailError(Exception):
+    """The base of every error that Flask-Mail raises on purpose."""
+
+
+class ConfigurationError(MailError, ValueError):
+    """A setting is missing, unknown, contradictory or of the wrong kind.
+
+    Names the setting, never its value.
+    """
+
+
+class BackendNotFound(ConfigurationError, LookupError):
+    """No installed backend has the name that was asked for; lists those that are installed."""
+
+
+class MessageError(MailError, ValueError):
+    """The message cannot be sent as it stands; nothing was handed over."""
+
+
+class BadHeaderError(MessageError):
+    """A header, address, file name or option holds a newline or another control character."""
+
+
+class NoRecipients(MessageError, AssertionError):
+    """The message has no recipient. An AssertionError too, as 0.10 raised."""
+
+
+class NoSender(MessageError, AssertionError):
+    """Neither the message nor the configuration names a sender. An AssertionError too."""
+
+
+class DeliveryError(MailError):
+    """The message was valid and was not delivered, or may not have been.
+
+    :param message: one sentence: what happened and what to do.
+    :param receipt: the outcome; filled in by :meth:`Backend.send` where a backend leaves it out.
+        ``None`` only where no message was involved, as when a connection is opened beforehand.
+    :param stage: where it happened: connect, greeting, tls, login, sender, recipient, data, accept.
+    :param response: the peer's reply, such as ``"550 5.1.1 no such user"``.
+    :param refused: address -> :class:`Refusal`, for each recipient that was refused.
+    """
+
+    receipt: Receipt | None
+    stage: str
+    response: str
+    refused: dict[str, Refusal]
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        receipt: Receipt | None = None,
+        stage: str = "",
+        response: str = "",
+        refused: Mapping[str, Refusal] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.receipt = receipt
+        self.stage = stage
+        self.response = response
+        self.refused = dict(refused or {})
+
+    def __str__(self) -> str:
+        # Several subclasses are OSErrors too, whose own __str__ prefers "[Errno n] text".
+        return str(self.args[0]) if self.args else ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # smtplib's and the OS's exceptions take other arguments than ours, so none of theirs
+        # would rebuild an error that is both; queues (Celery, multiprocessing) pickle errors.
+        # The state comes last because a receipt and its error refer to each other.
+        return _bare, (type(self), self.args), self.__dict__
+
+
+class BackendUnavailable(DeliveryError):
+    """Nothing was accepted and a later attempt may succeed: connection, TLS, login, a 4xx reply."""
+
+
+class MessageRefused(DeliveryError):
+    """The peer judged this message and said no: sending it again will not help."""
+
+
+class DeliveryUnknown(DeliveryError):
+    """The link broke after the last byte and before the reply: it may have been accepted."""
+
+
+def _bare(cls: type[DeliveryError], args: tuple[object, ...]) -> DeliveryError:
+    error: DeliveryError = cls.__new__(cls, *args)
+    error.args = args
+    return error

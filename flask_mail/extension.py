@@ -1,0 +1,332 @@
+"""Mail and the state of each app: all that is Flask."""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, current_app
+
+from . import _context, settings
+from .backends import loader
+from .backends.locmem import LocmemBackend
+from .backends.options import declared
+from .backends.smtp import default_port
+from .connection import Connection
+from .message import Message
+from .signals import email_dispatched
+from .smtp.secret import Secret
+
+if TYPE_CHECKING:
+    from .backends.base import Backend
+    from .outgoing import Receipt
+
+
+class _MailMixin:
+    @contextmanager
+    def record_messages(self) -> Iterator[list[Message]]:
+        """Collect the messages that are sent in a block, also when they are suppressed::
+
+        with mail.record_messages() as outbox:
+            client.post("/register")
+        assert outbox[0].subject == "Welcome"
+        """
+        outbox: list[Message] = []
+
+        def record(app: object, message: Message) -> None:
+            outbox.append(message)
+
+        with email_dispatched.connected_to(record):
+            yield outbox
+
+    def send(self, message: Message) -> Receipt:
+        """Send one message.
+
+        :raises MessageError: the message must not be sent; nothing was handed over.
+        :raises DeliveryError: it was not delivered, or may not have been; its receipt tells.
+        """
+        connection = self.connect()
+        if isinstance(connection, Connection):  # nothing is connected for a bad message
+            connection.defer()
+        with connection:
+            return message.send(connection)
+
+    def send_message(self, *args: Any, **kwargs: Any) -> Receipt:
+        """Send ``Message(*args, **kwargs)``."""
+        with self._applying():
+            message = Message(*args, **kwargs)
+        return self.send(message)
+
+    def send_many(self, messages: Iterable[Message]) -> list[Receipt]:
+        """Send messages over one connection and return one receipt for each, in order.
+
+        Raises for none of them: a receipt's ``error`` says why its message was not sent.
+        """
+        connection = self.connect()
+        connection.defer()
+        with connection:
+            return connection.send_many(messages)
+
+    def connect(self, max_emails: int | None = None) -> Connection:
+        """Return a :class:`Connection`, for use in a ``with`` block.
+
+        :param max_emails: renew the session after so many messages; ``MAIL_MAX_EMAILS`` by default.
+        """
+        app = getattr(self, "app", None) or current_app
+        try:
+            state = app.extensions["mail"]
+        except KeyError:
+            raise RuntimeError(
+                "The current application was not configured with Flask-Mail: call Mail(app) or"
+                " mail.init_app(app)."
+            ) from None
+        return Connection(state, max_emails=max_emails)
+
+    @contextmanager
+    def _applying(self) -> Iterator[None]:
+        app = getattr(self, "app", None)
+        with _context.bound(app.extensions["mail"] if app else _context.current_state()):
+            yield
+
+
+class _Live:
+    """An attribute of the state that is read from the configuration each time.
+
+    No data descriptor: what is assigned on the state wins, and deleting it brings this back.
+    """
+
+    def __init__(self, key: str, default: Callable[[_Mail], Any] | None = None) -> None:
+        self._key = key
+        self._default = default
+
+    def __get__(self, state: _Mail | None, owner: type[_Mail]) -> Any:
+        if state is None:
+            return self
+        value = settings.lookup(state._config, self._key)  # noqa: SLF001 (its descriptor)
+        return self._default(state) if value is None and self._default is not None else value
+
+
+class _Mail(_MailMixin):
+    """The mail state of one app: ``app.extensions["mail"]``.
+
+    Its attributes follow ``app.config``, whenever that changes. Assigning one overrides it.
+    """
+
+    # Apart from the __dict__, which holds what was assigned and nothing else.
+    __slots__ = ("_app", "_built", "_classes", "_config", "_debug", "_lock", "_testing")
+
+    server: Any = _Live("MAIL_SERVER", lambda state: "localhost")
+    username: Any = _Live("MAIL_USERNAME")
+    password: Any = _Live("MAIL_PASSWORD")
+    port: Any = _Live("MAIL_PORT", lambda state: default_port(state.use_ssl))
+    use_tls: Any = _Live("MAIL_USE_TLS", lambda state: False)
+    use_ssl: Any = _Live("MAIL_USE_SSL", lambda state: False)
+    default_sender: Any = _Live("MAIL_DEFAULT_SENDER")
+    debug: Any = _Live("MAIL_DEBUG", lambda state: state._app_debug)
+    max_emails: Any = _Live("MAIL_MAX_EMAILS")
+    suppress: Any = _Live("MAIL_SUPPRESS_SEND", lambda state: state.testing)
+    ascii_attachments: Any = _Live("MAIL_ASCII_ATTACHMENTS", lambda state: False)
+
+    def __init__(
+        self,
+        server: str,
+        username: str | None,
+        password: str | None,
+        port: int | None,
+        use_tls: bool,
+        use_ssl: bool,
+        default_sender: str | tuple[str, str] | None,
+        debug: int,
+        max_emails: int | None,
+        suppress: bool,
+        ascii_attachments: bool = False,
+    ) -> None:
+        self._follow({})
+        self.server = server
+        self.username = username
+        self.password = password
+        self.port = port
+        self.use_tls = use_tls
+        self.use_ssl = use_ssl
+        self.default_sender = default_sender
+        self.debug = debug
+        self.max_emails = max_emails
+        self.suppress = suppress
+        self.ascii_attachments = ascii_attachments
+
+    @classmethod
+    def following(cls, config: Mapping[str, Any], debug: bool, testing: bool) -> _Mail:
+        """Return a state whose attributes follow `config`.
+
+        :param debug: what ``DEBUG`` is where `config` does not say; `testing` for ``TESTING``.
+        """
+        state = cls.__new__(cls)
+        state._follow(config, debug, testing)
+        return state
+
+    def _follow(
+        self, config: Mapping[str, Any], debug: bool = False, testing: bool = False
+    ) -> None:
+        self._config = config
+        self._debug = debug
+        self._testing = testing
+        self._app: Flask | None = None
+        self._lock = threading.RLock()
+        self._built: dict[str, tuple[dict[str, Any], Backend[Any]]] = {}
+        self._classes: dict[Any, type[Backend[Any]]] = {}
+
+    def bind(self, app: Flask) -> None:
+        """Make `app` the one that this state belongs to."""
+        self._app = app
+
+    @property
+    def app(self) -> Flask | None:
+        """The app: the sender of signals."""
+        if self._app is None and current_app:
+            return current_app._get_current_object()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001
+        return self._app
+
+    @property
+    def testing(self) -> bool:
+        """Flask's ``TESTING``, as it is now."""
+        return bool(self._config.get("TESTING", self._testing))
+
+    @property
+    def _app_debug(self) -> bool:
+        return bool(self._config.get("DEBUG", self._debug))
+
+    @property
+    def fails_silently(self) -> bool:
+        """Whether a failed connection raises nothing (``MAIL_FAIL_SILENTLY``, before 0.8)."""
+        return settings.fails_silently(self._config)
+
+    @property
+    def outbox(self) -> list[Message]:
+        """Copies of the messages that the locmem backend of this app was given, in order."""
+        backend = self.backend
+        if not isinstance(backend, LocmemBackend):
+            backend = self.backend_for("locmem")
+        return backend.outbox  # type: ignore[attr-defined,no-any-return]
+
+    @property
+    def backend(self) -> Backend[Any]:
+        """The backend that delivers now."""
+        return self.backend_for(self.selection[0])
+
+    @property
+    def selection(self) -> tuple[Any, str]:
+        """What names the backend that delivers now, and the setting that chose it."""
+        chosen = settings.raw(self._config, "MAIL_BACKEND")
+        reason = "the default" if chosen is None else "MAIL_BACKEND"
+        if chosen is None:
+            chosen = "smtp"
+        if not self._class(chosen).external:
+            return chosen, reason
+        if "suppress" in self.__dict__:
+            suppress, by = self.suppress, "suppress, assigned on the mail state"
+        else:
+            suppress = settings.lookup(self._config, "MAIL_SUPPRESS_SEND")
+            by = "MAIL_SUPPRESS_SEND"
+        if suppress is None and self.testing:
+            return "locmem", "TESTING"
+        if suppress:
+            return ("locmem", f"{by} and TESTING") if self.testing else ("null", by)
+        return chosen, reason
+
+    def backend_for(self, chosen: Any) -> Backend[Any]:
+        """Return the backend for a value of ``MAIL_BACKEND``, built with its current options.
+
+        It is kept until one of its options changes.
+
+        :raises ConfigurationError: where there is no such backend or its options are wrong.
+        """
+        cls = self._class(chosen)
+        options = self._options(cls)
+        with self._lock:
+            built = self._built.get(cls)
+            if built is None or built[0] != options:
+                built = self._built[cls] = options, cls.from_options(options, self.backend_for)
+            return built[1]
+
+    def _class(self, chosen: Any) -> type[Backend[Any]]:
+        try:
+            return self._classes[chosen]
+        except (KeyError, TypeError):  # TypeError: not even hashable, so no backend
+            self._classes[chosen] = loader.load(chosen)
+            return self._classes[chosen]
+
+    def _options(self, cls: type[Backend[Any]]) -> dict[str, Any]:
+        prefix = cls.setting_key("")
+        if prefix == "MAIL_":  # shares its prefix with everything else
+            names = declared(cls)[0]
+            found = {name: settings.raw(self._config, cls.setting_key(name)) for name in names}
+            assigned = self.__dict__
+            found.update({name: assigned[name] for name in names if name in assigned})
+            found["debug"] = bool(self.debug)
+        else:
+            found = {
+                key[len(prefix) :].lower(): value
+                for key, value in self._config.items()
+                if key.startswith(prefix)
+            }
+        return {
+            name: Secret(str(value)) if _is_secret(cls.setting_key(name)) else value
+            for name, value in found.items()
+            if not settings.is_unset(value)
+        }
+
+
+class Mail(_MailMixin):
+    """Sends mail from a Flask app, through the backend that ``MAIL_BACKEND`` chooses.
+
+    :param app: the app; without it, call :meth:`init_app` for each app, and the current app's
+        settings apply when something is sent.
+    """
+
+    def __init__(self, app: Flask | None = None) -> None:
+        self.app = app
+        self._state: _Mail | None = None if app is None else self.init_app(app)
+
+    def init_mail(
+        self, config: Mapping[str, Any], debug: bool | int = False, testing: bool = False
+    ) -> _Mail:
+        """Return a mail state that follows `config`."""
+        return _Mail.following(config, bool(debug), testing)
+
+    def init_app(self, app: Flask) -> _Mail:
+        """Register the mail state of `app` as ``app.extensions["mail"]`` and return it.
+
+        The configuration may still change: it is read when something is sent.
+        """
+        state = self.init_mail(app.config, app.debug, app.testing)
+        if isinstance(state, _Mail):
+            state.bind(app)
+        app.extensions["mail"] = state
+        if self.__dict__.get("app") is app:
+            self._state = state
+        return state
+
+    @property
+    def state(self) -> _Mail | None:
+        """The mail state of the app that was given, else of the current app, else ``None``."""
+        own: _Mail | None = self.__dict__.get("_state")
+        return own if own is not None else _context.current_state()
+
+    @state.setter
+    def state(self, state: _Mail | None) -> None:
+        self._state = state
+
+    def __getattr__(self, name: str) -> Any:
+        state = None if name.startswith("_") else self.state
+        if state is not None and hasattr(state, name):
+            return getattr(state, name)
+        close = difflib.get_close_matches(name, dir(self), n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+
+
+def _is_secret(key: str) -> bool:
+    return key in settings.BY_KEY and settings.BY_KEY[key].secret

@@ -1,0 +1,179 @@
+"""What is handed to a backend, and what it says became of it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from .addresses import parse_address, parse_addresses
+from .checks import check_message, check_options
+from .errors import NoRecipients, NoSender
+
+if TYPE_CHECKING:
+    from .message import Message
+
+
+class Outcome(Enum):
+    """What became of a message: exactly one of these."""
+
+    SENT = "sent"
+    """Handed over: the peer took responsibility for it."""
+    REFUSED = "refused"
+    """The peer said no: sending it again will not help."""
+    NOT_SENT = "not sent"
+    """It was provably not accepted: it is safe to try again."""
+    UNKNOWN = "unknown"
+    """The link broke between the last byte and the reply: only a person may retry."""
+
+
+class Refusal(NamedTuple):
+    """Why a recipient was refused."""
+
+    code: int
+    """The reply code (RFC 5321 section 4.2), such as 550."""
+    enhanced: str
+    """The enhanced status code (RFC 3463), such as ``"5.1.1"``; empty where there is none."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one message."""
+
+    message_id: str
+    backend: str
+    """The name of the backend that took the message or failed."""
+    outcome: Outcome
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
+    """The recipients that were refused; the message went to the others when it was sent."""
+    response: str = ""
+    """The peer's final reply, such as its queue id."""
+    attempts: int = 1
+    seconds: float = 0.0
+    error: Exception | None = field(default=None, compare=False, repr=False)
+    """Why the message was not sent; what :meth:`Mail.send` raises."""
+
+    @property
+    def sent(self) -> bool:
+        """Whether the message was handed over, to all of its recipients or to some."""
+        return self.outcome is Outcome.SENT
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What MAIL FROM and RCPT TO say (RFC 5321 section 2.3.1); the only place of Bcc recipients."""
+
+    sender: str
+    """The reverse-path without brackets; empty for a message that must not bounce."""
+    recipients: tuple[str, ...]
+    """To, Cc, Bcc, in the order given, without duplicates."""
+    mail_options: tuple[str, ...] = ()
+    rcpt_options: tuple[str, ...] = ()
+
+    @property
+    def needs_smtputf8(self) -> bool:
+        """Whether a local part is not ASCII (RFC 6531)."""
+        return not (self.sender.isascii() and all(each.isascii() for each in self.recipients))
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message that was validated and rendered, once, ready to be delivered."""
+
+    envelope: Envelope
+    content: bytes = field(repr=False)
+    """The message as RFC 5322 wants it: every line ends in CRLF, blind copies are not in it."""
+    message_id: str
+    message: Message = field(repr=False)
+    """What was sent, for backends that need its fields; they must not change it."""
+
+    @classmethod
+    def of(cls, message: Message, envelope_from: str | tuple[str, str] | None = None) -> Outgoing:
+        """Validate and render `message`; its date is set to now where it has none.
+
+        :param envelope_from: the reverse-path if it is not the sender; ``"<>"`` is the empty one.
+        :raises MessageError: where anything of it must not be sent.
+        """
+        envelope = envelope_of(message, envelope_from)
+        if message.date is None:
+            message.date = time.time()
+        content = _canonical(message.as_bytes())
+        return cls(envelope, content, _message_id(message), message)
+
+
+def envelope_of(message: Message, envelope_from: str | tuple[str, str] | None = None) -> Envelope:
+    """Check the fields of `message` and return its envelope.
+
+    :raises MessageError: where anything of it must not be sent.
+    """
+    recipients = _recipients(message)
+    if not recipients:
+        raise NoRecipients(
+            "No recipients have been added: give recipients=[...], cc=[...] or bcc=[...]."
+        )
+    if not message.sender:
+        raise NoSender(
+            "The message does not specify a sender and a default sender has not been configured:"
+            " give sender=... or set MAIL_DEFAULT_SENDER."
+        )
+    check_message(message)
+    sender = parse_address(message.sender, "sender")
+    if envelope_from == "<>":
+        reverse_path = ""
+    elif envelope_from:
+        reverse_path = parse_address(envelope_from, "envelope_from").addr_spec
+    else:
+        reverse_path = sender.addr_spec
+    return Envelope(
+        reverse_path,
+        recipients,
+        check_options(message.mail_options, "mail_options"),
+        check_options(message.rcpt_options, "rcpt_options"),
+    )
+
+
+def _recipients(message: Message) -> tuple[str, ...]:
+    declared = (
+        *parse_addresses(message.recipients, "recipient"),
+        *parse_addresses(message.cc, "cc"),
+        *parse_addresses(message.bcc, "bcc"),
+    )
+    wanted = message.send_to
+    if wanted != unordered_recipients(message):
+        # A subclass overrides send_to, to redirect mail for instance: 0.10's Connection took its
+        # recipients from there.
+        redirected = parse_addresses(wanted, "recipient")
+        specs = {address.addr_spec for address in redirected}
+        declared = (*(each for each in declared if each.addr_spec in specs), *redirected)
+    unique: dict[tuple[str, str], str] = {}
+    for address in declared:
+        unique.setdefault((address.local, address.domain.lower()), address.addr_spec)
+    return tuple(unique.values())
+
+
+def unordered_recipients(message: Message) -> set[str | tuple[str, str]]:
+    """Return the recipients of all three fields as they were given."""
+    fields = (message.recipients, message.cc, message.bcc)
+    return {
+        tuple(each) if isinstance(each, list) else each for field_of in fields for each in field_of
+    }
+
+
+def _message_id(message: Message) -> str:
+    for name, value in (message.extra_headers or {}).items():
+        if str(name).lower() == "message-id":
+            return str(value)
+    return str(message.msgId)
+
+
+_STRAY = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+
+
+def _canonical(content: bytes) -> bytes:
+    # Subclasses override as_bytes, to sign for instance. A stray CR or LF on the wire is what SMTP
+    # smuggling is made of (RFC 5321 section 2.3.8).
+    return _STRAY.sub(b"\r\n", content)

@@ -1,0 +1,285 @@
+"""Every ``MAIL_*`` setting: key, kind, default, meaning, in one table; and how a value is read."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import ConfigurationError
+
+_TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
+_FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
+
+
+def to_bool(value: object) -> bool:
+    """Read a bool, 0 or 1, or a word of the environment such as ``"true"``, ``"off"``, ``"0"``."""
+    if isinstance(value, (bool, int)):
+        return bool(value)
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError("true or false")
+
+
+def to_int(value: object) -> int:
+    """Read a whole number, also from a string."""
+    if isinstance(value, (int, str)):
+        try:
+            return int(value)
+        except ValueError:
+            pass
+    raise ValueError("a whole number")
+
+
+def to_port(value: object) -> int:
+    """Read a TCP port, also from a string."""
+    port = to_int(value)
+    if not 0 < port < 65536:
+        raise ValueError("a port from 1 to 65535")
+    return port
+
+
+def to_seconds(value: object) -> float:
+    """Read a finite number of seconds above zero, also from a string."""
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = 0.0
+        if 0 < seconds < math.inf:
+            return seconds
+    raise ValueError("a number of seconds above 0")
+
+
+def to_limit(value: object) -> int | None:
+    """Read a whole number above zero, also from a string; 0 is no limit."""
+    limit = to_int(value)
+    if limit < 0:
+        raise ValueError("a whole number from 0")
+    return limit or None
+
+
+def to_str(value: object) -> str:
+    """Read text, also a lazy string; not bytes, numbers or collections."""
+    if isinstance(value, (bytes, bool, int, float, Mapping, list, tuple, set)):
+        raise ValueError("a string")
+    return str(value)
+
+
+def to_path(value: object) -> str:
+    """Read the path of a file or folder, as a str or an :class:`os.PathLike`."""
+    if isinstance(value, (str, os.PathLike)):
+        path = os.fspath(value)
+        if isinstance(path, str):
+            return path
+    raise ValueError("a path")
+
+
+def to_anything(value: object) -> Any:
+    """Take the value as it is; what uses it checks it."""
+    return value
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting."""
+
+    key: str
+    kind: str
+    """What it takes, in words."""
+    read: Callable[[object], Any]
+    default: str
+    """The default, in words."""
+    meaning: str
+    group: str
+    secret: bool = False
+
+
+TABLE: tuple[Setting, ...] = (
+    Setting(
+        "MAIL_BACKEND", "name, import path or class", to_anything, "smtp",
+        "Which backend delivers: the name of an installed one (`flask mail backends` lists them),"
+        ' `"package.module:Class"`, or a class.',
+        "General",
+    ),
+    Setting(
+        "MAIL_DEFAULT_SENDER", "address or (name, address)", to_anything, "None",
+        "The sender of messages that name none.",
+        "General",
+    ),
+    Setting(
+        "MAIL_SUPPRESS_SEND", "bool", to_bool, "`TESTING`",
+        "`True`: nothing leaves this machine. `False`: the chosen backend delivers, even in tests."
+        " A local backend (console, file, locmem, null) is never replaced.",
+        "General",
+    ),
+    Setting(
+        "MAIL_MAX_EMAILS", "whole number", to_limit, "None",
+        "How many messages one connection carries before it is renewed; no limit by default.",
+        "General",
+    ),
+    Setting(
+        "MAIL_ASCII_ATTACHMENTS", "bool", to_bool, "False",
+        "Write attachment names in ASCII, dropping what has no equivalent.",
+        "General",
+    ),
+    Setting(
+        "MAIL_DEBUG", "bool", to_bool, "`app.debug`",
+        "Log each step of the SMTP dialogue on the logger `flask_mail.smtp` at level DEBUG;"
+        " never a password.",
+        "General",
+    ),
+    Setting(
+        "MAIL_SERVER", "host name or address", to_str, "localhost",
+        "The SMTP server.",
+        "SMTP",
+    ),
+    Setting(
+        "MAIL_PORT", "port", to_port, "25; 465 with `MAIL_USE_SSL`",
+        "Its port; 587 is usual with `MAIL_USE_TLS`.",
+        "SMTP",
+    ),
+    Setting(
+        "MAIL_USE_TLS", "bool", to_bool, "False",
+        "Demand STARTTLS on a plain connection. Not together with `MAIL_USE_SSL`.",
+        "SMTP",
+    ),
+    Setting(
+        "MAIL_USE_SSL", "bool", to_bool, "False",
+        "Use TLS from the first byte (port 465).",
+        "SMTP",
+    ),
+    Setting(
+        "MAIL_USERNAME", "str", to_str, "None",
+        "Log in with this name; needs `MAIL_PASSWORD`.",
+        "SMTP",
+    ),
+    Setting(
+        "MAIL_PASSWORD", "str", to_str, "None",
+        "The password of `MAIL_USERNAME`.",
+        "SMTP",
+        secret=True,
+    ),
+    Setting(
+        "MAIL_TIMEOUT", "seconds", to_seconds, "30",
+        "How long to wait for the connection, and for each reply.",
+        "SMTP",
+    ),
+    Setting(
+        "MAIL_LOCAL_HOSTNAME", "host name", to_str, "this host's name, or its address",
+        "The name to give in EHLO.",
+        "SMTP",
+    ),
+    Setting(
+        "MAIL_TLS_VERIFY", "bool", to_bool, "True",
+        "Check the server's certificate and name. `False` lets anyone in between read and change"
+        " mail; it is warned about.",
+        "SMTP",
+    ),
+    Setting(
+        "MAIL_TLS_CA_FILE", "path", to_path, "the system's authorities",
+        "Certificates of authorities to trust (PEM), such as your own.",
+        "SMTP",
+    ),
+    Setting(
+        "MAIL_TLS_CERT_FILE", "path", to_path, "None",
+        "A client certificate to show to the server (PEM).",
+        "SMTP",
+    ),
+    Setting(
+        "MAIL_TLS_KEY_FILE", "path", to_path, "in `MAIL_TLS_CERT_FILE`",
+        "The key of the client certificate (PEM).",
+        "SMTP",
+    ),
+    Setting(
+        "MAIL_CONSOLE_STREAM", '"stdout", "stderr" or a text stream', to_anything, "stdout",
+        "Where the console backend writes.",
+        "Console",
+    ),
+    Setting(
+        "MAIL_CONSOLE_FORMAT", '"readable" or "source"', to_str, "readable",
+        "What the console backend shows: the message as a reader sees it, or its raw source.",
+        "Console",
+    ),
+    Setting(
+        "MAIL_FILE_PATH", "path", to_path, "none; required by the file backend",
+        "The folder of the file backend; created if it is missing.",
+        "File",
+    ),
+)  # fmt: skip
+
+BY_KEY: Mapping[str, Setting] = {setting.key: setting for setting in TABLE}
+
+# Names from before 0.8, and the new way.
+OLD_NAMES: Mapping[str, str] = {
+    "MAIL_DEFAULT_SENDER": "DEFAULT_MAIL_SENDER",
+    "MAIL_MAX_EMAILS": "DEFAULT_MAX_EMAILS",
+}
+FAIL_SILENTLY = "MAIL_FAIL_SILENTLY"
+
+
+def is_unset(value: object) -> bool:
+    """Whether a value stands for "not set": ``None``, or an empty string of the environment."""
+    return value is None or (isinstance(value, str) and not value)
+
+
+def raw(config: Mapping[str, Any], key: str) -> Any:
+    """Return the value of `key`, or of its name from before 0.8; ``None`` where it is unset."""
+    value = config.get(key)
+    if is_unset(value) and key in OLD_NAMES:
+        value = config.get(OLD_NAMES[key])
+        if not is_unset(value):
+            _warn_old(OLD_NAMES[key], f"set {key} instead")
+    return None if is_unset(value) else value
+
+
+def lookup(config: Mapping[str, Any], key: str, default: Any = None) -> Any:
+    """Return the value of `key`, read as its kind; `default` where it is unset.
+
+    :raises ConfigurationError: where it is of another kind.
+    """
+    value = raw(config, key)
+    return default if value is None else convert(key, BY_KEY[key].read, value)
+
+
+def convert(key: str, read: Callable[[object], Any], value: object) -> Any:
+    """Return ``read(value)``.
+
+    :raises ConfigurationError: where that raises a ValueError, whose text says what is expected;
+        names `key` and the type that was found, never the value, which may be secret.
+    """
+    try:
+        return read(value)
+    except ValueError as error:
+        expected, found = str(error), type(value).__name__
+    raise ConfigurationError(f"{key} must be {expected}; it is a {found} that is not.")
+
+
+def fails_silently(config: Mapping[str, Any]) -> bool:
+    """Whether ``MAIL_FAIL_SILENTLY``, from before 0.8, is set: a failed connection raises nothing."""
+    value = config.get(FAIL_SILENTLY)
+    if is_unset(value):
+        return False
+    _warn_old(
+        FAIL_SILENTLY,
+        "catch flask_mail.BackendUnavailable instead, or use mail.send_many(), which raises nothing"
+        " and returns receipts",
+    )
+    return bool(convert(FAIL_SILENTLY, to_bool, value))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the best match, or an empty string."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {matches[0]!r}?" if matches else ""
+
+
+def _warn_old(key: str, advice: str) -> None:
+    warnings.warn(f"{key} is a name from before 0.8: {advice}.", DeprecationWarning, stacklevel=4)

@@ -1,0 +1,1 @@
+"""The SMTP protocol: connections, transactions and their errors. Knows no Message and no Flask."""
