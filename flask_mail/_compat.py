@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from email.charset import Charset
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from flask import current_app
+from flask import current_app, has_app_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ _bound: ContextVar[Any] = ContextVar("flask_mail_state", default=None)
 def current_state() -> Any:
     """Return the mail state that a send is bound to, else the current app's, else ``None``."""
     state = _bound.get()
-    if state is None and current_app:
+    if state is None and has_app_context():
         state = current_app.extensions.get("mail")
     return state
 

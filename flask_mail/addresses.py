@@ -197,9 +197,13 @@ def _is_pair(*items: object) -> bool:
 
 
 def _read(name: str | None, text: str) -> Address:
-    limit = MAX_TEXT if name is None else _MAX_ADDRESS
-    if len(text) > limit or (name and len(name) > MAX_TEXT):
-        raise MessageError(f"it may have {limit} characters, and the name of a pair {MAX_TEXT}")
+    if name is None:
+        if len(text) > MAX_TEXT:
+            raise MessageError(f"it may have {MAX_TEXT} characters at most")
+    elif len(name) > MAX_TEXT or len(text) > _MAX_ADDRESS:
+        raise MessageError(
+            f"the name may have {MAX_TEXT} characters at most and the address {_MAX_ADDRESS}"
+        )
     check_controls(text)
     check_controls(name or "")
     text = text.strip(" ")

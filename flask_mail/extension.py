@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, current_app
+from flask import Flask, current_app, has_app_context
 
 from . import _context, settings
 from .backends import loader
@@ -16,6 +16,7 @@ from .backends.locmem import LocmemBackend
 from .backends.options import declared
 from .backends.smtp import default_port
 from .connection import Connection
+from .errors import ConfigurationError
 from .message import Message
 from .signals import email_dispatched
 from .smtp.secret import Secret
@@ -125,7 +126,7 @@ class _Mail(_MailMixin):
     use_tls: Any = _Live("MAIL_USE_TLS", lambda state: False)
     use_ssl: Any = _Live("MAIL_USE_SSL", lambda state: False)
     default_sender: Any = _Live("MAIL_DEFAULT_SENDER")
-    debug: Any = _Live("MAIL_DEBUG", lambda state: state._app_debug)
+    debug: Any = _Live("MAIL_DEBUG", lambda state: state.app_debug)
     max_emails: Any = _Live("MAIL_MAX_EMAILS")
     suppress: Any = _Live("MAIL_SUPPRESS_SEND", lambda state: state.testing)
     ascii_attachments: Any = _Live("MAIL_ASCII_ATTACHMENTS", lambda state: False)
@@ -164,7 +165,7 @@ class _Mail(_MailMixin):
         :param debug: what ``DEBUG`` is where `config` does not say; `testing` for ``TESTING``.
         """
         state = cls.__new__(cls)
-        state._follow(config, debug, testing)
+        state._follow(config, debug, testing)  # noqa: SLF001 (a constructor of this class)
         return state
 
     def _follow(
@@ -175,7 +176,7 @@ class _Mail(_MailMixin):
         self._testing = testing
         self._app: Flask | None = None
         self._lock = threading.RLock()
-        self._built: dict[str, tuple[dict[str, Any], Backend[Any]]] = {}
+        self._built: dict[type[Backend[Any]], tuple[dict[str, Any], Backend[Any]]] = {}
         self._classes: dict[Any, type[Backend[Any]]] = {}
 
     def bind(self, app: Flask) -> None:
@@ -185,7 +186,7 @@ class _Mail(_MailMixin):
     @property
     def app(self) -> Flask | None:
         """The app: the sender of signals."""
-        if self._app is None and current_app:
+        if self._app is None and has_app_context():
             return current_app._get_current_object()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001
         return self._app
 
@@ -195,7 +196,8 @@ class _Mail(_MailMixin):
         return bool(self._config.get("TESTING", self._testing))
 
     @property
-    def _app_debug(self) -> bool:
+    def app_debug(self) -> bool:
+        """Flask's ``DEBUG``, as it is now."""
         return bool(self._config.get("DEBUG", self._debug))
 
     @property
@@ -206,10 +208,10 @@ class _Mail(_MailMixin):
     @property
     def outbox(self) -> list[Message]:
         """Copies of the messages that the locmem backend of this app was given, in order."""
-        backend = self.backend
-        if not isinstance(backend, LocmemBackend):
-            backend = self.backend_for("locmem")
-        return backend.outbox  # type: ignore[attr-defined,no-any-return]
+        for backend in (self.backend, self.backend_for("locmem")):
+            if isinstance(backend, LocmemBackend):
+                return backend.outbox
+        raise ConfigurationError("The backend that is installed as locmem is not Flask-Mail's.")
 
     @property
     def backend(self) -> Backend[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from email.charset import Charset
 from typing import TYPE_CHECKING
+from unicodedata import combining, normalize
 from urllib.parse import quote
 
 from .addresses import quote_display_name
@@ -31,9 +32,9 @@ UTF_8 = Charset("utf-8")
 _NAME = re.compile(r"[!-9;-~]{1,76}")
 _FOLD = re.compile(r"\r\n(?=[ \t]*[^ \t\r\n])(?=[ \t])")
 _CHUNK = re.compile(r"[ \t]*[^ \t]+")
-_TOKEN = r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+"
+_ATOM = r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+"
 _CONTENT_TYPE = re.compile(
-    rf"({_TOKEN})/({_TOKEN})((?:[ \t]*;[ \t]*{_TOKEN}=(?:{_TOKEN}|\"(?:[^\"\\]|\\.)*\"))*)[ \t]*;?"
+    rf"({_ATOM})/({_ATOM})((?:[ \t]*;[ \t]*{_ATOM}=(?:{_ATOM}|\"(?:[^\"\\]|\\.)*\"))*)[ \t]*;?"
 )
 
 
@@ -94,7 +95,7 @@ def check_content_type(value: object, field: str) -> str:
 def check_token(value: object, field: str) -> str:
     """Return `value` as a token, such as a subtype (RFC 2045 section 5.1)."""
     text = check_text(value, field)
-    if not re.fullmatch(_TOKEN, text):
+    if not re.fullmatch(_ATOM, text):
         raise MessageError(f"The {field} {describe(text)} is not a token (RFC 2045 section 5.1).")
     return text
 
@@ -160,7 +161,8 @@ def parameter(name: str, value: str) -> list[str]:
     """
     if value.isascii():
         return _sections(name, value) if len(value) > _SECTION else [f"{name}={_quoted(value)}"]
-    fallback = "".join(letter if letter.isascii() else "_" for letter in value)[:_SECTION]
+    plain = "".join(each for each in normalize("NFKD", value) if not combining(each))
+    fallback = "".join(each if each.isascii() else "_" for each in plain)[:_SECTION]
     encoded = quote(value, safe="", encoding="utf-8")
     if len(encoded) <= _SECTION:
         return [f"{name}={_quoted(fallback)}", f"{name}*=utf-8''{encoded}"]

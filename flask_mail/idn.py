@@ -57,7 +57,7 @@ def _encode(domain: str) -> str:
             f" {_MAX_DOMAIN} characters"
         )
     try:
-        import idna  # noqa: PLC0415 - its tables take time and memory that few programs need
+        import idna  # only here: its tables take time and memory that few programs need
     except ImportError:
         raise MessageError(
             f"the domain {describe(domain)} is not ASCII, and the library that encodes it is"

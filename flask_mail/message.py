@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from email.message import Message as ParsedMessage
 
-    from .extension import Connection
+    from .connection import Connection
     from .outgoing import Receipt
 
     AddressLike = str | tuple[str, str]
@@ -255,7 +255,7 @@ class Message:
 
         Line breaks and other controls in headers are removed; sending refuses them.
         """
-        if type(self)._message is not Message._message:
+        if type(self)._message is not Message._message:  # noqa: SLF001 (this class's)
             return self._message().as_bytes()
         state = _context.current_state()
         ascii_attachments = bool(state is not None and state.ascii_attachments)
@@ -283,7 +283,7 @@ class Message:
         )
 
     def snapshot(self) -> Message:
-        """Return a copy that later changes of this message, or of its lazy strings, do not reach."""
+        """Return a copy that no later change of this message, or of a lazy string, reaches."""
         clone = object.__new__(type(self))
         for name, value in self.__dict__.items():
             clone.__dict__[name] = _frozen(value) if name in _OWN else _deep_copy(value)

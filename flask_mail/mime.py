@@ -219,8 +219,8 @@ def _attached_part(attachment: Attachment, ascii_only: bool) -> _Part:
             disposition,
         ),
     ]
-    for name, value in attachment.headers.items():
-        name = clean(name)
+    for written, value in attachment.headers.items():
+        name = clean(written)
         if name.lower() not in OURS and _passes(check_header_name, name):
             fields.append(unstructured(name, clean(value)))
     return _Part(fields, octets)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .addresses import parse_address, parse_addresses
 from .checks import check_message, check_options
@@ -157,10 +157,8 @@ def _recipients(message: Message) -> tuple[str, ...]:
 
 def unordered_recipients(message: Message) -> set[str | tuple[str, str]]:
     """Return the recipients of all three fields as they were given."""
-    fields = (message.recipients, message.cc, message.bcc)
-    return {
-        tuple(each) if isinstance(each, list) else each for field_of in fields for each in field_of
-    }
+    fields: tuple[Iterable[Any], ...] = (message.recipients, message.cc, message.bcc)
+    return {tuple(each) if isinstance(each, list) else each for values in fields for each in values}
 
 
 def _message_id(message: Message) -> str:

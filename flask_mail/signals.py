@@ -46,7 +46,7 @@ class MailSignal(blinker.NamedSignal):
         for receiver in self._receivers_for(app):
             try:
                 call(receiver, app, offered)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (the mail is sent, whatever it raises)
                 _log.exception("A receiver of %s failed: %r", self.name, receiver)
                 first = first or error
         return first

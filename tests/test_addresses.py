@@ -167,7 +167,7 @@ def test_what_is_not_one_mailbox_is_refused_with_the_reason(value: object, reaso
     ids=lambda v: ascii(v)[:20],
 )
 def test_what_is_longer_than_mail_can_be_is_refused_before_it_is_read(value: object) -> None:
-    with pytest.raises(MessageError, match=r"may have (998|320) characters") as caught:
+    with pytest.raises(MessageError, match="may have 998 characters at most") as caught:
         parse_address(value, "recipient")
     assert len(str(caught.value)) < 400
 

@@ -62,7 +62,7 @@ class Backend(ABC, Generic[S]):
         """
         return None  # type: ignore[return-value]  # a backend without sessions
 
-    def close(self, session: S) -> None:  # noqa: B027 (most backends have nothing to end)
+    def close(self, session: S) -> None:
         """End a session, also if the peer is gone. Never raises."""
 
     def abort(self, session: S) -> None:
@@ -171,7 +171,9 @@ class Backend(ABC, Generic[S]):
         if batch.raised is not None:
             raise batch.raised
 
+    @final
     def attempt(self, mail: Outgoing, session: Any) -> Receipt:
+        """Deliver one message and return its receipt, whatever happens; for `deliver_many`."""
         try:
             return self._delivered(mail, session)
         except Exception as error:  # noqa: BLE001 (the receipt tells)

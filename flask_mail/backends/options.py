@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -57,9 +58,8 @@ def read_options(
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in given:
             raise ConfigurationError(f"{cls.__name__} needs {key_of(name)}: set it.")
-    hints = typing.get_type_hints(cls.__init__)
     return {
-        name: convert(key_of(name), _reader(hints.get(name, Any)), value)
+        name: convert(key_of(name), _reader(_annotation(cls, parameters.get(name))), value)
         for name, value in given.items()
     }
 
@@ -73,6 +73,20 @@ def declared(cls: type) -> tuple[dict[str, inspect.Parameter], bool]:
         if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
     }
     return named, any(each.kind is each.VAR_KEYWORD for each in parameters)
+
+
+def _annotation(cls: type, parameter: inspect.Parameter | None) -> Any:
+    if parameter is None or parameter.annotation is parameter.empty:
+        return Any
+
+    def holder() -> None: ...
+
+    holder.__annotations__ = {"option": parameter.annotation}
+    try:
+        namespace = vars(sys.modules[cls.__module__])
+        return typing.get_type_hints(holder, namespace)["option"]
+    except (NameError, KeyError):  # a name that is only imported for type checkers
+        return Any
 
 
 def _reader(annotation: Any) -> Callable[[object], Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import ssl
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,6 @@ from ..smtp.transaction import transact
 from .base import Backend
 
 if TYPE_CHECKING:
-    import os
     import smtplib
 
     from ..outgoing import Outgoing
@@ -96,7 +96,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             )
         if username is not None and not encrypted and not _is_loopback(server):
             _log.warning(
-                "The password crosses the network to %s in clear: set MAIL_USE_TLS or MAIL_USE_SSL.",
+                "The password goes to %s in clear: set MAIL_USE_TLS or MAIL_USE_SSL.",
                 self._server,
             )
 

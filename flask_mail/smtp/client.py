@@ -127,7 +127,7 @@ def _greet(host: smtplib.SMTP, server: Server) -> None:
         )
 
 
-def _start_tls(host: smtplib.SMTP, server: Server) -> None:
+def _start_tls(host: Any, server: Server) -> None:
     if not host.has_extn("starttls"):
         raise errors.NotSupported(
             f"MAIL_USE_TLS demands STARTTLS, but the server {server} does not offer it: somebody may"
@@ -141,8 +141,6 @@ def _start_tls(host: smtplib.SMTP, server: Server) -> None:
         raise errors.UnexpectedReply(
             f"The server {server} refused STARTTLS: {reply}", stage="tls", response=str(reply)
         )
-    assert host.sock is not None
-    assert server.context is not None
     if _has_unread(host):
         # Somebody in between put commands' answers before the handshake (CVE-2011-0411).
         raise errors.ServerDisconnected(
@@ -150,7 +148,8 @@ def _start_tls(host: smtplib.SMTP, server: Server) -> None:
             " between. Nothing was sent.",
             stage="tls",
         )
-    host.sock = server.context.wrap_socket(host.sock, server_hostname=server.host)
+    context = server.context or ssl.create_default_context()
+    host.sock = context.wrap_socket(host.sock, server_hostname=server.host)
     # What was announced before TLS is forgotten (RFC 3207 section 4.2).
     host.file = None
     host.helo_resp = None

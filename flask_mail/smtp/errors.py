@@ -9,7 +9,6 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
-
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 

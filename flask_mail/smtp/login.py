@@ -75,12 +75,12 @@ def _cram_md5(host: smtplib.SMTP, username: str, password: Secret) -> Reply:
         challenge = base64.b64decode(reply.text, validate=True)
     except ValueError:
         return _exchange(host, lambda: b"*")  # cancels (RFC 4954 section 4)
-    return _exchange(
-        host,
-        lambda: _base64(
-            f"{username} {hmac.new(password.reveal().encode(), challenge, 'md5').hexdigest()}".encode()
-        ),
-    )
+
+    def answer() -> bytes:
+        digest = hmac.new(password.reveal().encode(), challenge, "md5").hexdigest()
+        return _base64(f"{username} {digest}".encode())
+
+    return _exchange(host, answer)
 
 
 _MECHANISMS: dict[str, Callable[[smtplib.SMTP, str, Secret], Reply]] = {
@@ -96,9 +96,8 @@ def _base64(octets: bytes) -> bytes:
 
 def _exchange(host: smtplib.SMTP, line: Callable[[], bytes]) -> Reply:
     # Past smtplib's own send(), whose frame would keep the line.
-    assert host.sock is not None
     try:
-        host.sock.sendall(line() + b"\r\n")
+        host.sock.sendall(line() + b"\r\n")  # type: ignore[union-attr]  # it is connected
         return reply_of(host.getreply())
     except OSError as error:
         # Without its traceback: the frames below this one saw the server's words.

@@ -1,7 +1,7 @@
 """Hosts that are not smtplib's: what programs and tests put in its place.
 
-``mock.patch("flask_mail.smtplib.SMTP")``, a `Connection` whose `configure_host` returns an object of
-its own, ``mock.patch.object(connection, "host")``: each gets exactly the calls that 0.10 made.
+``mock.patch("flask_mail.smtplib.SMTP")``, a `Connection` whose `configure_host` returns an object
+of its own, ``mock.patch.object(connection, "host")``: each gets exactly the calls that 0.10 made.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One mail transaction (RFC 5321 section 3.3), step by step.
 
-Where it fails decides what became of the message, which :meth:`smtplib.SMTP.sendmail` does not tell.
+Where it fails decides what became of the message; :meth:`smtplib.SMTP.sendmail` does not tell.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _accept(host: smtplib.SMTP, server: Server) -> Reply:
 
 
 def _stuffed(content: bytes) -> bytes:
-    """Return the content as DATA wants it: dots stuffed, ended by a dot (RFC 5321 section 4.5.2)."""
+    """Return the content for DATA: dots stuffed, ended by a dot (RFC 5321 section 4.5.2)."""
     stuffed = _LEADING_DOT.sub(b"..", content)
     return stuffed + (b".\r\n" if stuffed.endswith(b"\r\n") else b"\r\n.\r\n")
 

@@ -1,7 +1,7 @@
 """The examples that the documentation of 0.9.1 and of 0.10 prints, run as they stand there.
 
 Only the layout of a page is added: names that the page takes for granted are given to `run`. The
-documented signal receiver is in `test_improvements.py`, because 0.10 itself could not run it.
+documented signal receiver is in `test_as_in_0_9_1.py`, because 0.10 itself could not run it.
 """
 
 from __future__ import annotations

@@ -111,7 +111,8 @@ def test_mime_version_is_declared() -> None:
     [
         f"{UNICODE_NAME} <from@example.com>",
         (UNICODE_NAME, "from@example.com"),
-        # One bracket too many is forgiven when a message is shown.
+        # One bracket too many is forgiven when a message is shown, as 0.10 did until Python 3.13
+        # made `email.utils.parseaddr` strict.
         f"{UNICODE_NAME} <from@example.com>>",
         (UNICODE_NAME, "from@example.com>"),
     ],

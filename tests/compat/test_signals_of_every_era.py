@@ -1,6 +1,7 @@
 """Receivers of `email_dispatched` in every shape that 0.10 could call.
 
-The shapes that only 0.9.1 could call, and those that neither could, are in `test_improvements.py`.
+The shapes that only 0.9.1 could call are in `test_as_in_0_9_1.py`, those that neither could in
+`test_improvements.py`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,182 @@
+"""Real SMTP servers on loopback ports of their own, for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+
+@dataclass
+class Recorder:
+    """An aiosmtpd handler that keeps what it accepts and answers what it is told to."""
+
+    accepted: list[Envelope] = field(default_factory=list)
+    """Each message that was answered with 250, with its ``mail_from``, ``rcpt_tos``, ``content``."""
+    sessions: list[Session] = field(default_factory=list)
+    """The session of each message that was accepted."""
+    logins: list[tuple[str, str]] = field(default_factory=list)
+    answers: dict[str, str] = field(default_factory=dict)
+    """A recipient, or MAIL, DATA -> the reply that it gets in place of 250."""
+
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        if "MAIL" in self.answers:
+            return self.answers["MAIL"]
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address in self.answers:
+            return self.answers[address]
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        if "DATA" in self.answers:
+            return self.answers["DATA"]
+        self.accepted.append(envelope)
+        self.sessions.append(session)
+        return "250 2.0.0 queued as 42"
+
+    def authenticate(self, server, session, envelope, mechanism, data):
+        if isinstance(data, LoginPassword):
+            self.logins.append((data.login.decode(), data.password.decode()))
+        return AuthResult(success=self.logins[-1][1] == "s3cret-pässword")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that runs."""
+
+    port: int
+    recorder: Recorder
+    host: str = "127.0.0.1"
+
+
+@contextlib.contextmanager
+def smtp_server(recorder: Recorder | None = None, **options: Any) -> Iterator[Running]:
+    """Run aiosmtpd in a thread.
+
+    :param options: of :class:`aiosmtpd.smtp.SMTP`; ``ssl_context`` makes it speak TLS at once.
+    """
+    recorder = recorder or Recorder()
+    ssl_context = options.pop("ssl_context", None)
+    options.setdefault("enable_SMTPUTF8", True)
+
+    def protocol() -> SMTP:
+        return SMTP(recorder, hostname="mx.test", **options)
+
+    with _serving(protocol, ssl_context) as port:
+        yield Running(port, recorder)
+
+
+@contextlib.contextmanager
+def _serving(protocol: Callable[[], asyncio.Protocol], ssl_context: Any) -> Iterator[int]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def start() -> asyncio.Server:
+        return await loop.create_server(protocol, "127.0.0.1", 0, ssl=ssl_context)
+
+    async def stop(server: asyncio.Server) -> None:
+        server.close()
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await loop.shutdown_asyncgens()
+
+    server = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        asyncio.run_coroutine_threadsafe(stop(server), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+@contextlib.contextmanager
+def scripted_server(*scripts: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Run one script for each connection, in order; then refuse. Yields the port.
+
+    A script talks on a plain socket, so it can close, stall and answer whatever a server must not.
+    """
+    listening = socket.create_server(("127.0.0.1", 0))
+    errors: list[BaseException] = []
+
+    def serve() -> None:
+        for script in scripts:
+            try:
+                connection, _ = listening.accept()
+            except OSError:  # the test is over
+                return
+            with connection:
+                connection.settimeout(10)
+                try:
+                    script(connection)
+                except (ConnectionError, EOFError):
+                    pass
+                except BaseException as error:  # noqa: BLE001 (raised in the test's thread)
+                    errors.append(error)
+        listening.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        with contextlib.suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join(10)
+        if errors:
+            raise errors[0]
+
+
+class Dialogue:
+    """One connection of a scripted server, line by line."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self._reader = connection.makefile("rb")
+
+    def say(self, *lines: str) -> None:
+        self.connection.sendall("".join(f"{line}\r\n" for line in lines).encode())
+
+    def hear(self) -> str:
+        line = self._reader.readline()
+        if not line:
+            raise EOFError
+        return line.decode().rstrip("\r\n")
+
+    def greet(self, *extensions: str) -> None:
+        """Say 220 and answer EHLO."""
+        self.say("220 scripted")
+        self.hear()
+        lines = ["mx.test", *extensions]
+        self.say(*(f"250-{line}" for line in lines[:-1]), f"250 {lines[-1]}")
+
+    def answer(self, *replies: str) -> list[str]:
+        """Answer each command with the next reply; return the commands."""
+        heard = []
+        for reply in replies:
+            heard.append(self.hear())
+            self.say(reply)
+        return heard
+
+    def content(self) -> list[str]:
+        """Read up to the final dot."""
+        lines = []
+        while (line := self.hear()) != ".":
+            lines.append(line)
+        return lines
