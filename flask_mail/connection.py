@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import _context
 from .errors import BackendUnavailable
 from .message import Message, sender_text
+from .selection import Selection
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -42,6 +43,7 @@ class Connection:
         self.host: Any = None
         self.num_emails = 0
         self._max_emails = max_emails
+        self._selection = _selection_of(mail)
         self._lock = threading.RLock()
         self._backend: Backend[Any] | None = None
         self._session: Any = None
@@ -49,14 +51,14 @@ class Connection:
         self._deferred = False
 
     def __enter__(self) -> Self:
-        self._backend = self.mail.backend
+        self._backend = self._selection.backend()
         self.num_emails = 0
         if not self._deferred:
             with self._lock, _context.bound(self.mail):
                 try:
                     self._open_session()
                 except BackendUnavailable as error:
-                    if not self.mail.fails_silently:
+                    if not self._fails_silently():
                         raise
                     _log.warning("%s", error)  # sending tries again, and tells by its receipt
         return self
@@ -73,7 +75,7 @@ class Connection:
 
     def configure_host(self) -> Any:
         """Open a session and return it. Subclasses override this to make their own host."""
-        return (self._backend or self.mail.backend).open()
+        return (self._backend or self._selection.backend()).open()
 
     def defer(self) -> None:
         """Open the session when the first message is valid, not at the start of the block."""
@@ -92,18 +94,18 @@ class Connection:
             replaced = self._replaced_host()
             try:
                 if replaced is not None:
-                    receipt = self.mail.backend_for("smtp").send(
-                        message, replaced, app=self.mail.app, envelope_from=envelope_from
+                    receipt = self._selection.build("smtp").send(
+                        message, replaced, app=self._app(), envelope_from=envelope_from
                     )
                 else:
                     receipt = backend.send(
                         message,
-                        app=self.mail.app,
+                        app=self._app(),
                         envelope_from=envelope_from,
                         open_session=self._open_session,
                     )
             except BackendUnavailable as error:
-                if self._is_open or error.receipt is None or not self.mail.fails_silently:
+                if self._is_open or error.receipt is None or not self._fails_silently():
                     raise
                 return error.receipt
             self._count()
@@ -128,13 +130,19 @@ class Connection:
                 room = self._limit - self.num_emails if self._limit else None
                 for receipt in backend.send_many(
                     islice(chain((first,), waiting), room),
-                    app=self.mail.app,
+                    app=self._app(),
                     open_session=self._open_session,
                 ):
                     receipts.append(receipt)
                     if receipt.sent:
                         self._count()
         return receipts
+
+    def _app(self) -> Any:
+        return getattr(self.mail, "app", None)
+
+    def _fails_silently(self) -> bool:
+        return getattr(self.mail, "fails_silently", False)
 
     @property
     def _limit(self) -> int | None:
@@ -147,7 +155,7 @@ class Connection:
                 yield self._backend
                 return
             # Outside a with block there is nobody to close the session later.
-            self._backend = self.mail.backend
+            self._backend = self._selection.backend()
             try:
                 yield self._backend
             finally:
@@ -170,7 +178,7 @@ class Connection:
 
     def _open_session(self) -> Any:
         if not self._is_open:
-            backend = self._backend or self.mail.backend
+            backend = self._backend or self._selection.backend()
             # A host of a subclass's own is for mail that leaves; what stays here needs none.
             self._session = self.configure_host() if backend.external else backend.open()
             self.host = self._session
@@ -187,5 +195,17 @@ class Connection:
         session, self._session, self.host = self._session, None, None
         if self._is_open:
             self._is_open = False
-            backend = self._backend or self.mail.backend
+            backend = self._backend or self._selection.backend()
             (backend.close if politely else backend.abort)(session)
+
+
+def _selection_of(mail: Any) -> Selection:
+    """Return how `mail` selects backends; a program's own state has just 0.10's attributes."""
+    if hasattr(mail, "selection"):
+        return mail.selection  # type: ignore[no-any-return]
+    return Selection(
+        {},
+        lambda: {name: getattr(mail, name) for name in dir(mail) if not name.startswith("_")},
+        testing=lambda: False,
+        debug=lambda: False,
+    )

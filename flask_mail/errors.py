@@ -80,7 +80,8 @@ class DeliveryError(MailError):
         response: str = "",
         refused: Mapping[str, Refusal] | None = None,
     ) -> None:
-        super().__init__(message)
+        # Not super(): smtplib's constructors take a reply code, an address, a dict of refusals.
+        Exception.__init__(self, message)
         self.receipt = receipt
         self.stage = stage
         self.response = response

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,19 +10,31 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, current_app, has_app_context
 
 from . import _context, settings
-from .backends import loader
 from .backends.locmem import LocmemBackend
-from .backends.options import declared
 from .backends.smtp import default_port
 from .connection import Connection
 from .errors import ConfigurationError
 from .message import Message
+from .selection import Selection
 from .signals import email_dispatched
-from .smtp.secret import Secret
 
 if TYPE_CHECKING:
-    from .backends.base import Backend
     from .outgoing import Receipt
+
+
+_ATTRIBUTES = (
+    "server",
+    "username",
+    "password",
+    "port",
+    "use_tls",
+    "use_ssl",
+    "default_sender",
+    "debug",
+    "max_emails",
+    "suppress",
+    "ascii_attachments",
+)
 
 
 class _MailMixin:
@@ -117,7 +128,7 @@ class _Mail(_MailMixin):
     """
 
     # Apart from the __dict__, which holds what was assigned and nothing else.
-    __slots__ = ("_app", "_built", "_classes", "_config", "_debug", "_lock", "_testing")
+    __slots__ = ("_app", "_config", "_debug", "_testing", "selection")
 
     server: Any = _Live("MAIL_SERVER", lambda state: "localhost")
     username: Any = _Live("MAIL_USERNAME")
@@ -145,7 +156,7 @@ class _Mail(_MailMixin):
         suppress: bool,
         ascii_attachments: bool = False,
     ) -> None:
-        self._follow({})
+        self._connect_to({}, debug=False, testing=False)
         self.server = server
         self.username = username
         self.password = password
@@ -158,26 +169,30 @@ class _Mail(_MailMixin):
         self.suppress = suppress
         self.ascii_attachments = ascii_attachments
 
-    @classmethod
-    def following(cls, config: Mapping[str, Any], debug: bool, testing: bool) -> _Mail:
-        """Return a state whose attributes follow `config`.
+    def follow(
+        self, config: Mapping[str, Any], initial: Mapping[str, Any], debug: bool, testing: bool
+    ) -> None:
+        """Let the attributes follow `config` from now on.
 
+        :param initial: the values that were read from it; an attribute with another one stays.
         :param debug: what ``DEBUG`` is where `config` does not say; `testing` for ``TESTING``.
         """
-        state = cls.__new__(cls)
-        state._follow(config, debug, testing)  # noqa: SLF001 (a constructor of this class)
-        return state
+        self._connect_to(config, debug=debug, testing=testing)
+        for name, value in initial.items():
+            if self.__dict__.get(name, self) is value:
+                del self.__dict__[name]
 
-    def _follow(
-        self, config: Mapping[str, Any], debug: bool = False, testing: bool = False
-    ) -> None:
+    def _connect_to(self, config: Mapping[str, Any], *, debug: bool, testing: bool) -> None:
+        self._app: Flask | None = None
         self._config = config
         self._debug = debug
         self._testing = testing
-        self._app: Flask | None = None
-        self._lock = threading.RLock()
-        self._built: dict[type[Backend[Any]], tuple[dict[str, Any], Backend[Any]]] = {}
-        self._classes: dict[Any, type[Backend[Any]]] = {}
+        self.selection = Selection(
+            config,
+            lambda: self.__dict__,
+            testing=lambda: self.testing,
+            debug=lambda: bool(self.debug),
+        )
 
     def bind(self, app: Flask) -> None:
         """Make `app` the one that this state belongs to."""
@@ -185,7 +200,7 @@ class _Mail(_MailMixin):
 
     @property
     def app(self) -> Flask | None:
-        """The app: the sender of signals."""
+        """The app, else the current one: the sender of signals."""
         if self._app is None and has_app_context():
             return current_app._get_current_object()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001
         return self._app
@@ -208,77 +223,10 @@ class _Mail(_MailMixin):
     @property
     def outbox(self) -> list[Message]:
         """Copies of the messages that the locmem backend of this app was given, in order."""
-        for backend in (self.backend, self.backend_for("locmem")):
+        for backend in (self.selection.backend(), self.selection.build("locmem")):
             if isinstance(backend, LocmemBackend):
                 return backend.outbox
         raise ConfigurationError("The backend that is installed as locmem is not Flask-Mail's.")
-
-    @property
-    def backend(self) -> Backend[Any]:
-        """The backend that delivers now."""
-        return self.backend_for(self.selection[0])
-
-    @property
-    def selection(self) -> tuple[Any, str]:
-        """What names the backend that delivers now, and the setting that chose it."""
-        chosen = settings.raw(self._config, "MAIL_BACKEND")
-        reason = "the default" if chosen is None else "MAIL_BACKEND"
-        if chosen is None:
-            chosen = "smtp"
-        if not self._class(chosen).external:
-            return chosen, reason
-        if "suppress" in self.__dict__:
-            suppress, by = self.suppress, "suppress, assigned on the mail state"
-        else:
-            suppress = settings.lookup(self._config, "MAIL_SUPPRESS_SEND")
-            by = "MAIL_SUPPRESS_SEND"
-        if suppress is None and self.testing:
-            return "locmem", "TESTING"
-        if suppress:
-            return ("locmem", f"{by} and TESTING") if self.testing else ("null", by)
-        return chosen, reason
-
-    def backend_for(self, chosen: Any) -> Backend[Any]:
-        """Return the backend for a value of ``MAIL_BACKEND``, built with its current options.
-
-        It is kept until one of its options changes.
-
-        :raises ConfigurationError: where there is no such backend or its options are wrong.
-        """
-        cls = self._class(chosen)
-        options = self._options(cls)
-        with self._lock:
-            built = self._built.get(cls)
-            if built is None or built[0] != options:
-                built = self._built[cls] = options, cls.from_options(options, self.backend_for)
-            return built[1]
-
-    def _class(self, chosen: Any) -> type[Backend[Any]]:
-        try:
-            return self._classes[chosen]
-        except (KeyError, TypeError):  # TypeError: not even hashable, so no backend
-            self._classes[chosen] = loader.load(chosen)
-            return self._classes[chosen]
-
-    def _options(self, cls: type[Backend[Any]]) -> dict[str, Any]:
-        prefix = cls.setting_key("")
-        if prefix == "MAIL_":  # shares its prefix with everything else
-            names = declared(cls)[0]
-            found = {name: settings.raw(self._config, cls.setting_key(name)) for name in names}
-            assigned = self.__dict__
-            found.update({name: assigned[name] for name in names if name in assigned})
-            found["debug"] = bool(self.debug)
-        else:
-            found = {
-                key[len(prefix) :].lower(): value
-                for key, value in self._config.items()
-                if key.startswith(prefix)
-            }
-        return {
-            name: Secret(str(value)) if _is_secret(cls.setting_key(name)) else value
-            for name, value in found.items()
-            if not settings.is_unset(value)
-        }
 
 
 class Mail(_MailMixin):
@@ -296,7 +244,12 @@ class Mail(_MailMixin):
         self, config: Mapping[str, Any], debug: bool | int = False, testing: bool = False
     ) -> _Mail:
         """Return a mail state that follows `config`."""
-        return _Mail.following(config, bool(debug), testing)
+        initial: dict[str, Any] = {name: config.get(f"MAIL_{name.upper()}") for name in _ATTRIBUTES}
+        # Programs put a class of their own in place of _Mail.
+        state: Any = _Mail(**initial)
+        if hasattr(state, "follow"):
+            state.follow(config, initial, bool(debug), testing)
+        return state  # type: ignore[no-any-return]
 
     def init_app(self, app: Flask) -> _Mail:
         """Register the mail state of `app` as ``app.extensions["mail"]`` and return it.
@@ -304,7 +257,7 @@ class Mail(_MailMixin):
         The configuration may still change: it is read when something is sent.
         """
         state = self.init_mail(app.config, app.debug, app.testing)
-        if isinstance(state, _Mail):
+        if hasattr(state, "bind"):
             state.bind(app)
         app.extensions["mail"] = state
         if self.__dict__.get("app") is app:
@@ -328,7 +281,3 @@ class Mail(_MailMixin):
         close = difflib.get_close_matches(name, dir(self), n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
-
-
-def _is_secret(key: str) -> bool:
-    return key in settings.BY_KEY and settings.BY_KEY[key].secret

@@ -147,7 +147,8 @@ class Message:
         self.bcc = bcc
         self.body = body
         self.alts = dict(alts or {})
-        self.html = html
+        if html is not None:
+            self.html = html
         self.date = date
         self.charset = charset
         self.extra_headers = _copied(extra_headers, dict)
@@ -156,9 +157,9 @@ class Message:
         self.attachments = list(attachments or [])
         self.envelope = None
         self.boundary = secrets.token_hex(16)
-        # Only where a program has put its own function in place: the sender's domain may be
-        # unknown until the message is sent.
-        self._msg_id = make_msgid() if make_msgid is not _own_make_msgid else None
+        self._msg_id: str | None = None
+        if self.sender or make_msgid is not _own_make_msgid:  # a program's own takes no domain
+            self._new_msg_id()
 
     @property
     def recipients(self) -> list[AddressLike]:
@@ -202,14 +203,19 @@ class Message:
     @property
     def msgId(self) -> str:  # noqa: N802 (0.10's name)
         """The Message-ID: random, at the sender's domain, the same from the first look on."""
-        if self._msg_id is None:
-            domain = tolerant_address(self.sender).domain
-            self._msg_id = make_msgid(domain=domain if domain.isascii() else None)
-        return self._msg_id
+        return self._msg_id or self._new_msg_id()
 
     @msgId.setter
     def msgId(self, value: str) -> None:  # noqa: N802 (0.10's name)
         self._msg_id = value
+
+    def _new_msg_id(self) -> str:
+        if make_msgid is _own_make_msgid:
+            domain = tolerant_address(self.sender).domain
+            self._msg_id = make_msgid(domain=domain if domain.isascii() else None)
+        else:
+            self._msg_id = make_msgid()
+        return self._msg_id
 
     @property
     def send_to(self) -> set[AddressLike]:
@@ -290,7 +296,9 @@ class Message:
         return clone
 
     def __getstate__(self) -> dict[str, Any]:
-        # Lazy strings belong to the request; what queues and caches store are their words.
+        # Lazy strings belong to the request; what queues and caches store are their words. And the
+        # worker must send the Message-ID that the web process has written down.
+        self._msg_id = self.msgId
         return self.snapshot().__dict__
 
 

@@ -34,7 +34,9 @@ class MailSignal(blinker.NamedSignal):
 
     def send(self, *sender: Any, **offered: Any) -> list[tuple[Callable[..., Any], Any]]:
         """Call every receiver connected for the app; what they raise is raised here."""
-        app = offered.pop("app", None) if not sender else sender[0]
+        app = sender[0] if sender else None
+        if "app" in offered:  # a program of 0.9.1's time sends: (message, app=app)
+            offered["message"], app = app, offered.pop("app")
         return [(receiver, call(receiver, app, offered)) for receiver in self._receivers_for(app)]
 
     def notify(self, app: object, **offered: object) -> Exception | None:

@@ -13,12 +13,6 @@ from ..errors import BackendNotFound, ConfigurationError
 from ..settings import nearest
 from .base import Backend
 
-if sys.version_info >= (3, 12):
-    from importlib import metadata
-else:
-    # The standard library's own reads a changed environment wrongly in older versions.
-    import importlib_metadata as metadata
-
 GROUP = "flask_mail.backends"
 _NAME = re.compile(r"[a-z][a-z0-9]*")
 
@@ -50,6 +44,10 @@ class Installed:
 
 def installed() -> list[Installed]:
     """Return every backend that is declared in the entry point group ``flask_mail.backends``."""
+    if sys.version_info >= (3, 12):
+        from importlib import metadata
+    else:  # a backport: what older versions read from the environment differs between them
+        import importlib_metadata as metadata
     found = {
         Installed(
             point.name,

@@ -245,20 +245,6 @@ def test_the_state_is_made_of_the_eleven_settings_by_name(
     assert session.quits == 1
 
 
-def test_a_state_is_copied_through_its_attributes(mail: Mail) -> None:
-    """A subclass of the state is made of `vars(state)`."""
-
-    class OwnState(_Mail):
-        def __init__(self, *args: Any, timeout: float, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            self.timeout = timeout
-
-    state = OwnState(**vars(mail.state), timeout=5.0)
-
-    assert {**vars(state), "timeout": None} == {**vars(mail.state), "timeout": None}
-    assert state.timeout == 5.0
-
-
 def test_a_subclass_of_mail_makes_its_own_state(live_app: Flask, fake_smtp: Any) -> None:
     class OwnState(_Mail):
         envelope_from: str

@@ -1,0 +1,34 @@
+"""How Sphinx builds the documentation: ``sphinx-build -W -n -b html docs docs/_build/html``."""
+
+import sys
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "Flask-Mail"
+copyright = "the Flask-Mail authors"  # noqa: A001 (Sphinx's name)
+release = version = version_of("Flask-Mail")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "settings_table"]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["deflist"]
+myst_heading_anchors = 3
+default_role = "literal"
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_class_signature = "mixed"
+python_maximum_signature_line_length = 88
+python_use_unqualified_type_names = True
+nitpick_ignore_regex = [
+    # Other projects' names: nothing is fetched to link them.
+    ("py:.*", r"(flask|blinker|click|smtplib|ssl|email|os|collections|datetime|enum|typing)\..*"),
+]
+
+html_theme = "furo"
+html_title = f"Flask-Mail {version}"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_show_sphinx = False
+html_theme_options = {"source_view_link": "", "navigation_with_keys": True}

@@ -1,0 +1,275 @@
+"""The console backend: shows messages to whoever develops the program."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+import threading
+import unicodedata
+from email.errors import HeaderParseError
+from email.header import decode_header
+from email.message import Message
+from email.parser import BytesHeaderParser
+from email.utils import collapse_rfc2231_value
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import BackendUnavailable, ConfigurationError
+from .base import Backend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..outgoing import Envelope, Outgoing, Receipt
+
+_RULE: Final = "-" * 72
+# They say how the message is built, which the lines about its parts say better.
+_STRUCTURE: Final = frozenset(
+    {"mime-version", "content-type", "content-transfer-encoding", "content-disposition"}
+)
+# Our messages nest twice; one that a subclass renders could nest without end.
+_MOST_PARTS: Final = 1000
+
+# What is not printable ASCII is looked at more closely; most text costs nothing that way.
+_DOUBTFUL: Final = re.compile(r"[^ -~\n\t]")
+_DOUBTFUL_IN_LINE: Final = re.compile(r"[^ -~]")
+# Letters and marks by their category, yet nothing is seen of them.
+_BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+
+_WORD: Final = r"=\?[^?\s]{1,60}\?[bq]\?[^?\s]*\?="  # RFC 2047 section 2
+# White space between two of them is no text (section 6.2).
+_WORDS: Final = re.compile(rf"{_WORD}(?:[ \t]+{_WORD})*", re.ASCII | re.IGNORECASE)
+_FOLD: Final = re.compile(r"\r\n(?=[ \t])")
+
+# One for the process: two backends may share a terminal. Reentrant: a stream may send mail itself.
+_lock = threading.RLock()
+
+
+def _renew_lock() -> None:
+    global _lock  # noqa: PLW0603 (another thread of the parent may hold the old one for ever)
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch (Windows has no fork)
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+class ConsoleBackend(Backend[None]):
+    """Prints every message: whom it goes to, its headers and text, and a line per attachment.
+
+    What could drive a terminal or deceive its reader is shown as an escape such as ``\\x1b``.
+
+    :param stream: ``"stdout"``, ``"stderr"`` (as they are when a message is sent), or an object
+        whose ``write`` takes text.
+    :param format: ``"readable"``, or ``"source"`` for the message as it travels.
+    :raises ConfigurationError: for any other stream or format.
+    """
+
+    name = "console"
+    external = False
+
+    def __init__(self, stream: object = "stdout", format: str = "readable") -> None:  # noqa: A002
+        if not _is_stream(stream):
+            raise ConfigurationError(
+                f'{self.setting_key("stream")} must be "stdout", "stderr" or an object whose'
+                f" write() takes text; it is a {type(stream).__name__} that is not."
+            )
+        if format not in tuple(_FORMATS):
+            raise ConfigurationError(
+                f'{self.setting_key("format")} must be "readable" or "source"; it is neither.'
+            )
+        self._stream = stream
+        self._show = _FORMATS[format]
+
+    def deliver(self, mail: Outgoing, session: None) -> Receipt:
+        text = self._show(mail)
+        try:
+            stream = self._current_stream()
+            text = _encodable(text, getattr(stream, "encoding", None))
+            with _lock:
+                stream.write(text)
+                flush = getattr(stream, "flush", None)
+                if flush is not None:
+                    flush()
+        except Exception as error:
+            where = self._stream if isinstance(self._stream, str) else type(self._stream).__name__
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise BackendUnavailable(
+                f"The console backend cannot write to {where}: {_line(str(reason)).rstrip('.')}."
+                f" Give {self.setting_key('stream')} a stream that is open."
+            ) from error
+        return self.accepted(mail)
+
+    def _current_stream(self) -> Any:
+        if not isinstance(self._stream, str):
+            return self._stream
+        stream = getattr(sys, self._stream)
+        if stream is None:
+            raise ValueError("this process has none")
+        return stream
+
+
+def _is_stream(value: object) -> bool:
+    if isinstance(value, str):
+        return value in ("stdout", "stderr")
+    takes_bytes = isinstance(value, (io.RawIOBase, io.BufferedIOBase))
+    return not takes_bytes and callable(getattr(value, "write", None))
+
+
+def _readable(mail: Outgoing) -> str:
+    try:
+        lines = [_RULE, *_envelope(mail.envelope), "", *_content(mail.content), _RULE]
+    except Exception:  # noqa: BLE001 (the parser gives up on some of what a subclass may render)
+        return _source(mail)
+    return "\n".join(lines) + "\n"
+
+
+def _source(mail: Outgoing) -> str:
+    comments = "".join(f"# {line}\n" for line in _envelope(mail.envelope))
+    source = _text(mail.content.decode("utf-8", "backslashreplace"))
+    return f"{comments}{source}\n" if source.endswith("\n") else f"{comments}{source}\n\n"
+
+
+_FORMATS: Final[dict[str, Callable[[Outgoing], str]]] = {"readable": _readable, "source": _source}
+
+
+def _envelope(envelope: Envelope) -> Iterator[str]:
+    yield _line(" ".join((f"MAIL FROM:<{envelope.sender}>", *envelope.mail_options)))
+    for recipient in envelope.recipients:
+        yield _line(" ".join((f"RCPT TO:<{recipient}>", *envelope.rcpt_options)))
+
+
+def _content(content: bytes) -> Iterator[str]:
+    head = content.partition(b"\r\n\r\n")[0]
+    for name, value in BytesHeaderParser().parsebytes(head).raw_items():
+        if name.lower() not in _STRUCTURE:
+            yield f"{_line(name)}: {_header(value)}"
+    parts = _leaves(content)
+    attached = [part for part in parts if _is_attached(part)]
+    inline = [part for part in parts if not _is_attached(part)]
+    plain = [part for part in inline if part.get_content_type() == "text/plain"]
+    html = [part for part in inline if part.get_content_type() == "text/html"]
+    texts = _bodies(plain) or _bodies(html)[:1]
+    for text in texts:
+        yield ""
+        yield text
+    notes = [f"[{_description(part)}]" for part in inline if part not in plain]
+    notes += [f"[{_kind(part)}: {_name(part)}, {_description(part)}]" for part in attached]
+    if notes:
+        yield ""
+        yield from notes
+
+
+def _leaves(content: bytes) -> list[Message]:
+    """Return the parts that hold no other part, in order; an attached message is one of them."""
+    leaves: list[Message] = []
+    pending = [content]
+    seen = 0
+    while pending:
+        part = BytesHeaderParser().parsebytes(pending.pop())
+        seen += 1
+        pieces = _pieces(part) if seen <= _MOST_PARTS else []
+        if pieces:
+            pending += reversed(pieces)
+        else:
+            leaves.append(part)
+    return leaves
+
+
+def _pieces(part: Message) -> list[bytes]:
+    boundary = part.get_boundary()
+    if part.get_content_maintype() != "multipart" or not boundary:
+        return []
+    # RFC 2046 section 5.1.1. What precedes the first delimiter is for programs without MIME.
+    delimiter = re.escape(boundary.encode("utf-8", "replace"))
+    pieces = re.split(rb"(?:^|\r\n)--%b(?:--)?[ \t]*(?=\r\n|\Z)" % delimiter, _octets(part))[1:]
+    return [piece.removeprefix(b"\r\n") for piece in pieces if piece.strip()]
+
+
+def _kind(part: Message) -> str:
+    return "inline" if part.get_content_disposition() == "inline" else "attachment"
+
+
+def _is_attached(part: Message) -> bool:
+    # Some signers mark the text itself as inline.
+    return part.get_content_disposition() not in (None, "inline") or bool(_filename(part))
+
+
+def _octets(part: Message) -> bytes:
+    octets = part.get_payload(decode=True)
+    return octets if isinstance(octets, bytes) else b""
+
+
+def _bodies(parts: list[Message]) -> list[str]:
+    return [text.strip("\n") for text in map(_body, parts) if text.strip()]
+
+
+def _body(part: Message) -> str:
+    octets = _octets(part)
+    charset = part.get_content_charset("utf-8")
+    try:
+        text = octets.decode(charset, "backslashreplace")
+    except (LookupError, ValueError):
+        text = octets.decode("utf-8", "backslashreplace")
+    return _text(text)
+
+
+def _name(part: Message) -> str:
+    return _line(_WORDS.sub(_decoded, _filename(part))) or "without a name"
+
+
+def _filename(part: Message) -> str:
+    # RFC 6266 section 4.3: the extended form is the better one, and the parser puts it last.
+    found: list[Any] = [
+        value
+        for header, wanted in (("content-type", "name"), ("content-disposition", "filename"))
+        for name, value in part.get_params([], header)
+        if name.lower() == wanted
+    ]
+    return collapse_rfc2231_value(found[-1]) if found else ""
+
+
+def _description(part: Message) -> str:
+    size = len(_octets(part))
+    shown = f"{size / 1024:.1f} KiB" if size >= 1024 else f"{size} byte{'' if size == 1 else 's'}"
+    return f"{_line(part.get_content_type())}, {shown}"
+
+
+def _header(value: str) -> str:
+    # The parser keeps octets that are not ASCII as surrogates.
+    octets = _FOLD.sub("", value).encode("utf-8", "surrogateescape")
+    text = octets.decode("utf-8", "backslashreplace").replace("\t", " ")
+    return _line(_WORDS.sub(_decoded, text))
+
+
+def _decoded(words: re.Match[str]) -> str:
+    try:
+        pieces = decode_header(words[0])
+        # The language of RFC 2231 section 5 follows a star.
+        return "".join(octets.decode(str(charset).partition("*")[0]) for octets, charset in pieces)
+    except (LookupError, ValueError, HeaderParseError):
+        return words[0]
+
+
+def _text(text: str) -> str:
+    return _DOUBTFUL.sub(_visible, text.replace("\r\n", "\n"))
+
+
+def _line(text: str) -> str:
+    return _DOUBTFUL_IN_LINE.sub(_visible, text)
+
+
+def _visible(doubtful: re.Match[str]) -> str:
+    char = doubtful[0]
+    seen = char.isprintable() or unicodedata.category(char) == "Zs"
+    return char if seen and char not in _BLANK else ascii(char)[1:-1]
+
+
+def _encodable(text: str, encoding: object) -> str:
+    if not isinstance(encoding, str):
+        return text
+    try:
+        return text.encode(encoding, "backslashreplace").decode(encoding)
+    except (LookupError, ValueError):
+        return text.encode("ascii", "backslashreplace").decode("ascii")

@@ -1,0 +1,16 @@
+"""The ``flask mail`` commands. Every app has them where Flask-Mail is installed."""
+
+from __future__ import annotations
+
+from flask.cli import AppGroup
+
+from .backends import list_backends
+from .check import check_settings
+from .send import send_message
+
+__all__ = ["mail_cli"]
+
+mail_cli = AppGroup("mail", help="Send a message, list the backends, check the settings.")
+mail_cli.command("send")(send_message)
+mail_cli.command("backends")(list_backends)
+mail_cli.command("check")(check_settings)

@@ -1,0 +1,103 @@
+"""``flask mail backends``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext, redirect_stdout
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .plugins import Plugin, plugins
+from .show import name_of, say, say_json, say_table
+from .state import Choice, choice_of, mail_state, redactor_of
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
+
+_HEADING = ("", "NAME", "CLASS", "DISTRIBUTION", "REACH")
+
+
+@dataclass(frozen=True)
+class _Row:
+    name: str
+    backend: str
+    distribution: str | None
+    version: str | None
+    external: bool | None
+    selected: bool
+    error: str | None
+
+    @property
+    def cells(self) -> tuple[str, str, str, str, str]:
+        reach = {True: "external", False: "local", None: "broken"}[self.external]
+        origin = f"{self.distribution} {self.version}" if self.distribution else "not a plugin"
+        return "*" if self.selected else "", self.name, self.backend, origin, reach
+
+
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+def list_backends(as_json: bool) -> None:
+    """List the installed backends; * marks the one that delivers now.
+
+    A backend that is broken is listed with its error, and the exit status is 0 all the same.
+    """
+    # What a plugin prints when it is imported would spoil the JSON.
+    with mail_state() as state, redirect_stdout(sys.stderr) if as_json else nullcontext():
+        redact = redactor_of(state)
+        choice = choice_of(state)
+        rows = [_row(plugin, choice, redact(plugin.error)) for plugin in plugins()]
+    if choice.selected_class is not None and not any(row.selected for row in rows):
+        rows.append(_chosen(choice.selected_class))
+    error = redact(choice.error)
+    if as_json:
+        say_json(
+            {
+                "selected": None if error else name_of(choice.selected),
+                "reason": choice.reason or None,
+                "wanted": name_of(choice.wanted),
+                "wanted_by": choice.wanted_by,
+                "error": error or None,
+                "backends": [_as_json(row) for row in rows],
+            }
+        )
+        return
+    say_table([_HEADING, *(row.cells for row in rows)])
+    say()
+    say(f"Selected: {choice}.")
+    if error:
+        say(error)
+    for row in rows:
+        if row.error:
+            say(f"Problem with {row.name}: {row.error}")
+
+
+def _row(plugin: Plugin, choice: Choice, error: str) -> _Row:
+    declared, backend = plugin.declared, plugin.backend
+    return _Row(
+        declared.name,
+        declared.target if backend is None else name_of(backend),
+        declared.distribution,
+        declared.version,
+        None if backend is None else backend.external,
+        _is_selected(plugin, choice),
+        error or None,
+    )
+
+
+def _is_selected(plugin: Plugin, choice: Choice) -> bool:
+    if choice.selected_class is None:
+        return False
+    if isinstance(choice.selected, str) and ":" not in choice.selected:
+        return plugin.declared.name == choice.selected
+    return plugin.backend is choice.selected_class
+
+
+def _chosen(backend: type[Backend[Any]]) -> _Row:
+    """Return the row of a backend that was chosen by import path or class and is no plugin."""
+    return _Row(backend.name, name_of(backend), None, None, backend.external, True, None)
+
+
+def _as_json(row: _Row) -> dict[str, object]:
+    fields = asdict(row)
+    return {"name": fields.pop("name"), "class": fields.pop("backend"), **fields}

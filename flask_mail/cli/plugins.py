@@ -1,0 +1,44 @@
+"""The backends that are installed, each loaded or with the reason why it cannot be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..backends import loader
+from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One backend that a distribution declares."""
+
+    declared: loader.Installed
+    backend: type[Backend[Any]] | None
+    error: str = ""
+    """Why it cannot be chosen by its name."""
+
+
+def plugins() -> list[Plugin]:
+    """Return every installed backend, in the order of names; raises for none that is broken."""
+    declared = loader.installed()
+    claims = Counter(each.name for each in declared)
+    return [_loaded(each, declared if claims[each.name] > 1 else []) for each in declared]
+
+
+def _loaded(each: loader.Installed, declared: list[loader.Installed]) -> Plugin:
+    rivals = [other.origin for other in declared if other.name == each.name]
+    conflict = ""
+    if rivals:
+        conflict = (
+            f"{' and '.join(rivals)} claim the name {each.name!r}: uninstall one, or set"
+            f" MAIL_BACKEND to the import path, such as {each.target!r}."
+        )
+    try:
+        return Plugin(each, each.load(), conflict)
+    except ConfigurationError as error:
+        return Plugin(each, None, f"{error} {conflict}".rstrip())

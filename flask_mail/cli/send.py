@@ -1,0 +1,204 @@
+"""``flask mail send``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from flask import current_app
+
+from ..backends import loader
+from ..errors import BackendNotFound, ConfigurationError, MailError, MessageError
+from ..message import Message
+from ..outgoing import Outcome, envelope_of
+from ..signals import email_dispatched, email_failed
+from ..texts import describe
+from .show import name_of, say
+from .state import choice_of, mail_state, redactor_of
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
+    from ..extension import _Mail
+    from ..outgoing import Receipt
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.argument("to", nargs=-1, required=True, metavar="TO...")
+@click.option("--subject", help="The subject; says that it is a test by default.")
+@click.option(
+    "--body", help="The text; - reads it from standard input. A test sentence without --html."
+)
+@click.option("--html", type=_FILE, metavar="FILE", help="The HTML, in UTF-8.")
+@click.option("--attach", type=_FILE, metavar="FILE", multiple=True, help="Attach a file.")
+@click.option("--sender", metavar="ADDRESS", help="The sender; MAIL_DEFAULT_SENDER by default.")
+@click.option("--cc", metavar="ADDRESS", multiple=True, help="Send a copy.")
+@click.option("--bcc", metavar="ADDRESS", multiple=True, help="Send a copy that nobody sees.")
+@click.option("--reply-to", metavar="ADDRESS", multiple=True, help="Where answers go.")
+@click.option(
+    "--backend",
+    metavar="NAME",
+    help="Send through this one, a name or import path, also under TESTING.",
+)
+def send_message(
+    to: tuple[str, ...],
+    subject: str | None,
+    body: str | None,
+    html: Path | None,
+    attach: tuple[Path, ...],
+    sender: str | None,
+    cc: tuple[str, ...],
+    bcc: tuple[str, ...],
+    reply_to: tuple[str, ...],
+    backend: str | None,
+) -> None:
+    """Send one message and print its receipt.
+
+    --attach, --cc, --bcc and --reply-to may be repeated. The exit status is 0 if the message was
+    sent and 1 if not.
+    """
+    if backend is not None:
+        _check_name(backend)
+    page = None
+    if html is not None:
+        page = _text(_content(html, "--html"), describe(str(html)), "--html")
+    if body is None and html is None:
+        body = f"This is a test message of the app {current_app.name}."
+    elif body == "-":
+        body = _text(click.get_binary_stream("stdin").read(), "standard input", "--body")
+    with mail_state() as state:
+        message = Message(
+            f"Test message of {current_app.name}" if subject is None else subject,
+            to,
+            body,
+            page,
+            sender=sender,
+            cc=cc,
+            bcc=bcc,
+            reply_to=list(reply_to),
+        )
+        for path in attach:
+            message.attach(path.name, None, _content(path, "--attach"))
+        status = _send(state, message, backend)
+    click.get_current_context().exit(status)
+
+
+def _send(state: _Mail, message: Message, name: str | None) -> int:
+    """Send a message, tell what became of it, and return the exit status."""
+    receipt, problem = _attempt(state, message, name)
+    redact = redactor_of(state)
+    sent = receipt is not None and receipt.sent
+    if receipt is not None:
+        for label, value in _rows(message, receipt):
+            say(f"{label:<12}{redact(value)}")
+    if sent and (note := _note(state, name)):
+        say(f"{'note':<12}{redact(note)}")
+    if problem is not None:
+        known = isinstance(problem, MailError)
+        reason = str(problem) if known else f"{type(problem).__name__}: {problem}"
+        say(f"{_VERDICTS[receipt.outcome if receipt else None]}: {redact(reason)}", err=True)
+        if current_app.debug and not known:
+            raise problem  # the author of a backend or receiver needs its traceback
+    return 0 if sent else 1
+
+
+_VERDICTS = {
+    None: "Not sent",
+    Outcome.SENT: "Sent, but something failed after that",
+    Outcome.REFUSED: "Refused",
+    Outcome.NOT_SENT: "Not sent",
+    Outcome.UNKNOWN: "Whether it was sent is unknown",
+}
+
+
+def _attempt(
+    state: _Mail, message: Message, name: str | None
+) -> tuple[Receipt | None, Exception | None]:
+    """Send a message; return its receipt, if it came that far, and what was raised."""
+    receipts: list[Receipt] = []
+
+    # What is raised has no receipt where a receiver of email_dispatched or a plugin raises it.
+    def keep(app: object, message: Message, receipt: Receipt) -> None:
+        if message is wanted:
+            receipts.append(receipt)
+
+    wanted = message
+    with email_dispatched.connected_to(keep), email_failed.connected_to(keep):
+        try:
+            receipt = state.send(message) if name is None else _send_by(state, name, message)
+        except Exception as error:  # noqa: BLE001 (a plugin may raise anything)
+            return (receipts[-1] if receipts else None), error
+    return receipt, receipt.error  # MAIL_FAIL_SILENTLY raises nothing
+
+
+def _send_by(state: _Mail, name: str, message: Message) -> Receipt:
+    backend: Backend[Any] = state.backend_for(name)
+    with ExitStack() as sessions:
+
+        def open_session() -> Any:
+            session = backend.open()
+            sessions.callback(backend.close, session)
+            return session
+
+        return backend.send(message, app=state.app, open_session=open_session)
+
+
+def _rows(message: Message, receipt: Receipt) -> Iterator[tuple[str, str]]:
+    yield "outcome", receipt.outcome.value
+    yield "backend", receipt.backend
+    if receipt.message_id:
+        yield "message id", receipt.message_id
+    with suppress(MessageError):  # its addresses may be what is wrong with it
+        for recipient in envelope_of(message).recipients:
+            if recipient not in receipt.refused:
+                yield "recipient", recipient
+    for recipient, refusal in receipt.refused.items():
+        reply = " ".join(filter(None, (str(refusal.code), refusal.enhanced, refusal.text)))
+        yield "refused", f"{recipient}: {reply}"
+    if receipt.response:
+        yield "response", receipt.response
+    yield "seconds", f"{receipt.seconds:.3f}"
+
+
+def _note(state: _Mail, name: str | None) -> str:
+    choice = choice_of(state)
+    if name is None and choice.is_replaced:
+        return (
+            f"Nothing left this machine: {choice.reason} puts {name_of(choice.selected)} in place"
+            f" of {name_of(choice.wanted)}."
+        )
+    backend = state.backend if name is None else state.backend_for(name)
+    if backend.external:
+        return ""
+    return f"Nothing left this machine: {backend.name} is a local backend."
+
+
+def _check_name(name: str) -> None:
+    try:
+        loader.load(name)
+    except BackendNotFound as error:
+        raise _bad_option("--backend", str(error).removeprefix("MAIL_BACKEND ")) from None
+    except ConfigurationError:
+        pass  # no slip of the user's: it is told as the reason why nothing was sent
+
+
+def _content(path: Path, option: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        shown = describe(str(path))
+        raise _bad_option(option, f"{shown} cannot be read: {error.strerror}.") from None
+
+
+def _text(content: bytes, origin: str, option: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _bad_option(option, f"{origin} is not UTF-8 at byte {error.start}.") from None
+
+
+def _bad_option(option: str, problem: str) -> click.BadParameter:
+    return click.BadParameter(problem, param_hint=f"'{option}'")

@@ -1,0 +1,133 @@
+"""What the commands print: controls made visible, secrets masked.
+
+Values of the configuration, words of servers and errors of plugins come from outside: they may hold
+terminal sequences, and they may repeat a password.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import click
+
+from ..settings import BY_KEY, is_unset
+from ..texts import plain_text
+
+MASK = "***"
+_CELL = 60  # characters: what is longer makes a table unreadable
+# In the name of a setting that is not in our table: a plugin's option, or an app's own.
+_SECRET_WORDS = ("PASS", "PWD", "SECRET", "TOKEN", "KEY", "CREDENTIAL")
+# Greedy: a password in a URL may hold a raw @ or /.
+_USERINFO = re.compile(r"(?<=://)\S*(?=@)")
+
+
+def is_secret(key: str) -> bool:
+    """Whether the value of a setting must not be shown."""
+    if key in BY_KEY:
+        return BY_KEY[key].secret
+    return any(word in key.upper() for word in _SECRET_WORDS)
+
+
+def masked(key: str, value: object) -> Any:
+    """Return a value as JSON takes it: a secret as ``***``, ``None`` where it is unset."""
+    if is_unset(value):
+        return None
+    return MASK if is_secret(key) else _plain(value)
+
+
+def redactor(values: Iterable[tuple[str, object]], username: object) -> Callable[[str], str]:
+    """Return a function that masks every secret of these settings in a text.
+
+    Also as a server may echo them: in base64, alone or in AUTH PLAIN after `username`.
+    """
+    spellings: set[str] = set()
+    for key, value in values:
+        for secret in _secrets(key, value):
+            plain_auth = f"\0{username}\0{secret}"
+            spellings |= {secret, _base64(secret), _base64(plain_auth)}
+    longest_first = sorted(spellings, key=len, reverse=True)
+
+    def redact(text: str) -> str:
+        for spelling in longest_first:
+            text = text.replace(spelling, MASK)
+        return _USERINFO.sub(MASK, text)
+
+    return redact
+
+
+def name_of(chosen: object) -> str:
+    """Return what a value of ``MAIL_BACKEND`` is called: its words, or the class's import path."""
+    if isinstance(chosen, str):
+        return chosen
+    if isinstance(chosen, type):
+        return f"{chosen.__module__}:{chosen.__qualname__}"
+    return f"<{type(chosen).__name__}>"
+
+
+def visible(text: str) -> str:
+    """Return `text` on one line, with whatever is not printable as an escape."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def say(line: str = "", *, err: bool = False) -> None:
+    """Print one line, to standard error with `err`; also where the terminal knows only ASCII."""
+    encoding = (sys.stderr if err else sys.stdout).encoding or "utf-8"
+    shown = visible(line).encode(encoding, "backslashreplace").decode(encoding)
+    click.echo(shown, err=err)
+
+
+def say_json(report: Mapping[str, object]) -> None:
+    """Print one JSON object."""
+    # DEL is the one control character that JSON leaves as it is.
+    click.echo(json.dumps(report, indent=2).replace("\x7f", "\\u007f"))
+
+
+def say_table(rows: Iterable[Sequence[str]]) -> None:
+    """Print rows in columns; the first one is the heading."""
+    cells = [[_shortened(visible(cell)) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        say("  ".join(map(str.ljust, row, widths)).rstrip())
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, str):
+        return _USERINFO.sub(MASK, plain_text(value) or "")
+    if isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): masked(str(key), each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [masked("", each) for each in value]
+    if isinstance(value, os.PathLike):
+        return str(value)
+    # Not its repr: whether that holds a secret is not known.
+    return name_of(value)
+
+
+def _secrets(key: str, value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for inner, each in value.items():
+            yield from _secrets(str(inner) if not is_secret(key) else key, each)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _secrets(key, each)
+    # A number is taken for a password where a password belongs; elsewhere it may be a switch, and
+    # masking each 1 of a text would leave nothing of it.
+    elif is_secret(key) and not is_unset(value) and (isinstance(value, str) or key in BY_KEY):
+        yield str(value)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode("utf-8", "surrogatepass")).decode("ascii")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _CELL else f"{text[: _CELL - 3]}..."

@@ -1,0 +1,86 @@
+"""Names that programs know from 0.9.1 and 0.10."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+import pytest
+
+import flask_mail
+from flask_mail import (
+    FlaskMailUnicodeDecodeError,
+    MessageError,
+    force_text,
+    sanitize_address,
+    sanitize_addresses,
+    sanitize_subject,
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"), [("text", "text"), (b"text", "text"), ("süß".encode(), "süß"), (5, "5")]
+)
+def test_force_text_makes_a_str_of_anything(given, text):
+    assert force_text(given) == text
+
+
+def test_force_text_shows_the_bytes_that_it_cannot_decode():
+    with pytest.raises(FlaskMailUnicodeDecodeError, match=r"You passed in b'\\xff' \(<class 'bytes'>"):
+        force_text(b"\xff")
+
+
+@pytest.mark.parametrize(
+    ("subject", "encoded"),
+    [("plain", "plain"), ("sübject", "=?utf-8?q?s=C3=BCbject?=")],
+)
+def test_sanitize_subject_encodes_what_is_not_ascii(subject, encoded):
+    assert sanitize_subject(subject) == encoded
+
+
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("to@example.com", "to@example.com"),
+        (("ÄÜÖ → ✓", "to@example.com"), "=?utf-8?b?w4TDnMOWIOKGkiDinJM=?= <to@example.com>"),
+        (("Smith, John", "john@example.com"), '"Smith, John" <john@example.com>'),
+        ("to\r\n@example.com", "to@example.com"),
+    ],
+)
+def test_sanitize_address_writes_an_address_for_a_header(address, written):
+    assert sanitize_address(address) == written
+    assert sanitize_addresses([address]) == [written]
+
+
+def test_sanitize_address_knows_other_charsets():
+    assert sanitize_address(("送信者", "a@example.com"), "shift_jis").startswith("=?iso-2022-jp?b?")
+    with pytest.raises(MessageError, match="charset"):
+        sanitize_address("a@example.com", "no-such-charset")
+
+
+@pytest.mark.parametrize(
+    "name", ["Header", "MIMEText", "charset", "policy", "parseaddr", "current_app", "time", "re"]
+)
+def test_what_0_10_imported_is_still_found(name):
+    assert getattr(flask_mail, name) is not None
+
+
+def test_names_of_python_2_programs_are_found():
+    assert flask_mail.PY3 is True
+    assert flask_mail.string_types == (str,)
+
+
+def test_other_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="'flask_mail' has no attribute 'sned'"):
+        flask_mail.sned  # noqa: B018
+
+
+def test_the_version_is_found_with_a_warning():
+    with pytest.warns(DeprecationWarning, match="importlib.metadata"):
+        assert flask_mail.__version__ == metadata.version("flask-mail")
+
+
+def test_patching_a_name_of_the_package_patches_where_it_is_used(monkeypatch):
+    monkeypatch.setattr("flask_mail.make_msgid", lambda: "<fixed@example.com>")
+    assert flask_mail.Message("Hi").msgId == "<fixed@example.com>"
+    monkeypatch.undo()
+    assert flask_mail.Message("Hi").msgId != "<fixed@example.com>"

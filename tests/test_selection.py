@@ -1,0 +1,185 @@
+"""Which backend delivers, and when the configuration is looked at."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+
+from flask_mail import BackendNotFound, ConfigurationError, Mail, Message
+from flask_mail.backends import Backend
+from flask_mail.backends.console import ConsoleBackend
+from flask_mail.backends.locmem import LocmemBackend
+from flask_mail.backends.null import NullBackend
+from flask_mail.backends.smtp import SmtpBackend
+
+
+class OutsideBackend(Backend[None]):
+    """A third party's, through which mail leaves."""
+
+    name = "outside"
+
+    def __init__(self, *, key: str = "", level: int = 1) -> None:
+        self.key = key
+        self.level = level
+
+    def deliver(self, mail, session):
+        return self.accepted(mail)
+
+
+@pytest.fixture
+def app():
+    return Flask(__name__)
+
+
+def selected(app, **config):
+    app.config.update(config)
+    return Mail(app).state.selection.backend()
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, SmtpBackend),
+        ({"MAIL_BACKEND": "smtp"}, SmtpBackend),
+        ({"MAIL_BACKEND": ""}, SmtpBackend),
+        ({"MAIL_BACKEND": "console"}, ConsoleBackend),
+        ({"MAIL_BACKEND": OutsideBackend}, OutsideBackend),
+        ({"MAIL_BACKEND": "flask_mail.backends.null:NullBackend"}, NullBackend),
+        ({"TESTING": True}, LocmemBackend),
+        ({"TESTING": True, "MAIL_BACKEND": OutsideBackend}, LocmemBackend),
+        ({"TESTING": True, "MAIL_BACKEND": "console"}, ConsoleBackend),
+        ({"TESTING": True, "MAIL_BACKEND": "null"}, NullBackend),
+        ({"MAIL_SUPPRESS_SEND": True}, NullBackend),
+        ({"MAIL_SUPPRESS_SEND": "true"}, NullBackend),
+        ({"MAIL_SUPPRESS_SEND": True, "MAIL_BACKEND": OutsideBackend}, NullBackend),
+        ({"MAIL_SUPPRESS_SEND": True, "MAIL_BACKEND": "console"}, ConsoleBackend),
+        ({"MAIL_SUPPRESS_SEND": True, "TESTING": True}, LocmemBackend),
+        ({"MAIL_SUPPRESS_SEND": False}, SmtpBackend),
+        ({"MAIL_SUPPRESS_SEND": False, "TESTING": True}, SmtpBackend),
+        ({"MAIL_SUPPRESS_SEND": "false", "TESTING": True}, SmtpBackend),
+        ({"MAIL_SUPPRESS_SEND": "", "TESTING": True}, LocmemBackend),
+        ({"MAIL_SUPPRESS_SEND": None, "TESTING": True}, LocmemBackend),
+    ],
+)
+def test_the_backend_follows_from_three_settings(app, config, expected):
+    assert type(selected(app, **config)) is expected
+
+
+@pytest.mark.parametrize(
+    ("config", "chosen"),
+    [
+        ({}, ("smtp", "default")),
+        ({"MAIL_BACKEND": "null"}, ("null", "MAIL_BACKEND")),
+        ({"TESTING": True}, ("locmem", "TESTING")),
+        ({"MAIL_SUPPRESS_SEND": True}, ("null", "MAIL_SUPPRESS_SEND")),
+        ({"MAIL_SUPPRESS_SEND": True, "TESTING": True}, ("locmem", "MAIL_SUPPRESS_SEND")),
+    ],
+)
+def test_the_choice_tells_what_decided_it(app, config, chosen):
+    app.config.update(config)
+    assert Mail(app).state.selection.chosen() == chosen
+
+
+def test_suppress_on_the_state_wins_over_the_configuration(app):
+    mail = Mail(app)
+    mail.state.suppress = True
+    assert mail.state.selection.chosen() == ("null", "suppress on the mail state")
+    app.config["TESTING"] = True
+    mail.state.suppress = False
+    assert mail.state.selection.chosen() == ("smtp", "default")
+    del mail.state.suppress
+    assert mail.state.selection.chosen() == ("locmem", "TESTING")
+
+
+def test_testing_is_looked_at_when_mail_is_sent(app):
+    """The oldest complaint about Flask-Mail: a fixture sets TESTING and customers get mail."""
+    app.config["MAIL_DEFAULT_SENDER"] = "me@example.com"
+    mail = Mail(app)
+    app.config["TESTING"] = True
+    mail.send(Message("Hi", ["customer@example.com"]))
+    assert [message.subject for message in mail.outbox] == ["Hi"]
+
+
+def test_a_backend_is_kept_until_an_option_of_its_own_changes(app):
+    app.config.update(MAIL_BACKEND=OutsideBackend, MAIL_OUTSIDE_KEY="one")
+    selection = Mail(app).state.selection
+    first = selection.backend()
+    app.config["MAIL_DEFAULT_SENDER"] = "me@example.com"
+    assert selection.backend() is first
+    app.config["MAIL_OUTSIDE_KEY"] = "two"
+    assert selection.backend() is not first
+    assert selection.backend().key == "two"
+
+
+def test_the_smtp_backend_is_kept_while_its_password_stays_the_same(app):
+    app.config.update(MAIL_USERNAME="me", MAIL_PASSWORD="s3cret", MAIL_USE_TLS=True)
+    selection = Mail(app).state.selection
+    first = selection.backend()
+    assert selection.backend() is first
+    app.config["MAIL_PASSWORD"] = "another"
+    assert selection.backend() is not first
+
+
+def test_attributes_of_the_state_are_options_of_the_smtp_backend(app):
+    app.config.update(MAIL_SERVER="one.example.com", MAIL_DEBUG=False)
+    mail = Mail(app)
+    mail.state.server = "two.example.com"
+    mail.state.port = 2525
+    server = mail.state.selection.backend().server
+    assert (server.host, server.port, server.debug) == ("two.example.com", 2525, False)
+
+
+def test_the_dialogue_is_logged_while_the_app_is_in_debug_mode(app):
+    app.debug = True
+    assert Mail(app).state.selection.backend().server.debug
+
+
+@pytest.mark.parametrize(
+    ("config", "port"),
+    [
+        ({}, 25),
+        ({"MAIL_USE_TLS": True}, 25),
+        ({"MAIL_USE_SSL": True}, 465),
+        ({"MAIL_USE_SSL": True, "MAIL_PORT": 2465}, 2465),
+        ({"MAIL_PORT": "587"}, 587),
+        ({"MAIL_PORT": None}, 25),
+    ],
+)
+def test_the_port_is_465_with_implicit_tls_and_25_otherwise(app, config, port):
+    assert selected(app, **config).server.port == port
+    assert Mail(app).state.port == port
+
+
+def test_an_option_may_be_a_string_of_the_environment(app):
+    assert selected(app, MAIL_BACKEND=OutsideBackend, MAIL_OUTSIDE_LEVEL="3").level == 3
+
+
+def test_an_unknown_option_names_the_setting_and_the_nearest(app):
+    with pytest.raises(ConfigurationError, match=r"MAIL_OUTSIDE_KEYY .*'MAIL_OUTSIDE_KEY'"):
+        selected(app, MAIL_BACKEND=OutsideBackend, MAIL_OUTSIDE_KEYY="x")
+
+
+def test_an_unknown_backend_is_told_when_mail_is_sent_and_not_before(app):
+    app.config.update(MAIL_BACKEND="smpt", MAIL_DEFAULT_SENDER="me@example.com")
+    mail = Mail(app)
+    with pytest.raises(BackendNotFound, match="did you mean 'smtp'"):
+        mail.send(Message("Hi", ["to@example.com"]))
+
+
+def test_what_cannot_be_hashed_is_no_backend(app):
+    with pytest.raises(ConfigurationError, match="MAIL_BACKEND is no backend"):
+        selected(app, MAIL_BACKEND=["smtp"])
+
+
+def test_a_backend_builds_its_children_by_name(app):
+    class TwiceBackend(OutsideBackend):
+        name = "twice"
+
+        @classmethod
+        def from_options(cls, options, build):
+            backend = cls()
+            backend.children = (build("null"), build("locmem"))
+            return backend
+
+    children = selected(app, MAIL_BACKEND=TwiceBackend).children
+    assert [child.name for child in children] == ["null", "locmem"]

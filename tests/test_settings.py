@@ -1,0 +1,141 @@
+"""Settings: how values of app.config are read."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from flask_mail import ConfigurationError, settings
+
+
+@pytest.mark.parametrize("value", [True, 1, "true", "True", " YES ", "on", "1", "t", "y"])
+def test_words_of_the_environment_that_mean_true_are_true(value):
+    assert settings.lookup({"MAIL_USE_TLS": value}, "MAIL_USE_TLS") is True
+
+
+@pytest.mark.parametrize("value", [False, 0, "false", "False", "no", "off", "0", "f", "n"])
+def test_words_of_the_environment_that_mean_false_are_false(value):
+    assert settings.lookup({"MAIL_USE_TLS": value}, "MAIL_USE_TLS") is False
+
+
+@pytest.mark.parametrize(("value", "port"), [("587", 587), (465, 465)])
+def test_a_port_may_be_a_string(value, port):
+    assert settings.lookup({"MAIL_PORT": value}, "MAIL_PORT") == port
+
+
+@pytest.mark.parametrize(("value", "limit"), [("50", 50), (50, 50), (0, None), ("0", None)])
+def test_a_limit_of_zero_is_no_limit(value, limit):
+    assert settings.lookup({"MAIL_MAX_EMAILS": value}, "MAIL_MAX_EMAILS") == limit
+
+
+@pytest.mark.parametrize("value", [30, 0.5, "30", "0.5"])
+def test_seconds_may_have_a_fraction_and_be_a_string(value):
+    assert settings.lookup({"MAIL_TIMEOUT": value}, "MAIL_TIMEOUT") == float(value)
+
+
+@pytest.mark.parametrize("value", ["mail", Path("mail")])
+def test_a_path_may_be_a_string_or_a_path_object(value):
+    assert settings.lookup({"MAIL_FILE_PATH": value}, "MAIL_FILE_PATH") == "mail"
+
+
+def test_a_lazy_string_is_read_as_text():
+    class Lazy:
+        def __str__(self):
+            return "mail.example.com"
+
+    assert settings.lookup({"MAIL_SERVER": Lazy()}, "MAIL_SERVER") == "mail.example.com"
+
+
+@pytest.mark.parametrize("value", [None, ""])
+@pytest.mark.parametrize("key", ["MAIL_SERVER", "MAIL_PORT", "MAIL_USE_TLS", "MAIL_SUPPRESS_SEND"])
+def test_none_and_an_empty_string_are_not_set(key, value):
+    assert settings.lookup({key: value}, key, default="default") == "default"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("MAIL_USE_TLS", "perhaps-s3cret"),
+        ("MAIL_USE_TLS", 1.5),
+        ("MAIL_PORT", "smtp-s3cret"),
+        ("MAIL_PORT", 0),
+        ("MAIL_PORT", 65536),
+        ("MAIL_PORT", 25.5),
+        ("MAIL_MAX_EMAILS", "-1"),
+        ("MAIL_MAX_EMAILS", [1]),
+        ("MAIL_TIMEOUT", "soon-s3cret"),
+        ("MAIL_TIMEOUT", 0),
+        ("MAIL_TIMEOUT", -1),
+        ("MAIL_TIMEOUT", math.inf),
+        ("MAIL_TIMEOUT", math.nan),
+        ("MAIL_TIMEOUT", True),
+        ("MAIL_TIMEOUT", []),
+        ("MAIL_SERVER", b"s3cret"),
+        ("MAIL_SERVER", ["s3cret"]),
+        ("MAIL_PASSWORD", 12345),
+        ("MAIL_FILE_PATH", b"s3cret"),
+        ("MAIL_FILE_PATH", 3),
+        ("MAIL_TLS_CA_FILE", object()),
+    ],
+)
+def test_a_value_of_another_kind_names_the_setting_and_never_the_value(key, value):
+    with pytest.raises(ConfigurationError) as caught:
+        settings.lookup({key: value}, key)
+    assert str(caught.value).startswith(f"{key} must be ")
+    assert "s3cret" not in str(caught.value)
+    assert "12345" not in str(caught.value)
+    assert isinstance(caught.value, ValueError)
+    assert caught.value.__context__ is None
+
+
+def test_bytes_are_no_path():
+    class BytesPath:
+        def __fspath__(self):
+            return b"mail"
+
+    with pytest.raises(ConfigurationError, match="MAIL_FILE_PATH must be a path"):
+        settings.lookup({"MAIL_FILE_PATH": BytesPath()}, "MAIL_FILE_PATH")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "value"),
+    [
+        ("DEFAULT_MAIL_SENDER", "MAIL_DEFAULT_SENDER", "me@example.com"),
+        ("DEFAULT_MAX_EMAILS", "MAIL_MAX_EMAILS", 5),
+    ],
+)
+def test_a_name_from_before_0_8_works_and_warns_with_the_new_one(old, new, value):
+    with pytest.warns(DeprecationWarning, match=f"{old} .*{new}"):
+        assert settings.lookup({old: value}, new) == value
+
+
+def test_the_new_name_wins_over_the_old_one():
+    config = {"DEFAULT_MAIL_SENDER": "old@example.com", "MAIL_DEFAULT_SENDER": "new@example.com"}
+    assert settings.lookup(config, "MAIL_DEFAULT_SENDER") == "new@example.com"
+
+
+def test_an_old_name_that_is_not_set_warns_of_nothing():
+    assert settings.lookup({"DEFAULT_MAX_EMAILS": None}, "MAIL_MAX_EMAILS") is None
+    assert settings.fails_silently({"MAIL_FAIL_SILENTLY": None}) is False
+
+
+@pytest.mark.parametrize(("value", "silently"), [(True, True), ("false", False)])
+def test_mail_fail_silently_warns_with_the_new_ways(value, silently):
+    with pytest.warns(DeprecationWarning, match="MAIL_FAIL_SILENTLY .*send_many"):
+        assert settings.fails_silently({"MAIL_FAIL_SILENTLY": value}) is silently
+
+
+def test_the_nearest_known_name_is_suggested():
+    assert settings.nearest("MAIL_SERVR", settings.BY_KEY) == "; did you mean 'MAIL_SERVER'?"
+    assert settings.nearest("XYZ", settings.BY_KEY) == ""
+
+
+def test_every_setting_is_documented_once():
+    assert len({setting.key for setting in settings.TABLE}) == len(settings.TABLE)
+    for setting in settings.TABLE:
+        assert setting.key.startswith("MAIL_")
+        assert setting.kind
+        assert setting.default
+        assert setting.meaning.endswith(".")
