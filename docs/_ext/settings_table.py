@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from docutils import nodes
-from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -30,7 +29,6 @@ class SettingsTable(SphinxDirective):
     """Takes the name of a group, as in the table of the code."""
 
     required_arguments = 1
-    option_spec = {"class": directives.class_option}
 
     def run(self) -> list[nodes.Node]:
         settings = [each for each in TABLE if each.group == self.arguments[0]]
@@ -46,7 +44,7 @@ class SettingsTable(SphinxDirective):
                 "confval", setting.key, setting.key, location=row
             )
         for table in holder.findall(nodes.table):
-            table["classes"] += ["settings", *self.options.get("class", [])]
+            table["classes"].append("settings")
         return holder.children
 
 

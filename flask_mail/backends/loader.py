@@ -44,10 +44,9 @@ class Installed:
 
 def installed() -> list[Installed]:
     """Return every backend that is declared in the entry point group ``flask_mail.backends``."""
-    if sys.version_info >= (3, 12):
-        from importlib import metadata
-    else:  # a backport: what older versions read from the environment differs between them
-        import importlib_metadata as metadata
+    # The backport behaves alike on all older versions, whose own differ from each other.
+    name = "importlib.metadata" if sys.version_info >= (3, 12) else "importlib_metadata"
+    metadata: Any = importlib.import_module(name)
     found = {
         Installed(
             point.name,

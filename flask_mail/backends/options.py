@@ -8,6 +8,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Union
 
@@ -64,6 +65,7 @@ def read_options(
     }
 
 
+@lru_cache(maxsize=64)  # read for every message that is sent
 def declared(cls: type) -> tuple[dict[str, inspect.Parameter], bool]:
     """Return the options that a constructor names, and whether it takes any others."""
     parameters = list(inspect.signature(cls).parameters.values())

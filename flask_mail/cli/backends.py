@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .plugins import Plugin, plugins
+from .entries import Entries
 from .show import name_of, say, say_json, say_table
-from .state import Choice, choice_of, mail_state, redactor_of
+from .state import Choice, choice_of, mail_state
 
 if TYPE_CHECKING:
     from ..backends.base import Backend
@@ -44,7 +45,7 @@ def list_backends(as_json: bool) -> None:
     """
     # What a plugin prints when it is imported would spoil the JSON.
     with mail_state() as state, redirect_stdout(sys.stderr) if as_json else nullcontext():
-        redact = redactor_of(state)
+        redact = Entries(state).redact
         choice = choice_of(state)
         rows = [_row(plugin, choice, redact(plugin.error)) for plugin in plugins()]
     if choice.selected_class is not None and not any(row.selected for row in rows):

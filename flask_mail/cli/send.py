@@ -16,8 +16,9 @@ from ..message import Message
 from ..outgoing import Outcome, envelope_of
 from ..signals import email_dispatched, email_failed
 from ..texts import describe
+from .entries import Entries
 from .show import name_of, say
-from .state import choice_of, mail_state, redactor_of
+from .state import choice_of, mail_state
 
 if TYPE_CHECKING:
     from ..backends.base import Backend
@@ -89,7 +90,7 @@ def send_message(
 def _send(state: _Mail, message: Message, name: str | None) -> int:
     """Send a message, tell what became of it, and return the exit status."""
     receipt, problem = _attempt(state, message, name)
-    redact = redactor_of(state)
+    redact = Entries(state).redact
     sent = receipt is not None and receipt.sent
     if receipt is not None:
         for label, value in _rows(message, receipt):

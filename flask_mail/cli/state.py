@@ -1,8 +1,8 @@
-"""The mail state that a command works on: its settings, and the backend they choose."""
+"""The mail state that a command works on, and the backend it chooses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,13 +13,12 @@ from flask import current_app
 from ..backends import loader
 from ..errors import ConfigurationError
 from ..extension import Mail, _Mail
-from ..settings import BY_KEY, OLD_NAMES, is_unset, raw
-from .show import name_of, redactor
+from ..settings import raw
+from .entries import config_of
+from .show import name_of
 
 if TYPE_CHECKING:
     from ..backends.base import Backend
-
-ASSIGNED = "assigned on the mail state"
 
 
 @contextmanager
@@ -40,47 +39,6 @@ def mail_state() -> Iterator[_Mail]:
         yield Mail().init_app(app)
     finally:
         del extensions["mail"]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One setting, as it stands."""
-
-    key: str
-    value: Any
-    """``None`` where it is unset."""
-    source: str
-    """``"config"``, ``"default"``, the name from before 0.8 that was set, or :data:`ASSIGNED`."""
-
-    @property
-    def name(self) -> str:
-        """What the user has set: the key, or its old name."""
-        return self.source if self.source in OLD_NAMES.values() else self.key
-
-
-def config_of(state: _Mail) -> Mapping[str, Any]:
-    """Return the configuration that a state follows."""
-    return state._config  # noqa: SLF001 (no other module has to know)
-
-
-def entries_of(state: _Mail) -> list[Entry]:
-    """Return every known setting, then every other ``MAIL_*`` key that is set."""
-    config = config_of(state)
-    assigned = {
-        "MAIL_SUPPRESS_SEND" if name == "suppress" else f"MAIL_{name.upper()}": value
-        for name, value in vars(state).items()
-    }
-    others = sorted(key for key in config if key.startswith("MAIL_") and key not in BY_KEY)
-    return [
-        *(_entry(key, config, assigned) for key in BY_KEY),
-        *(Entry(key, config[key], "config") for key in others if not is_unset(config[key])),
-    ]
-
-
-def redactor_of(state: _Mail) -> Callable[[str], str]:
-    """Return a function that masks every secret of the settings in a text from outside."""
-    values = {entry.key: entry.value for entry in entries_of(state)}
-    return redactor(values.items(), values["MAIL_USERNAME"])
 
 
 @dataclass(frozen=True)
@@ -122,16 +80,3 @@ def choice_of(state: _Mail) -> Choice:
         return Choice(wanted, by, wanted_class, selected, loader.load(selected), reason)
     except ConfigurationError as error:
         return Choice(wanted, by, wanted_class, error=str(error))
-
-
-def _entry(key: str, config: Mapping[str, Any], assigned: Mapping[str, Any]) -> Entry:
-    old = OLD_NAMES.get(key, "")
-    if key in assigned:
-        value, source = assigned[key], ASSIGNED
-    elif not is_unset(config.get(key)):
-        value, source = config[key], "config"
-    elif not is_unset(config.get(old)):
-        value, source = config[old], old
-    else:
-        value, source = None, "default"
-    return Entry(key, None if is_unset(value) else value, source)

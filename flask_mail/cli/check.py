@@ -1,0 +1,128 @@
+"""``flask mail check``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext, redirect_stdout, suppress
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+import click
+from flask import current_app
+
+from ..errors import MessageError
+from ..settings import BY_KEY
+from .dialogue import Step, trial
+from .entries import Entries, Entry
+from .findings import Finding, judge_values, sender_of
+from .names import judge_names
+from .plugins import plugins
+from .show import masked, name_of, say, say_json, say_table
+from .state import Choice, choice_of, mail_state
+
+if TYPE_CHECKING:
+    from ..addresses import Address
+    from ..extension import _Mail
+
+_HEADING = ("SETTING", "VALUE", "SOURCE")
+
+
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+def check_settings(as_json: bool) -> None:
+    """Check the settings and try the backend out; nothing is sent.
+
+    For smtp: connects, negotiates TLS, logs in and asks for the default sender. The exit status is
+    0 if all is right, warnings or not, and 1 if something is wrong.
+    """
+    # What a plugin prints when it is imported or built would spoil the JSON.
+    with mail_state() as state, redirect_stdout(sys.stderr) if as_json else nullcontext():
+        entries = Entries(state)
+        choice = choice_of(state)
+        findings = _findings(entries, choice, state)
+        if not as_json:
+            _say_settings(entries, findings)
+            say(f"Backend: {choice}.")
+        steps = []
+        for step in _steps(entries, choice, state):
+            steps.append(step)
+            if not as_json:
+                say(f"{step.status:<8}{step.name:<9}{step.detail}")
+    errors = [each for each in findings if each.level == "error"]
+    ok = not errors and all(step.status != "failed" for step in steps)
+    if as_json:
+        say_json(
+            {
+                "ok": ok,
+                "backend": _backend_as_json(choice),
+                "settings": [_entry_as_json(entry) for entry in entries],
+                "findings": [asdict(finding) for finding in findings],
+                "steps": [asdict(step) for step in steps],
+            }
+        )
+    else:
+        say("All right; nothing was sent." if ok else "Something is wrong; nothing was sent.")
+    click.get_current_context().exit(0 if ok else 1)
+
+
+def _findings(entries: Entries, choice: Choice, state: _Mail) -> list[Finding]:
+    """Return everything that is wrong, errors first; no advice holds a secret."""
+    production = not (current_app.debug or state.testing)
+    found = [
+        *judge_values(entries, choice, production=production),
+        *judge_names(entries, choice, plugins()),
+    ]
+    # A value of the wrong kind may also be why no backend can be selected.
+    unique = {each.advice: each for each in reversed(found)}
+    in_order = sorted(reversed(unique.values()), key=lambda each: each.level)
+    return [replace(each, advice=entries.redact(each.advice)) for each in in_order]
+
+
+def _steps(entries: Entries, choice: Choice, state: _Mail) -> Iterator[Step]:
+    if choice.wanted_class is None:
+        return
+    sender: Address | None = None
+    with suppress(MessageError):  # which is among the findings
+        sender = sender_of(entries)
+    for step in trial(state, choice.wanted, sender):
+        yield replace(step, detail=entries.redact(step.detail))
+
+
+def _say_settings(entries: Entries, findings: list[Finding]) -> None:
+    rows = [(entry.key, _shown(entry), entry.source) for entry in entries]
+    say_table([_HEADING, *rows])
+    say()
+    for finding in findings:
+        say(f"{finding.level:<8}{finding.code}: {finding.advice}")
+    if findings:
+        say()
+
+
+def _shown(entry: Entry) -> str:
+    if entry.value is None:
+        return _default(entry) or ""
+    value = masked(entry.key, entry.value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _default(entry: Entry) -> str | None:
+    return BY_KEY[entry.key].default.replace("`", "") if entry.key in BY_KEY else None
+
+
+def _entry_as_json(entry: Entry) -> dict[str, object]:
+    return {
+        "key": entry.key,
+        "value": masked(entry.key, entry.value),
+        "source": entry.source,
+        "default": _default(entry),
+    }
+
+
+def _backend_as_json(choice: Choice) -> dict[str, object]:
+    return {
+        "wanted": name_of(choice.wanted),
+        "wanted_by": choice.wanted_by,
+        "selected": None if choice.error else name_of(choice.selected),
+        "reason": choice.reason or None,
+    }

@@ -1,0 +1,87 @@
+"""Settings whose names nobody knows, or that have newer ones."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..backends.base import Backend
+from ..backends.options import declared
+from ..backends.smtp import SmtpBackend
+from ..settings import BY_KEY, FAIL_SILENTLY, OLD_NAMES, is_unset
+from .findings import Finding
+
+if TYPE_CHECKING:
+    from .entries import Entries
+    from .plugins import Plugin
+    from .state import Choice
+
+_BARE = SmtpBackend.setting_key("")
+
+
+def judge_names(entries: Entries, choice: Choice, plugins: list[Plugin]) -> Iterator[Finding]:
+    """Yield the names that neither our table nor a backend knows, and the old ones."""
+    classes = [*(plugin.backend for plugin in plugins), choice.wanted_class]
+    backends = {each.setting_key(""): each for each in classes if each is not None}
+    # Options that share their prefix with everything else.
+    known = {
+        each.setting_key(option)
+        for each in classes
+        if each is not None and each.setting_key("") == _BARE
+        for option in declared(each)[0]
+    }
+    known |= {*BY_KEY, FAIL_SILENTLY}
+    # What a broken plugin knows cannot be told.
+    broken = {
+        f"MAIL_{plugin.declared.name.upper()}_" for plugin in plugins if plugin.backend is None
+    }
+    prefixes = sorted(backends.keys() - {_BARE} | broken, key=len, reverse=True)
+    for key in (entry.key for entry in entries if entry.key not in known):
+        prefix = next((each for each in prefixes if key.startswith(each)), None)
+        if prefix is None:
+            problem = f"Flask-Mail knows no {key}{_hint(key, known)}"
+            yield Finding("warning", "unknown-key", (key,), problem)
+        elif prefix in backends:
+            yield from _option(key, prefix, backends[prefix], choice)
+    yield from _old_names(entries)
+
+
+def _option(
+    key: str, prefix: str, backend: type[Backend[Any]], choice: Choice
+) -> Iterator[Finding]:
+    parameters, takes_any = declared(backend)
+    reads_them_itself = backend.from_options.__func__ is not Backend.from_options.__func__
+    if takes_any or reads_them_itself or key.removeprefix(prefix).lower() in parameters:
+        return
+    yield Finding(
+        "error" if backend is choice.wanted_class else "warning",
+        "unknown-option",
+        (key,),
+        f"The backend {backend.name} has no option"
+        f" {key}{_hint(key, set(map(backend.setting_key, parameters)))}",
+    )
+
+
+def _old_names(entries: Entries) -> Iterator[Finding]:
+    for key, old in OLD_NAMES.items():
+        if not is_unset(entries.config.get(old)):
+            advice = f"Rename {old} to {key}, its name since 0.8."
+            yield Finding("warning", "old-name", (old,), advice)
+    if entries.has(FAIL_SILENTLY):
+        yield Finding(
+            "warning",
+            "old-name",
+            (FAIL_SILENTLY,),
+            f"Unset {FAIL_SILENTLY}, from before 0.8, and catch flask_mail.BackendUnavailable or use"
+            " mail.send_many(), which raises nothing.",
+        )
+
+
+def _hint(key: str, known: set[str]) -> str:
+    # Without what they all begin with, which makes any two of them look alike.
+    bare = {each.removeprefix("MAIL_"): each for each in sorted(known)}
+    matches = difflib.get_close_matches(key.removeprefix("MAIL_"), bare, n=1)
+    if matches:
+        return f"; did you mean {bare[matches[0]]}?"
+    return ": remove it, unless it is your app's own."

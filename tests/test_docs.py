@@ -1,0 +1,282 @@
+"""Runs what the documentation prints.
+
+Each page of ``docs/`` and each page beside ``README.md`` is one test, in an empty folder. Its
+fenced blocks are taken in order:
+
+``python``
+    Runs in the namespace of the page. A block that begins with ``# name.py`` is a file instead: it
+    is written to the folder, where later blocks import it; pytest runs it if it is ``test_*.py``.
+``text``
+    Right after another block: exactly what that block prints, or the last line of its traceback if
+    it raises; ``...`` stands for anything. A block that prints or raises something needs one.
+``shell``
+    Each command of ``flask mail`` runs in a shell; installing and serving is left out.
+``toml``
+    Must parse. One that declares backends is installed, as metadata that entry points are read
+    from.
+
+A page begins with an app ``shop`` as ``app``, its ``mail``, and the files that its examples attach.
+Whatever is under example.com is an SMTP server on this machine, with TLS and login. It refuses
+nobody@example.com for good and busy@example.com for now.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import gc
+import io
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from aiosmtpd.smtp import AuthResult
+from flask import Flask
+from servers import Recorder, smtp_server
+
+import flask_mail
+from flask_mail import Mail
+from flask_mail.settings import TABLE
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+
+_BLOCK = re.compile(r"^(?P<fence>```+)(?P<kind>\w+)\n(?P<body>.*?)^(?P=fence)$", re.M | re.S)
+_FILE_NAME = re.compile(r"# (\w+\.py)\n")
+_COMMAND = re.compile(r"(?:[A-Z_]+=\S* )*flask (?:--app \S+ )?mail ")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block, with the ``text`` block that follows it."""
+
+    kind: str
+    body: str
+    line: int
+    shown: str | None = None
+
+
+def blocks_of(text: str) -> list[Block]:
+    """Return the blocks of a page that run."""
+    found: list[Block] = []
+    end = 0
+    for match in _BLOCK.finditer(text):
+        if match["kind"] != "text":
+            found.append(
+                Block(match["kind"], match["body"], text.count("\n", 0, match.start()) + 2)
+            )
+        elif found and not text[end : match.start()].strip():
+            found[-1] = replace(found[-1], shown=match["body"])
+        end = match.end()
+    return found
+
+
+class Page:
+    """A page while its blocks run, in a folder of its own."""
+
+    def __init__(self, path: Path, folder: Path, namespace: dict[str, Any]) -> None:
+        self.path = path
+        self.folder = folder
+        self.namespace = namespace
+
+    def run(self, block: Block) -> None:
+        """Run a block and compare what it prints with what the page shows."""
+        runner = getattr(self, f"run_{block.kind}", None)
+        printed = runner(block) if runner else ""
+        shown = block.shown or ""
+        # Only lines end in a newline in a page, so what is printed is compared by lines.
+        if not doctest.OutputChecker().check_output(
+            shown, printed.rstrip("\n") + "\n" if printed.strip() else "", doctest.ELLIPSIS
+        ):
+            pytest.fail(
+                f"{self.path.name}, line {block.line}:\n{block.body}\nprints\n\n{printed}\n"
+                f"and the page shows\n\n{shown}"
+            )
+
+    def run_python(self, block: Block) -> str:
+        if named := _FILE_NAME.match(block.body):
+            return self.run_file(named[1], block)
+        printed = io.StringIO()
+        code = compile("\n" * (block.line - 1) + block.body, str(self.path), "exec")
+        with contextlib.redirect_stdout(printed):
+            try:
+                exec(code, self.namespace)
+            except Exception as error:
+                if block.shown is None:
+                    raise
+                printed.write(traceback.format_exception_only(error)[-1])
+        return printed.getvalue()
+
+    def run_file(self, name: str, block: Block) -> str:
+        (self.folder / name).write_text(block.body, encoding="utf-8")
+        if not name.startswith("test_"):
+            return ""
+        options = ("-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-W", "error")
+        completed = run_command(sys.executable, "-m", "pytest", *options, name, cwd=self.folder)
+        assert completed.returncode == 0, completed.stdout + completed.stderr
+        return completed.stdout if block.shown else ""
+
+    def run_shell(self, block: Block) -> str:
+        printed = ""
+        for line in block.body.replace("\\\n", "").splitlines():
+            if _COMMAND.match(line) or (printed and line.startswith("echo ")):
+                completed = run_command("/bin/sh", "-c", line, cwd=self.folder)
+                assert completed.returncode in (0, 1), completed.stderr
+                assert "Traceback" not in completed.stderr, completed.stderr
+                printed += completed.stdout + completed.stderr
+        return printed
+
+    def run_toml(self, block: Block) -> str:
+        project = tomllib.loads(block.body).get("project", {})
+        for group, points in project.get("entry-points", {}).items():
+            lines = "".join(f"{name} = {target}\n" for name, target in points.items())
+            info = (
+                self.folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+            )
+            info.mkdir()
+            (info / "entry_points.txt").write_text(f"[{group}]\n{lines}")
+            (info / "METADATA").write_text(
+                f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+            )
+        return ""
+
+
+def run_command(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command as a reader does, in the environment of these tests."""
+    kept = {name: value for name, value in os.environ.items() if "MAIL_" not in name}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+    environment = {**kept, "PATH": path, "PYTHONPATH": str(cwd), "PYTHONUTF8": "1"}
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.fixture
+def example_com(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Put SMTP servers behind every name under example.com: port 465 speaks TLS at once."""
+    recorder = Recorder(
+        answers={
+            "nobody@example.com": "550 5.1.1 no such user",
+            "busy@example.com": "450 4.2.0 try again later",
+        }
+    )
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("smtp.example.com").configure_cert(context)
+    certificates = tmp_path / "authorities.pem"
+    authority.cert_pem.write_to_path(str(certificates))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates))
+    options: dict[str, Any] = {"authenticator": lambda *_: AuthResult(success=True)}
+    look_up = socket.getaddrinfo
+
+    with (
+        smtp_server(recorder, tls_context=context, **options) as clear,
+        smtp_server(recorder, ssl_context=context, **options) as encrypted,
+    ):
+
+        def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+            if str(host).endswith("example.com"):
+                host, port = "127.0.0.1", encrypted.port if port == 465 else clear.port
+            return look_up(host, port, *args, **kwargs)
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        yield
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with the examples and the files that they attach, which is the current one."""
+    folder = tmp_path / "page"
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    (folder / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n and so on")
+    (folder / "invoice.pdf").write_bytes(b"%PDF-1.7 and so on")
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
+    yield folder
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(folder)):
+            del sys.modules[name]
+
+
+@pytest.mark.usefixtures("example_com")
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_a_page_runs_as_it_is_printed(path: Path, folder: Path) -> None:
+    """Every block runs, and shows what the page says it shows."""
+    app = Flask("shop", root_path=str(folder))
+    app.config.update(MAIL_SERVER="smtp.example.com", MAIL_DEFAULT_SENDER="shop@example.com")
+    namespace: dict[str, Any] = {"__name__": "shop", "app": app, "mail": Mail(app)}
+    page = Page(path, folder, namespace)
+    try:
+        for block in blocks_of(path.read_text(encoding="utf-8")):
+            page.run(block)
+    finally:
+        namespace.clear()  # signals forget their receivers with it
+        gc.collect()
+
+
+def test_pages_hold_no_block_of_an_unknown_kind() -> None:
+    """A block that is misspelled would never run."""
+    kinds = {
+        (path.name, block.kind)
+        for path in PAGES
+        for block in blocks_of(path.read_text(encoding="utf-8"))
+    }
+    known = {"python", "text", "shell", "toml"}
+    assert {each for each in kinds if each[1] not in known} == set()
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    """A relative link names a file, and a fragment one of its headings."""
+    broken = []
+    for path in PAGES:
+        for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+            file, _, fragment = target.partition("#")
+            if "://" in target:
+                continue
+            linked = path.parent / file if file else path
+            if not linked.exists() or (fragment and fragment not in anchors_of(linked)):
+                broken.append((path.name, target))
+    assert broken == []
+
+
+def anchors_of(path: Path) -> set[str]:
+    """Return the fragments that the headings of a page have."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.M)
+    return {
+        re.sub(r"[^\w\- ]", "", heading.replace("`", "")).strip().lower().replace(" ", "-")
+        for heading in headings
+    }
+
+
+def test_the_readme_shows_every_setting() -> None:
+    """Its table is made of the first sentence of each meaning."""
+    rows = [
+        (f"`{each.key}`", each.default, re.split(r"(?<=[.;]) (?=[A-Z`])", each.meaning)[0])
+        for each in TABLE
+    ]
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert table in readme, f"The table of README.md should be\n\n{table}"
+
+
+def test_the_api_page_names_everything_public() -> None:
+    """A public name without documentation is a mistake."""
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    names = [*flask_mail.__all__, *flask_mail.backends.__all__]
+    assert [name for name in names if not re.search(rf"\b{name}\b", page)] == []
