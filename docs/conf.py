@@ -22,8 +22,9 @@ autodoc_class_signature = "mixed"
 python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 nitpick_ignore_regex = [
-    # Other projects' names: nothing is fetched to link them.
-    ("py:.*", r"(flask|blinker|click|smtplib|ssl|email|os|collections|datetime|enum|typing)\..*"),
+    # Other projects' names: nothing is fetched to link them. S is a type variable.
+    ("py:.*", r"(flask\.app|blinker|collections|datetime|email|os|smtplib)(\..*)?"),
+    ("py:class", r"(flask_mail\.backends\.base\.)?S"),
 ]
 
 html_theme = "furo"
@@ -31,4 +32,5 @@ html_title = f"Flask-Mail {version}"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_show_sphinx = False
-html_theme_options = {"source_view_link": "", "navigation_with_keys": True}
+html_copy_source = False
+html_theme_options = {"navigation_with_keys": True}

@@ -19,7 +19,7 @@ import os
 import sys
 from urllib.parse import urlsplit
 
-from flask import Flask, abort, render_template_string, request
+from flask import Flask, abort, current_app, render_template_string, request
 from flask.typing import ResponseReturnValue
 
 from flask_mail import DeliveryError, Mail, Message, MessageError, Receipt
@@ -106,8 +106,10 @@ def welcome() -> ResponseReturnValue:
         send_welcome(name, address)
     except MessageError as error:  # such as an address that is none; nothing was sent
         return render_template_string(PAGE, **form, error=error), 422
-    except DeliveryError as error:  # what became of the mail: error.receipt.outcome
-        return render_template_string(PAGE, **form, error=error), 502
+    except DeliveryError as error:  # refused, not sent or unknown: error.receipt.outcome
+        current_app.logger.warning("%s", error)  # names the server, which visitors need not know
+        sorry = "Sorry, the mail server has not confirmed your mail."
+        return render_template_string(PAGE, **form, error=sorry), 502
     return render_template_string(PAGE, sent_to=address)
 
 

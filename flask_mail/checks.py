@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from numbers import Number
 from typing import TYPE_CHECKING
 
 from .addresses import parse_address
@@ -12,33 +13,44 @@ from .errors import BadHeaderError, MessageError
 from .headers import (
     charset_of,
     check_content_type,
+    check_disposition,
     check_folded,
     check_header_name,
     check_text,
-    check_token,
+    parse_mailboxes,
 )
-from .mime import OURS, date_header
-from .texts import describe
+from .mime import OF_ADDRESSES, OURS, addresses_in, date_header
+from .texts import describe, plain_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .message import Attachment, Message
 
 _log = logging.getLogger("flask_mail")
 # esmtp-keyword ["=" esmtp-value], RFC 5321 section 4.1.2.
 _OPTION = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}(?:=[!-<>-~]{1,500})?")
+_OF_AN_ATTACHMENT = ("filename", "content_type", "data", "disposition", "headers")
+_MESSAGE_ID = re.compile(r"[!-~]{1,900}")  # one word that fits in a line
 
 
 def check_controls(message: Message) -> None:
-    """Raise :class:`BadHeaderError` for the first header, address, name or option of `message`
-    that holds a line break or another control character.
+    """Check each header, address, name and option of `message` by itself.
 
-    A subject that is folded as RFC 5322 section 2.2.3 allows is none.
+    :raises BadHeaderError: one holds a line break or another control character. A subject that is
+        folded as RFC 5322 section 2.2.3 allows is none.
+    :raises MessageError: none does, and one is not what it should be.
     """
-    if message.subject:
-        check_folded(message.subject, "subject")
-    for field, value in _single_lines(message):
-        if value is not None:
-            check_text(value, field)
+    wrong: MessageError | None = None
+    for check, value, field in _values(message):
+        try:
+            check(value, field)
+        except BadHeaderError:
+            raise
+        except MessageError as error:
+            wrong = wrong or error
+    if wrong:
+        raise wrong
 
 
 def check_message(message: Message) -> None:
@@ -48,22 +60,20 @@ def check_message(message: Message) -> None:
         raise BadHeaderError("has_bad_headers() of this message says that a header is bad.")
     if message.charset:
         charset_of(message.charset)
-    date_header(message.date)
-    reply_to = message.reply_to
-    for each in reply_to if isinstance(reply_to, list) else [reply_to] if reply_to else []:
+    if message.date is not None:
+        date_header(message.date)
+    if not _MESSAGE_ID.fullmatch(str(message.msgId)):
+        raise MessageError(
+            f"The message ID {describe(message.msgId)} cannot be used: write <unique@domain> in"
+            " ASCII without spaces, or leave msgId alone."
+        )
+    for each in addresses_in(message.reply_to):
         parse_address(each, "reply_to")
-    for name in _mapping(message.extra_headers or {}, "extra_headers"):
-        if check_header_name(name).lower() in OURS:
-            _log.warning(
-                "The extra header %s is left out: Flask-Mail writes the structure of a message"
-                " itself and shows no blind copies.",
-                describe(name),
-            )
-    _check_text_body(message.body, "body")
-    for subtype, content in message.alts.items():
-        check_content_type(f"text/{subtype}", "alternative")
-        _check_text_body(content, f"alternative {describe(subtype)}")
-    for attachment in message.attachments:
+    _check_headers(message.extra_headers, "extra_headers")
+    _check_body(message.body, "body")
+    for subtype, content in _mapping(message.alts, "alts").items():
+        _check_body(content, f"alternative {describe(subtype)}")
+    for attachment in message.attachments or ():
         _check_attachment(attachment)
 
 
@@ -72,80 +82,116 @@ def check_options(options: object, field: str) -> tuple[str, ...]:
 
     :raises MessageError: where one is no such option; for a line break, :class:`BadHeaderError`.
     """
+    if options is None:
+        return ()
     if isinstance(options, (str, bytes)) or not isinstance(options, Iterable):
         raise MessageError(f'The {field} are no list of options: write them as ["KEYWORD=value"].')
-    checked = []
-    for option in options:
-        text = check_text(option, field)
+    checked = tuple(check_text(option, field) for option in options)
+    for text in checked:
         if not _OPTION.fullmatch(text):
             raise MessageError(
                 f"The {field} hold {describe(text)}, which is no ESMTP option: write KEYWORD or"
                 " KEYWORD=value without spaces (RFC 5321 section 4.1.2)."
             )
-        checked.append(text)
-    return tuple(checked)
+    return checked
 
 
-def _single_lines(message: Message) -> Iterator[tuple[str, object]]:
-    yield from _address_texts("sender", [message.sender])
-    yield from _address_texts("recipient", message.recipients)
-    yield from _address_texts("cc", message.cc)
-    yield from _address_texts("bcc", message.bcc)
-    yield from _address_texts("reply_to", [message.reply_to])
-    yield "message ID", message.msgId
-    yield "charset", message.charset
-    for name, value in _mapping(message.extra_headers or {}, "extra_headers").items():
-        yield "extra header name", name
-        yield f"extra header {describe(name)}", value
-    for attachment in message.attachments:
-        yield "attachment name", attachment.filename
-        yield "attachment content type", attachment.content_type
-        yield "attachment disposition", attachment.disposition
-        for name, value in _mapping(attachment.headers, "headers of an attachment").items():
-            yield "attachment header name", name
-            yield f"attachment header {describe(name)}", value
-    for field in ("mail_options", "rcpt_options"):
-        options = getattr(message, field)
-        for option in [options] if isinstance(options, str) else options:
-            yield field, option
-
-
-def _address_texts(field: str, values: object) -> Iterator[tuple[str, object]]:
-    # Whether these are addresses, and lists where lists belong, is told when they are parsed.
-    for value in values if isinstance(values, (list, tuple)) else [values]:
-        for text in value if isinstance(value, (list, tuple)) else [value]:
-            yield field, text
-
-
-def _check_text_body(value: object, field: str) -> None:
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        raise MessageError(f"The {field} is bytes: decode it, such as with .decode('utf-8').")
-    if value is not None:
-        try:
-            str(value).encode("utf-8")
-        except UnicodeEncodeError as error:
+def _values(message: Message) -> Iterator[tuple[Callable[[object, str], object], object, str]]:
+    if message.subject:
+        yield check_folded, message.subject, "subject"
+    for field, value in (
+        ("sender", message.sender),
+        ("recipient", message.recipients),
+        ("cc", message.cc),
+        ("bcc", message.bcc),
+        ("reply_to", message.reply_to),
+        ("message ID", message.msgId),
+        ("charset", message.charset),
+        ("mail_options", message.mail_options),
+        ("rcpt_options", message.rcpt_options),
+    ):
+        for text in _texts(value):
+            yield check_text, text, field
+    yield from _header_values(message.extra_headers, "extra header")
+    for subtype in _mapping(message.alts, "alts"):
+        yield check_content_type, f"text/{subtype}", "alternative"
+    for attachment in message.attachments or ():
+        if not all(hasattr(attachment, name) for name in _OF_AN_ATTACHMENT):
             raise MessageError(
-                f"The {field} holds a lone surrogate at character {error.start}, which no charset"
-                " can express: it was decoded wrongly where it came from."
-            ) from error
+                f"The attachments hold {describe(attachment)}: use msg.attach(), or make an"
+                " Attachment of it."
+            )
+        if attachment.filename is not None:
+            yield check_text, attachment.filename, "attachment name"
+        yield check_content_type, attachment.content_type, "attachment content type"
+        yield check_disposition, attachment.disposition, "attachment disposition"
+        yield from _header_values(attachment.headers, "attachment header")
+
+
+def _texts(value: object) -> Iterator[object]:
+    # Whether these are addresses, and lists where lists belong, is told when they are parsed.
+    if isinstance(value, (list, tuple, set, frozenset)):
+        for each in value:
+            yield from _texts(each)
+    elif plain_text(value) is not None:
+        yield value
+
+
+def _header_values(
+    headers: object, field: str
+) -> Iterator[tuple[Callable[[object, str], object], object, str]]:
+    for name, value in _mapping(headers, f"{field}s").items():
+        yield check_header_name, name, f"{field} name"
+        yield check_text, value, f"{field} {describe(name)}"
+
+
+def _check_headers(headers: object, field: str) -> None:
+    for name, value in _mapping(headers, field).items():
+        lowered = str(name).lower()
+        if lowered in OURS:
+            _log.warning(
+                "The header %s in %s is left out: Flask-Mail writes the structure of a message"
+                " itself and shows no blind copies.",
+                describe(name),
+                field,
+            )
+        elif lowered in OF_ADDRESSES and not str(value).isascii():
+            parse_mailboxes(str(value), f"extra header {describe(name)}")
+
+
+def _check_body(value: object, field: str) -> None:
+    text = plain_text(value)
+    if text is None:
+        if value is None or isinstance(value, Number):
+            return
+        raise MessageError(
+            f"The {field} must be a string, not {type(value).__name__}"
+            f"{': decode it' if isinstance(value, (bytes, bytearray, memoryview)) else ''}."
+        )
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise MessageError(
+            f"The {field} holds a lone surrogate at character {error.start}, which no charset"
+            " can express: it was decoded wrongly where it came from."
+        ) from error
 
 
 def _check_attachment(attachment: Attachment) -> None:
     label = describe(attachment.filename or attachment.content_type)
-    if not isinstance(attachment.data, (str, bytes, bytearray, memoryview)):
+    if isinstance(attachment.data, str):
+        _check_body(attachment.data, f"attachment {label}")
+    elif not isinstance(attachment.data, (bytes, bytearray, memoryview)):
         raise MessageError(
             f"The attachment {label} has data of type {type(attachment.data).__name__}: give bytes"
             " or str, such as what read() returns."
         )
-    if isinstance(attachment.data, str):
-        _check_text_body(attachment.data, f"attachment {label}")
-    check_content_type(attachment.content_type, "attachment content type")
-    check_token(attachment.disposition, "attachment disposition")
-    for name in attachment.headers:
-        check_header_name(name)
+    _check_headers(attachment.headers, f"the headers of attachment {label}")
 
 
 def _mapping(value: object, field: str) -> Mapping[object, object]:
+    if value is None:
+        return {}
     if not isinstance(value, Mapping):
         raise MessageError(f"The {field} are no mapping: write them as {{name: value}}.")
     return value

@@ -274,6 +274,14 @@ class Mail(_MailMixin):
     def state(self, state: _Mail | None) -> None:
         self._state = state
 
+    @property
+    def outbox(self) -> list[Message]:
+        """Copies of the messages that the locmem backend was given, in order; for tests.
+
+        :raises RuntimeError: where no app was given and none is current.
+        """
+        return self.connect().mail.outbox
+
     def __getattr__(self, name: str) -> Any:
         state = None if name.startswith("_") else self.state
         if state is not None and hasattr(state, name):

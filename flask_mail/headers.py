@@ -6,19 +6,21 @@ breaks lines at characters that are no line ends (VT, FF, FS), which lets header
 
 from __future__ import annotations
 
+import codecs
 import re
 from email.charset import Charset
+from numbers import Number
 from typing import TYPE_CHECKING
 from unicodedata import combining, normalize
 from urllib.parse import quote
 
-from .addresses import quote_display_name
+from .addresses import parse_address, quote_display_name
 from .errors import BadHeaderError, MessageError
-from .texts import check_controls, decode_words, describe, remove_controls
-from .words import encode_words, holds_encoded_word
+from .texts import check_controls, decode_words, describe, plain_text, remove_controls
+from .words import codec_of, encode_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from .addresses import Address
 
@@ -29,96 +31,136 @@ LONGEST_LINE = 998
 """The length that a line must not exceed, without its CRLF (RFC 5322 section 2.1.1)."""
 
 UTF_8 = Charset("utf-8")
+_PROBE = "Aa..\r\n"  # idna refuses the dots
+
 _NAME = re.compile(r"[!-9;-~]{1,76}")
-_FOLD = re.compile(r"\r\n(?=[ \t]*[^ \t\r\n])(?=[ \t])")
+_CHARSET = re.compile(r"[\w.:+-]{1,40}", re.ASCII)  # RFC 2978 section 2.3, as programs use it
 _CHUNK = re.compile(r"[ \t]*[^ \t]+")
-_ATOM = r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+"
-_CONTENT_TYPE = re.compile(
-    rf"({_ATOM})/({_ATOM})((?:[ \t]*;[ \t]*{_ATOM}=(?:{_ATOM}|\"(?:[^\"\\]|\\.)*\"))*)[ \t]*;?"
-)
+_TOKEN = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")  # RFC 2045 section 5.1
+_TYPE = re.compile(rf"(?!multipart/){_TOKEN.pattern}/{_TOKEN.pattern}", re.IGNORECASE)
+_PARAMETER = re.compile(rf' *; *({_TOKEN.pattern})=({_TOKEN.pattern}|"(?:[^"\\]|\\.)*")')
+_STRUCTURED = re.compile(rf"([^;]*?)((?:{_PARAMETER.pattern})*) *;? *")
+_ESCAPED = re.compile(r"\\(.)")
+_LIST_ITEM = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^,])+')
+# What every reader takes for the same quoted-string: many keep the backslash of an escape.
+_QUOTABLE = re.compile(r"[ !#-\[\]-~]*")
+_MAX_STRUCTURED = 900  # leaves room in a line for what is written around it
+_MAX_PARAMETER = 60
+_MAX_SECTION = 54  # so that ' filename*10*=...;' fits in 78 characters
+_MAX_ADDR_SPEC = 254  # RFC 5321 section 4.5.3.1.3; only what cannot be sent is longer
 
 
 def check_text(value: object, field: str) -> str:
-    """Return `value` as a str that is safe in a header, or raise :class:`BadHeaderError`."""
-    text = str(value)
-    check_controls(text, f"The {field} {describe(text)}")
+    """Return `value` as a str that is safe in a header.
+
+    :raises BadHeaderError: for a line break or another control character, also where only decoding
+        reveals it.
+    :raises MessageError: where it is no text, such as bytes.
+    """
+    text = plain_text(value)
+    if text is None:
+        if not isinstance(value, Number):
+            raise MessageError(f"The {field} must be a string, not {describe(value)}.")
+        text = str(value)
+    try:
+        check_controls(text)
+        for word in text.split(" ") if "=?" in text else ():
+            check_controls(decode_words(word), "an encoded-word in it")
+    except BadHeaderError as error:
+        raise BadHeaderError(f"The {field} {describe(text)} cannot be used: {error}.") from None
     return text
 
 
 def check_folded(value: object, field: str) -> str:
-    """Return `value` as a str that may be folded as RFC 5322 section 2.2.3 allows.
+    """Return `value` as a str that may hold tabs and be folded as RFC 5322 section 2.2.3 allows.
 
     Each line break is CRLF followed by white space, and no line is blank.
 
     :raises BadHeaderError: for any other line break or control character.
     """
-    text = str(value)
-    if "\r" in text or "\n" in text:
-        lines = text.split("\r\n")
-        if not lines[0].strip(" \t") or any(
-            line[:1] not in (" ", "\t") or not line.strip(" \t") for line in lines[1:]
-        ):
-            raise BadHeaderError(
-                f"The {field} {describe(text)} holds a line break; remove it (only CRLF followed"
-                " by a space or tab and more text may fold a line, RFC 5322 section 2.2.3)."
-            )
-    check_text(text.replace("\r\n", "").replace("\t", " "), field)
+    text = plain_text(value)
+    if text is None:
+        return check_text(value, field)
+    first, *others = text.split(CRLF)
+    if first.strip(" \t") and all(line[:1] in " \t" and line.strip(" \t") for line in others):
+        check_text(text.replace(CRLF, "").replace("\t", " "), field)
+    else:
+        check_text(text, field)
     return text
 
 
-def check_header_name(value: object) -> str:
+def check_header_name(value: object, field: str) -> str:
     """Return `value` as the name of a header, or raise :class:`BadHeaderError`."""
-    name = str(value)
-    if not _NAME.fullmatch(name):
+    name = plain_text(value)
+    if name is None or not _NAME.fullmatch(name):
         raise BadHeaderError(
-            f"The header name {describe(name)} is not one: use 1 to 76 printable ASCII characters"
-            " without a colon (RFC 5322 section 3.6.8)."
+            f"The {field} {describe(value if name is None else name)} is not one: use 1 to 76"
+            " printable ASCII characters without a colon (RFC 5322 section 3.6.8)."
         )
     return name
 
 
-def check_content_type(value: object, field: str) -> str:
-    """Return `value` as ``type/subtype`` with parameters, fit for a single part.
+def check_content_type(value: object, field: str) -> tuple[str, dict[str, str]]:
+    """Return ``type/subtype`` and its parameters, fit for a single part.
 
     :raises MessageError: where it is none, or is ``multipart/...`` (RFC 2045 section 5.1).
     """
     text = check_text(value, field)
-    parsed = _CONTENT_TYPE.fullmatch(text)
-    if not parsed or parsed[1].lower() == "multipart":
+    main, parameters = _split_parameters(text)
+    if not _TYPE.fullmatch(main):
         raise MessageError(
             f"The {field} {describe(text)} is not one that a part can have: write it as"
             ' "type/subtype", such as "application/pdf", with parameters as "; name=value".'
         )
-    return text
+    return main, parameters
 
 
-def check_token(value: object, field: str) -> str:
-    """Return `value` as a token, such as a subtype (RFC 2045 section 5.1)."""
+def check_disposition(value: object, field: str) -> tuple[str, dict[str, str]]:
+    """Return a disposition, such as ``inline``, and its parameters (RFC 2183 section 2)."""
     text = check_text(value, field)
-    if not re.fullmatch(_ATOM, text):
-        raise MessageError(f"The {field} {describe(text)} is not a token (RFC 2045 section 5.1).")
-    return text
+    main, parameters = _split_parameters(text)
+    if not _TOKEN.fullmatch(main):
+        raise MessageError(
+            f'The {field} {describe(text)} is none: use "attachment" or "inline" (RFC 2183).'
+        )
+    return main, parameters
+
+
+def as_text(value: object) -> str:
+    """Return `value` as a str, whatever it is; never refuses."""
+    if isinstance(value, (bytes, bytearray)):
+        return value.decode("utf-8", "replace")
+    text = plain_text(value)
+    return text if text is not None else "" if value is None else str(value)
 
 
 def clean(value: object) -> str:
     """Return `value` as a str without line breaks and other controls; never refuses."""
-    return remove_controls(str(value))
+    return remove_controls(as_text(value))
 
 
 def charset_of(name: object) -> Charset:
     """Return the charset called `name`, as the standard library maps it (shift_jis -> iso-2022-jp).
 
+    UTF-8 stands in for one that writes ASCII or line ends in another way, such as UTF-16: text in
+    mail cannot have it (RFC 2046 section 4.1.1).
+
     :raises MessageError: where there is no such charset for text.
     """
-    text = check_text(name, "charset")
+    text = str(name)
     try:
+        if not _CHARSET.fullmatch(text):
+            raise LookupError(text)
         charset = Charset(text)
-        "a".encode(charset.output_codec or "us-ascii").decode(charset.input_codec or "us-ascii")
-    except (LookupError, ValueError) as error:
-        raise _unknown_charset(text) from error
-    except Exception as error:  # email.errors.CharsetError is no ValueError
-        raise _unknown_charset(text) from error
-    return charset
+        codec = codec_of(charset)
+        fits = codecs.lookup(codec).name != "utf-8" and _PROBE.encode(codec) == _PROBE.encode()
+    except UnicodeError:
+        fits = False
+    except LookupError:
+        raise MessageError(
+            f'The charset {describe(text)} is not known; use one such as "utf-8".'
+        ) from None
+    return charset if fits else UTF_8
 
 
 def unstructured(name: str, value: str, charset: Charset = UTF_8) -> str:
@@ -127,15 +169,22 @@ def unstructured(name: str, value: str, charset: Charset = UTF_8) -> str:
     ASCII is written as it is, also where it is folded or encoded already; text that is not is
     written in encoded-words.
     """
-    if "\r\n" in value and value.isascii() and max(map(len, value.split(CRLF))) <= LINE:
-        return f"{name}: {value}"
-    text = _FOLD.sub("", value)
-    if _is_plain(text):
-        folded = _fold(f"{name}:", _CHUNK.findall(f" {text}") or [" "])
-        if folded is not None:
-            return folded
-    words = [f" {word}" for word in encode_words(text, charset)]
-    return _fold(f"{name}:", words) or f"{name}:{CRLF.join(words)}"
+    lines = f"{name}: {value}".split(CRLF)
+    if len(lines) > 1 and value.isascii() and max(map(len, lines)) <= LONGEST_LINE:
+        return CRLF.join(lines)
+    text = value.replace(CRLF, "")
+    if _is_plain(text) and (written := verbatim(name, text)):
+        return written
+    return _fold(f"{name}:", [f" {word}" for word in encode_words(text, charset)])
+
+
+def verbatim(name: str, text: str) -> str | None:
+    """Write a header whose value is ASCII, folded at its spaces, without the final CRLF.
+
+    ``None`` where a line would be longer than 998 octets, the most that RFC 5322 allows.
+    """
+    written = _fold(f"{name}:", _CHUNK.findall(f" {text}") or [" "])
+    return written if max(map(len, written.split(CRLF))) <= LONGEST_LINE else None
 
 
 def mailboxes(name: str, addresses: Iterable[Address], charset: Charset = UTF_8) -> str:
@@ -144,29 +193,27 @@ def mailboxes(name: str, addresses: Iterable[Address], charset: Charset = UTF_8)
     for address in addresses:
         if chunks:
             chunks[-1] += ","
-        chunks += [f" {word}" for word in _mailbox_words(address, charset)]
-    return _fold(f"{name}:", chunks) or f"{name}:{CRLF.join(chunks)}"
+        chunks += _mailbox_chunks(address, charset)
+    return _fold(f"{name}:", chunks)
 
 
 def mailbox(address: Address, charset: Charset = UTF_8) -> str:
     """Write one mailbox on one line, its display name quoted or encoded as it needs."""
-    return " ".join(_mailbox_words(address, charset))
+    return "".join(_mailbox_chunks(address, charset))[1:]
 
 
-def parameter(name: str, value: str) -> list[str]:
-    """Write a parameter of a MIME header (RFC 2045 section 5.1, RFC 2231).
+def parse_mailboxes(text: str, field: str) -> list[Address]:
+    """Read the value of an address header: one mailbox, or several with commas between them.
 
-    A value that is not ASCII is written twice: as ``name=`` with an ASCII approximation for
-    programs that know no RFC 2231, and as ``name*=``, in sections where it is long.
+    :raises MessageError: where it is neither.
     """
-    if value.isascii():
-        return _sections(name, value) if len(value) > _SECTION else [f"{name}={_quoted(value)}"]
-    plain = "".join(each for each in normalize("NFKD", value) if not combining(each))
-    fallback = "".join(each if each.isascii() else "_" for each in plain)[:_SECTION]
-    encoded = quote(value, safe="", encoding="utf-8")
-    if len(encoded) <= _SECTION:
-        return [f"{name}={_quoted(fallback)}", f"{name}*=utf-8''{encoded}"]
-    return [f"{name}={_quoted(fallback)}", *_extended_sections(name, encoded)]
+    try:
+        return [parse_address(text, field)]
+    except MessageError:
+        items = _LIST_ITEM.findall(text)
+        if len(items) < 2:
+            raise
+    return [parse_address(item, field) for item in items]
 
 
 def structured(name: str, value: str, parameters: Iterable[str] = ()) -> str:
@@ -175,53 +222,78 @@ def structured(name: str, value: str, parameters: Iterable[str] = ()) -> str:
     for each in parameters:
         chunks[-1] += ";"
         chunks.append(f" {each}")
-    return _fold(f"{name}:", chunks) or f"{name}:{CRLF.join(chunks)}"
+    return _fold(f"{name}:", chunks)
 
 
-_SECTION = 60  # so that ' filename*99*="...";' fits in 78 characters
+def parameter(name: str, value: str) -> list[str]:
+    """Write a parameter of a MIME header, in sections where it is long (RFC 2045, RFC 2231)."""
+    if len(value) <= _MAX_PARAMETER and "=?" not in value and _QUOTABLE.fullmatch(value):
+        return [f'{name}="{value}"']
+    sections = [""]
+    for character in value:
+        octets = quote(character, safe="")  # what RFC 2231 section 7 lets stand, and %XX
+        if len(sections[-1]) + len(octets) > _MAX_SECTION:
+            sections.append("")
+        sections[-1] += octets
+    if len(sections) == 1:
+        return [f"{name}*=utf-8''{sections[0]}"]
+    sections[0] = f"utf-8''{sections[0]}"
+    return [f"{name}*{number}*={section}" for number, section in enumerate(sections)]
 
 
-def _sections(name: str, value: str) -> list[str]:
-    pieces = [value[i : i + 50] for i in range(0, len(value), 50)]
-    return [f"{name}*{i}={_quoted(piece)}" for i, piece in enumerate(pieces)]
-
-
-def _extended_sections(name: str, encoded: str) -> list[str]:
-    # Sections must not cut a %XX in two (RFC 2231 section 4.1).
-    pieces = re.findall(r"(?:%..|[^%]){1,18}", encoded)
+def given_parameters(parameters: Mapping[str, str]) -> list[str]:
+    """Write parameters that a user gave, without quotes where they need none."""
     return [
-        f"{name}*{i}*={'' if i else 'utf-8' + chr(39) * 2}{piece}" for i, piece in enumerate(pieces)
+        each
+        for name, value in parameters.items()
+        for each in ([f"{name}={value}"] if _TOKEN.fullmatch(value) else parameter(name, value))
     ]
 
 
-def _quoted(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+def ascii_form(value: str) -> str:
+    """Return a short ASCII approximation, for readers that know no RFC 2231."""
+    plain = "".join(each for each in normalize("NFKD", value) if not combining(each))
+    # A slash may come from a look-alike (U+FF0F), and make a path of a name.
+    safe = "".join(each if _QUOTABLE.fullmatch(each) and each != "/" else "_" for each in plain)
+    return safe if len(safe) <= _MAX_PARAMETER else f"{safe[:48]}..{safe[-10:]}"
 
 
-def _mailbox_words(address: Address, charset: Charset) -> list[str]:
+def _split_parameters(text: str) -> tuple[str, dict[str, str]]:
+    parsed = _STRUCTURED.fullmatch(text) if len(text) <= _MAX_STRUCTURED else None
+    if not parsed:
+        return "", {}
+    parameters: dict[str, str] = {}
+    for name, value in _PARAMETER.findall(parsed[2]):
+        bare = _ESCAPED.sub(r"\1", value[1:-1]) if value.startswith('"') else value
+        parameters.setdefault(name.lower(), bare)
+    return parsed[1].strip(), parameters
+
+
+def _mailbox_chunks(address: Address, charset: Charset) -> list[str]:
+    spec = address.addr_spec.encode()[:_MAX_ADDR_SPEC].decode(errors="ignore")
     if not address.name:
-        return [address.addr_spec]
-    spec = f"<{address.addr_spec}>"
-    name = address.name
-    if _is_plain(name):
-        quoted = quote_display_name(name)
-        if len(quoted) + len(spec) <= LONGEST_LINE // 2:
-            return [f"{quoted} {spec}"] if len(quoted) + len(spec) < LINE else [quoted, spec]
-    return [*encode_words(name, charset), spec]
+        return [f" {spec}"]
+    if "=?" not in address.name and _is_plain(address.name):
+        name = f" {quote_display_name(address.name)}"
+        if len(name) + len(spec) < LINE - len(" <>,"):
+            return [f"{name} <{spec}>"]
+        chunks = _CHUNK.findall(name)
+        if max(map(len, chunks)) <= LINE:
+            return [*chunks, f" <{spec}>"]
+    return [*(f" {word}" for word in encode_words(address.name, charset)), f" <{spec}>"]
 
 
 def _is_plain(text: str) -> bool:
-    """Whether readers get `text` back when it is written as it is."""
+    """Whether readers get `text` back when it is written as it is, or was encoded beforehand."""
     return (
         text.isascii()
         and text == text.strip(" \t")
-        and (not holds_encoded_word(text) or decode_words(text) != text)
+        and all(decode_words(word) != word for word in text.split() if "=?" in word)
     )
 
 
-def _fold(start: str, chunks: list[str]) -> str | None:
-    """Join chunks, each of which begins with white space; ``None`` if a line would be too long."""
+def _fold(start: str, chunks: list[str]) -> str:
+    """Join chunks, each of which begins with white space, in lines of 78 where they allow it."""
     lines = [start]
     for chunk in chunks:
         # The first line may not hold the name alone: some readers take that for an empty header.
@@ -229,10 +301,4 @@ def _fold(start: str, chunks: list[str]) -> str | None:
             lines.append(chunk)
         else:
             lines[-1] += chunk
-    if max(map(len, lines)) > LONGEST_LINE:
-        return None
     return CRLF.join(lines)
-
-
-def _unknown_charset(name: str) -> MessageError:
-    return MessageError(f'The charset {describe(name)} is not known; use one such as "utf-8".')

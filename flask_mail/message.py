@@ -5,28 +5,36 @@ from __future__ import annotations
 import copy
 import re
 import secrets
+import time
 import warnings
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from email import message_from_bytes, policy
+from functools import cached_property
 from mimetypes import guess_type
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from . import _context, mime
-from .addresses import tolerant_address
+from .addresses import parse_address
 from .checks import check_controls
-from .errors import BadHeaderError
+from .errors import BadHeaderError, MessageError
 from .outgoing import Envelope, unordered_recipients
+from .texts import describe, plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
     from email.message import Message as ParsedMessage
 
     from .connection import Connection
     from .outgoing import Receipt
 
-    AddressLike = str | tuple[str, str]
+AddressLike: TypeAlias = str | tuple[str, str]
+Data: TypeAlias = str | bytes | bytearray | memoryview
+Given = TypeVar("Given")
+Kept = TypeVar("Kept")
 
 _NEEDS_QUOTES = re.compile(r'["\\@<>;]')
+# Refolding by the standard library would split mailboxes, and ours are folded.
+_POLICY = policy.SMTP.clone(refold_source="none")
 
 
 def make_msgid(idstring: str | None = None, domain: str | None = None) -> str:
@@ -42,6 +50,36 @@ def make_msgid(idstring: str | None = None, domain: str | None = None) -> str:
 _own_make_msgid = make_msgid
 
 
+class _Copied(Generic[Given, Kept]):
+    """A field that takes any collection and keeps a copy of it."""
+
+    def __init__(self, kind: Callable[[Any], Kept]) -> None:
+        self._kind = kind
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, message: Message | None, owner: type | None = None) -> Kept:
+        if message is None:
+            raise AttributeError(self._name)  # messages have it, their class has not
+        kept: Kept = message.__dict__[self._name]
+        return kept
+
+    def __set__(self, message: Message, value: Given | None) -> None:
+        message.__dict__[self._name] = _copied(value, self._kind)
+
+
+def _copied(value: Any, kind: Callable[[Any], Any]) -> Any:
+    # What is no collection is kept for the error that sending it raises: list("a@b.c") would be
+    # its letters, as it was in 0.10.
+    if value and isinstance(value, (str, bytes)):
+        return value
+    try:
+        return kind(value or ())
+    except (TypeError, ValueError):
+        return value
+
+
 class Attachment:
     """A file that goes with a message.
 
@@ -55,7 +93,7 @@ class Attachment:
 
     filename: str | None
     content_type: str
-    data: str | bytes
+    data: Data
     disposition: str
     headers: dict[str, str]
 
@@ -63,7 +101,7 @@ class Attachment:
         self,
         filename: str | None = None,
         content_type: str | None = None,
-        data: str | bytes | None = None,
+        data: Data | None = None,
         disposition: str | None = None,
         headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
     ) -> None:
@@ -104,21 +142,25 @@ class Message:
     :param mail_options: ESMTP options of MAIL FROM, such as ``["BODY=8BITMIME"]``.
     :param rcpt_options: ESMTP options of each RCPT TO, such as ``["NOTIFY=SUCCESS"]``.
 
-    Lists are copied. Nothing is refused before the message is sent.
+    Collections may be of any kind, also where they are assigned later; they are copied. Nothing is
+    refused before the message is sent.
     """
 
     subject: str
+    recipients = _Copied[Iterable[AddressLike], list[AddressLike]](list)
+    cc = _Copied[Iterable[AddressLike], list[AddressLike]](list)
+    bcc = _Copied[Iterable[AddressLike], list[AddressLike]](list)
     sender: AddressLike | None
     body: str | None
-    alts: dict[str, str]
-    attachments: list[Attachment]
+    alts = _Copied[Mapping[str, str] | Iterable[tuple[str, str]], dict[str, str]](dict)
+    attachments = _Copied[Iterable[Attachment], list[Attachment]](list)
     reply_to: AddressLike | list[AddressLike] | None
     date: float | datetime | None
     charset: str | None
     extra_headers: dict[str, str] | None
-    mail_options: list[str]
-    rcpt_options: list[str]
-    envelope: Envelope | None
+    mail_options = _Copied[Iterable[str], list[str]](list)
+    rcpt_options = _Copied[Iterable[str], list[str]](list)
+    envelope: Envelope | None = None
     """Whom it went to: set on the copies in ``mail.outbox``."""
 
     def __init__(
@@ -146,47 +188,18 @@ class Message:
         self.cc = cc
         self.bcc = bcc
         self.body = body
-        self.alts = dict(alts or {})
+        self.alts = alts
         if html is not None:
             self.html = html
         self.date = date
         self.charset = charset
-        self.extra_headers = _copied(extra_headers, dict)
-        self.mail_options = _copied(mail_options, list) or []
-        self.rcpt_options = _copied(rcpt_options, list) or []
-        self.attachments = list(attachments or [])
-        self.envelope = None
-        self.boundary = secrets.token_hex(16)
-        self._msg_id: str | None = None
-        if self.sender or make_msgid is not _own_make_msgid:  # a program's own takes no domain
-            self._new_msg_id()
-
-    @property
-    def recipients(self) -> list[AddressLike]:
-        """The To addresses. Any iterable may be assigned; it is copied."""
-        return self._recipients
-
-    @recipients.setter
-    def recipients(self, values: Iterable[AddressLike] | None) -> None:
-        self._recipients: list[AddressLike] = _address_list(values)
-
-    @property
-    def cc(self) -> list[AddressLike]:
-        """The Cc addresses. Any iterable may be assigned; it is copied."""
-        return self._cc
-
-    @cc.setter
-    def cc(self, values: Iterable[AddressLike] | None) -> None:
-        self._cc: list[AddressLike] = _address_list(values)
-
-    @property
-    def bcc(self) -> list[AddressLike]:
-        """The Bcc addresses, which are only in the envelope. Any iterable may be assigned."""
-        return self._bcc
-
-    @bcc.setter
-    def bcc(self, values: Iterable[AddressLike] | None) -> None:
-        self._bcc: list[AddressLike] = _address_list(values)
+        self.extra_headers = None if extra_headers is None else _copied(extra_headers, dict)
+        self.mail_options = mail_options
+        self.rcpt_options = rcpt_options
+        self.attachments = attachments
+        self._token = secrets.token_hex(16)
+        if make_msgid is not _own_make_msgid:
+            self.msgId = make_msgid()  # a function that a program put in place of ours
 
     @property
     def html(self) -> str | None:
@@ -200,22 +213,19 @@ class Message:
         else:
             self.alts["html"] = value
 
-    @property
+    @cached_property
     def msgId(self) -> str:  # noqa: N802 (0.10's name)
         """The Message-ID: random, at the sender's domain, the same from the first look on."""
-        return self._msg_id or self._new_msg_id()
+        try:
+            domain = parse_address(self.sender, "sender").domain
+        except MessageError:
+            domain = "localhost"
+        return f"<{self._token}@{domain}>"
 
-    @msgId.setter
-    def msgId(self, value: str) -> None:  # noqa: N802 (0.10's name)
-        self._msg_id = value
-
-    def _new_msg_id(self) -> str:
-        if make_msgid is _own_make_msgid:
-            domain = tolerant_address(self.sender).domain
-            self._msg_id = make_msgid(domain=domain if domain.isascii() else None)
-        else:
-            self._msg_id = make_msgid()
-        return self._msg_id
+    @cached_property
+    def _first_rendered(self) -> float:
+        # So that a message without a date has the same octets each time.
+        return time.time()
 
     @property
     def send_to(self) -> set[AddressLike]:
@@ -230,7 +240,7 @@ class Message:
         self,
         filename: str | None = None,
         content_type: str | None = None,
-        data: str | bytes | None = None,
+        data: Data | None = None,
         disposition: str | None = None,
         headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
     ) -> None:
@@ -241,8 +251,8 @@ class Message:
         """Whether a header, address, name or option holds a line break or another control."""
         try:
             check_controls(self)
-        except BadHeaderError:
-            return True
+        except MessageError as error:
+            return isinstance(error, BadHeaderError)
         return False
 
     def is_bad_headers(self) -> bool:
@@ -257,15 +267,13 @@ class Message:
         return connection.send(self)
 
     def as_bytes(self) -> bytes:
-        """Return the message as it travels, lines ending in CRLF; what must not be sent is cleaned.
+        """Return the message as it travels: lines end in CRLF, and blind copies are not shown.
 
         Line breaks and other controls in headers are removed; sending refuses them.
         """
-        if type(self)._message is not Message._message:  # noqa: SLF001 (this class's)
+        if getattr(self._message, "__func__", None) is not Message._message:
             return self._message().as_bytes()
-        state = _context.current_state()
-        ascii_attachments = bool(state is not None and state.ascii_attachments)
-        return mime.render(self, ascii_attachments=ascii_attachments)
+        return self._rendered()
 
     def as_string(self) -> str:
         """Return :meth:`as_bytes` as a str."""
@@ -278,14 +286,19 @@ class Message:
         return self.as_bytes()
 
     def __repr__(self) -> str:
-        return f"<Message {str(self.subject)[:60]!r} to {len(self.send_to)}>"
+        recipients = len(self.recipients) + len(self.cc) + len(self.bcc)
+        return f"<Message {describe(self.subject)} to {recipients}>"
 
     def _message(self) -> ParsedMessage:
         # Programs override this to add headers or to sign, as 0.10 rendered through it.
+        return message_from_bytes(self._rendered(), policy=_POLICY)
+
+    def _rendered(self) -> bytes:
         state = _context.current_state()
-        ascii_attachments = bool(state is not None and state.ascii_attachments)
-        return message_from_bytes(
-            mime.render(self, ascii_attachments=ascii_attachments), policy=policy.SMTP
+        return mime.render(
+            self,
+            ascii_attachments=bool(getattr(state, "ascii_attachments", False)),
+            now=self._first_rendered,
         )
 
     def snapshot(self) -> Message:
@@ -295,17 +308,21 @@ class Message:
             clone.__dict__[name] = _frozen(value) if name in _OWN else _deep_copy(value)
         return clone
 
+    def __copy__(self) -> Message:
+        clone = object.__new__(type(self))
+        for name, value in self.__dict__.items():
+            own = name in _OWN and isinstance(value, (list, dict))
+            clone.__dict__[name] = copy.copy(value) if own else value
+        return clone
+
     def __getstate__(self) -> dict[str, Any]:
-        # Lazy strings belong to the request; what queues and caches store are their words. And the
-        # worker must send the Message-ID that the web process has written down.
-        self._msg_id = self.msgId
+        # Lazy strings belong to the request; what queues and caches store are their words.
         return self.snapshot().__dict__
 
 
 def default_sender() -> Any:
     """Return the default sender of the mail state that applies here, if there is one."""
-    state = _context.current_state()
-    return None if state is None else state.default_sender
+    return getattr(_context.current_state(), "default_sender", None)
 
 
 def sender_text(sender: Any) -> Any:
@@ -320,42 +337,26 @@ def sender_text(sender: Any) -> Any:
     return f"{name} <{address}>"
 
 
-def _address_list(values: Any) -> Any:
-    if not values:
-        return []
-    return _copied(values, list)
-
-
-def _copied(values: Any, kind: Callable[[Any], Any]) -> Any:
-    # What is no list or mapping is kept for the error that sending it raises: list("a@b.c") would
-    # be its letters, as it was in 0.10.
-    if values is None or isinstance(values, (str, bytes)):
-        return values
-    try:
-        return kind(values)
-    except (TypeError, ValueError):
-        return values
-
-
 # What Message itself stores; a subclass may add anything.
 _OWN = frozenset(Message().__dict__)
 
 
 def _frozen(value: Any) -> Any:
-    """Copy what a message holds; whatever is no plain value is a lazy string."""
-    if value is None or isinstance(value, (str, bytes, int, float, datetime, Envelope)):
-        return value
-    if isinstance(value, dict):
+    """Copy what a field of a message holds, lazy strings as their words."""
+    if isinstance(value, Mapping):
         return {_frozen(key): _frozen(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(map(_frozen, value))
+        return (list if isinstance(value, list) else tuple)(map(_frozen, value))
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     if isinstance(value, Attachment):
         clone = copy.copy(value)
         clone.__dict__.update({key: _frozen(each) for key, each in value.__dict__.items()})
         return clone
-    return str(value)
+    if isinstance(value, (datetime, Envelope)) or hasattr(value, "content_type"):
+        return _deep_copy(value)
+    text = plain_text(value)
+    return value if text is None else text
 
 
 def _deep_copy(value: Any) -> Any:

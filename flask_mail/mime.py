@@ -10,11 +10,13 @@ import base64
 import binascii
 import hashlib
 import re
+import time
 import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime, formatdate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .addresses import Address, tolerant_address
 from .errors import MessageError
@@ -22,42 +24,69 @@ from .headers import (
     CRLF,
     LONGEST_LINE,
     UTF_8,
+    as_text,
+    ascii_form,
     charset_of,
     check_content_type,
+    check_disposition,
     check_folded,
     check_header_name,
-    check_token,
     clean,
+    given_parameters,
     mailboxes,
     parameter,
+    parse_mailboxes,
     structured,
     unstructured,
+    verbatim,
 )
+from .texts import decode_words, describe
+from .words import encode_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from email.charset import Charset
 
     from .message import Attachment, Message
+
+T = TypeVar("T")
 
 # Headers that describe the structure of the message, which is ours to describe; and those that
 # would show blind copies to everybody (RFC 5322 section 3.6.3).
 OURS = frozenset(
     {
-        "mime-version",
-        "content-type",
-        "content-transfer-encoding",
-        "content-disposition",
         "bcc",
+        "content-disposition",
+        "content-transfer-encoding",
+        "content-type",
+        "mime-version",
         "resent-bcc",
     }
 )
+# Headers that hold addresses: a reader looks for those outside of encoded-words only.
+OF_ADDRESSES = frozenset(
+    {"from", "reply-to", "sender", "to", "cc"}
+    | {"resent-from", "resent-sender", "resent-to", "resent-cc"}
+    | {"disposition-notification-to", "return-receipt-to", "errors-to"}
+)
+# The headers that RFC 5322 section 3.6 allows once and that we do not write ourselves.
+_ONCE = frozenset({"sender", "in-reply-to", "references"})
 
 _LINE_END = re.compile("\r\n|\r|\n")
-# Text that may travel as it is: tabs, line ends, the ESC of ISO-2022, printable ASCII.
-_SEVEN_BIT = re.compile(rb"(?:[\t\x1b -~]{0,%d}\r\n)*[\t\x1b -~]{0,%d}" % ((LONGEST_LINE,) * 2))
+_OCTETS_LINE_END = re.compile(b"\r\n|\r|\n")
 _LF = re.compile(b"(?<!\r)\n")
 _SPACES = re.compile(r"\s+")
+
+
+def _lines_of(octets: bytes) -> re.Pattern[bytes]:
+    line = b"[%b]{0,%d}" % (octets, LONGEST_LINE)
+    return re.compile(b"(?:%b\r\n)*%b" % (line, line))
+
+
+# Text that travels as it is; ISO-2022 switches its alphabets with ESC.
+_PLAIN = _lines_of(rb"\t -~")
+_PLAIN_ISO_2022 = _lines_of(rb"\t\x1b -~")
+_SEVEN_BIT = _lines_of(rb"\x01-\t\x0b\x0c\x0e-\x7f")  # RFC 2045 section 2.7
 
 
 @dataclass(frozen=True)
@@ -68,123 +97,156 @@ class _Part:
     body: bytes
 
 
-def render(message: Message, *, ascii_attachments: bool = False) -> bytes:
+def render(message: Message, *, ascii_attachments: bool = False, now: float | None = None) -> bytes:
     """Return the message as CRLF-terminated header lines, an empty line and the body.
 
     :param ascii_attachments: write attachment names in ASCII, dropping what has no equivalent.
+    :param now: the date of a message that has none, in seconds since the epoch.
     """
-    charset = _charset(message.charset)
+    charset = (message.charset and _tolerate(charset_of, message.charset)) or UTF_8
     content = _content(message, charset, ascii_attachments)
-    fields = [*_header(message, charset), "MIME-Version: 1.0", *content.fields]
+    fields = [*_header(message, charset, now), "MIME-Version: 1.0", *content.fields]
     return b"".join((_join_fields(fields), b"\r\n", content.body))
 
 
 def date_header(date: object) -> str:
-    """Return a ``Date:`` value in local time for seconds since the epoch, or for a datetime.
+    """Return a ``Date:`` value for seconds since the epoch, in local time, or for a datetime.
 
-    ``None`` is now. A datetime without a time zone is local time.
+    A datetime without a time zone is local time.
 
-    :raises MessageError: where `date` is no moment, or is out of range (RFC 5322 section 3.3).
+    :raises MessageError: where `date` is no moment, or is before 1900 (RFC 5322 section 3.3) or
+        after 9999.
     """
     try:
         if isinstance(date, datetime):
-            return format_datetime(date if date.tzinfo else date.astimezone())
-        return formatdate(None if date is None else float(date), localtime=True)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError, OSError) as error:
+            moment = date if date.utcoffset() is not None else date.astimezone()
+            written, year = format_datetime(moment), moment.year
+        else:
+            seconds = date.__float__()  # type: ignore[attr-defined]  # float() reads strings too
+            written, year = formatdate(seconds, localtime=True), time.localtime(seconds).tm_year
+        if year < 1900:
+            raise ValueError(year)
+    except (AttributeError, TypeError, ValueError, OverflowError, OSError) as error:
         raise MessageError(
-            f"The date {date!r:.60} is not one: give seconds since the epoch or a datetime."
+            f"The date {describe(date)} cannot be used: give a datetime or seconds since the epoch,"
+            " from 1900 on."
         ) from error
+    return written
 
 
 def attachment_name(filename: object, ascii_only: bool) -> str:
     """Return a file name that fits a header; in ASCII when `ascii_only`."""
-    name = str(filename)
+    name = decode_words(clean(filename))
     if ascii_only:
         name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")
         name = _SPACES.sub(" ", name).strip()
     return clean(name)
 
 
-def _header(message: Message, charset: Charset) -> list[str]:
-    own = {
-        clean(name).lower(): (clean(name), clean(value))
-        for name, value in (message.extra_headers or {}).items()
+def addresses_in(value: object) -> list[object]:
+    """Return the items of a field that is a list of addresses, one (name, address) pair or one str.
+
+    Pairs that travelled as JSON are lists.
+    """
+    if isinstance(value, (list, tuple)):
+        pair = isinstance(value, tuple) or (len(value) == 2 and "@" not in as_text(value[0]))
+        return [value] if pair else list(value)
+    return [value] if value else []
+
+
+def _header(message: Message, charset: Charset, now: float | None) -> list[str]:
+    subject = _tolerate(check_folded, message.subject, "") or clean(message.subject)
+    date = now if message.date is None else message.date
+    ours = {
+        "Subject": unstructured("Subject", subject, charset) if subject else None,
+        "From": _mailbox_field("From", [message.sender], charset),
+        "To": _mailbox_field("To", _listed(message.recipients), charset),
+        "Date": f"Date: {_tolerate(date_header, date) or date_header(time.time())}",
+        "Message-ID": unstructured("Message-ID", clean(message.msgId)),
+        "Cc": _mailbox_field("Cc", _listed(message.cc), charset),
+        "Reply-To": _mailbox_field("Reply-To", addresses_in(message.reply_to), charset),
     }
-    fields: list[str] = []
+    extra = _allowed(message.extra_headers)
+    last = {name.lower(): value for name, value in extra}
+    # A header that the user writes takes the place of ours (RFC 5322 section 3.6: at most one).
+    fields = [
+        _extra_field(name, last[name.lower()], charset) if name.lower() in last else field
+        for name, field in ours.items()
+    ]
+    written = {name.lower() for name in ours}
+    for name, value in extra:
+        lowered = name.lower()
+        if lowered not in written:
+            once = lowered in _ONCE
+            fields.append(_extra_field(name, last[lowered] if once else value, charset))
+            written |= {lowered} if once else set()
+    return [field for field in fields if field is not None]
 
-    def add(name: str, field: str | None) -> None:
-        # A header that the user writes takes the place of ours (RFC 5322 section 3.6: at most one).
-        replaced = own.pop(name.lower(), None)
-        if replaced is not None:
-            fields.append(unstructured(name, replaced[1], charset))
-        elif field is not None:
-            fields.append(field)
 
-    subject = message.subject
-    add("Subject", unstructured("Subject", _subject(subject), charset) if subject else None)
-    add("From", _mailbox_field("From", [message.sender], charset))
-    add("To", _mailbox_field("To", _listed(message.recipients), charset))
-    add("Date", f"Date: {_date(message.date)}")
-    add("Message-ID", f"Message-ID: {clean(message.msgId)}")
-    add("Cc", _mailbox_field("Cc", _listed(message.cc), charset))
-    add("Reply-To", _mailbox_field("Reply-To", _several(message.reply_to), charset))
-    for lowered, (name, value) in own.items():
-        if lowered not in OURS and _passes(check_header_name, name):
-            fields.append(unstructured(name, value, charset))
-    return fields
+def _extra_field(name: str, value: str, charset: Charset) -> str:
+    if name.lower() in OF_ADDRESSES:
+        if value.isascii():
+            written = verbatim(name, value.strip(" "))
+        else:
+            addresses = _tolerate(parse_mailboxes, value, name)
+            written = mailboxes(name, addresses, charset) if addresses else None
+        if written:
+            return written
+    return unstructured(name, value, charset)
 
 
 def _content(message: Message, charset: Charset, ascii_attachments: bool) -> _Part:
-    text = _text_part(message.body, "text/plain", charset)
+    text = _text_part(message.body, ("text/plain", {}), charset)
     if message.alts:
         alternatives = [
             _text_part(
-                content, _checked(check_content_type, f"text/{subtype}", "text/plain"), charset
+                content,
+                _tolerate(check_content_type, f"text/{subtype}", "") or ("text/plain", {}),
+                charset,
             )
             for subtype, content in message.alts.items()
         ]
-        text = _multipart("alternative", [text, *alternatives], message.boundary)
+        text = _multipart("alternative", [text, *alternatives], message)
     if not message.attachments:
         return text
     attached = [_attached_part(each, ascii_attachments) for each in message.attachments]
-    return _multipart("mixed", [text, *attached], message.boundary)
+    return _multipart("mixed", [text, *attached], message)
 
 
-def _multipart(subtype: str, parts: list[_Part], seed: str) -> _Part:
-    # Derived from random octets of this message, so nobody can have written it into a part; and
-    # fixed, so that the message has the same octets each time (RFC 2046 section 5.1.1).
-    digest = hashlib.sha256(f"{seed}/{subtype}".encode()).hexdigest()[:32]
-    boundary = f"=_{digest}"
+def _multipart(subtype: str, parts: list[_Part], message: Message) -> _Part:
+    # Fixed for a message, so that it has the same octets each time, and in none of its parts, also
+    # where they hold this message or come from somebody who knows its ID (RFC 2046 section 5.1.1).
+    delimiter = _delimiter(f"{clean(message.msgId)}/{subtype}".encode())
+    while any(delimiter in part.body for part in parts):
+        delimiter = _delimiter(delimiter)
     chunks = []
     for part in parts:
-        chunks += [f"--{boundary}\r\n".encode(), _join_fields(part.fields), b"\r\n", part.body]
-        chunks.append(b"\r\n")
-    chunks.append(f"--{boundary}--\r\n".encode())
-    field = structured("Content-Type", f"multipart/{subtype}", [f'boundary="{boundary}"'])
-    return _Part([field], b"".join(chunks))
+        chunks += [delimiter, b"\r\n", _join_fields(part.fields), b"\r\n", part.body, b"\r\n"]
+    chunks += [delimiter, b"--\r\n"]
+    boundary = f'boundary="{delimiter[2:].decode()}"'
+    return _Part([structured("Content-Type", f"multipart/{subtype}", [boundary])], b"".join(chunks))
 
 
-def _text_part(text: object, content_type: str, charset: Charset) -> _Part:
-    body = _LINE_END.sub(CRLF, "" if text is None else str(text))
-    label = charset.get_output_charset() or "us-ascii"
-    try:
-        octets = body.encode(charset.output_codec or "us-ascii")
-    except UnicodeEncodeError:
-        # "surrogatepass" never runs for a message that is sent: checks refuse lone surrogates.
-        label, octets = "utf-8", body.encode("utf-8", "surrogatepass")
-    encoding, octets = _transfer_encoded(octets)
-    field = structured("Content-Type", content_type, [f'charset="{label}"'])
+def _delimiter(seed: bytes) -> bytes:
+    return b"--=_" + hashlib.sha256(seed).hexdigest()[:32].encode()
+
+
+def _text_part(text: object, content_type: tuple[str, dict[str, str]], charset: Charset) -> _Part:
+    octets, label = encode_text(_LINE_END.sub(CRLF, as_text(text)), charset)
+    main, parameters = content_type
+    parameters.pop("charset", None)
+    encoding, octets = _transfer_encoded(octets, label)
+    field = structured("Content-Type", main, [*given_parameters(parameters), f'charset="{label}"'])
     return _Part([field, f"Content-Transfer-Encoding: {encoding}"], octets)
 
 
-def _transfer_encoded(octets: bytes) -> tuple[str, bytes]:
+def _transfer_encoded(octets: bytes, label: str) -> tuple[str, bytes]:
     """Choose 7bit where that is legal, else quoted-printable or base64, whichever is shorter."""
-    if _SEVEN_BIT.fullmatch(octets):
+    if (_PLAIN_ISO_2022 if label.startswith("iso-2022") else _PLAIN).fullmatch(octets):
         return "7bit", octets
     encoded = _base64(octets)
-    # Three octets for each that is escaped: only where few are can quoted-printable be shorter.
-    quoted = binascii.b2a_qp(octets, istext=True)
-    quoted = _LF.sub(b"\r\n", quoted)  # soft breaks follow the first line end, if there is one
+    # Soft breaks follow the first line end, and are LF where there is none.
+    quoted = _LF.sub(b"\r\n", binascii.b2a_qp(octets, istext=True))
     return ("quoted-printable", quoted) if len(quoted) <= len(encoded) else ("base64", encoded)
 
 
@@ -193,89 +255,87 @@ def _base64(octets: bytes) -> bytes:
 
 
 def _attached_part(attachment: Attachment, ascii_only: bool) -> _Part:
-    content_type = _checked(check_content_type, attachment.content_type, "application/octet-stream")
-    data = attachment.data
-    parameters: list[str] = []
-    if isinstance(data, str):
-        octets = data.encode("utf-8", "surrogatepass")
-        if content_type.startswith("text/") and "charset=" not in content_type.lower():
-            parameters.append('charset="utf-8"')
-    else:
-        octets = bytes(data)
-    encoding = "base64"
-    if content_type.lower().startswith("message/") and _SEVEN_BIT.fullmatch(octets):
-        encoding = "7bit"  # RFC 2046 section 5.2.1 forbids base64 here
-    else:
-        octets = _base64(octets)
-    disposition: list[str] = []
+    main, parameters = _tolerate(check_content_type, attachment.content_type, "") or (
+        "application/octet-stream",
+        {},
+    )
+    disposition, further = _tolerate(check_disposition, attachment.disposition, "") or (
+        "attachment",
+        {},
+    )
+    named: list[str] = []
     if attachment.filename is not None:
-        disposition = parameter("filename", attachment_name(attachment.filename, ascii_only))
-    fields = [
-        structured("Content-Type", content_type, parameters),
-        f"Content-Transfer-Encoding: {encoding}",
-        structured(
-            "Content-Disposition",
-            _checked(check_token, attachment.disposition, "attachment"),
-            disposition,
-        ),
-    ]
-    for written, value in attachment.headers.items():
-        name = clean(written)
-        if name.lower() not in OURS and _passes(check_header_name, name):
-            fields.append(unstructured(name, clean(value)))
-    return _Part(fields, octets)
+        name = attachment_name(attachment.filename, ascii_only)
+        further.pop("filename", None)
+        named = parameter("filename", name)
+        if named[0].startswith("filename*"):
+            # Not filename= in the same header: some readers, Python's among them, prefer it.
+            parameters.setdefault("name", ascii_form(name))
+    encoding, octets = _attached_octets(attachment.data, main.lower(), parameters)
+    return _Part(
+        [
+            structured("Content-Type", main, given_parameters(parameters)),
+            f"Content-Transfer-Encoding: {encoding}",
+            structured("Content-Disposition", disposition, [*named, *given_parameters(further)]),
+            *(unstructured(name, value) for name, value in _allowed(attachment.headers)),
+        ],
+        octets,
+    )
+
+
+def _attached_octets(data: object, kind: str, parameters: dict[str, str]) -> tuple[str, bytes]:
+    """Encode `data`; where that is text, `parameters` will tell how."""
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        octets = bytes(data)
+    else:
+        codec = parameters.get("charset", "utf-8")
+        try:
+            octets = as_text(data).encode(codec)
+        except (LookupError, UnicodeError):
+            octets, codec = as_text(data).encode("utf-8", "replace"), "utf-8"
+        if kind.startswith("text/"):
+            parameters["charset"] = codec
+    if kind.startswith("message/"):
+        # RFC 2046 section 5.2.1 forbids base64; a message is text, whatever its line ends are.
+        lines = _OCTETS_LINE_END.sub(b"\r\n", octets)
+        if _SEVEN_BIT.fullmatch(lines):
+            return "7bit", lines
+    return "base64", _base64(octets)
 
 
 # What follows reads fields that may hold anything.
 
 
 def _mailbox_field(name: str, values: Iterable[object], charset: Charset) -> str | None:
-    seen: dict[str, Address] = {}
+    seen: dict[tuple[str, str], Address] = {}
     for value in values:
-        if value:
-            address = tolerant_address(value)
-            seen.setdefault(address.addr_spec, address)
+        address = tolerant_address(value)
+        seen.setdefault((address.local, address.domain.lower()), address)
+    seen.pop(("", ""), None)
     return mailboxes(name, seen.values(), charset) if seen else None
 
 
-def _listed(values: object) -> list[object]:
+def _listed(values: object) -> Iterable[object]:
     # A bare string where a list belongs is one address here, and an error when it is sent.
-    return [values] if isinstance(values, (str, bytes)) else list(values or [])  # type: ignore[call-overload]
+    if isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping)):
+        return values
+    return [values]
 
 
-def _several(value: object) -> list[object]:
-    """Read a field that is one address (a str or a pair) or a list of them."""
-    return value if isinstance(value, list) else [value]
+def _allowed(headers: object) -> list[tuple[str, str]]:
+    given = headers.items() if isinstance(headers, Mapping) else ()
+    return [
+        (name, clean(value))
+        for name, value in ((clean(name), value) for name, value in given)
+        if name.lower() not in OURS and _tolerate(check_header_name, name, "")
+    ]
 
 
-def _subject(value: object) -> str:
+def _tolerate(check: Callable[..., T], value: object, *field: str) -> T | None:
     try:
-        return check_folded(value, "subject")
+        return check(value, *field)
     except MessageError:
-        return clean(value)
-
-
-def _charset(name: object) -> Charset:
-    return charset_of(name) if name and _passes(charset_of, name) else UTF_8
-
-
-def _date(value: object) -> str:
-    return date_header(value if _passes(date_header, value) else None)
-
-
-def _checked(check: Callable[[object, str], str], value: object, default: str) -> str:
-    try:
-        return check(value, "")
-    except MessageError:
-        return default
-
-
-def _passes(check: Callable[[object], object], value: object) -> bool:
-    try:
-        check(value)
-    except MessageError:
-        return False
-    return True
+        return None
 
 
 def _join_fields(fields: list[str]) -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .addresses import parse_address, parse_addresses
 from .checks import check_message, check_options
-from .errors import NoRecipients, NoSender
+from .errors import MessageError, NoRecipients, NoSender
 
 if TYPE_CHECKING:
     from .message import Message
@@ -86,7 +86,7 @@ class Outgoing:
 
     envelope: Envelope
     content: bytes = field(repr=False)
-    """The message as RFC 5322 wants it: every line ends in CRLF, blind copies are not in it."""
+    """The message as RFC 5322 wants it: no line ends but CRLF, no blind copies."""
     message_id: str
     message: Message = field(repr=False)
     """What was sent, for backends that need its fields; they must not change it."""
@@ -101,8 +101,7 @@ class Outgoing:
         envelope = envelope_of(message, envelope_from)
         if message.date is None:
             message.date = time.time()
-        content = _canonical(message.as_bytes())
-        return cls(envelope, content, _message_id(message), message)
+        return cls(envelope, _canonical(message.as_bytes()), _message_id(message), message)
 
 
 def envelope_of(message: Message, envelope_from: str | tuple[str, str] | None = None) -> Envelope:
@@ -145,10 +144,13 @@ def _recipients(message: Message) -> tuple[str, ...]:
     wanted = message.send_to
     if wanted != unordered_recipients(message):
         # A subclass overrides send_to, to redirect mail for instance: 0.10's Connection took its
-        # recipients from there.
+        # recipients from there. A set has no order; a message has the same one each time.
         redirected = parse_addresses(wanted, "recipient")
         specs = {address.addr_spec for address in redirected}
-        declared = (*(each for each in declared if each.addr_spec in specs), *redirected)
+        declared = (
+            *(each for each in declared if each.addr_spec in specs),
+            *sorted(redirected, key=lambda address: address.addr_spec),
+        )
     unique: dict[tuple[str, str], str] = {}
     for address in declared:
         unique.setdefault((address.local, address.domain.lower()), address.addr_spec)
@@ -162,16 +164,18 @@ def unordered_recipients(message: Message) -> set[str | tuple[str, str]]:
 
 
 def _message_id(message: Message) -> str:
-    for name, value in (message.extra_headers or {}).items():
-        if str(name).lower() == "message-id":
-            return str(value)
-    return str(message.msgId)
+    extra = {str(name).lower(): value for name, value in (message.extra_headers or {}).items()}
+    return str(extra.get("message-id") or message.msgId).strip()
 
 
 _STRAY = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
-def _canonical(content: bytes) -> bytes:
+def _canonical(content: object) -> bytes:
     # Subclasses override as_bytes, to sign for instance. A stray CR or LF on the wire is what SMTP
     # smuggling is made of (RFC 5321 section 2.3.8).
+    if not isinstance(content, bytes):
+        raise MessageError(f"as_bytes() of this message returned {type(content).__name__}.")
+    if content.count(b"\n") == content.count(b"\r") == content.count(b"\r\n"):
+        return content
     return _STRAY.sub(b"\r\n", content)

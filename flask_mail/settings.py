@@ -38,12 +38,12 @@ def to_int(value: object) -> int:
     raise ValueError("a whole number")
 
 
-def to_port(value: object) -> int:
-    """Read a TCP port, also from a string."""
+def to_port(value: object) -> int | None:
+    """Read a TCP port, also from a string; 0 is the default port."""
     port = to_int(value)
-    if not 0 < port < 65536:
+    if not 0 <= port < 65536:
         raise ValueError("a port from 1 to 65535")
-    return port
+    return port or None
 
 
 def to_seconds(value: object) -> float:

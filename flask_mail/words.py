@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import re
+import contextlib
 from email.charset import BASE64, QP, Charset
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,26 @@ if TYPE_CHECKING:
 MAX_WORD = 75
 """The longest encoded-word, with its delimiters (RFC 2047 section 2)."""
 
-_WORD = re.compile(r"=\?[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+\?[bBqQ]\?[!->@-~]*\?=")
 # The characters that may stand for themselves in a word wherever it is used (section 5, rule 3).
 _Q_SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!*+-/")
+_Q = [
+    "_" if octet == 0x20 else chr(octet) if octet in _Q_SAFE else f"={octet:02X}"
+    for octet in range(256)
+]
+
+
+def encode_text(text: str, charset: Charset) -> tuple[bytes, str]:
+    """Return `text` in `charset` and the charset's label; in UTF-8 what that cannot express.
+
+    A lone surrogate, which no charset can express, becomes a question mark.
+    """
+    codec = codec_of(charset)
+    with contextlib.suppress(UnicodeError):
+        octets = text.encode(codec)
+        # ISO-2022-JP, for one, writes an ESC of the text as if it were its own.
+        if codec == "utf-8" or octets.decode(codec) == text:
+            return octets, charset.get_output_charset() or "us-ascii"
+    return text.encode("utf-8", "replace"), "utf-8"
 
 
 def encode_words(text: str, charset: Charset) -> list[str]:
@@ -24,28 +41,30 @@ def encode_words(text: str, charset: Charset) -> list[str]:
     Uses B or Q, whichever is shorter, unless the charset prescribes one. Text that the charset
     cannot express is spelled in UTF-8.
     """
-    codec = charset.output_codec or "us-ascii"
-    label = charset.get_output_charset() or "us-ascii"
-    try:
-        whole = text.encode(codec)
-    except UnicodeEncodeError:
-        codec = label = "utf-8"
-        whole = text.encode(codec)
-        encoding = None
-    else:
-        encoding = charset.header_encoding
+    octets, label = encode_text(text, charset)
+    if label != "utf-8":
+        # JIS X 0213 has characters that are two of Unicode's, and cannot be split there.
+        with contextlib.suppress(UnicodeError):
+            return _words(text, octets, codec_of(charset), label, charset.header_encoding)
+        octets = text.encode("utf-8", "replace")
+    return _words(octets.decode("utf-8"), octets, "utf-8", "utf-8", None)
+
+
+def codec_of(charset: Charset) -> str:
+    """Return the codec that encodes text for `charset`."""
+    return charset.output_codec or "us-ascii"
+
+
+def _words(text: str, octets: bytes, codec: str, label: str, encoding: int | None) -> list[str]:
     if encoding not in (BASE64, QP):
-        encoding = BASE64 if _b_length(whole) < _q_length(whole) else QP
+        encoding = BASE64 if _b_length(octets) < _q_length(octets) else QP
     length, spell, letter = (
         (_b_length, _b_spell, "b") if encoding == BASE64 else (_q_length, _q_spell, "q")
     )
     room = MAX_WORD - len(f"=?{label}?{letter}??=")
+    if length(octets) <= room:
+        return [f"=?{label}?{letter}?{spell(octets)}?="]
     return [f"=?{label}?{letter}?{spell(piece)}?=" for piece in _pieces(text, codec, length, room)]
-
-
-def holds_encoded_word(text: str) -> bool:
-    """Whether a reader would decode a part of `text`."""
-    return _WORD.search(text) is not None
 
 
 def _pieces(text: str, codec: str, length: Callable[[bytes], int], room: int) -> list[bytes]:
@@ -74,11 +93,8 @@ def _b_spell(octets: bytes) -> str:
 
 
 def _q_length(octets: bytes) -> int:
-    return sum(1 if octet in _Q_SAFE or octet == 0x20 else 3 for octet in octets)
+    return len(_q_spell(octets))
 
 
 def _q_spell(octets: bytes) -> str:
-    return "".join(
-        chr(octet) if octet in _Q_SAFE else "_" if octet == 0x20 else f"={octet:02X}"
-        for octet in octets
-    )
+    return "".join([_Q[octet] for octet in octets])

@@ -5,12 +5,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from flask import Flask
+
+from flask_mail import Mail
+
+
+def mail_to(port: int, **settings: Any) -> Mail:
+    """Return a Mail of an app that sends to `port` on the loopback interface."""
+    app = Flask("shop")
+    app.config.update(
+        MAIL_SERVER="127.0.0.1",
+        MAIL_PORT=port,
+        MAIL_TIMEOUT=10,
+        MAIL_DEFAULT_SENDER="me@example.com",
+    )
+    app.config.update(settings)
+    return Mail(app)
 
 
 @dataclass
@@ -112,6 +130,7 @@ def scripted_server(*scripts: Callable[[socket.socket], None]) -> Iterator[int]:
     A script talks on a plain socket, so it can close, stall and answer whatever a server must not.
     """
     listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
     errors: list[BaseException] = []
 
     def serve() -> None:
@@ -133,7 +152,7 @@ def scripted_server(*scripts: Callable[[socket.socket], None]) -> Iterator[int]:
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
-        yield listening.getsockname()[1]
+        yield port
     finally:
         with contextlib.suppress(OSError):
             listening.shutdown(socket.SHUT_RDWR)
@@ -144,11 +163,34 @@ def scripted_server(*scripts: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 class Dialogue:
-    """One connection of a scripted server, line by line."""
+    """One connection of a scripted server, line by line; closed at the end of a ``with`` block."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self._reader = connection.makefile("rb")
+
+    def __enter__(self) -> Dialogue:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._reader.close()
+        self.connection.close()
+
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        """Speak TLS from here on."""
+        self._reader.close()
+        self.connection = context.wrap_socket(self.connection, server_side=True)
+        self._reader = self.connection.makefile("rb")
+
+    def reset(self) -> None:
+        """Make the peer's next read or write fail with a connection reset."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.__exit__()
+
+    def wait(self) -> None:
+        """Say nothing until the peer hangs up."""
+        while self._reader.readline():
+            pass
 
     def say(self, *lines: str) -> None:
         self.connection.sendall("".join(f"{line}\r\n" for line in lines).encode())

@@ -143,6 +143,7 @@ def test_the_dialogue_is_logged_while_the_app_is_in_debug_mode(app):
         ({"MAIL_USE_SSL": True, "MAIL_PORT": 2465}, 2465),
         ({"MAIL_PORT": "587"}, 587),
         ({"MAIL_PORT": None}, 25),
+        ({"MAIL_PORT": 0}, 25),
     ],
 )
 def test_the_port_is_465_with_implicit_tls_and_25_otherwise(app, config, port):

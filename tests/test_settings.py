@@ -60,7 +60,7 @@ def test_none_and_an_empty_string_are_not_set(key, value):
         ("MAIL_USE_TLS", "perhaps-s3cret"),
         ("MAIL_USE_TLS", 1.5),
         ("MAIL_PORT", "smtp-s3cret"),
-        ("MAIL_PORT", 0),
+        ("MAIL_PORT", -1),
         ("MAIL_PORT", 65536),
         ("MAIL_PORT", 25.5),
         ("MAIL_MAX_EMAILS", "-1"),

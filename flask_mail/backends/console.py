@@ -51,7 +51,7 @@ def _renew_lock() -> None:
     _lock = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch (Windows has no fork)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(after_in_child=_renew_lock)
 
 
@@ -184,7 +184,7 @@ def _pieces(part: Message) -> list[bytes]:
     # RFC 2046 section 5.1.1. What precedes the first delimiter is for programs without MIME.
     delimiter = re.escape(boundary.encode("utf-8", "replace"))
     pieces = re.split(rb"(?:^|\r\n)--%b(?:--)?[ \t]*(?=\r\n|\Z)" % delimiter, _octets(part))[1:]
-    return [piece.removeprefix(b"\r\n") for piece in pieces if piece.strip()]
+    return [piece.removeprefix(b"\r\n") for piece in pieces]
 
 
 def _kind(part: Message) -> str:

@@ -55,7 +55,7 @@ def _renew_lock() -> None:
     _moments.lock = threading.Lock()  # another thread of the parent may hold the old one for ever
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch (Windows has no fork)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(after_in_child=_renew_lock)
 
 

@@ -14,6 +14,7 @@ from ..settings import nearest
 from .base import Backend
 
 GROUP = "flask_mail.backends"
+_UNNAMED = "an unknown distribution"
 _NAME = re.compile(r"[a-z][a-z0-9]*")
 
 
@@ -47,16 +48,19 @@ def installed() -> list[Installed]:
     # The backport behaves alike on all older versions, whose own differ from each other.
     name = "importlib.metadata" if sys.version_info >= (3, 12) else "importlib_metadata"
     metadata: Any = importlib.import_module(name)
-    found = {
-        Installed(
-            point.name,
-            point.value,
-            point.dist.name if point.dist else "an unknown distribution",
-            point.dist.version if point.dist else "",
-        )
-        for point in metadata.entry_points(group=GROUP)
-    }
-    return sorted(found, key=lambda each: (each.name, each.distribution))
+    points = metadata.entry_points(group=GROUP)
+    return sorted(
+        {Installed(point.name, point.value, *_origin(point.dist)) for point in points},
+        key=lambda each: (each.name, each.distribution),
+    )
+
+
+def _origin(distribution: Any) -> tuple[str, str]:
+    """Return a distribution's name and version; an interrupted uninstall leaves none."""
+    try:
+        return distribution.name or _UNNAMED, distribution.version or ""
+    except Exception:  # noqa: BLE001 (which one depends on the version of importlib.metadata)
+        return _UNNAMED, ""
 
 
 def load(chosen: object) -> type[Backend[Any]]:

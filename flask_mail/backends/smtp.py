@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import ipaddress
 import logging
 import os
+import re
 import ssl
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from ..addresses import parse_address, parse_addresses
 from ..errors import BackendUnavailable, ConfigurationError
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("flask_mail")
 _BEFORE_ANY_MESSAGE = ("connect", "greeting", "tls", "login")
+_EHLO_NAME = re.compile("[!-~]{1,255}")
 
 
 class SmtpBackend(Backend["smtplib.SMTP"]):
@@ -64,6 +68,16 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             raise ConfigurationError(
                 f"{given} is set and {missing} is not: set both to log in, or neither."
             )
+        if not (_is_unicode(username) and _is_unicode(password)):
+            raise ConfigurationError(
+                "MAIL_USERNAME and MAIL_PASSWORD must be Unicode text without NUL (RFC 4616); one"
+                " of them is not, and may have been decoded wrongly."
+            )
+        if local_hostname is not None and not _EHLO_NAME.fullmatch(local_hostname):
+            raise ConfigurationError(
+                "MAIL_LOCAL_HOSTNAME must be a host name, or an address literal such as"
+                " [192.0.2.1], in ASCII (RFC 5321 section 4.1.4)."
+            )
         if tls_key_file is not None and tls_cert_file is None:
             raise ConfigurationError("MAIL_TLS_KEY_FILE needs MAIL_TLS_CERT_FILE: set both.")
         encrypted = use_tls or use_ssl
@@ -87,7 +101,8 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             password=password,
             debug=debug,
         )
-        self._own: WeakSet[smtplib.SMTP] = WeakSet()
+        # The sessions that were opened here, which can be again, and in which process.
+        self._opened: WeakKeyDictionary[smtplib.SMTP, int] = WeakKeyDictionary()
         if encrypted and not tls_verify:
             _log.warning(
                 "MAIL_TLS_VERIFY is False: whoever is between this host and %s can read and change"
@@ -96,7 +111,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             )
         if username is not None and not encrypted and not _is_loopback(server):
             _log.warning(
-                "The password goes to %s in clear: set MAIL_USE_TLS or MAIL_USE_SSL.",
+                "MAIL_PASSWORD may go to %s in clear: set MAIL_USE_TLS or MAIL_USE_SSL.",
                 self._server,
             )
 
@@ -112,14 +127,16 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         if stand_in.is_replaced(self._server):
             return stand_in.connect(self._server)  # type: ignore[no-any-return]
         host = client.connect(self._server)
-        self._own.add(host)
+        self._opened[host] = os.getpid()
         return host
 
     def close(self, session: Any) -> None:
-        if stand_in.is_genuine(session):
-            client.end(session)
-        else:
+        if not stand_in.is_genuine(session):
             stand_in.end(session)
+        elif self._is_forked(session):
+            client.drop(session)
+        else:
+            client.end(session)
 
     def abort(self, session: Any) -> None:
         client.drop(session)
@@ -127,9 +144,12 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
     def deliver(self, mail: Outgoing, session: Any) -> Receipt:
         if not stand_in.is_genuine(session):
             return self._deliver_by_stand_in(mail, session)
-        if session.sock is None and session in self._own:
-            # The server hung up after an earlier message of the batch.
-            client.establish(session, self._server)
+        if session in self._opened:
+            if self._is_forked(session):
+                client.drop(session)
+            if session.sock is None:  # also where the server hung up after an earlier message
+                client.establish(session, self._server)
+                self._opened[session] = os.getpid()
         reply, refused = transact(session, self._server, mail.envelope, mail.content)
         return self.accepted(mail, response=str(reply), refused=refused)
 
@@ -142,8 +162,13 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
                 if isinstance(error, BackendUnavailable) and error.stage in _BEFORE_ANY_MESSAGE:
                     unreachable = error
             else:  # do not wait MAIL_TIMEOUT for each of the others
-                receipt = Receipt(mail.message_id, self.name, Outcome.NOT_SENT, error=unreachable)
+                error = copy.copy(unreachable)  # each has its own, which gets its own receipt
+                receipt = Receipt(mail.message_id, self.name, Outcome.NOT_SENT, error=error)
             yield receipt
+
+    def _is_forked(self, session: smtplib.SMTP) -> bool:
+        """Whether the parent process of this one is talking on this session."""
+        return self._opened.get(session, os.getpid()) != os.getpid()
 
     def _deliver_by_stand_in(self, mail: Outgoing, session: Any) -> Receipt:
         message = mail.message
@@ -187,14 +212,14 @@ def _tls_context(
         raise ConfigurationError(
             f"MAIL_TLS_CA_FILE cannot be read as certificates (PEM): {error}"
         ) from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     if cert_file is not None:
         try:
-            context.load_cert_chain(cert_file, key_file)
+            # With a password, even an empty one, OpenSSL asks no terminal for that of the key.
+            context.load_cert_chain(cert_file, key_file, password="")
         except (OSError, ValueError) as error:
             raise ConfigurationError(
                 "MAIL_TLS_CERT_FILE and MAIL_TLS_KEY_FILE cannot be read as a certificate and its"
-                f" key (PEM): {error}"
+                f" key (PEM, not encrypted): {error}"
             ) from error
     if not verify:
         context.check_hostname = False
@@ -203,4 +228,13 @@ def _tls_context(
 
 
 def _is_loopback(server: str) -> bool:
-    return server in ("localhost", "::1") or server.startswith("127.")
+    try:
+        return ipaddress.ip_address(server).is_loopback
+    except ValueError:
+        return server.lower() == "localhost"
+
+
+def _is_unicode(value: Secret | str | None) -> bool:
+    if isinstance(value, Secret):
+        return _is_unicode(value.reveal())
+    return value is None or not re.search("[\0\ud800-\udfff]", value)

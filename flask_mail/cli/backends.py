@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .plugins import Plugin, plugins
 from .entries import Entries
+from .plugins import Plugin, plugins
 from .show import name_of, say, say_json, say_table
 from .state import Choice, choice_of, mail_state
 

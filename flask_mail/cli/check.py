@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext, redirect_stdout, suppress
@@ -44,6 +43,8 @@ def check_settings(as_json: bool) -> None:
         if not as_json:
             _say_settings(entries, findings)
             say(f"Backend: {choice}.")
+            if choice.is_replaced:
+                say(f"Tried out all the same: {name_of(choice.wanted)}.")
         steps = []
         for step in _steps(entries, choice, state):
             steps.append(step)
@@ -75,7 +76,7 @@ def _findings(entries: Entries, choice: Choice, state: _Mail) -> list[Finding]:
     ]
     # A value of the wrong kind may also be why no backend can be selected.
     unique = {each.advice: each for each in reversed(found)}
-    in_order = sorted(reversed(unique.values()), key=lambda each: each.level)
+    in_order = sorted(unique.values(), key=lambda each: (each.level, found.index(each)))
     return [replace(each, advice=entries.redact(each.advice)) for each in in_order]
 
 
@@ -102,8 +103,7 @@ def _say_settings(entries: Entries, findings: list[Finding]) -> None:
 def _shown(entry: Entry) -> str:
     if entry.value is None:
         return _default(entry) or ""
-    value = masked(entry.key, entry.value)
-    return value if isinstance(value, str) else json.dumps(value)
+    return str(masked(entry.key, entry.value))
 
 
 def _default(entry: Entry) -> str | None:

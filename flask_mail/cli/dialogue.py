@@ -39,7 +39,7 @@ def trial(state: _Mail, chosen: Any, sender: Address | None) -> Iterator[Step]:
     :param chosen: what names the backend, suppressed or not.
     """
     try:
-        backend = state.backend_for(chosen)
+        backend = state.selection.build(chosen)
     except Exception as error:  # noqa: BLE001 (a plugin's constructor may raise anything)
         yield Step("build", "failed", str(error) or type(error).__name__)
         return
@@ -117,7 +117,7 @@ def _tls(sock: ssl.SSLSocket) -> str:
 def _ask_for(sender: Address | None, session: smtplib.SMTP) -> Step:
     """Ask whether the server takes mail from `sender`, and take it back."""
     if sender is None:
-        return Step("sender", "skipped", "MAIL_DEFAULT_SENDER names none")
+        return Step("sender", "skipped", "MAIL_DEFAULT_SENDER names no address")
     if not stand_in.is_genuine(session):
         return Step("sender", "skipped", "smtplib is replaced")
     argument = f"FROM:<{sender.addr_spec}>"

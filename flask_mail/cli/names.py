@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..backends.base import Backend
 from ..backends.options import declared
-from ..backends.smtp import SmtpBackend
 from ..settings import BY_KEY, FAIL_SILENTLY, OLD_NAMES, is_unset
 from .findings import Finding
 
@@ -17,18 +16,20 @@ if TYPE_CHECKING:
     from .plugins import Plugin
     from .state import Choice
 
-_BARE = SmtpBackend.setting_key("")
+
+_READS_THEM = getattr(Backend.from_options, "__func__", None)
 
 
 def judge_names(entries: Entries, choice: Choice, plugins: list[Plugin]) -> Iterator[Finding]:
     """Yield the names that neither our table nor a backend knows, and the old ones."""
-    classes = [*(plugin.backend for plugin in plugins), choice.wanted_class]
-    backends = {each.setting_key(""): each for each in classes if each is not None}
-    # Options that share their prefix with everything else.
+    candidates = {*(plugin.backend for plugin in plugins), choice.wanted_class}
+    classes = {each for each in candidates if each is not None}
+    backends = {each.setting_key(""): each for each in classes if each.option_prefix is None}
+    # A prefix that other settings share: only what is declared can be an option.
     known = {
         each.setting_key(option)
         for each in classes
-        if each is not None and each.setting_key("") == _BARE
+        if each.option_prefix is not None
         for option in declared(each)[0]
     }
     known |= {*BY_KEY, FAIL_SILENTLY}
@@ -36,7 +37,7 @@ def judge_names(entries: Entries, choice: Choice, plugins: list[Plugin]) -> Iter
     broken = {
         f"MAIL_{plugin.declared.name.upper()}_" for plugin in plugins if plugin.backend is None
     }
-    prefixes = sorted(backends.keys() - {_BARE} | broken, key=len, reverse=True)
+    prefixes = sorted({*backends, *broken}, key=len, reverse=True)
     for key in (entry.key for entry in entries if entry.key not in known):
         prefix = next((each for each in prefixes if key.startswith(each)), None)
         if prefix is None:
@@ -51,7 +52,7 @@ def _option(
     key: str, prefix: str, backend: type[Backend[Any]], choice: Choice
 ) -> Iterator[Finding]:
     parameters, takes_any = declared(backend)
-    reads_them_itself = backend.from_options.__func__ is not Backend.from_options.__func__
+    reads_them_itself = getattr(backend.from_options, "__func__", None) is not _READS_THEM
     if takes_any or reads_them_itself or key.removeprefix(prefix).lower() in parameters:
         return
     yield Finding(
@@ -73,8 +74,8 @@ def _old_names(entries: Entries) -> Iterator[Finding]:
             "warning",
             "old-name",
             (FAIL_SILENTLY,),
-            f"Unset {FAIL_SILENTLY}, from before 0.8, and catch flask_mail.BackendUnavailable or use"
-            " mail.send_many(), which raises nothing.",
+            f"Unset {FAIL_SILENTLY}, from before 0.8, and catch flask_mail.BackendUnavailable or"
+            " use mail.send_many(), which raises nothing.",
         )
 
 

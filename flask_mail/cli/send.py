@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,6 @@ from ..errors import BackendNotFound, ConfigurationError, MailError, MessageErro
 from ..message import Message
 from ..outgoing import Outcome, envelope_of
 from ..signals import email_dispatched, email_failed
-from ..texts import describe
 from .entries import Entries
 from .show import name_of, say
 from .state import choice_of, mail_state
@@ -65,11 +66,11 @@ def send_message(
         _check_name(backend)
     page = None
     if html is not None:
-        page = _text(_content(html, "--html"), describe(str(html)), "--html")
+        page = _text(_content(html, "--html"), repr(str(html)), "--html")
     if body is None and html is None:
         body = f"This is a test message of the app {current_app.name}."
     elif body == "-":
-        body = _text(click.get_binary_stream("stdin").read(), "standard input", "--body")
+        body = _text(sys.stdin.buffer.read(), "standard input", "--body")
     with mail_state() as state:
         message = Message(
             f"Test message of {current_app.name}" if subject is None else subject,
@@ -92,22 +93,24 @@ def _send(state: _Mail, message: Message, name: str | None) -> int:
     receipt, problem = _attempt(state, message, name)
     redact = Entries(state).redact
     sent = receipt is not None and receipt.sent
+    verdict = "Not sent"
     if receipt is not None:
-        for label, value in _rows(message, receipt):
-            say(f"{label:<12}{redact(value)}")
+        verdict = _VERDICTS[receipt.outcome]
+        for label, value in _rows(message, receipt, redact):
+            say(f"{label:<12}{value}")
     if sent and (note := _note(state, name)):
-        say(f"{'note':<12}{redact(note)}")
+        say(f"{'note':<12}{note}")
     if problem is not None:
         known = isinstance(problem, MailError)
         reason = str(problem) if known else f"{type(problem).__name__}: {problem}"
-        say(f"{_VERDICTS[receipt.outcome if receipt else None]}: {redact(reason)}", err=True)
-        if current_app.debug and not known:
-            raise problem  # the author of a backend or receiver needs its traceback
+        say(f"{verdict}: {redact(reason)}", err=True)
+        if current_app.debug and not known:  # it is a bug of a backend or receiver
+            for line in "".join(traceback.format_exception(problem)).splitlines():
+                say(redact(line), err=True)
     return 0 if sent else 1
 
 
 _VERDICTS = {
-    None: "Not sent",
     Outcome.SENT: "Sent, but something failed after that",
     Outcome.REFUSED: "Refused",
     Outcome.NOT_SENT: "Not sent",
@@ -136,7 +139,7 @@ def _attempt(
 
 
 def _send_by(state: _Mail, name: str, message: Message) -> Receipt:
-    backend: Backend[Any] = state.backend_for(name)
+    backend: Backend[Any] = state.selection.build(name)
     with ExitStack() as sessions:
 
         def open_session() -> Any:
@@ -147,7 +150,9 @@ def _send_by(state: _Mail, name: str, message: Message) -> Receipt:
         return backend.send(message, app=state.app, open_session=open_session)
 
 
-def _rows(message: Message, receipt: Receipt) -> Iterator[tuple[str, str]]:
+def _rows(
+    message: Message, receipt: Receipt, redact: Callable[[str], str]
+) -> Iterator[tuple[str, str]]:
     yield "outcome", receipt.outcome.value
     yield "backend", receipt.backend
     if receipt.message_id:
@@ -158,20 +163,23 @@ def _rows(message: Message, receipt: Receipt) -> Iterator[tuple[str, str]]:
                 yield "recipient", recipient
     for recipient, refusal in receipt.refused.items():
         reply = " ".join(filter(None, (str(refusal.code), refusal.enhanced, refusal.text)))
-        yield "refused", f"{recipient}: {reply}"
+        yield "refused", f"{recipient}: {redact(reply)}"
     if receipt.response:
-        yield "response", receipt.response
+        yield "response", redact(receipt.response)
     yield "seconds", f"{receipt.seconds:.3f}"
 
 
 def _note(state: _Mail, name: str | None) -> str:
-    choice = choice_of(state)
-    if name is None and choice.is_replaced:
-        return (
-            f"Nothing left this machine: {choice.reason} puts {name_of(choice.selected)} in place"
-            f" of {name_of(choice.wanted)}."
-        )
-    backend = state.backend if name is None else state.backend_for(name)
+    chosen: Any = name
+    if name is None:
+        choice = choice_of(state)
+        chosen = choice.selected
+        if choice.is_replaced:
+            return (
+                f"Nothing left this machine: {choice.reason} puts {name_of(chosen)} in place of"
+                f" {name_of(choice.wanted)}."
+            )
+    backend = state.selection.backend_class(chosen)
     if backend.external:
         return ""
     return f"Nothing left this machine: {backend.name} is a local backend."
@@ -190,8 +198,7 @@ def _content(path: Path, option: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        shown = describe(str(path))
-        raise _bad_option(option, f"{shown} cannot be read: {error.strerror}.") from None
+        raise _bad_option(option, f"{str(path)!r} cannot be read: {error.strerror}.") from None
 
 
 def _text(content: bytes, origin: str, option: str) -> str:

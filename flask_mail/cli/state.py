@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from flask import current_app
 
-from ..backends import loader
 from ..errors import ConfigurationError
 from ..extension import Mail, _Mail
 from ..settings import raw
@@ -71,12 +70,13 @@ class Choice:
 def choice_of(state: _Mail) -> Choice:
     """Return which backend delivers now, and why; raises nothing for settings that are wrong."""
     wanted = raw(config_of(state), "MAIL_BACKEND")
-    by = "the default" if wanted is None else "MAIL_BACKEND"
+    by = "default" if wanted is None else "MAIL_BACKEND"
     wanted = "smtp" if wanted is None else wanted
-    wanted_class = None
+    wanted_class, selection = None, state.selection
     try:
-        wanted_class = loader.load(wanted)
-        selected, reason = state.selection
-        return Choice(wanted, by, wanted_class, selected, loader.load(selected), reason)
+        wanted_class = selection.backend_class(wanted)
+        selected, reason = selection.chosen()
+        selected_class = selection.backend_class(selected)
     except ConfigurationError as error:
         return Choice(wanted, by, wanted_class, error=str(error))
+    return Choice(wanted, by, wanted_class, selected, selected_class, reason)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import smtplib
 import socket
 import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import DeliveryError
 from . import errors
 from .login import log_in
 from .replies import Reply, reply_of
@@ -23,6 +23,8 @@ log = logging.getLogger("flask_mail.smtp")
 
 QUIT_SECONDS = 1.0
 """How long QUIT may take: the messages were accepted before, and nobody waits for a goodbye."""
+
+_FULL_NAME = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 
 
 @dataclass(frozen=True)
@@ -54,20 +56,16 @@ def connect(server: Server) -> smtplib.SMTP:
 
     :raises DeliveryError: from the table in :mod:`flask_mail.smtp.errors`; nothing stays open.
     """
-    # Looked up here because programs and tests replace smtplib.SMTP. Any name keeps smtplib from
-    # looking up this host's, which takes seconds where DNS is slow.
-    arguments: dict[str, Any] = {
-        "timeout": server.timeout,
-        "local_hostname": server.local_hostname or "localhost",
-    }
-    host: Any
+    # Any name keeps smtplib from looking up this host's, which takes seconds where DNS is slow.
+    arguments: dict[str, Any] = {"timeout": server.timeout, "local_hostname": "localhost"}
+    # Looked up here because programs replace smtplib's classes by subclasses.
     if server.implicit_tls:
-        host = smtplib.SMTP_SSL(context=server.context, **arguments)
+        host: smtplib.SMTP = smtplib.SMTP_SSL(context=server.context, **arguments)
+        host._host = server.host  # type: ignore[attr-defined]  # noqa: SLF001 (checked by TLS)
     else:
         host = smtplib.SMTP(**arguments)
-    host._host = server.host  # noqa: SLF001 (the name that SMTP_SSL checks)
     establish(host, server)
-    return host  # type: ignore[no-any-return]
+    return host
 
 
 def establish(host: smtplib.SMTP, server: Server) -> None:
@@ -79,8 +77,7 @@ def establish(host: smtplib.SMTP, server: Server) -> None:
         stage = "greeting"
         if reply.code != 220:
             raise smtplib.SMTPConnectError(reply.code, reply.text)
-        if server.local_hostname is None:
-            host.local_hostname = _own_name(host)
+        host.local_hostname = server.local_hostname or _own_name(host)
         _greet(host, server)
         if server.starttls:
             stage = "tls"
@@ -92,18 +89,25 @@ def establish(host: smtplib.SMTP, server: Server) -> None:
             server.trace("login", Reply(235, "accepted"))
     except BaseException as error:
         drop(host)
-        if isinstance(error, DeliveryError) or not isinstance(error, (OSError, UnicodeError)):
+        if not isinstance(error, (OSError, ValueError)):
             raise
+        if stage == "connect":  # smtplib takes several steps at once
+            if isinstance(error, ssl.SSLError):
+                stage = "tls"
+            elif isinstance(error, smtplib.SMTPException):
+                stage = "greeting"
         raise errors.failure(error, stage, str(server)) from error
 
 
 def end(host: smtplib.SMTP) -> None:
     """Say QUIT, wait a second at most, and close. Never raises."""
-    if host.sock is not None:
-        with contextlib.suppress(Exception):
-            host.sock.settimeout(QUIT_SECONDS)
-            host.docmd("QUIT")
-    drop(host)
+    try:
+        if host.sock is not None:
+            with contextlib.suppress(Exception):
+                host.sock.settimeout(QUIT_SECONDS)
+                host.docmd("QUIT")
+    finally:
+        drop(host)
 
 
 def drop(host: smtplib.SMTP) -> None:
@@ -113,49 +117,40 @@ def drop(host: smtplib.SMTP) -> None:
 
 
 def _greet(host: smtplib.SMTP, server: Server) -> None:
+    # What was announced before is forgotten, also after TLS (RFC 3207 section 4.2).
     host.does_esmtp = False
     reply = reply_of(host.ehlo())
     server.trace("ehlo", reply)
-    if not 200 <= reply.code < 300:
+    if 500 <= reply.code < 600:  # it knows no EHLO (RFC 5321 section 3.2)
         reply = reply_of(host.helo())
         server.trace("helo", reply)
-    if not 200 <= reply.code < 300:
-        raise errors.HeloFailed(
-            f"The server {server} refused the greeting (MAIL_LOCAL_HOSTNAME): {reply}",
-            stage="greeting",
-            response=str(reply),
-        )
+    if reply.code != 250:
+        raise smtplib.SMTPHeloError(reply.code, reply.text.encode())
 
 
-def _start_tls(host: Any, server: Server) -> None:
+def _start_tls(host: smtplib.SMTP, server: Server) -> None:
     if not host.has_extn("starttls"):
-        raise errors.NotSupported(
-            f"MAIL_USE_TLS demands STARTTLS, but the server {server} does not offer it: somebody may"
-            " be in between. Set MAIL_USE_SSL if the port speaks TLS at once (465), or unset"
-            " MAIL_USE_TLS if the link needs none.",
-            stage="tls",
+        raise smtplib.SMTPNotSupportedError(
+            "it does not offer STARTTLS, which MAIL_USE_TLS demands, so somebody may be in between."
+            " Set MAIL_USE_SSL if the port speaks TLS at once (465), or unset MAIL_USE_TLS if the"
+            " link needs none"
         )
     reply = reply_of(host.docmd("STARTTLS"))
     server.trace("tls", reply)
     if reply.code != 220:
-        raise errors.UnexpectedReply(
-            f"The server {server} refused STARTTLS: {reply}", stage="tls", response=str(reply)
-        )
+        raise smtplib.SMTPResponseException(reply.code, reply.text)
     if _has_unread(host):
-        # Somebody in between put commands' answers before the handshake (CVE-2011-0411).
-        raise errors.ServerDisconnected(
-            f"The server {server} sent data between STARTTLS and the handshake: somebody may be in"
-            " between. Nothing was sent.",
-            stage="tls",
+        # Commands' answers from somebody in between, before the handshake (CVE-2011-0411).
+        raise smtplib.SMTPServerDisconnected(
+            "it sent data between STARTTLS and the handshake, so somebody may be in between"
         )
-    context = server.context or ssl.create_default_context()
-    host.sock = context.wrap_socket(host.sock, server_hostname=server.host)
-    # What was announced before TLS is forgotten (RFC 3207 section 4.2).
-    host.file = None
-    host.helo_resp = None
-    host.ehlo_resp = None
-    host.esmtp_features = {}
-    host.does_esmtp = False
+    context: Any = server.context
+    # The handshake comes after, so that whatever interrupts it, the new socket is closed.
+    sock = context.wrap_socket(
+        host.sock, server_hostname=server.host, do_handshake_on_connect=False
+    )
+    host.sock, host.file = sock, None
+    sock.do_handshake()
 
 
 def _has_unread(host: Any) -> bool:
@@ -168,8 +163,8 @@ def _has_unread(host: Any) -> bool:
 
 def _own_name(host: Any) -> str:
     name = socket.gethostname()
-    if "." in name and name.isascii():
+    if _FULL_NAME.fullmatch(name):
         return name
-    address = host.sock.getsockname()[0]
+    address = host.sock.getsockname()[0].partition("%")[0]  # without an IPv6 zone
     # An address literal where there is no full name (RFC 5321 section 4.1.4).
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"

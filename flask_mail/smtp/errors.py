@@ -10,13 +10,11 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import BackendUnavailable, DeliveryError, DeliveryUnknown, MessageRefused
-from .replies import Reply, reply_of
-
-if TYPE_CHECKING:
-    from ..outgoing import Refusal
+from ..outgoing import Refusal
+from .replies import reply_of
 
 # The foreign classes come second: theirs are the attributes, ours the constructor and the text.
 
@@ -27,6 +25,10 @@ class SMTPUnavailable(BackendUnavailable, smtplib.SMTPException):
 
 class ServerDisconnected(BackendUnavailable, smtplib.SMTPServerDisconnected):
     """The link broke before the message was complete."""
+
+
+class NoAnswer(BackendUnavailable, smtplib.SMTPServerDisconnected, TimeoutError):
+    """The server fell silent before the message was complete."""
 
 
 class ConnectFailed(BackendUnavailable, smtplib.SMTPConnectError):
@@ -77,44 +79,51 @@ class AcceptanceUnknown(DeliveryUnknown, smtplib.SMTPServerDisconnected):
     """The link broke between the last byte of the content and the reply."""
 
 
-class NetworkFailed(BackendUnavailable, OSError):
+class _OfTheSystem(BackendUnavailable):
+    """Keeps what OSError keeps in slots of its own in the ``__dict__``, which is pickled."""
+
+    errno: int | None = None
+    strerror: str | None = None
+
+
+class NetworkFailed(_OfTheSystem, OSError):
     """The operating system failed to connect, write or read."""
 
 
-class ConnectionWasRefused(BackendUnavailable, ConnectionRefusedError):
+class ConnectionWasRefused(_OfTheSystem, ConnectionRefusedError):
     """Nothing listens at the server's port."""
 
 
-class ConnectionWasReset(BackendUnavailable, ConnectionResetError):
+class ConnectionWasReset(_OfTheSystem, ConnectionResetError):
     """The peer reset the connection."""
 
 
-class ConnectionWasAborted(BackendUnavailable, ConnectionAbortedError):
+class ConnectionWasAborted(_OfTheSystem, ConnectionAbortedError):
     """The connection was aborted on this side."""
 
 
-class PipeBroke(BackendUnavailable, BrokenPipeError):
+class PipeBroke(_OfTheSystem, BrokenPipeError):
     """The peer was gone when something was written."""
 
 
-class TimedOut(BackendUnavailable, TimeoutError):
-    """The server did not answer in time."""
+class TimedOut(_OfTheSystem, TimeoutError):
+    """There was no connection in time."""
 
 
-class NameNotResolved(BackendUnavailable, socket.gaierror):
+class NameNotResolved(_OfTheSystem, socket.gaierror):
     """The server's name has no address."""
 
 
-class TLSFailed(BackendUnavailable, ssl.SSLError):
+class TLSFailed(_OfTheSystem, ssl.SSLError):
     """The TLS handshake failed."""
 
 
-class CertificateNotVerified(BackendUnavailable, ssl.SSLCertVerificationError):
+class CertificateNotVerified(_OfTheSystem, ssl.SSLCertVerificationError):
     """The server's certificate is not trusted or is another host's."""
 
 
 # The first class that fits decides, so the closer one stands first.
-TABLE: tuple[tuple[type[BaseException], type[DeliveryError]], ...] = (
+TABLE: tuple[tuple[type[Exception], type[DeliveryError]], ...] = (
     (smtplib.SMTPServerDisconnected, ServerDisconnected),
     (smtplib.SMTPConnectError, ConnectFailed),
     (smtplib.SMTPHeloError, HeloFailed),
@@ -134,7 +143,7 @@ TABLE: tuple[tuple[type[BaseException], type[DeliveryError]], ...] = (
     (BrokenPipeError, PipeBroke),
     (TimeoutError, TimedOut),
     (OSError, NetworkFailed),
-    (UnicodeError, NetworkFailed),  # a server name that is no host name
+    (ValueError, NetworkFailed),  # a server name that is no host name
 )
 
 # Where a 5xx reply judges the message itself.
@@ -144,48 +153,42 @@ _JUDGED: dict[type[DeliveryError], type[DeliveryError]] = {
     DataDeferred: DataRefused,
 }
 
+# What proves that the message was not accepted, also where it comes from a stand-in's sendmail.
+_PROOFS = (
+    ConnectFailed,
+    HeloFailed,
+    AuthenticationFailed,
+    NotSupported,
+    SenderDeferred,
+    RecipientsDeferred,
+    NameNotResolved,
+    ConnectionWasRefused,
+)
 
-def class_for(error: BaseException) -> type[DeliveryError]:
-    """Return our class for a foreign error that says no or broke the link before acceptance."""
-    return next(ours for theirs, ours in TABLE if isinstance(error, theirs))
+# What programs read from smtplib's and the operating system's errors.
+_ATTRIBUTES = (
+    "errno",
+    "strerror",
+    "smtp_code",
+    "smtp_error",
+    "sender",
+    "recipients",
+    "library",
+    "reason",
+    "verify_code",
+    "verify_message",
+)
 
-
-def refusal(
-    deferred: type[DeliveryError], sentence: str, stage: str, reply: Reply
-) -> DeliveryError:
-    """Return the error for a reply that says no: `deferred`, or its counterpart for 5xx."""
-    kind = _JUDGED[deferred] if 500 <= reply.code < 600 else deferred
-    error: Any = kind(f"{sentence}: {reply}", stage=stage, response=str(reply))
-    # What programs read from smtplib.SMTPResponseException.
-    error.smtp_code, error.smtp_error = reply.code, reply.text.encode()
-    return error  # type: ignore[no-any-return]
-
-
-def recipients_refused(server: str, refused: Mapping[str, Refusal]) -> DeliveryError:
-    """Return the error for a message of which no recipient was accepted.
-
-    It is worth another attempt only if every reply is 4xx.
-    """
-    last = list(refused.values())[-1]
-    replies = {
-        address: (each.code, f"{each.enhanced} {each.text}".strip().encode())
-        for address, each in refused.items()
-    }
-    permanent = any(500 <= each.code < 600 for each in refused.values())
-    kind = RecipientsRefused if permanent else RecipientsDeferred
-    response = f"{last.code} {last.enhanced} {last.text}"
-    shown = ", ".join(list(refused)[:3]) + (", ..." if len(refused) > 3 else "")
-    error: Any = kind(
-        f"The server {server} refused every recipient ({shown}): {response}",
-        stage="recipient",
-        response=response,
-        refused=refused,
-    )
-    error.recipients = replies  # what programs read from smtplib.SMTPRecipientsRefused
-    return error  # type: ignore[no-any-return]
-
-
-_SENTENCES = {
+_REFUSED: dict[type[DeliveryError], str] = {
+    ConnectFailed: "refused the connection",
+    HeloFailed: "refused the greeting (MAIL_LOCAL_HOSTNAME)",
+    AuthenticationFailed: "refused the login (MAIL_USERNAME, MAIL_PASSWORD)",
+    SenderDeferred: "refused the sender",
+    RecipientsDeferred: "took the message for no recipient",
+    DataDeferred: "refused the message",
+    UnexpectedReply: "gave an answer of no use here",
+}
+_BROKEN = {
     "connect": "No connection to",
     "greeting": "No usable greeting from",
     "tls": "No TLS with",
@@ -196,46 +199,106 @@ _SENTENCES = {
 }
 
 
-def failure(error: BaseException, stage: str, server: str) -> DeliveryError:
-    """Return our error for a foreign one that came before the message was complete."""
-    reply = ""
-    if isinstance(error, smtplib.SMTPResponseException):
-        reply = f"{error.smtp_code} {words(error.smtp_error)}".strip()
-    reason = reply or str(error) or type(error).__name__
-    made: Any = class_for(error)(
-        f"{_SENTENCES[stage]} {server}: {reason}. {_advice(error, stage)}".rstrip(),
-        stage=stage,
-        response=reply,
-    )
-    for name in ("errno", "smtp_code", "smtp_error"):
-        if hasattr(error, name):
-            setattr(made, name, getattr(error, name))
+def class_for(error: Exception, stage: str = "connect") -> type[DeliveryError]:
+    """Return our class for a foreign error.
+
+    :param stage: as in :class:`DeliveryError`; "accept" from the last byte of the message on, or
+        where it may have been sent.
+    """
+    kind = _row(error)
+    codes = _codes(error)
+    is_no = kind is DataDeferred and all(400 <= code < 600 for code in codes)
+    if stage == "accept" and not is_no and kind not in _PROOFS:
+        return AcceptanceUnknown
+    if kind is ServerDisconnected and isinstance(_cause(error), TimeoutError):
+        return NoAnswer
+    # 421: the server hung up, without a word about the recipients that were left.
+    if kind in _JUDGED and 421 not in codes and any(500 <= code < 600 for code in codes):
+        return _JUDGED[kind]
+    return kind
+
+
+def failure(error: Exception, stage: str, server: str) -> DeliveryError:
+    """Return our error for a foreign one, with the attributes that programs read from that.
+
+    :param stage: as for :func:`class_for`.
+    """
+    kind = class_for(error, stage)
+    refused = refusals(getattr(error, "recipients", None))
+    reply = _reply(error, kind, refused)
+    reason = (reply or str(_cause(error)) or type(error).__name__).rstrip(".")
+    if kind is AcceptanceUnknown:
+        sentence = (
+            f"The server {server} gave no valid answer to the message ({reason}), so it may have"
+            " been delivered: look before you send it again."
+        )
+    elif reply:
+        sentence = f"The server {server} {_REFUSED[_row(error)]}: {reason}"
+    else:
+        sentence = f"{_BROKEN[stage]} {server}: {reason}. {_advice(_cause(error), stage)}".rstrip()
+    made: Any = kind(sentence, stage=stage, response=reply, refused=refused)
+    for name in _ATTRIBUTES:
+        value = getattr(error, name, None)
+        if value is not None:
+            setattr(made, name, value)
     return made  # type: ignore[no-any-return]
 
 
-def words(text: str | bytes) -> str:
-    """Return a server's words, which smtplib gives as bytes or str, fit for a log."""
-    return reply_of((0, text if isinstance(text, bytes) else text.encode())).text
+def refusals(replies: object) -> dict[str, Refusal]:
+    """Return refused recipients, which smtplib gives in a dict; none for what a mock gives."""
+    if not isinstance(replies, dict):
+        return {}
+    return {address: reply_of(answer).refusal for address, answer in replies.items()}
 
 
-def _advice(error: BaseException, stage: str) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
+def _row(error: Exception) -> type[DeliveryError]:
+    return next(ours for theirs, ours in TABLE if isinstance(error, theirs))
+
+
+def _cause(error: Exception) -> BaseException:
+    """Return the operating system's error where smtplib hides one, else `error`."""
+    hidden = error.__context__
+    hides = isinstance(error, smtplib.SMTPServerDisconnected) and isinstance(hidden, OSError)
+    return hidden if hides and hidden else error
+
+
+def _codes(error: Exception) -> list[int]:
+    if isinstance(error, smtplib.SMTPResponseException):
+        return [error.smtp_code]
+    return [each.code for each in refusals(getattr(error, "recipients", None)).values()]
+
+
+def _reply(error: Exception, kind: type[DeliveryError], refused: Mapping[str, Refusal]) -> str:
+    """Return the reply that decided, if it was one."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return str(reply_of((error.smtp_code, error.smtp_error)))
+    if not refused:
+        return ""
+    replies = list(refused.values())
+    last = replies[-1]
+    if kind is RecipientsRefused:
+        last = next(each for each in replies if 500 <= each.code < 600)
+    return " ".join(part for part in (str(last.code), last.enhanced, last.text) if part)
+
+
+def _advice(cause: BaseException, stage: str) -> str:
+    if isinstance(cause, ssl.SSLCertVerificationError):
         return (
             "If the server is yours, set MAIL_TLS_CA_FILE to the certificate (PEM) of the authority"
             " that signed its own, and MAIL_SERVER to a name in it; MAIL_TLS_VERIFY=False trusts"
             " anybody in between."
         )
-    if isinstance(error, ssl.SSLError):
+    if isinstance(cause, ssl.SSLError):
         return (
             "A port that starts in clear, such as 25 and 587, needs MAIL_USE_TLS; one that speaks"
-            " TLS at once, such as 465, needs MAIL_USE_SSL."
+            " TLS at once, such as 465, needs MAIL_USE_SSL; a server that asks for a client"
+            " certificate needs MAIL_TLS_CERT_FILE."
         )
-    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
-        return "It did not answer within MAIL_TIMEOUT."
-    if isinstance(error, socket.gaierror | UnicodeError):
+    if isinstance(cause, ValueError | socket.gaierror):
         return "Check MAIL_SERVER."
-    if isinstance(error, ConnectionRefusedError):
+    if isinstance(cause, ConnectionRefusedError):
         return "Check that it runs there (MAIL_SERVER, MAIL_PORT)."
-    if stage in ("connect", "greeting"):
-        return "If the port speaks TLS at once, such as 465, set MAIL_USE_SSL."
-    return ""
+    advice = "It did not answer within MAIL_TIMEOUT. " if isinstance(cause, TimeoutError) else ""
+    if stage == "greeting":
+        advice += "If the port speaks TLS at once, such as 465, set MAIL_USE_SSL."
+    return advice

@@ -12,8 +12,7 @@ import smtplib
 import ssl
 from collections.abc import Callable
 
-from . import errors
-from .replies import Reply, reply_of
+from .replies import Reply, printable, reply_of
 from .secret import Secret
 
 # Without TLS the mechanism that does not send the password comes first.
@@ -24,63 +23,62 @@ _IN_CLEAR = ("CRAM-MD5", "PLAIN", "LOGIN")
 def log_in(host: smtplib.SMTP, username: str, password: Secret) -> None:
     """Log in with the first offered mechanism that the server accepts.
 
-    :raises NotSupported: the server offers no AUTH, or none of PLAIN, LOGIN and CRAM-MD5.
-    :raises AuthenticationFailed: it refused; its reply is shown without the password.
+    :raises smtplib.SMTPNotSupportedError: it offers none of PLAIN, LOGIN and CRAM-MD5.
+    :raises smtplib.SMTPAuthenticationError: it refused; its reply is shown without the password.
     """
-    offered = host.esmtp_features.get("auth", "").upper().split()
+    offered = printable(host.esmtp_features.get("auth", "")).upper().split()
     preferred = _OVER_TLS if isinstance(host.sock, ssl.SSLSocket) else _IN_CLEAR
     mechanisms = [each for each in preferred if each in offered]
     if not mechanisms:
-        raise errors.NotSupported(
-            "MAIL_USERNAME is set, but the server offers no login that Flask-Mail knows (it offers:"
+        raise smtplib.SMTPNotSupportedError(
+            "MAIL_USERNAME is set, and it offers no login that Flask-Mail knows (it offers:"
             f" {' '.join(offered) or 'none'}). Many servers offer it only after TLS: set"
-            " MAIL_USE_TLS or MAIL_USE_SSL, or remove MAIL_USERNAME.",
-            stage="login",
+            " MAIL_USE_TLS or MAIL_USE_SSL, or remove MAIL_USERNAME"
         )
-    reply = Reply(0, "")
     for mechanism in mechanisms:
         reply = _MECHANISMS[mechanism](host, username, password)
-        # 503: already logged in. Some servers offer what they do not support: try the next.
-        if reply.code in (235, 503):
+        if reply.code == 334:  # it asks for more than there is to say: cancel (section 4)
+            reply = _exchange(host, password, lambda: b"*")
+        if reply.code in (235, 503):  # 503: already logged in
             return
-    text = password.redact(reply.text)
-    raise errors.AuthenticationFailed(
-        f"The server refused the login (MAIL_USERNAME, MAIL_PASSWORD): {reply.code} {text}",
-        stage="login",
-        response=f"{reply.code} {text}",
-    )
+        if reply.code == 421 or not reply.refuses:
+            break
+        # Some servers offer what they do not support: try the next one.
+    raise smtplib.SMTPAuthenticationError(reply.code, reply.text.encode())
 
 
 def _plain(host: smtplib.SMTP, username: str, password: Secret) -> Reply:
-    # The initial response saves a round trip; the encoding is UTF-8 (RFC 4616 section 2).
-    return _exchange(
-        host, lambda: b"AUTH PLAIN " + _base64(f"\0{username}\0{password.reveal()}".encode())
-    )
+    def response() -> bytes:
+        # UTF-8 (RFC 4616 section 2).
+        return base64.b64encode(f"\0{username}\0{password.reveal()}".encode())
+
+    # Sent along, it saves a round trip; servers from before RFC 4954 ask for it all the same.
+    reply = _exchange(host, password, lambda: b"AUTH PLAIN " + response())
+    return _exchange(host, password, response) if reply.code == 334 else reply
 
 
 def _login(host: smtplib.SMTP, username: str, password: Secret) -> Reply:
-    reply = _exchange(host, lambda: b"AUTH LOGIN")
+    reply = _exchange(host, password, lambda: b"AUTH LOGIN")
     if reply.code == 334:
-        reply = _exchange(host, lambda: _base64(username.encode()))
+        reply = _exchange(host, password, lambda: base64.b64encode(username.encode()))
     if reply.code == 334:
-        reply = _exchange(host, lambda: _base64(password.reveal().encode()))
+        reply = _exchange(host, password, lambda: base64.b64encode(password.reveal().encode()))
     return reply
 
 
 def _cram_md5(host: smtplib.SMTP, username: str, password: Secret) -> Reply:
-    reply = _exchange(host, lambda: b"AUTH CRAM-MD5")
+    reply = _exchange(host, password, lambda: b"AUTH CRAM-MD5")
     if reply.code != 334:
         return reply
     try:
         challenge = base64.b64decode(reply.text, validate=True)
-    except ValueError:
-        return _exchange(host, lambda: b"*")  # cancels (RFC 4954 section 4)
-
-    def answer() -> bytes:
-        digest = hmac.new(password.reveal().encode(), challenge, "md5").hexdigest()
-        return _base64(f"{username} {digest}".encode())
-
-    return _exchange(host, answer)
+        # A secret too: with the challenge at hand, passwords can be tried against it.
+        digest = Secret(hmac.new(password.reveal().encode(), challenge, "md5").hexdigest())
+    except ValueError:  # no base64, or a Python that does without MD5
+        return reply
+    return _exchange(
+        host, password, lambda: base64.b64encode(f"{username} {digest.reveal()}".encode())
+    )
 
 
 _MECHANISMS: dict[str, Callable[[smtplib.SMTP, str, Secret], Reply]] = {
@@ -90,16 +88,17 @@ _MECHANISMS: dict[str, Callable[[smtplib.SMTP, str, Secret], Reply]] = {
 }
 
 
-def _base64(octets: bytes) -> bytes:
-    return base64.b64encode(octets)
-
-
-def _exchange(host: smtplib.SMTP, line: Callable[[], bytes]) -> Reply:
-    # Past smtplib's own send(), whose frame would keep the line.
+def _exchange(host: smtplib.SMTP, password: Secret, line: Callable[[], bytes]) -> Reply:
+    """Say a line and return the reply, without the password if that echoes it."""
     try:
+        # Past smtplib's own send(), which shows the line to audit hooks.
         host.sock.sendall(line() + b"\r\n")  # type: ignore[union-attr]  # it is connected
-        return reply_of(host.getreply())
-    except OSError as error:
-        # Without its traceback: the frames below this one saw the server's words.
-        problem = error.with_traceback(None)
-    raise problem
+        code, words = host.getreply()
+    except BaseException as error:  # noqa: BLE001 (raised again)
+        # The frames below this one have seen the line and the reply.
+        if error.__context__ is not None:
+            error.__context__.__traceback__ = None
+        raise error.with_traceback(None) from error.__cause__
+    # A challenge is not changed: it has to be answered as it is.
+    text = words.decode("utf-8", "replace")
+    return reply_of((code, text if code == 334 else password.redact(text)))

@@ -14,10 +14,16 @@ class Reply(NamedTuple):
     """A server's reply."""
 
     code: int
+    """-1 where there is none: the line is no reply."""
     text: str
 
     def __str__(self) -> str:
         return f"{self.code} {self.text}".strip()
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it says no, for now (4xx) or for good (5xx)."""
+        return 400 <= self.code < 600
 
     @property
     def refusal(self) -> Refusal:
@@ -28,11 +34,14 @@ class Reply(NamedTuple):
         return Refusal(self.code, "", self.text)
 
 
-def reply_of(answer: tuple[int, bytes]) -> Reply:
-    """Return what smtplib read, on one line, with controls made visible: it goes to logs."""
-    code, octets = answer
-    text = " ".join(octets.decode("utf-8", "replace").split())
-    return Reply(
-        code,
-        "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text),
-    )
+def reply_of(answer: tuple[int, str | bytes]) -> Reply:
+    """Return what smtplib read, on one line and fit for a log: see :func:`printable`."""
+    code, words = answer
+    text = words if isinstance(words, str) else words.decode("utf-8", "replace")
+    return Reply(code, printable(text))
+
+
+def printable(text: str) -> str:
+    """Return `text` on one line, with control characters made visible."""
+    line = " ".join(text.split())
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)

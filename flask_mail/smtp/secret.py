@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import re
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
 
 
 class Secret:
@@ -34,9 +37,19 @@ class Secret:
         raise TypeError("A secret is not pickled: build the backend where it is used.")
 
     def redact(self, text: str) -> str:
-        """Return `text` without this secret, also where a server echoes it in base64."""
-        value = self.__value
-        for spelling in (value, base64.b64encode(value.encode("utf-8")).decode("ascii")):
-            if spelling:
-                text = text.replace(spelling, "***")
-        return text
+        """Return `text` without this secret, also where a server echoes a line of AUTH."""
+        if not self.__value:
+            return text
+        text = _BASE64.sub(lambda run: "***" if self.__is_in(run[0].rstrip("=")) else run[0], text)
+        return text.replace(self.__value, "***")
+
+    def __is_in(self, run: str) -> bool:
+        """Whether `run` is base64 that holds this secret, or the beginning of such a line."""
+        own = self.__value.encode()
+        whole = run[: len(run) - (len(run) % 4 == 1)]  # one character alone is no octet
+        octets = base64.b64decode(whole + "=" * (-len(whole) % 4))
+        return (
+            own in octets
+            or base64.b64encode(own).decode().startswith(run)
+            or (octets[:1] == b"\0" and b"\0" in octets[1:])  # AUTH PLAIN: NUL, name, NUL, password
+        )

@@ -7,49 +7,68 @@ of its own, ``mock.patch.object(connection, "host")``: each gets exactly the cal
 from __future__ import annotations
 
 import contextlib
-import inspect
 import smtplib
+import ssl
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DeliveryError
+from ..errors import DeliveryError, DeliveryUnknown
 from . import errors
-from .client import Server
-from .replies import Reply
+from .client import Server, drop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..outgoing import Refusal
 
-_SMTP = smtplib.SMTP  # as it was imported
+# As they were imported, before anything is patched.
+_SMTP, _SMTP_SSL = smtplib.SMTP, smtplib.SMTP_SSL
+_MAKES = {_SMTP: _SMTP.__init__, _SMTP_SSL: _SMTP_SSL.__init__}
+_SENDMAIL, _STARTTLS = _SMTP.sendmail, _SMTP.starttls
 
 
 def is_replaced(server: Server) -> bool:
-    """Whether smtplib's class for this server was replaced by something that is none of it."""
-    kind: object = smtplib.SMTP_SSL if server.implicit_tls else smtplib.SMTP
-    return not (inspect.isclass(kind) and issubclass(kind, _SMTP))
+    """Whether smtplib's class for this server was replaced by what is made in another way.
+
+    A subclass with smtplib's own constructor, as for proxies, is connected like smtplib's class.
+    """
+    kind: object = _kind(server)
+    original = _SMTP_SSL if server.implicit_tls else _SMTP
+    return not (
+        isinstance(kind, type) and issubclass(kind, original) and kind.__init__ is _MAKES[original]
+    )
 
 
 def is_genuine(host: object) -> bool:
     """Whether `host` is a session of smtplib's, whose steps can be taken one by one."""
-    return (
-        isinstance(host, _SMTP)
-        and type(host).sendmail is _SMTP.sendmail
-        and "sendmail" not in vars(host)
-    )
+    # Not isinstance: a mock with smtplib.SMTP as its spec claims to be one.
+    kind = type(host)
+    return issubclass(kind, _SMTP) and kind.sendmail is _SENDMAIL and "sendmail" not in vars(host)
 
 
 def connect(server: Server) -> Any:
-    """Make a stand-in and connect it, as 0.10 did."""
-    kind: Any = smtplib.SMTP_SSL if server.implicit_tls else smtplib.SMTP
+    """Make a stand-in and connect it, as 0.10 did.
+
+    :raises BackendUnavailable: it is a real one, and does not verify the server's certificate.
+    """
+    stage = "connect"
+    host: Any = None
     try:
-        host = kind(server.host, server.port)
+        host = _kind(server)(server.host, server.port)
         if server.starttls:
-            host.starttls()
+            stage = "tls"
+            if getattr(type(host), "starttls", None) is _STARTTLS:
+                host.starttls(context=server.context)
+            else:
+                host.starttls()
+        _check_verified(host, server)
         if server.username is not None and server.password is not None:
+            stage = "login"
             host.login(server.username, server.password.reveal())
-    except OSError as error:
-        raise errors.failure(error, "connect", str(server)) from error
+    except BaseException as error:
+        drop(host)
+        if isinstance(error, OSError):
+            raise errors.failure(error, stage, str(server)) from error
+        raise
     return host
 
 
@@ -70,24 +89,15 @@ def sendmail(
         answer = host.sendmail(
             sender, list(recipients), content, list(mail_options), list(rcpt_options)
         )
-    except smtplib.SMTPRecipientsRefused as error:
-        raise errors.recipients_refused(str(server), _refusals(error.recipients)) from error
-    except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
-        reply = Reply(error.smtp_code, errors.words(error.smtp_error))
-        kind = errors.class_for(error)
-        raise errors.refusal(kind, f"{server} refused the message", "data", reply) from error
-    except smtplib.SMTPServerDisconnected as error:
-        # Whether the message was complete by then, sendmail does not tell.
-        raise errors.AcceptanceUnknown(
-            f"The connection to {server} broke while the message was sent ({error}): it may have"
-            " been delivered. Look before you send it again.",
-            stage="data",
-        ) from error
     except DeliveryError:
         raise
     except OSError as error:
-        raise errors.failure(error, "data", str(server)) from error
-    return _refusals(answer)
+        # Whether the message was complete by then, sendmail does not tell.
+        made = errors.failure(error, "accept", str(server))
+        if isinstance(made, DeliveryUnknown) and not isinstance(made, type(error)):
+            raise  # what it is matters to programs; its outcome is UNKNOWN all the same
+        raise made from error
+    return errors.refusals(answer)
 
 
 def end(host: Any) -> None:
@@ -96,9 +106,16 @@ def end(host: Any) -> None:
         host.quit()
 
 
-def _refusals(answer: object) -> dict[str, Refusal]:
-    if not isinstance(answer, dict):  # a mock's
-        return {}
-    return {
-        address: Reply(code, errors.words(text)).refusal for address, (code, text) in answer.items()
-    }
+def _kind(server: Server) -> Any:
+    return smtplib.SMTP_SSL if server.implicit_tls else smtplib.SMTP
+
+
+def _check_verified(host: Any, server: Server) -> None:
+    sock = getattr(host, "sock", None)
+    if not isinstance(sock, ssl.SSLSocket) or server.context is None:
+        return
+    if sock.context.verify_mode < server.context.verify_mode:
+        raise smtplib.SMTPNotSupportedError(
+            "what replaces smtplib.SMTP_SSL does not verify certificates: make it with the context"
+            " of ssl.create_default_context(), or set MAIL_TLS_VERIFY=False"
+        )

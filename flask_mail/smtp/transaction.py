@@ -5,13 +5,12 @@ Where it fails decides what became of the message; :meth:`smtplib.SMTP.sendmail`
 
 from __future__ import annotations
 
-import re
 import smtplib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from ..errors import DeliveryError, MessageError
+from ..errors import MessageError
 from . import errors
 from .client import Server, drop
 from .replies import Reply, reply_of
@@ -19,7 +18,11 @@ from .replies import Reply, reply_of
 if TYPE_CHECKING:
     from ..outgoing import Envelope, Refusal
 
-_LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
+# Where 250 is expected, any 25z does (RFC 5321 section 4.2.1: the first two digits decide); 354
+# answers DATA.
+_OK = range(250, 260)
+_GO_AHEAD = range(354, 355)
+_REFUSALS = (smtplib.SMTPSenderRefused, smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError)
 
 
 def transact(
@@ -28,152 +31,145 @@ def transact(
     """Send one message and return the final reply and the recipients that were refused.
 
     :param content: lines that end in CRLF.
-    :raises MessageError: a local part needs SMTPUTF8 and the server does not offer it.
+    :raises MessageError: it needs what the server does not offer.
     :raises DeliveryError: from the table in :mod:`flask_mail.smtp.errors`. After a refusal the
         connection can be used again; after anything else it is closed.
     """
-    if envelope.needs_smtputf8 and not host.has_extn("smtputf8"):
-        needing = next(
-            each for each in (envelope.sender, *envelope.recipients) if not each.isascii()
-        )
-        raise MessageError(
-            f"The address {needing!r} needs a server that offers SMTPUTF8 (RFC 6531), and {server}"
-            " does not: use an address whose part before the @ is ASCII."
-        )
-    with _closing_on_error(host):
-        with _before_the_end(server, "sender"):
-            _mail(host, server, envelope, content)
-        with _before_the_end(server, "recipient"):
-            refused = _rcpt(host, server, envelope)
-        with _before_the_end(server, "data"):
-            _data(host, server, content)
-        return _accept(host, server), refused
+    with _at("greeting", host, server):
+        host.ehlo_or_helo_if_needed()  # a session that a program has opened itself
+    options = _mail_options(host, server, envelope, content)
+    with _at("sender", host, server):
+        host.command_encoding = "utf-8" if envelope.needs_smtputf8 else "ascii"
+        reply = _command(host, server, "sender", f"MAIL FROM:<{envelope.sender}>{_join(options)}")
+        if reply.refuses:
+            raise smtplib.SMTPSenderRefused(reply.code, reply.text.encode(), envelope.sender)
+    with _at("recipient", host, server):
+        refused = _recipients(host, server, envelope)
+    with _at("data", host, server):
+        reply = _command(host, server, "data", "DATA", _GO_AHEAD)
+        if reply.refuses:
+            raise smtplib.SMTPDataError(reply.code, reply.text.encode())
+        host.send(_stuffed(content))
+    with _at("accept", host, server):
+        reply = _answer(host, server, "accept", _OK)
+        if reply.refuses:
+            raise smtplib.SMTPDataError(reply.code, reply.text.encode())
+    return reply, refused
 
 
-def _mail(host: smtplib.SMTP, server: Server, envelope: Envelope, content: bytes) -> None:
-    options = _options(host, envelope, content)
-    if envelope.needs_smtputf8:
-        host.command_encoding = "utf-8"
-    reply = _command(host, server, "sender", f"MAIL FROM:<{envelope.sender}>{options}")
-    if reply.code != 250:
-        _reset(host, reply)
-        raise errors.refusal(
-            errors.SenderDeferred, f"The server {server} refused the sender", "sender", reply
-        )
+def _mail_options(
+    host: smtplib.SMTP, server: Server, envelope: Envelope, content: bytes
+) -> list[str]:
+    """Return the options of MAIL: the caller's own, and what the message needs.
 
-
-def _options(host: smtplib.SMTP, envelope: Envelope, content: bytes) -> str:
-    if not host.does_esmtp:
-        return ""
+    :raises MessageError: the server does not offer what it needs.
+    """
     options = list(envelope.mail_options)
+    if not host.does_esmtp and (options or envelope.rcpt_options):
+        raise MessageError(
+            f"The mail_options and rcpt_options need a server with EHLO, and {server} has only"
+            " HELO: leave them out."
+        )
+    if b"\0" in content:
+        raise MessageError("The content holds a NUL, which is never sent raw (RFC 5321 4.5.2).")
     given = {option.partition("=")[0].upper() for option in options}
+    header, _, body = content.partition(b"\r\n\r\n")
     if host.has_extn("size") and "SIZE" not in given:
         options.insert(0, f"SIZE={len(content)}")
+    if not body.isascii() and not host.has_extn("8bitmime"):
+        raise MessageError(
+            f"The content is not ASCII, which needs a server that offers 8BITMIME (RFC 6152), and"
+            f" {server} does not: encode it in base64 or quoted-printable."
+        )
     if not content.isascii() and host.has_extn("8bitmime") and "BODY" not in given:
         options.append("BODY=8BITMIME")
-    if envelope.needs_smtputf8 and "SMTPUTF8" not in given:
-        options.append("SMTPUTF8")
-    return "".join(f" {option}" for option in options)
+    if envelope.needs_smtputf8 or not header.isascii():
+        if not host.has_extn("smtputf8"):
+            raise MessageError(
+                f"{_what_needs_smtputf8(envelope)} needs a server that offers SMTPUTF8 (RFC 6531),"
+                f" and {server} does not: use addresses whose part before the @ is ASCII."
+            )
+        if "SMTPUTF8" not in given:
+            options.append("SMTPUTF8")
+    return options
 
 
-def _rcpt(host: smtplib.SMTP, server: Server, envelope: Envelope) -> dict[str, Refusal]:
-    options = "".join(f" {option}" for option in envelope.rcpt_options) if host.does_esmtp else ""
-    refused: dict[str, Refusal] = {}
-    reply = Reply(0, "")
+def _what_needs_smtputf8(envelope: Envelope) -> str:
+    for address in (envelope.sender, *envelope.recipients):
+        if not address.isascii():
+            return f"The address {address!r}"
+    return "A header with an address that is not ASCII"
+
+
+def _recipients(host: smtplib.SMTP, server: Server, envelope: Envelope) -> dict[str, Refusal]:
+    options = _join(envelope.rcpt_options)
+    refused: dict[str, Reply] = {}
     for recipient in envelope.recipients:
         reply = _command(host, server, "recipient", f"RCPT TO:<{recipient}>{options}")
-        if reply.code not in (250, 251):
-            refused[recipient] = reply.refusal
+        if reply.refuses:
+            refused[recipient] = reply
         if reply.code == 421:
             break
-    if reply.code == 421 or len(refused) == len(envelope.recipients):
-        _reset(host, reply)
-        raise errors.recipients_refused(str(server), refused)
-    return refused
-
-
-def _data(host: smtplib.SMTP, server: Server, content: bytes) -> None:
-    reply = _command(host, server, "data", "DATA")
-    if reply.code != 354:
-        _reset(host, reply)
-        raise errors.refusal(
-            errors.DataDeferred, f"The server {server} refused the message", "data", reply
+    if host.sock is None or len(refused) == len(envelope.recipients):
+        raise smtplib.SMTPRecipientsRefused(
+            {each: (reply.code, reply.text.encode()) for each, reply in refused.items()}
         )
-    host.send(_stuffed(content))
+    return {each: reply.refusal for each, reply in refused.items()}
 
 
-def _accept(host: smtplib.SMTP, server: Server) -> Reply:
-    host.command_encoding = "ascii"
+def _command(
+    host: smtplib.SMTP, server: Server, stage: str, line: str, expected: range = _OK
+) -> Reply:
+    host.putcmd(line)
+    return _answer(host, server, stage, expected)
+
+
+def _answer(host: smtplib.SMTP, server: Server, stage: str, expected: range) -> Reply:
+    """Read a reply that is one of those expected, or says no; closes after 421."""
+    reply = reply_of(host.getreply())
+    server.trace(stage, reply)
+    if reply.code == 421:
+        drop(host)
+    if reply.code not in expected and not reply.refuses:
+        raise smtplib.SMTPResponseException(reply.code, reply.text)
+    return reply
+
+
+@contextmanager
+def _at(stage: str, host: smtplib.SMTP, server: Server) -> Iterator[None]:
+    """Turn what fails at `stage` into our error, and leave the connection usable or closed."""
     try:
-        reply = reply_of(host.getreply())
+        yield
+    except _REFUSALS as error:
+        _reset(host)
+        raise errors.failure(error, stage, str(server)) from error
     except OSError as error:
         drop(host)
-        raise errors.AcceptanceUnknown(
-            f"The connection to {server} broke after the message was sent and before it was"
-            f" answered ({error}): it may have been delivered. Look before you send it again.",
-            stage="accept",
-        ) from error
-    server.trace("accept", reply)
-    if reply.code == 250:
-        return reply
-    if not 400 <= reply.code < 600:
+        raise errors.failure(error, stage, str(server)) from error
+    except BaseException:  # KeyboardInterrupt, a worker's time-out: there is no time to talk
         drop(host)
-        raise errors.AcceptanceUnknown(
-            f"The server {server} answered the message with what is no answer ({reply}): it may"
-            " have been delivered. Look before you send it again.",
-            stage="accept",
-            response=str(reply),
-        )
-    _reset(host, reply)
-    raise errors.refusal(
-        errors.DataDeferred, f"The server {server} refused the message", "accept", reply
-    )
+        raise
+
+
+def _reset(host: smtplib.SMTP) -> None:
+    """Make the connection ready for the next message, or close it where it is not."""
+    is_ready = False
+    try:
+        with suppress(OSError):
+            is_ready = host.docmd("RSET")[0] == 250
+    finally:
+        if not is_ready:
+            drop(host)
 
 
 def _stuffed(content: bytes) -> bytes:
     """Return the content for DATA: dots stuffed, ended by a dot (RFC 5321 section 4.5.2)."""
-    stuffed = _LEADING_DOT.sub(b"..", content)
+    # Also after a bare LF, which some servers take for a line end: nobody smuggles an end of DATA.
+    stuffed = content.replace(b"\n.", b"\n..")
+    if stuffed.startswith(b"."):
+        stuffed = b"." + stuffed
     return stuffed + (b".\r\n" if stuffed.endswith(b"\r\n") else b"\r\n.\r\n")
 
 
-def _command(host: smtplib.SMTP, server: Server, stage: str, line: str) -> Reply:
-    host.putcmd(line)
-    reply = reply_of(host.getreply())
-    server.trace(stage, reply)
-    return reply
-
-
-def _reset(host: smtplib.SMTP, reply: Reply) -> None:
-    """Make the connection ready for the next message, or close it if it is of no use any more."""
-    if 400 <= reply.code < 600 and reply.code != 421:
-        try:
-            host.rset()
-        except OSError:
-            drop(host)
-    else:
-        drop(host)
-
-
-@contextmanager
-def _before_the_end(server: Server, stage: str) -> Iterator[None]:
-    """Turn what breaks before the last byte of the message into NOT_SENT."""
-    try:
-        yield
-    except DeliveryError:
-        raise
-    except OSError as error:
-        raise errors.failure(error, stage, str(server)) from error
-
-
-@contextmanager
-def _closing_on_error(host: smtplib.SMTP) -> Iterator[None]:
-    """Close at once on anything but a refusal, such as KeyboardInterrupt or a worker's time-out."""
-    try:
-        yield
-    except DeliveryError as error:
-        if not error.response:
-            drop(host)
-        raise
-    except BaseException:
-        drop(host)
-        raise
+def _join(options: Sequence[str]) -> str:
+    return "".join(f" {option}" for option in options)

@@ -1,0 +1,299 @@
+"""Several messages over one session, and what happens when it breaks between or in them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import smtplib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
+
+from flask_mail import BackendUnavailable, Connection, DeliveryUnknown, Message, Outcome
+
+SENT, REFUSED, NOT_SENT, UNKNOWN = (
+    Outcome.SENT,
+    Outcome.REFUSED,
+    Outcome.NOT_SENT,
+    Outcome.UNKNOWN,
+)
+
+
+def messages(*subjects):
+    return [Message(each, ["to@example.com"], body="Hi") for each in subjects]
+
+
+class Script:
+    """A connection that accepts so many messages, and then does something else."""
+
+    def __init__(self, accepts, then=None):
+        self.accepts = accepts
+        self.then = then
+        self.subjects = []
+
+    def __call__(self, connection):
+        with Dialogue(connection) as talk:
+            talk.greet()
+            for _ in range(self.accepts):
+                self.accept(talk)
+            if self.then:
+                self.then(talk)
+
+    def accept(self, talk):
+        talk.answer("250 ok", "250 ok", "354 go")
+        [subject] = [line for line in talk.content() if line.startswith("Subject: ")]
+        self.subjects.append(subject.removeprefix("Subject: "))
+        talk.say("250 ok")
+
+
+def close_in_the_middle(talk):
+    talk.answer("250 ok")  # RCPT gets no answer
+
+
+def refuse_service(talk):
+    talk.answer("250 ok", "421 4.3.2 shutting down")
+
+
+def close_after_the_content(talk):
+    talk.answer("250 ok", "250 ok", "354 go")
+    talk.content()
+
+
+BREAKS = {
+    close_in_the_middle: NOT_SENT,
+    refuse_service: NOT_SENT,
+    close_after_the_content: UNKNOWN,
+}
+
+
+@pytest.mark.parametrize("broken", BREAKS)
+def test_a_batch_goes_on_over_one_new_connection(broken):
+    """The message that was under way is told as it is, and never sent again."""
+    first, second = Script(1, broken), Script(2)
+    with scripted_server(first, second) as port:
+        receipts = mail_to(port).send_many(messages("one", "two", "three", "four"))
+    assert [each.outcome for each in receipts] == [SENT, BREAKS[broken], SENT, SENT]
+    assert (first.subjects, second.subjects) == (["one"], ["three", "four"])
+
+
+@pytest.mark.parametrize("broken", BREAKS)
+def test_a_connection_goes_on_over_a_new_session(broken):
+    first, second = Script(1, broken), Script(1)
+    one, two, three = messages("one", "two", "three")
+    with scripted_server(first, second) as port, mail_to(port).connect() as connection:
+        connection.send(one)
+        with pytest.raises((BackendUnavailable, DeliveryUnknown)) as caught:
+            connection.send(two)
+        assert connection.send(three).sent
+    assert caught.value.receipt.outcome is BREAKS[broken]
+    assert (first.subjects, second.subjects) == (["one"], ["three"])
+
+
+def test_what_the_first_connection_announced_is_forgotten_on_the_second():
+    heard = []
+
+    def without_extensions(connection):
+        with Dialogue(connection) as talk:
+            talk.greet()
+            heard.extend(talk.answer("250 ok", "250 ok", "354 go"))
+            talk.content()
+            talk.say("250 ok")
+
+    def with_extensions(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("SIZE 1000000", "8BITMIME")
+            talk.answer("421 bye")
+
+    with scripted_server(with_extensions, without_extensions) as port:
+        receipts = mail_to(port).send_many(messages("one", "two"))
+    assert [each.outcome for each in receipts] == [NOT_SENT, SENT]
+    assert heard[0] == "MAIL FROM:<me@example.com>"
+
+
+@pytest.mark.parametrize("broken", BREAKS)
+def test_a_server_that_is_gone_leaves_the_rest_not_sent_without_asking_again(broken):
+    connections = []
+    with scripted_server(Script(1, broken)) as port:
+        connect = socket.create_connection
+
+        def counted(*args, **kwargs):
+            connections.append(args)
+            return connect(*args, **kwargs)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(socket, "create_connection", counted)
+            receipts = mail_to(port).send_many(messages("one", "two", "three", "four", "five"))
+    assert [each.outcome for each in receipts] == [SENT, BREAKS[broken], *[NOT_SENT] * 3]
+    assert len(connections) == 2
+    for receipt in receipts[2:]:
+        assert isinstance(receipt.error, BackendUnavailable)
+        assert receipt.error.stage in ("connect", "greeting")
+        assert receipt.error.receipt is receipt
+
+
+def test_refused_messages_leave_the_session_to_the_others():
+    heard = []
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet()
+            heard.extend(talk.answer("550 not you", "250 ok"))  # the sender
+            heard.extend(talk.answer("250 ok", "550 not them", "250 ok"))  # the recipient
+            heard.extend(talk.answer("250 ok", "250 ok", "554 no", "250 ok"))  # DATA
+            heard.extend(talk.answer("250 ok", "250 ok", "354 go"))
+            talk.content()
+            talk.say("554 spam")  # the content
+            heard.extend(talk.answer("250 ok", "250 ok", "250 ok", "354 go"))
+            talk.content()
+            talk.say("250 ok")
+            talk.answer("221 bye")
+
+    with scripted_server(script) as port:
+        receipts = mail_to(port).send_many(messages(*"abcde"))
+    assert [each.outcome for each in receipts] == [REFUSED] * 4 + [SENT]
+    assert [each[:4] for each in heard] == [
+        *("MAIL", "RSET"),
+        *("MAIL", "RCPT", "RSET"),
+        *("MAIL", "RCPT", "DATA", "RSET"),
+        *("MAIL", "RCPT", "DATA"),
+        *("RSET", "MAIL", "RCPT", "DATA"),
+    ]
+
+
+@pytest.mark.parametrize("reset", ["421 bye", "500 what?", None])
+def test_a_session_that_cannot_be_reset_is_replaced(reset):
+    def refuse(talk):
+        talk.answer("550 not you")
+        if reset:
+            talk.answer(reset)
+
+    second = Script(1)
+    with scripted_server(Script(0, refuse), second) as port:
+        receipts = mail_to(port).send_many(messages("one", "two"))
+    assert [each.outcome for each in receipts] == [REFUSED, SENT]
+    assert second.subjects == ["two"]
+
+
+def test_a_message_that_a_server_cannot_take_says_nothing_to_it():
+    """It needs SMTPUTF8: the session is as it was."""
+    script = Script(2)
+    one, two, three = messages("one", "two", "three")
+    two.recipients = ["jörg@example.com"]
+    with scripted_server(script) as port:
+        receipts = mail_to(port).send_many([one, two, three])
+    assert [each.outcome for each in receipts] == [SENT, NOT_SENT, SENT]
+    assert script.subjects == ["one", "three"]
+
+
+def test_a_batch_logs_in_once_and_says_goodbye_once():
+    class Counting(Recorder):
+        quits = 0
+
+        async def handle_QUIT(self, server, session, envelope):
+            self.quits += 1
+            return "221 bye"
+
+    recorder = Counting()
+    options = {"authenticator": recorder.authenticate, "auth_require_tls": False}
+    with smtp_server(recorder, **options) as server:
+        mail = mail_to(server.port, MAIL_USERNAME="me", MAIL_PASSWORD="s3cret-pässword")
+        receipts = mail.send_many(messages(*"abcdefgh"))
+    assert all(each.sent for each in receipts)
+    assert len(recorder.logins) == recorder.quits == 1
+    assert len({id(each) for each in recorder.sessions}) == 1
+
+
+def test_a_session_that_a_program_opened_itself_is_greeted_and_not_opened_again(monkeypatch):
+    """`Connection.configure_host` of a subclass may return a session of smtplib's."""
+    def configure_host(connection):
+        return smtplib.SMTP("127.0.0.1", connection.mail.port, "shop.test", timeout=10)
+
+    monkeypatch.setattr(Connection, "configure_host", configure_host)
+    script = Script(1)
+    with scripted_server(script) as port, mail_to(port).connect() as connection:
+        one, two, three = messages("one", "two", "three")
+        assert connection.send(one).sent
+        for each in (two, three):
+            with pytest.raises(smtplib.SMTPServerDisconnected) as caught:
+                connection.send(each)
+            assert caught.value.receipt.outcome is NOT_SENT
+    assert script.subjects == ["one"]
+
+
+def test_a_server_that_takes_no_greeting_refuses_a_session_of_a_program(monkeypatch):
+    def configure_host(connection):
+        return smtplib.SMTP("127.0.0.1", connection.mail.port, "shop.test", timeout=10)
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.say("220 scripted")
+            talk.answer("550 no", "550 no")
+
+    monkeypatch.setattr(Connection, "configure_host", configure_host)
+    with scripted_server(script) as port, mail_to(port).connect() as connection:
+        with pytest.raises(smtplib.SMTPHeloError):
+            connection.send(messages("one")[0])
+
+
+FORKING = """\
+import os, sys
+sys.path.insert(0, sys.argv[2])
+from flask_mail import Message
+from servers import mail_to
+
+def message(subject):
+    return Message(subject, ["to@example.com"], body="Hi")
+
+with mail_to(int(sys.argv[1])).connect() as connection:
+    connection.send(message("before"))
+    child = os.fork()
+    connection.send(message("child" if child == 0 else "parent"))
+    if child:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        connection.send(message("after"))
+if child == 0:
+    os._exit(0)
+"""
+
+
+def test_a_forked_child_lets_go_of_the_session_of_its_parent():
+    with smtp_server() as server:
+        program = [sys.executable, "-c", FORKING, str(server.port), str(Path(__file__).parent)]
+        subprocess.run(program, check=True, timeout=60)
+        recorder = server.recorder
+        subjects = [
+            each.content.split(b"Subject: ")[1].split(b"\r\n")[0].decode()
+            for each in recorder.accepted
+        ]
+        session_of = dict(zip(subjects, recorder.sessions, strict=True))
+    assert sorted(session_of) == ["after", "before", "child", "parent"]
+    assert session_of["before"] is session_of["parent"] is session_of["after"]
+    assert session_of["child"] is not session_of["parent"]
+
+
+def test_a_child_reconnects_and_closes_only_its_own_session(monkeypatch):
+    first, second = Script(1, Dialogue.wait), Script(1)
+    one, two = messages("one", "two")
+    with scripted_server(first, second) as port, mail_to(port).connect() as connection:
+        connection.send(one)
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        connection.send(two)
+    assert (first.subjects, second.subjects) == (["one"], ["two"])
+
+
+def test_a_child_that_sends_nothing_says_no_goodbye_for_its_parent(monkeypatch):
+    heard = []
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet()
+            while True:
+                heard.append(talk.hear())
+
+    with scripted_server(script) as port:
+        with mail_to(port).connect():
+            monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert heard == []

@@ -1,0 +1,325 @@
+"""Faults of servers and links: each message ends in the one outcome that is true of it."""
+
+from __future__ import annotations
+
+import os
+import smtplib
+
+import pytest
+from servers import Dialogue, mail_to, scripted_server
+
+from flask_mail import (
+    BackendUnavailable,
+    DeliveryUnknown,
+    Message,
+    MessageRefused,
+    Outcome,
+)
+from flask_mail.smtp import client
+
+STEPS = ("greeting", "ehlo", "sender", "recipient", "data", "accept")
+STAGES = {"ehlo": "greeting"}  # a step of the dialogue -> its stage, where that has another name
+NORMAL = dict(zip(STEPS, ("220 scripted", "250 mx.test", *["250 ok"] * 2, "354 go", "250 ok")))
+OUTCOMES = {
+    BackendUnavailable: Outcome.NOT_SENT,
+    MessageRefused: Outcome.REFUSED,
+    DeliveryUnknown: Outcome.UNKNOWN,
+}
+
+
+def message():
+    return Message("Hello", ["to@example.com"], body="Hi")
+
+
+def server_that(fault, step):
+    """Return a script that goes well up to `step` and meets `fault` there."""
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            for each in STEPS:
+                if each == "accept":
+                    talk.content()
+                elif each != "greeting":
+                    talk.hear()
+                if each == step:
+                    fault(talk)
+                    return
+                talk.say(NORMAL[each])
+
+    return script
+
+
+def hang_up(talk):
+    pass
+
+
+def reset(talk):
+    talk.reset()
+
+
+def fall_silent(talk):
+    talk.wait()
+
+
+def answer(line):
+    def fault(talk):
+        talk.say(line)
+        talk.wait()
+
+    return fault
+
+
+BROKEN = {
+    "hangs up": (hang_up, smtplib.SMTPServerDisconnected),
+    "resets": (reset, smtplib.SMTPServerDisconnected),
+    "is silent": (fall_silent, smtplib.SMTPServerDisconnected),
+    "talks nonsense": (answer("what?"), smtplib.SMTPException),
+    "answers with an unknown code": (answer("299 sure"), smtplib.SMTPException),
+    "answers endlessly": (answer("250 " + "x" * 9000), smtplib.SMTPException),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_break_is_not_sent_before_the_last_byte_and_unknown_after(step, name):
+    fault, foreign = BROKEN[name]
+    expected = DeliveryUnknown if step == "accept" else BackendUnavailable
+    open_before = os.listdir("/dev/fd")  # noqa: PTH208
+    with scripted_server(server_that(fault, step)) as port:
+        with pytest.raises(expected) as caught:
+            mail_to(port, MAIL_TIMEOUT=0.3 if fault is fall_silent else 10).send(message())
+        error = caught.value
+        assert error.receipt.outcome is OUTCOMES[expected]
+        assert error.receipt.error is error
+        assert error.stage == STAGES.get(step, step)
+        assert isinstance(error, foreign)
+        assert f"127.0.0.1:{port}" in str(error)
+    assert os.listdir("/dev/fd") == open_before  # noqa: PTH208
+
+
+@pytest.mark.parametrize("step", STEPS[:-1])
+def test_silence_is_a_timeout_error_that_names_the_setting(step):
+    with (
+        scripted_server(server_that(fall_silent, step)) as port,
+        pytest.raises(TimeoutError, match="MAIL_TIMEOUT") as caught,
+    ):
+        mail_to(port, MAIL_TIMEOUT=0.3).send(message())
+    assert isinstance(caught.value, BackendUnavailable)
+
+
+def test_silence_after_the_content_is_no_timeout_error_because_it_must_not_be_retried():
+    with (
+        scripted_server(server_that(fall_silent, "accept")) as port,
+        pytest.raises(DeliveryUnknown, match="timed out.* look before you send it again") as caught,
+    ):
+        mail_to(port, MAIL_TIMEOUT=0.3).send(message())
+    assert not isinstance(caught.value, TimeoutError)
+
+
+@pytest.mark.parametrize(
+    ("step", "foreign"),
+    [
+        ("sender", smtplib.SMTPSenderRefused),
+        ("recipient", smtplib.SMTPRecipientsRefused),
+        ("data", smtplib.SMTPDataError),
+        ("accept", smtplib.SMTPDataError),
+    ],
+)
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("421 4.3.2 shutting down", BackendUnavailable),
+        ("451 4.3.0 try later", BackendUnavailable),
+        ("554 5.7.1 spam", MessageRefused),
+    ],
+)
+def test_a_refusal_is_for_good_only_if_its_code_says_so(step, foreign, reply, expected):
+    heard = []
+
+    def fault(talk):
+        talk.say(reply)
+        while True:
+            heard.append(talk.hear())
+            talk.say("250 ok")
+
+    with scripted_server(server_that(fault, step)) as port:
+        with pytest.raises(expected, match=reply) as caught:
+            mail_to(port).send(message())
+    error = caught.value
+    assert isinstance(error, foreign)
+    assert error.receipt.outcome is OUTCOMES[expected]
+    assert (error.stage, error.response) == (step, reply)
+    # After 421 the connection is closed without a word.
+    assert heard == ([] if reply.startswith("421") else ["RSET", "QUIT"])
+
+
+@pytest.mark.parametrize("reply", ["554 5.7.1 go away", "421 too busy"])
+def test_a_greeting_that_refuses_is_no_connection(reply):
+    with (
+        scripted_server(lambda connection: Dialogue(connection).say(reply)) as port,
+        pytest.raises(smtplib.SMTPConnectError, match=reply) as caught,
+    ):
+        mail_to(port).send(message())
+    error = caught.value
+    assert isinstance(error, BackendUnavailable)
+    assert (error.stage, error.smtp_code) == ("greeting", int(reply[:3]))
+
+
+@pytest.mark.parametrize(
+    ("replies", "heard"),
+    [(("421 busy",), ["EHLO"]), (("451 later",), ["EHLO"]), (("502 what?", "550 no"), None)],
+)
+def test_a_server_that_takes_neither_ehlo_nor_helo_is_unavailable(replies, heard):
+    commands = []
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.say("220 scripted")
+            commands.extend(talk.answer(*replies))
+            talk.wait()
+
+    with (
+        scripted_server(script) as port,
+        pytest.raises(smtplib.SMTPHeloError, match="MAIL_LOCAL_HOSTNAME") as caught,
+    ):
+        mail_to(port).send(message())
+    assert caught.value.receipt.outcome is Outcome.NOT_SENT
+    assert [each.split()[0].upper() for each in commands] == (heard or ["EHLO", "HELO"])
+
+
+def test_nobody_listens():
+    with scripted_server() as port:
+        pass
+    with pytest.raises(ConnectionRefusedError, match="MAIL_SERVER, MAIL_PORT") as caught:
+        mail_to(port).send(message())
+    error = caught.value
+    assert isinstance(error, BackendUnavailable)
+    assert error.errno is not None
+    assert (error.stage, error.receipt.outcome) == ("connect", Outcome.NOT_SENT)
+
+
+@pytest.mark.parametrize(
+    ("server", "kind"),
+    [("no-such-host.invalid", OSError), ("x" * 64 + ".test", OSError), ("mx\0.test", OSError)],
+)
+def test_a_server_name_without_an_address_names_the_setting(server, kind):
+    with pytest.raises(BackendUnavailable, match="MAIL_SERVER") as caught:
+        mail_to(25, MAIL_SERVER=server).send(message())
+    assert isinstance(caught.value, kind)
+    assert caught.value.receipt.outcome is Outcome.NOT_SENT
+
+
+@pytest.mark.parametrize("farewell", [hang_up, reset, fall_silent, answer("500 what?")])
+def test_what_happens_at_quit_changes_nothing(farewell, monkeypatch):
+    monkeypatch.setattr(client, "QUIT_SECONDS", 0.1)
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet()
+            talk.answer("250 ok", "250 ok", "354 go")
+            talk.content()
+            talk.say("250 2.0.0 queued as 42")
+            talk.hear()
+            farewell(talk)
+
+    with scripted_server(script) as port:
+        receipt = mail_to(port).send(message())
+    assert (receipt.outcome, receipt.response) == (Outcome.SENT, "250 2.0.0 queued as 42")
+
+
+def test_a_server_that_hangs_up_right_after_accepting_has_accepted():
+    with scripted_server(server_that(lambda talk: talk.say("250 ok"), "accept")) as port:
+        assert mail_to(port).send(message()).sent
+
+
+def test_any_positive_completion_of_the_mail_system_is_taken_for_250():
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet()
+            talk.answer("251 fine", "252 will try", "354 go")
+            talk.content()
+            talk.say("255 taken")
+
+    with scripted_server(script) as port:
+        receipt = mail_to(port).send(message())
+    assert (receipt.outcome, receipt.response, receipt.refused) == (Outcome.SENT, "255 taken", {})
+
+
+@pytest.mark.parametrize(
+    ("replies", "expected", "response"),
+    [
+        (("450 busy", "451 later"), BackendUnavailable, "451 later"),
+        (("550 5.1.1 gone", "450 busy"), MessageRefused, "550 5.1.1 gone"),
+        (("450 busy", "550 gone"), MessageRefused, "550 gone"),
+        (("550 gone", "421 bye"), BackendUnavailable, "421 bye"),
+        (("250 ok", "421 bye"), BackendUnavailable, "421 bye"),
+    ],
+)
+def test_without_a_recipient_a_5xx_refuses_the_message_and_421_ends_everything(
+    replies, expected, response
+):
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet()
+            talk.answer("250 ok", *replies, "250 ok", "221 bye")
+
+    recipients = ["a@example.com", "b@example.com"]
+    with scripted_server(script) as port, pytest.raises(expected) as caught:
+        mail_to(port).send(Message("Hello", recipients, body="Hi"))
+    error = caught.value
+    assert isinstance(error, smtplib.SMTPRecipientsRefused)
+    assert error.receipt.outcome is OUTCOMES[expected]
+    assert error.response == response
+    assert {address: code for address, (code, _) in error.recipients.items()} == {
+        address: int(reply[:3])
+        for address, reply in zip(recipients, replies)
+        if not reply.startswith("250")
+    }
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_interrupt_closes_without_a_word(step, monkeypatch):
+    """A worker that is told to stop has no time to talk."""
+    reached = STEPS.index(step)
+    heard = []
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            for each in STEPS[:reached]:
+                if each == "accept":
+                    talk.content()
+                elif each != "greeting":
+                    talk.hear()
+                talk.say(NORMAL[each])
+            while True:
+                heard.append(talk.hear())
+
+    read = smtplib.SMTP.getreply
+    replies = []
+
+    def getreply(host):
+        if len(replies) == reached:
+            raise KeyboardInterrupt
+        replies.append(read(host))
+        return replies[-1]
+
+    monkeypatch.setattr(smtplib.SMTP, "getreply", getreply)
+    open_before = os.listdir("/dev/fd")  # noqa: PTH208
+    with scripted_server(script) as port:
+        with pytest.raises(KeyboardInterrupt):
+            mail_to(port).send(message())
+    assert os.listdir("/dev/fd") == open_before  # noqa: PTH208
+    assert "QUIT" not in heard
+    assert "RSET" not in heard
+
+
+def test_an_interrupt_while_a_refused_message_is_taken_back_closes_too(monkeypatch):
+    """RSET may be under way when a worker is told to stop."""
+
+    def rset(host, command):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(smtplib.SMTP, "docmd", rset)
+    with scripted_server(server_that(answer("550 no"), "sender")) as port:
+        with pytest.raises(KeyboardInterrupt):
+            mail_to(port).send(message())
