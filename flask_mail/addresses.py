@@ -51,8 +51,9 @@ _ESCAPED = re.compile(r"\\(.)")
 _ADDR_SPEC = re.compile(rf'({_QUOTED}|[^"@]*)@(.*)')
 _COMMENT = re.compile(r"[^()<>@\\]*\)")
 
+_PLURAL = {"recipient": "recipients"}
 _EMPTY = "it is empty"
-_NO_DOMAIN = "it has no domain; write root@localhost rather than root"
+_NO_DOMAIN = "it has no domain; write it as name@example.com"
 _NO_LOCAL = "nothing stands before the @ (a source route is not an address)"
 _SEVERAL = (
     "it holds more than one address: give a list with one item for each"
@@ -174,7 +175,7 @@ def _items(values: object, field: str) -> Iterator[object]:
         with contextlib.suppress(TypeError):
             return iter(cast("Iterable[object]", values))
     raise MessageError(
-        f"The {field} must be a list of addresses, not {describe(values)}:"
+        f"The {_PLURAL.get(field, field)} must be a list of addresses, not {describe(values)}:"
         ' write a list, such as ["one@example.com"].'
     )
 

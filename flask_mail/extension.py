@@ -40,11 +40,10 @@ _ATTRIBUTES = (
 class _MailMixin:
     @contextmanager
     def record_messages(self) -> Iterator[list[Message]]:
-        """Collect the messages that are sent in a block, also when they are suppressed::
+        """Collect the messages that are sent in a block, also when they are suppressed.
 
-        with mail.record_messages() as outbox:
-            client.post("/register")
-        assert outbox[0].subject == "Welcome"
+        ``with mail.record_messages() as outbox:`` makes `outbox` a list, to which each message is
+        appended once it was handed over, whichever app and thread sent it.
         """
         outbox: list[Message] = []
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from .addresses import parse_address, quote_display_name
 from .errors import BadHeaderError, MessageError
 from .texts import check_controls, decode_words, describe, plain_text, remove_controls
-from .words import codec_of, encode_words
+from .words import LONGEST_LINE, codec_of, encode_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 CRLF = "\r\n"
 LINE = 78
 """The length that a line should not exceed, without its CRLF (RFC 5322 section 2.1.1)."""
-LONGEST_LINE = 998
-"""The length that a line must not exceed, without its CRLF (RFC 5322 section 2.1.1)."""
 
 UTF_8 = Charset("utf-8")
 _PROBE = "Aa..\r\n"  # idna refuses the dots

@@ -6,8 +6,6 @@ refused beforehand, by :mod:`flask_mail.checks`.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import re
 import time
@@ -22,7 +20,6 @@ from .addresses import Address, tolerant_address
 from .errors import MessageError
 from .headers import (
     CRLF,
-    LONGEST_LINE,
     UTF_8,
     as_text,
     ascii_form,
@@ -41,7 +38,7 @@ from .headers import (
     verbatim,
 )
 from .texts import decode_words, describe
-from .words import encode_text
+from .words import SEVEN_BIT, encode_base64, encode_text, transfer_encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,19 +71,7 @@ _ONCE = frozenset({"sender", "in-reply-to", "references"})
 
 _LINE_END = re.compile("\r\n|\r|\n")
 _OCTETS_LINE_END = re.compile(b"\r\n|\r|\n")
-_LF = re.compile(b"(?<!\r)\n")
 _SPACES = re.compile(r"\s+")
-
-
-def _lines_of(octets: bytes) -> re.Pattern[bytes]:
-    line = b"[%b]{0,%d}" % (octets, LONGEST_LINE)
-    return re.compile(b"(?:%b\r\n)*%b" % (line, line))
-
-
-# Text that travels as it is; ISO-2022 switches its alphabets with ESC.
-_PLAIN = _lines_of(rb"\t -~")
-_PLAIN_ISO_2022 = _lines_of(rb"\t\x1b -~")
-_SEVEN_BIT = _lines_of(rb"\x01-\t\x0b\x0c\x0e-\x7f")  # RFC 2045 section 2.7
 
 
 @dataclass(frozen=True)
@@ -177,9 +162,10 @@ def _header(message: Message, charset: Charset, now: float | None) -> list[str]:
     for name, value in extra:
         lowered = name.lower()
         if lowered not in written:
-            once = lowered in _ONCE
-            fields.append(_extra_field(name, last[lowered] if once else value, charset))
-            written |= {lowered} if once else set()
+            single = lowered in _ONCE
+            fields.append(_extra_field(name, last[lowered] if single else value, charset))
+            if single:
+                written.add(lowered)
     return [field for field in fields if field is not None]
 
 
@@ -235,23 +221,9 @@ def _text_part(text: object, content_type: tuple[str, dict[str, str]], charset: 
     octets, label = encode_text(_LINE_END.sub(CRLF, as_text(text)), charset)
     main, parameters = content_type
     parameters.pop("charset", None)
-    encoding, octets = _transfer_encoded(octets, label)
+    encoding, octets = transfer_encode(octets, label)
     field = structured("Content-Type", main, [*given_parameters(parameters), f'charset="{label}"'])
     return _Part([field, f"Content-Transfer-Encoding: {encoding}"], octets)
-
-
-def _transfer_encoded(octets: bytes, label: str) -> tuple[str, bytes]:
-    """Choose 7bit where that is legal, else quoted-printable or base64, whichever is shorter."""
-    if (_PLAIN_ISO_2022 if label.startswith("iso-2022") else _PLAIN).fullmatch(octets):
-        return "7bit", octets
-    encoded = _base64(octets)
-    # Soft breaks follow the first line end, and are LF where there is none.
-    quoted = _LF.sub(b"\r\n", binascii.b2a_qp(octets, istext=True))
-    return ("quoted-printable", quoted) if len(quoted) <= len(encoded) else ("base64", encoded)
-
-
-def _base64(octets: bytes) -> bytes:
-    return base64.encodebytes(octets).replace(b"\n", b"\r\n").removesuffix(b"\r\n")
 
 
 def _attached_part(attachment: Attachment, ascii_only: bool) -> _Part:
@@ -298,9 +270,9 @@ def _attached_octets(data: object, kind: str, parameters: dict[str, str]) -> tup
     if kind.startswith("message/"):
         # RFC 2046 section 5.2.1 forbids base64; a message is text, whatever its line ends are.
         lines = _OCTETS_LINE_END.sub(b"\r\n", octets)
-        if _SEVEN_BIT.fullmatch(lines):
+        if SEVEN_BIT.fullmatch(lines):
             return "7bit", lines
-    return "base64", _base64(octets)
+    return "base64", encode_base64(octets)
 
 
 # What follows reads fields that may hold anything.
@@ -327,7 +299,7 @@ def _allowed(headers: object) -> list[tuple[str, str]]:
     return [
         (name, clean(value))
         for name, value in ((clean(name), value) for name, value in given)
-        if name.lower() not in OURS and _tolerate(check_header_name, name, "")
+        if name.lower() not in OURS and _tolerate(check_header_name, name, "") is not None
     ]
 
 

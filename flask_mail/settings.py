@@ -67,8 +67,11 @@ def to_limit(value: object) -> int | None:
 
 
 def to_str(value: object) -> str:
-    """Read text, also a lazy string; not bytes, numbers or collections."""
-    if isinstance(value, (bytes, bool, int, float, Mapping, list, tuple, set)):
+    """Read text, also a lazy string, or a whole number, such as a password of digits.
+
+    ``app.config.from_prefixed_env()`` makes numbers of those.
+    """
+    if isinstance(value, (bytes, bool, float, Mapping, list, tuple, set)):
         raise ValueError("a string")  # noqa: TRY004 (what convert() expects)
     return str(value)
 
@@ -259,7 +262,7 @@ def convert(key: str, read: Callable[[object], Any], value: object) -> Any:
         return read(value)
     except ValueError as error:
         expected, found = str(error), type(value).__name__
-    raise ConfigurationError(f"{key} must be {expected}; it is a {found} that is not.")
+    raise ConfigurationError(f"{key} must be {expected}; a value of type {found} was found.")
 
 
 def fails_silently(config: Mapping[str, Any]) -> bool:

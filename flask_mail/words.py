@@ -1,24 +1,40 @@
-"""Writes encoded-words: text in headers that is not ASCII (RFC 2047). Pure."""
+"""Text and octets -> the ASCII that mail is made of (RFC 2045, RFC 2047). Pure."""
 
 from __future__ import annotations
 
 import base64
+import binascii
 import contextlib
+import re
 from email.charset import BASE64, QP, Charset
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LONGEST_LINE = 998
+"""The length that a line must not exceed, without its CRLF (RFC 5322 section 2.1.1)."""
 MAX_WORD = 75
 """The longest encoded-word, with its delimiters (RFC 2047 section 2)."""
 
+_LF = re.compile(b"(?<!\r)\n")
 # The characters that may stand for themselves in a word wherever it is used (section 5, rule 3).
 _Q_SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!*+-/")
 _Q = [
     "_" if octet == 0x20 else chr(octet) if octet in _Q_SAFE else f"={octet:02X}"
     for octet in range(256)
 ]
+
+
+def _lines_of(octets: bytes) -> re.Pattern[bytes]:
+    line = b"[%b]{0,%d}" % (octets, LONGEST_LINE)
+    return re.compile(b"(?:%b\r\n)*%b" % (line, line))
+
+
+SEVEN_BIT = _lines_of(rb"\x01-\t\x0b\x0c\x0e-\x7f")
+"""What may travel as it is (RFC 2045 section 2.7)."""
+_PLAIN = _lines_of(rb"\t -~")  # text without controls
+_PLAIN_ISO_2022 = _lines_of(rb"\t\x1b -~")  # its alphabets are switched with ESC
 
 
 def encode_text(text: str, charset: Charset) -> tuple[bytes, str]:
@@ -53,6 +69,24 @@ def encode_words(text: str, charset: Charset) -> list[str]:
 def codec_of(charset: Charset) -> str:
     """Return the codec that encodes text for `charset`."""
     return charset.output_codec or "us-ascii"
+
+
+def transfer_encode(octets: bytes, label: str) -> tuple[str, bytes]:
+    """Encode text with CRLF line ends: as 7bit where that is legal, else the shorter way.
+
+    :param label: the charset that `octets` are in.
+    """
+    if (_PLAIN_ISO_2022 if label.startswith("iso-2022") else _PLAIN).fullmatch(octets):
+        return "7bit", octets
+    encoded = encode_base64(octets)
+    # Soft breaks follow the first line end, and are LF where there is none.
+    quoted = _LF.sub(b"\r\n", binascii.b2a_qp(octets, istext=True))
+    return ("quoted-printable", quoted) if len(quoted) <= len(encoded) else ("base64", encoded)
+
+
+def encode_base64(octets: bytes) -> bytes:
+    """Encode `octets` in lines of 76 characters, the last one without a line end."""
+    return base64.encodebytes(octets).replace(b"\n", b"\r\n").removesuffix(b"\r\n")
 
 
 def _words(text: str, octets: bytes, codec: str, label: str, encoding: int | None) -> list[str]:

@@ -74,7 +74,7 @@ REFUSED: list[tuple[object, str]] = [
     ("<>", "is empty"),
     (("Bob", ""), "is empty"),
     # no domain, no local part
-    ("root", "has no domain; write root@localhost"),
+    ("root", "has no domain; write it as name@example.com"),
     ("Bob <root>", "has no domain"),
     (("Bob", "root"), "has no domain"),
     ("@x.org", "nothing stands before the @"),
@@ -206,8 +206,8 @@ def test_an_error_names_the_field_shows_the_value_and_says_what_to_do() -> None:
     with pytest.raises(MessageError) as caught:
         parse_address(("Bob\xa0", "root"), "reply_to")
     assert str(caught.value) == (
-        r"The reply_to ('Bob\xa0', 'root') cannot be used: it has no domain; write root@localhost"
-        " rather than root."
+        r"The reply_to ('Bob\xa0', 'root') cannot be used: it has no domain;"
+        " write it as name@example.com."
     )
 
 

@@ -49,7 +49,7 @@ from servers import Recorder, smtp_server
 
 import flask_mail
 from flask_mail import Mail
-from flask_mail.settings import TABLE
+from flask_mail.settings import BY_KEY, TABLE
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -264,6 +264,18 @@ def anchors_of(path: Path) -> set[str]:
         re.sub(r"[^\w\- ]", "", heading.replace("`", "")).strip().lower().replace(" ", "-")
         for heading in headings
     }
+
+
+def test_pages_name_no_setting_that_does_not_exist() -> None:
+    """Settings are renamed in the code first."""
+    examples = r"MAIL_(SENDMAIL|DATABASE)_.*|MAIL_FILE_PAHT|MAIL_FAIL_SILENTLY|MAIL_"
+    unknown = {
+        (path.name, key)
+        for path in PAGES
+        for key in re.findall(r"\bMAIL_[A-Z_]*", path.read_text(encoding="utf-8"))
+        if key not in BY_KEY and not re.fullmatch(examples, key)
+    }
+    assert unknown == set()
 
 
 def test_the_readme_shows_every_setting() -> None:

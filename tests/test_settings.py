@@ -40,6 +40,10 @@ def test_a_path_may_be_a_string_or_a_path_object(value):
     assert settings.lookup({"MAIL_FILE_PATH": value}, "MAIL_FILE_PATH") == "mail"
 
 
+def test_text_may_be_a_number_as_the_environment_has_it():
+    assert settings.lookup({"MAIL_USERNAME": 12345}, "MAIL_USERNAME") == "12345"
+
+
 def test_a_lazy_string_is_read_as_text():
     class Lazy:
         def __str__(self):
@@ -74,7 +78,7 @@ def test_none_and_an_empty_string_are_not_set(key, value):
         ("MAIL_TIMEOUT", []),
         ("MAIL_SERVER", b"s3cret"),
         ("MAIL_SERVER", ["s3cret"]),
-        ("MAIL_PASSWORD", 12345),
+        ("MAIL_PASSWORD", 12345.5),
         ("MAIL_FILE_PATH", b"s3cret"),
         ("MAIL_FILE_PATH", 3),
         ("MAIL_TLS_CA_FILE", object()),

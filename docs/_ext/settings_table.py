@@ -1,7 +1,7 @@
-"""The ``settings`` directive: the settings of one group, as a table.
+"""The settings, from :data:`flask_mail.settings.TABLE`, so the pages cannot drift from the code.
 
-The rows come from :data:`flask_mail.settings.TABLE`, so the page cannot drift from the code. Each
-key becomes a target of the ``confval`` role: ``{confval}`MAIL_SERVER```.
+The directive ``settings`` makes the table of one group. Wherever a page names a setting as code, it
+becomes a link to its row.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from typing import Any
 
 from docutils import nodes
 from docutils.statemachine import StringList
+from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 
-from flask_mail.settings import TABLE, Setting
+from flask_mail.settings import BY_KEY, TABLE, Setting
 
 HEADING = ("Setting", "Takes", "Default", "Meaning")
 
@@ -48,6 +50,40 @@ class SettingsTable(SphinxDirective):
         return holder.children
 
 
+class LinkSettings(SphinxTransform):
+    """Links each setting to its row, except in headings and in that row."""
+
+    default_priority = 500
+
+    def apply(self, **kwargs: Any) -> None:
+        for literal in list(self.document.findall(nodes.literal)):
+            key = literal.astext()
+            if key in BY_KEY and not any(_holds(each, key) for each in _ancestors(literal)):
+                link = addnodes.pending_xref(
+                    "",
+                    literal.deepcopy(),
+                    refdomain="std",
+                    reftype="confval",
+                    reftarget=key,
+                    refdoc=self.env.docname,
+                    refwarn=True,
+                )
+                literal.replace_self(link)
+
+
+def _holds(node: nodes.Element, key: str) -> bool:
+    return isinstance(node, (nodes.title, nodes.reference)) or key in node.get("ids", ())
+
+
+def _ancestors(node: nodes.Node) -> list[nodes.Element]:
+    found = []
+    while node.parent is not None:
+        node = node.parent
+        found.append(node)
+    return found
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("settings", SettingsTable)
+    app.add_transform(LinkSettings)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

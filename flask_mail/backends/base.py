@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final
 
 from .. import signals
-from ..errors import DeliveryUnknown
 from ..outgoing import Outcome, Outgoing, Receipt, Refusal
 from .options import read_options
-from .sending import Batch, conclude, error_of, failure_of
+from .sending import Batch, checked, conclude, failure_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -130,13 +128,15 @@ class Backend(ABC, Generic[S]):
             if open_session is not None:
                 session = open_session()
             handed_over = True
-            receipt = self._delivered(mail, session)
+            # None: a backend without sessions.
+            answer: object = self.deliver(mail, session)  # type: ignore[arg-type]
         except Exception as error:
             conclude(app, message, failure_of(self.name, error, mail, handed_over), started)
             raise
-        receipt, raised = conclude(app, message, receipt, started)
-        if raised is not None:
-            raise raised
+        receipt, raised = conclude(app, message, checked(self.name, answer, mail), started)
+        problem = receipt.error or raised
+        if problem is not None:
+            raise problem
         return receipt
 
     @final
@@ -150,8 +150,9 @@ class Backend(ABC, Generic[S]):
     ) -> Iterator[Receipt]:
         """Send messages, one receipt for each, in order, and fire the signals.
 
-        Raises for none of them: a receipt's ``error`` says what is wrong. Where a receiver of
-        `email_dispatched` raises and Flask would propagate it, that is raised after the last one.
+        Raises for none of them: a receipt's ``error`` says what is wrong. What the iterable itself
+        raises, or a receiver of `email_dispatched` where Flask would propagate it, is raised after
+        the last receipt.
 
         :param open_session: called for the session once there is a valid message; where it fails,
             none is sent.
@@ -165,7 +166,7 @@ class Backend(ABC, Generic[S]):
             def outcomes() -> Iterator[Receipt]:
                 opened = session if open_session is None else open_session()
                 # None: a backend without sessions.
-                return self.deliver_many(chain((first,), mails), opened)  # type: ignore[arg-type]
+                return self.deliver_many(batch.handing_over(first, mails), opened)  # type: ignore[arg-type]
 
             yield from batch.answered(outcomes, mails)
         if batch.raised is not None:
@@ -175,17 +176,6 @@ class Backend(ABC, Generic[S]):
     def attempt(self, mail: Outgoing, session: Any) -> Receipt:
         """Deliver one message and return its receipt, whatever happens; for `deliver_many`."""
         try:
-            return self._delivered(mail, session)
+            return checked(self.name, self.deliver(mail, session), mail)
         except Exception as error:  # noqa: BLE001 (the receipt tells)
             return failure_of(self.name, error, mail, handed_over=True)
-
-    def _delivered(self, mail: Outgoing, session: Any) -> Receipt:
-        receipt: object = self.deliver(mail, session)
-        if not isinstance(receipt, Receipt):
-            raise DeliveryUnknown(
-                f"{type(self).__name__}.deliver() returned {type(receipt).__name__} where a Receipt"
-                " belongs, so whether the message was accepted is unknown."
-            )
-        if receipt.outcome is not Outcome.SENT:
-            raise error_of(receipt)
-        return receipt

@@ -93,7 +93,8 @@ def check_class(candidate: object, label: str) -> type[Backend[Any]]:
         raise ConfigurationError(
             f"{label} is incomplete: {candidate.__name__} does not define {', '.join(missing)}."
         )
-    if not _NAME.fullmatch(getattr(candidate, "name", None) or ""):
+    name: object = getattr(candidate, "name", None)
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise ConfigurationError(
             f"{label} has no name: {candidate.__name__} must set `name` to one lowercase word."
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -84,10 +83,11 @@ def _annotation(cls: type, parameter: inspect.Parameter | None) -> Any:
     def holder() -> None: ...
 
     holder.__annotations__ = {"option": parameter.annotation}
+    # Of the module that wrote the constructor: a subclass elsewhere may inherit it.
+    constructor = inspect.unwrap(cls.__init__)  # type: ignore[misc]
     try:
-        namespace = vars(sys.modules[cls.__module__])
-        return typing.get_type_hints(holder, namespace)["option"]
-    except (NameError, KeyError):  # a name that is only imported for type checkers
+        return typing.get_type_hints(holder, getattr(constructor, "__globals__", {}))["option"]
+    except Exception:  # noqa: BLE001 (what only a type checker can read: a name that it imports)
         return Any
 
 
@@ -95,8 +95,7 @@ def _reader(annotation: Any) -> Callable[[object], Any]:
     origin = typing.get_origin(annotation)
     if origin in (Union, types.UnionType):
         kinds = [each for each in typing.get_args(annotation) if each is not type(None)]
-        # "str | Path": the first kind that the table knows reads the string; other values of a
-        # union are the constructor's to check.
+        # Which of several kinds a value is meant to be is the constructor's to tell.
         return _reader(kinds[0]) if len(kinds) == 1 else to_anything
     if origin is Literal:
         choices = typing.get_args(annotation)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from .. import signals
@@ -37,19 +39,32 @@ def failure_of(backend: str, error: Exception, mail: Outgoing | None, handed_ove
     :param handed_over: whether the backend had the message when it was raised.
     """
     message_id = mail.message_id if mail else ""
+    default = Outcome.UNKNOWN if handed_over else Outcome.NOT_SENT
     if not isinstance(error, DeliveryError):
         # What a backend raises besides tells nothing about what the peer got.
-        unknown = handed_over and not isinstance(error, MessageError)
-        outcome = Outcome.UNKNOWN if unknown else Outcome.NOT_SENT
+        outcome = Outcome.NOT_SENT if isinstance(error, MessageError) else default
         return Receipt(message_id, backend, outcome, error=error)
     receipt = error.receipt or Receipt(
         message_id,
         backend,
-        next((each for kind, each in _OUTCOMES if isinstance(error, kind)), Outcome.UNKNOWN),
+        next((each for kind, each in _OUTCOMES if isinstance(error, kind)), default),
         refused=error.refused,
         response=error.response,
     )
+    if receipt.message_id != message_id:  # the same error was raised for an earlier message
+        receipt = replace(receipt, message_id=message_id, seconds=0.0)
     return replace(receipt, error=error)
+
+
+def checked(backend: str, answer: object, mail: Outgoing | None) -> Receipt:
+    """Return what a backend answered, as a receipt that has an error unless it was sent."""
+    if not isinstance(answer, Receipt):
+        problem = DeliveryUnknown(
+            f"The {backend} backend gave {type(answer).__name__} where a Receipt belongs, so"
+            " whether the message was accepted is unknown."
+        )
+        return failure_of(backend, problem, mail, handed_over=True)
+    return replace(answer, error=None if answer.sent else error_of(answer))
 
 
 def error_of(receipt: Receipt) -> Exception:
@@ -86,7 +101,7 @@ def conclude(
     )
     if receipt.refused:
         _log.warning(
-            "%s: %d recipients were refused; the receipt names them",
+            "%s: recipients refused: %d; the receipt names them",
             receipt.message_id,
             len(receipt.refused),
         )
@@ -104,6 +119,7 @@ class _Waiting:
     started: float
     mail: Outgoing | None = None
     failure: Receipt | None = None
+    handed_over: bool = False
 
 
 class Batch:
@@ -115,14 +131,14 @@ class Batch:
 
     def __init__(self, backend: str, app: object) -> None:
         self.raised: Exception | None = None
-        """What a receiver raised that Flask would let through."""
+        """What the messages' own generator raised, or a receiver that Flask would let through."""
         self._backend = backend
         self._app = app
         self._waiting: deque[_Waiting] = deque()
 
     def valid(self, messages: Iterable[Message]) -> Iterator[Outgoing]:
         """Yield the messages that can be delivered."""
-        for message in messages:
+        for message in self._given(messages):
             waiting = _Waiting(message, time.perf_counter())
             self._waiting.append(waiting)
             try:
@@ -133,45 +149,89 @@ class Batch:
             else:
                 yield waiting.mail
 
+    def handing_over(self, first: Outgoing, others: Iterator[Outgoing]) -> Iterator[Outgoing]:
+        """Yield the messages to the backend: from then on it may have delivered them."""
+        for mail in chain((first,), others):
+            self._waiting[-1].handed_over = True
+            yield mail
+
     def settled(self) -> Iterator[Receipt]:
         """Yield the receipts of those at the front that cannot be delivered."""
         while self._waiting and (failure := self._waiting[0].failure) is not None:
             yield self._conclude(self._waiting.popleft(), failure)
 
     def answered(
-        self, outcomes: Callable[[], Iterator[Receipt]], mails: Iterator[Outgoing]
+        self, outcomes: Callable[[], Iterable[object]], mails: Iterator[Outgoing]
     ) -> Iterator[Receipt]:
         """Yield one receipt for each message: the backend's own, as long as it gives them."""
-        handed_over = False
+        problem: Exception | None = None
         try:
-            receipts = outcomes()
-            handed_over = True
-            for receipt in receipts:
+            for answer in outcomes():
                 yield from self.settled()
-                yield self._conclude(self._waiting.popleft(), receipt)
+                yield self._answer(answer)
                 yield from self.settled()
-            problem: Exception = DeliveryUnknown(
-                f"The {self._backend} backend gave no receipt for this message."
-            )
         except Exception as error:  # noqa: BLE001 (the receipts tell)
             problem = error
         # First what the backend took without an answer, then what it never took.
-        yield from self._abandoned(problem, handed_over)
-        for _ in mails:
-            yield from self._abandoned(problem, handed_over=False)
+        for _ in chain((None,), mails):
+            yield from self._abandoned(problem)
+        yield from self.settled()
 
-    def _abandoned(self, problem: Exception, handed_over: bool) -> Iterator[Receipt]:
+    def _given(self, messages: Iterable[Message]) -> Iterator[Message]:
+        # Where the caller's generator raises, those that it gave before still get their receipts.
+        upcoming = iter(messages)
+        while True:
+            try:
+                message = next(upcoming)
+            except StopIteration:
+                return
+            except Exception as error:  # noqa: BLE001 (raised after the last receipt)
+                self.raised = self.raised or error
+                return
+            yield message
+
+    def _answer(self, answer: object) -> Receipt:
+        if not (self._waiting and self._waiting[0].handed_over):
+            raise BackendUnavailable(
+                f"The {self._backend} backend gave more receipts than it took messages."
+            )
+        waiting = self._waiting.popleft()
+        return self._conclude(waiting, checked(self._backend, answer, waiting.mail))
+
+    def _abandoned(self, problem: Exception | None) -> Iterator[Receipt]:
         while self._waiting:
             waiting = self._waiting.popleft()
-            if waiting.failure is None:
-                outcome = Outcome.UNKNOWN if handed_over else Outcome.NOT_SENT
-                message_id = waiting.mail.message_id if waiting.mail else ""
-                waiting.failure = Receipt(message_id, self._backend, outcome, error=problem)
-            yield self._conclude(waiting, waiting.failure)
+            yield self._conclude(waiting, waiting.failure or self._unanswered(waiting, problem))
+
+    def _unanswered(self, waiting: _Waiting, problem: Exception | None) -> Receipt:
+        message_id = waiting.mail.message_id if waiting.mail else ""
+        if waiting.handed_over:
+            outcome = Outcome.UNKNOWN
+            problem = problem or DeliveryUnknown(
+                f"The {self._backend} backend gave no receipt for this message."
+            )
+        else:
+            outcome = Outcome.NOT_SENT
+            problem = problem or BackendUnavailable(
+                f"The {self._backend} backend stopped before this message."
+            )
+        return Receipt(message_id, self._backend, outcome, error=problem)
 
     def _conclude(self, waiting: _Waiting, receipt: Receipt) -> Receipt:
-        if receipt.outcome is not Outcome.SENT and receipt.error is None:
-            receipt = replace(receipt, error=error_of(receipt))
+        error = receipt.error
+        if isinstance(error, DeliveryError) and _tells_of_another(error, receipt):
+            receipt = replace(receipt, error=_copy(error))
         final, raised = conclude(self._app, waiting.message, receipt, waiting.started)
         self.raised = self.raised or raised
         return final
+
+
+def _tells_of_another(error: DeliveryError, receipt: Receipt) -> bool:
+    return error.receipt is not None and error.receipt.message_id != receipt.message_id
+
+
+def _copy(error: DeliveryError) -> DeliveryError:
+    # One error ends several messages, and each needs one that carries its own receipt.
+    own = copy.copy(error).with_traceback(error.__traceback__)
+    own.__cause__ = error.__cause__
+    return own

@@ -116,7 +116,8 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             )
 
     def __repr__(self) -> str:
-        return f"<SmtpBackend {self._server}>"
+        # Also while it is built: a traceback may show it.
+        return f"<SmtpBackend {getattr(self, '_server', 'without a server')}>"
 
     @property
     def server(self) -> client.Server:

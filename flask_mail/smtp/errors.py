@@ -196,6 +196,7 @@ _BROKEN = {
     "sender": "Nothing was sent: the link broke at the sender, with",
     "recipient": "Nothing was sent: the link broke at the recipients, with",
     "data": "Nothing was accepted: the link broke before the message was complete, with",
+    "accept": "Nothing was accepted by",
 }
 
 

@@ -26,7 +26,7 @@ def log_in(host: smtplib.SMTP, username: str, password: Secret) -> None:
     :raises smtplib.SMTPNotSupportedError: it offers none of PLAIN, LOGIN and CRAM-MD5.
     :raises smtplib.SMTPAuthenticationError: it refused; its reply is shown without the password.
     """
-    offered = printable(host.esmtp_features.get("auth", "")).upper().split()
+    offered = printable(host.esmtp_features.get("auth", "").upper()).split()
     preferred = _OVER_TLS if isinstance(host.sock, ssl.SSLSocket) else _IN_CLEAR
     mechanisms = [each for each in preferred if each in offered]
     if not mechanisms:

@@ -1,0 +1,257 @@
+"""The table of errors: what smtplib and the operating system raise, and what it becomes."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import smtplib
+import socket
+import ssl
+
+import pytest
+
+from flask_mail import (
+    BackendUnavailable,
+    DeliveryError,
+    DeliveryUnknown,
+    MessageRefused,
+    Outcome,
+    Receipt,
+)
+from flask_mail.smtp import errors
+from flask_mail.smtp.replies import Reply, reply_of
+
+FOREIGN = sorted(
+    (
+        each
+        for each in vars(smtplib).values()
+        if isinstance(each, type) and issubclass(each, Exception)
+    ),
+    key=lambda each: each.__name__,
+)
+OWN = sorted(
+    (
+        each
+        for each in vars(errors).values()
+        if isinstance(each, type)
+        and issubclass(each, DeliveryError)
+        and each.__module__ == errors.__name__
+        and not each.__name__.startswith("_")
+    ),
+    key=lambda each: each.__name__,
+)
+OF_THE_SYSTEM = (
+    ConnectionAbortedError,
+    ConnectionRefusedError,
+    ConnectionResetError,
+    BrokenPipeError,
+    PermissionError,
+    TimeoutError,
+    OSError,
+    socket.gaierror,
+    socket.timeout,
+    ssl.SSLError,
+    ssl.SSLEOFError,
+    ssl.SSLCertVerificationError,
+)
+# Those that share the class of their base.
+WITHOUT_A_CLASS = {PermissionError: OSError, ssl.SSLEOFError: ssl.SSLError}
+
+
+def made(kind):
+    """Make a foreign error without its constructor, whose arguments differ."""
+    error = kind.__new__(kind)
+    error.smtp_code, error.smtp_error, error.recipients = 450, b"4.2.0 later", {}
+    return error
+
+
+def test_smtplib_has_exceptions_to_walk():
+    assert {smtplib.SMTPException, smtplib.SMTPRecipientsRefused} <= set(FOREIGN)
+
+
+@pytest.mark.parametrize("foreign", [*FOREIGN, *OF_THE_SYSTEM])
+def test_each_foreign_error_has_a_class_of_ours_that_is_also_its_own(foreign):
+    """`except smtplib.SMTPHeloError` and `except ConnectionRefusedError` go on to match."""
+    kind = errors.class_for(made(foreign))
+    assert issubclass(kind, BackendUnavailable)
+    assert issubclass(kind, WITHOUT_A_CLASS.get(foreign, foreign))
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_each_class_is_one_of_ours_first_and_a_foreign_one(kind):
+    assert issubclass(kind, OSError)
+    outcomes = [
+        base for base in (BackendUnavailable, MessageRefused, DeliveryUnknown) if issubclass(kind, base)
+    ]
+    assert len(outcomes) == 1
+    assert kind.__doc__
+
+
+@pytest.mark.parametrize("kind", OWN)
+@pytest.mark.parametrize("clone", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy])
+def test_each_class_is_pickled_with_its_receipt_and_everything_on_it(kind, clone):
+    """Queues (Celery, multiprocessing) hand errors over; a receipt and its error are a cycle."""
+    error = kind("A sentence.", stage="data", response="450 later")
+    error.receipt = Receipt("<1@x>", "smtp", Outcome.NOT_SENT, error=error)
+    error.errno, error.smtp_code, error.recipients = 111, 450, {"a@x": (450, b"later")}
+    again = clone(error)
+    assert type(again) is kind
+    assert (str(again), again.args) == ("A sentence.", ("A sentence.",))
+    assert (again.stage, again.response) == ("data", "450 later")
+    assert (again.smtp_code, again.recipients) == (450, {"a@x": (450, b"later")})
+    assert again.receipt == error.receipt
+    assert again.receipt.error in (again, error)
+    if not issubclass(kind, smtplib.SMTPException):
+        assert again.errno == 111
+
+
+def test_a_receipt_is_pickled_with_its_error():
+    error = errors.ServerDisconnected("Gone.")
+    error.receipt = Receipt("<1@x>", "smtp", Outcome.NOT_SENT, error=error)
+    again = pickle.loads(pickle.dumps(error.receipt))
+    assert again.error.receipt is again
+
+
+@pytest.mark.parametrize(
+    ("foreign", "kind"),
+    [
+        (smtplib.SMTPSenderRefused(550, b"no", "me@x"), MessageRefused),
+        (smtplib.SMTPSenderRefused(450, b"no", "me@x"), BackendUnavailable),
+        (smtplib.SMTPDataError(554, b"no"), MessageRefused),
+        (smtplib.SMTPDataError(452, b"no"), BackendUnavailable),
+        (smtplib.SMTPRecipientsRefused({"a@x": (550, b"no")}), MessageRefused),
+        (smtplib.SMTPRecipientsRefused({"a@x": (450, b"no")}), BackendUnavailable),
+        (smtplib.SMTPRecipientsRefused({}), BackendUnavailable),
+        (smtplib.SMTPRecipientsRefused("a mock's"), BackendUnavailable),
+        (smtplib.SMTPConnectError(554, b"no"), BackendUnavailable),
+        (smtplib.SMTPHeloError(550, b"no"), BackendUnavailable),
+        (smtplib.SMTPAuthenticationError(535, b"no"), BackendUnavailable),
+        (smtplib.SMTPNotSupportedError("no"), BackendUnavailable),
+        (ConnectionRefusedError(111, "refused"), BackendUnavailable),
+        (socket.gaierror(-2, "unknown"), BackendUnavailable),
+        (smtplib.SMTPDataError(-1, b"what?"), DeliveryUnknown),
+        (smtplib.SMTPDataError(250, b"ok"), DeliveryUnknown),
+        (smtplib.SMTPResponseException(554, b"no"), DeliveryUnknown),
+        (smtplib.SMTPServerDisconnected("gone"), DeliveryUnknown),
+        (smtplib.SMTPException("something"), DeliveryUnknown),
+        (ConnectionResetError(104, "reset"), DeliveryUnknown),
+        (TimeoutError("timed out"), DeliveryUnknown),
+        (ssl.SSLError(1, "broken"), DeliveryUnknown),
+    ],
+    ids=repr,
+)
+def test_once_the_content_is_out_only_a_no_proves_that_it_was_not_accepted(foreign, kind):
+    assert isinstance(errors.failure(foreign, "accept", "mx.test:25"), kind)
+
+
+@pytest.mark.parametrize(
+    ("foreign", "attributes"),
+    [
+        (smtplib.SMTPSenderRefused(550, b"no", "me@x"), ("smtp_code", "smtp_error", "sender")),
+        (smtplib.SMTPRecipientsRefused({"a@x": (550, b"no")}), ("recipients",)),
+        (ConnectionRefusedError(111, "Connection refused"), ("errno", "strerror")),
+        (socket.gaierror(-2, "Name or service not known"), ("errno", "strerror")),
+        (ssl.SSLCertVerificationError(1, "self-signed"), ("errno", "strerror")),
+    ],
+    ids=repr,
+)
+def test_the_attributes_that_programs_read_are_carried_over(foreign, attributes):
+    error = pickle.loads(pickle.dumps(errors.failure(foreign, "data", "mx.test:25")))
+    for name in attributes:
+        assert getattr(error, name) == getattr(foreign, name)
+
+
+def test_refused_recipients_are_told_with_code_and_text():
+    foreign = smtplib.SMTPRecipientsRefused(
+        {"a@x": (450, b"4.2.0 later"), "b@x": (550, b"5.1.1 no\nsuch user"), "c@x": (451, "busy")}
+    )
+    error = errors.failure(foreign, "recipient", "mx.test:25")
+    assert error.refused == {
+        "a@x": (450, "4.2.0", "later"),
+        "b@x": (550, "5.1.1", "no such user"),
+        "c@x": (451, "", "busy"),
+    }
+    assert error.response == "550 5.1.1 no such user"
+    assert str(error) == (
+        "The server mx.test:25 took the message for no recipient: 550 5.1.1 no such user"
+    )
+
+
+def hidden(cause, text):
+    """Return the error that smtplib raises in the place of one of the system's."""
+    try:
+        try:
+            raise cause
+        except OSError:
+            raise smtplib.SMTPServerDisconnected(text)  # noqa: B904 (as smtplib does)
+    except smtplib.SMTPServerDisconnected as error:
+        return error
+
+
+def test_what_smtplib_hides_is_the_reason_that_is_shown():
+    foreign = hidden(ConnectionResetError(104, "Connection reset by peer"), "Server not connected")
+    error = errors.failure(foreign, "data", "mx.test:25")
+    assert type(error) is errors.ServerDisconnected
+    assert str(error).endswith("with mx.test:25: [Errno 104] Connection reset by peer.")
+
+
+def test_a_timeout_that_smtplib_hides_is_a_timeout_error_too():
+    foreign = hidden(TimeoutError("timed out"), "Connection unexpectedly closed: timed out")
+    error = errors.failure(foreign, "sender", "mx.test:25")
+    assert isinstance(error, TimeoutError)
+    assert isinstance(error, smtplib.SMTPServerDisconnected)
+
+
+@pytest.mark.parametrize(
+    ("foreign", "stage", "advice"),
+    [
+        (ssl.SSLCertVerificationError(1, "unknown"), "tls", "MAIL_TLS_CA_FILE"),
+        (ssl.SSLError(1, "wrong version number"), "tls", "MAIL_USE_TLS"),
+        (socket.gaierror(-2, "unknown"), "connect", "Check MAIL_SERVER."),
+        (UnicodeError("label too long"), "connect", "Check MAIL_SERVER."),
+        (ConnectionRefusedError(111, "refused"), "connect", "(MAIL_SERVER, MAIL_PORT)."),
+        (TimeoutError("timed out"), "connect", "within MAIL_TIMEOUT."),
+        (smtplib.SMTPServerDisconnected("closed"), "greeting", "set MAIL_USE_SSL."),
+        (OSError(113, "No route to host"), "connect", "No route to host."),
+        (smtplib.SMTPException(), "login", "No login at mx.test:25: SMTPException."),
+    ],
+    ids=repr,
+)
+def test_the_sentence_ends_in_what_to_do(foreign, stage, advice):
+    sentence = str(errors.failure(foreign, stage, "mx.test:25"))
+    assert "mx.test:25" in sentence
+    assert advice in sentence
+
+
+# Replies
+
+
+@pytest.mark.parametrize(
+    ("octets", "text"),
+    [
+        (b"5.1.1 no\nsuch\t user ", "5.1.1 no such user"),
+        (b"\x1b[2J\x07", r"\x1b[2J\x07"),
+        ("\u202egnp.exe gr\xfc\xdfe".encode(), r"\u202egnp.exe " + "gr\xfc\xdfe"),
+        (b"\xff", "\ufffd"),
+    ],
+)
+def test_a_reply_is_one_line_that_no_terminal_obeys(octets, text):
+    assert reply_of((550, octets)) == Reply(550, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "refusal"),
+    [
+        ("5.1.1 no such user", (550, "5.1.1", "no such user")),
+        ("5.1.1", (550, "5.1.1", "")),
+        ("no 5.1.1 user", (550, "", "no 5.1.1 user")),
+        ("5.1.1000 no", (550, "", "5.1.1000 no")),
+        ("", (550, "", "")),
+    ],
+)
+def test_the_enhanced_code_is_taken_apart(text, refusal):
+    assert Reply(550, text).refusal == refusal
+
+
+def test_a_reply_without_text_is_its_code():
+    assert str(Reply(550, "")) == "550"

@@ -1,0 +1,237 @@
+"""Logging in: mechanisms, refusals, and servers that offer none."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import smtplib
+import ssl
+
+import pytest
+import trustme
+from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
+
+from flask_mail import BackendUnavailable, Message, Outcome
+
+ACCOUNT = {"MAIL_USERNAME": "kätchen", "MAIL_PASSWORD": "s3cret-pässword"}
+
+
+def message():
+    return Message("Hello", ["to@example.com"], body="Hi")
+
+
+def b64(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+PLAIN = b64("\0kätchen\0s3cret-pässword")
+LOGIN = [b64("kätchen"), b64("s3cret-pässword")]
+
+
+def take(talk):
+    """Accept a message."""
+    talk.answer("250 ok", "250 ok", "354 go")
+    talk.content()
+    talk.say("250 ok")
+
+
+def log_in_to(offer, *replies, **settings):
+    """Send through a server that offers this and answers that; return what it heard of AUTH."""
+    heard = []
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet(offer)
+            heard.extend(talk.answer(*replies))
+            take(talk)
+
+    with scripted_server(script) as port:
+        assert mail_to(port, **{**ACCOUNT, **settings}).send(message()).sent
+    return heard
+
+
+def fail_to_log_in_to(offer, *replies):
+    """Do the same where the login fails; return all that the server heard, and the error."""
+    heard = []
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet(*offer)
+            for reply in replies:
+                heard.append(talk.hear())
+                talk.say(reply)
+            heard.append(talk.hear())
+
+    with scripted_server(script) as port, pytest.raises(BackendUnavailable) as caught:
+        mail_to(port, **ACCOUNT).send(message())
+    assert caught.value.receipt.outcome is Outcome.NOT_SENT
+    assert caught.value.stage == "login"
+    return heard, caught.value
+
+
+@pytest.mark.parametrize("excluded", ["PLAIN", "LOGIN"])
+def test_names_and_passwords_beyond_ascii_are_utf_8(excluded):
+    recorder = Recorder()
+    options = {
+        "authenticator": recorder.authenticate,
+        "auth_require_tls": False,
+        "auth_exclude_mechanism": [excluded],
+    }
+    with smtp_server(recorder, **options) as server:
+        assert mail_to(server.port, **ACCOUNT).send(message()).sent
+    assert recorder.logins == [("kätchen", "s3cret-pässword")]
+
+
+def test_plain_takes_one_round_trip():
+    assert log_in_to("AUTH PLAIN", "235 welcome") == [f"AUTH PLAIN {PLAIN}"]
+
+
+def test_plain_is_said_again_to_a_server_that_overlooks_the_initial_response():
+    assert log_in_to("AUTH PLAIN", "334 ", "235 welcome") == [f"AUTH PLAIN {PLAIN}", PLAIN]
+
+
+def test_login_says_name_and_password_when_it_is_asked():
+    heard = log_in_to("AUTH LOGIN", "334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6", "235 welcome")
+    assert heard == ["AUTH LOGIN", *LOGIN]
+
+
+def test_cram_md5_answers_the_challenge_and_never_says_the_password():
+    challenge = "<1896.697170952@postoffice.example.net>"
+    heard = log_in_to("AUTH CRAM-MD5", f"334 {b64(challenge)}", "235 welcome")
+    digest = hmac.new("s3cret-pässword".encode(), challenge.encode(), hashlib.md5).hexdigest()
+    assert heard == ["AUTH CRAM-MD5", b64(f"kätchen {digest}")]
+
+
+def test_a_challenge_that_looks_like_the_password_is_answered_as_it_is():
+    """Nothing of it may be hidden before it is answered."""
+    challenge = "<p@x>"
+    heard = log_in_to(
+        "AUTH CRAM-MD5", f"334 {b64(challenge)}", "235 welcome", MAIL_PASSWORD=b64(challenge)[:2]
+    )
+    digest = hmac.new(b64(challenge)[:2].encode(), challenge.encode(), "md5").hexdigest()
+    assert heard[1] == b64(f"kätchen {digest}")
+
+
+@pytest.mark.parametrize("challenge", ["no base64", "YWJj\xff"])
+def test_a_challenge_that_is_none_is_cancelled_and_the_next_mechanism_tried(challenge):
+    heard = log_in_to(
+        "AUTH PLAIN CRAM-MD5", f"334 {challenge}", "501 cancelled", "235 welcome"
+    )
+    assert heard == ["AUTH CRAM-MD5", "*", f"AUTH PLAIN {PLAIN}"]
+
+
+def test_a_python_without_md5_tries_the_next_mechanism(monkeypatch):
+    """Where FIPS mode is on."""
+
+    def new(*args):
+        raise ValueError("unsupported hash type md5")
+
+    monkeypatch.setattr(hmac, "new", new)
+    heard = log_in_to("AUTH PLAIN CRAM-MD5", f"334 {b64('<1@x>')}", "501 ok", "235 welcome")
+    assert heard == ["AUTH CRAM-MD5", "*", f"AUTH PLAIN {PLAIN}"]
+
+
+@pytest.mark.parametrize(
+    ("offer", "replies", "heard"),
+    [
+        (
+            "AUTH LOGIN PLAIN",
+            ["504 not this", "334 ", "334 ", "235 welcome"],
+            [f"AUTH PLAIN {PLAIN}", "AUTH LOGIN", *LOGIN],
+        ),
+        (
+            "AUTH CRAM-MD5 PLAIN",
+            ["454 not now", "235 welcome"],
+            ["AUTH CRAM-MD5", f"AUTH PLAIN {PLAIN}"],
+        ),
+        (
+            "AUTH LOGIN CRAM-MD5",
+            ["504 not this", "334 ", "334 ", "235 welcome"],
+            ["AUTH CRAM-MD5", "AUTH LOGIN", *LOGIN],
+        ),
+    ],
+)
+def test_a_mechanism_that_is_refused_is_followed_by_the_next(offer, replies, heard):
+    assert log_in_to(offer, *replies) == heard
+
+
+def test_over_tls_the_shortest_mechanism_comes_first(tmp_path):
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    heard = []
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.start_tls(context)
+            talk.greet("AUTH CRAM-MD5 LOGIN PLAIN")
+            heard.extend(talk.answer("235 welcome"))
+            take(talk)
+
+    with scripted_server(script) as port:
+        mail = mail_to(port, MAIL_USE_SSL=True, MAIL_TLS_CA_FILE=tmp_path / "ca.pem", **ACCOUNT)
+        assert mail.send(message()).sent
+    assert heard == [f"AUTH PLAIN {PLAIN}"]
+
+
+def test_an_offer_in_the_spelling_of_old_servers_is_understood():
+    assert log_in_to("AUTH=plain", "235 welcome") == [f"AUTH PLAIN {PLAIN}"]
+
+
+def test_a_server_where_the_session_is_logged_in_already_is_content():
+    """A client certificate may have done it."""
+    log_in_to("AUTH PLAIN", "503 5.5.1 already authenticated")
+
+
+@pytest.mark.parametrize(
+    ("offer", "replies"),
+    [
+        ("AUTH PLAIN", ["535 5.7.8 wrong"]),
+        ("AUTH LOGIN", ["334 ", "334 ", "535 5.7.8 wrong"]),
+        ("AUTH LOGIN", ["334 ", "535 5.7.8 wrong"]),
+        ("AUTH LOGIN", ["535 5.7.8 wrong"]),
+        ("AUTH CRAM-MD5", ["334 PDFAeD4=", "535 5.7.8 wrong"]),
+        ("AUTH PLAIN LOGIN", ["535 no", "535 5.7.8 wrong"]),
+    ],
+)
+def test_a_refused_login_shows_the_reply_and_names_the_settings(offer, replies):
+    heard, error = fail_to_log_in_to([offer], *replies)
+    assert isinstance(error, smtplib.SMTPAuthenticationError)
+    assert "refused the login (MAIL_USERNAME, MAIL_PASSWORD): 535 5.7.8 wrong" in str(error)
+    assert error.response == "535 5.7.8 wrong"
+    assert (error.smtp_code, error.smtp_error) == (535, b"5.7.8 wrong")
+    assert len(heard) == len(replies)
+
+
+@pytest.mark.parametrize("reply", ["421 4.7.0 too many errors", "250 ok", "what?"])
+def test_after_421_or_nonsense_no_other_mechanism_is_tried(reply):
+    """Whoever answers so is not to be given the password once more."""
+    heard, error = fail_to_log_in_to(["AUTH CRAM-MD5 PLAIN"], reply)
+    assert heard == ["AUTH CRAM-MD5"]
+    assert isinstance(error, smtplib.SMTPAuthenticationError)
+
+
+def test_a_server_that_asks_on_and_on_is_left():
+    heard, error = fail_to_log_in_to(["AUTH LOGIN"], "334 ", "334 ", "334 ", "501 cancelled")
+    assert heard == ["AUTH LOGIN", *LOGIN, "*"]
+    assert error.response == "501 cancelled"
+
+
+@pytest.mark.parametrize(
+    ("offer", "shown"), [([], "none"), (["AUTH GSSAPI \x1b[2JX"], "GSSAPI \\x1b[2JX")]
+)
+def test_a_server_that_offers_no_login_is_an_error_that_says_what_it_offers(offer, shown):
+    heard, error = fail_to_log_in_to(offer)
+    assert heard == []
+    assert isinstance(error, smtplib.SMTPNotSupportedError)
+    assert f"(it offers: {shown})" in str(error)
+    assert "MAIL_USE_TLS" in str(error)
+
+
+def test_a_break_in_the_login_is_no_refusal():
+    with scripted_server(lambda connection: Dialogue(connection).greet("AUTH PLAIN")) as port:
+        with pytest.raises(smtplib.SMTPServerDisconnected) as caught:
+            mail_to(port, **ACCOUNT).send(message())
+    assert (caught.value.stage, caught.value.receipt.outcome) == ("login", Outcome.NOT_SENT)

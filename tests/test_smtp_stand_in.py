@@ -1,0 +1,306 @@
+"""What programs and tests put in the place of smtplib gets the calls that 0.10 made."""
+
+from __future__ import annotations
+
+import functools
+import smtplib
+import socket
+import ssl
+from unittest import mock
+
+import pytest
+import trustme
+from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
+
+from flask_mail import (
+    BackendUnavailable,
+    Connection,
+    DeliveryUnknown,
+    MailError,
+    Message,
+    MessageRefused,
+    Outcome,
+)
+
+ACCOUNT = {"MAIL_USERNAME": "me", "MAIL_PASSWORD": "s3cret"}
+
+
+def message(**fields):
+    return Message("Hello", ["Ann <ann@example.com>"], body="Hi", **fields)
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def server_context(authority):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def ca_file(authority, tmp_path):
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+# The calls
+
+
+@pytest.mark.parametrize("autospec", [False, True])
+@pytest.mark.parametrize(
+    ("name", "settings", "calls"),
+    [
+        ("SMTP", {}, []),
+        ("SMTP", {"MAIL_USE_TLS": True}, [mock.call.starttls()]),
+        ("SMTP", ACCOUNT, [mock.call.login("me", "s3cret")]),
+        ("SMTP_SSL", {"MAIL_USE_SSL": True}, []),
+        ("SMTP_SSL", {"MAIL_USE_SSL": True, **ACCOUNT}, [mock.call.login("me", "s3cret")]),
+    ],
+)
+def test_a_mock_of_the_class_gets_the_calls_of_a_whole_connection(name, settings, calls, autospec):
+    sent = message(cc=["c@example.com"], mail_options=["RET=HDRS"], rcpt_options=["NOTIFY=NEVER"])
+    with mock.patch(f"flask_mail.smtplib.{name}", autospec=autospec) as kind:
+        mail_to(2525, **settings).send(sent)
+    kind.assert_called_once_with("127.0.0.1", 2525)
+    assert kind.return_value.mock_calls == [
+        *calls,
+        mock.call.sendmail(
+            "me@example.com",
+            ["Ann <ann@example.com>", "c@example.com"],
+            sent.as_bytes(),
+            ["RET=HDRS"],
+            ["NOTIFY=NEVER"],
+        ),
+        mock.call.quit(),
+    ]
+
+
+def test_a_mock_gets_one_connection_for_a_batch():
+    with mock.patch("flask_mail.smtplib.SMTP") as kind:
+        receipts = mail_to(2525).send_many([message(), message()])
+    assert [each.outcome for each in receipts] == [Outcome.SENT, Outcome.SENT]
+    assert [name for name, _, _ in kind.return_value.mock_calls] == ["sendmail", "sendmail", "quit"]
+
+
+def test_a_host_of_a_program_gets_names_as_they_are_shown():
+    """As 0.10 gave them: with the display name, encoded."""
+    host = mock.Mock()
+    with mail_to(2525).connect() as connection:
+        pass
+    with mock.patch.object(Connection, "configure_host", return_value=host):
+        mail_to(2525).send(
+            Message("Hello", [("Jörg", "j@example.com")], sender=("Käthe", "k@example.com"))
+        )
+    sender, recipients = host.sendmail.call_args.args[:2]
+    assert sender == "=?utf-8?q?K=C3=A4the?= <k@example.com>"
+    assert recipients == ["=?utf-8?b?SsO2cmc=?= <j@example.com>"]
+
+
+@pytest.mark.parametrize("envelope_from", ["bounces@example.com", "<>"])
+def test_a_host_of_a_program_gets_the_reverse_path_that_was_asked_for(envelope_from):
+    host = mock.Mock()
+    with (
+        mock.patch.object(Connection, "configure_host", return_value=host),
+        mail_to(2525).connect() as connection,
+    ):
+        connection.send(message(), envelope_from=envelope_from)
+    assert host.sendmail.call_args.args[0] == envelope_from.strip("<>")
+
+
+def test_recipients_that_a_host_refuses_are_in_the_receipt_by_their_address():
+    with mock.patch("flask_mail.smtplib.SMTP") as kind:
+        kind.return_value.sendmail.return_value = {
+            "Ann <ann@example.com>": (550, b"5.1.1 no such user"),
+            "c@example.com": (450, "busy"),
+        }
+        receipt = mail_to(2525).send(message(cc=["c@example.com", "d@example.com"]))
+    assert receipt.refused == {
+        "ann@example.com": (550, "5.1.1", "no such user"),
+        "c@example.com": (450, "", "busy"),
+    }
+
+
+# What it raises
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "stage"),
+    [
+        (None, {}, "connect"),
+        ("starttls", {"MAIL_USE_TLS": True}, "tls"),
+        ("login", ACCOUNT, "login"),
+    ],
+)
+def test_an_error_while_connecting_is_not_sent_and_closes(method, settings, stage):
+    error = ConnectionResetError(104, "reset")
+    with mock.patch("flask_mail.smtplib.SMTP") as kind:
+        failing = getattr(kind.return_value, method) if method else kind
+        failing.side_effect = error
+        with pytest.raises(ConnectionResetError) as caught:
+            mail_to(2525, **settings).send(message())
+    assert isinstance(caught.value, BackendUnavailable)
+    assert (caught.value.stage, caught.value.receipt.outcome) == (stage, Outcome.NOT_SENT)
+    assert kind.return_value.close.called == (method is not None)
+
+
+def test_what_is_no_error_of_smtplib_passes_through():
+    with mock.patch("flask_mail.smtplib.SMTP", side_effect=KeyError("a mistake")):
+        with pytest.raises(KeyError, match="a mistake"):
+            mail_to(2525).send(message())
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "outcome"),
+    [
+        (smtplib.SMTPDataError(554, b"no"), MessageRefused, Outcome.REFUSED),
+        (smtplib.SMTPDataError(451, b"no"), BackendUnavailable, Outcome.NOT_SENT),
+        (smtplib.SMTPSenderRefused(550, b"no", "me@x"), MessageRefused, Outcome.REFUSED),
+        (
+            smtplib.SMTPRecipientsRefused({"ann@example.com": (450, b"busy")}),
+            BackendUnavailable,
+            Outcome.NOT_SENT,
+        ),
+        (ConnectionRefusedError(111, "refused"), BackendUnavailable, Outcome.NOT_SENT),
+        (smtplib.SMTPServerDisconnected("gone"), DeliveryUnknown, Outcome.UNKNOWN),
+        (smtplib.SMTPException("something"), DeliveryUnknown, Outcome.UNKNOWN),
+        (DeliveryUnknown("told by a host that knows us"), DeliveryUnknown, Outcome.UNKNOWN),
+        # Nothing of ours is a TimeoutError, or this reply, and UNKNOWN.
+        (TimeoutError("timed out"), TimeoutError, Outcome.UNKNOWN),
+        (smtplib.SMTPResponseException(299, b"what?"), smtplib.SMTPResponseException, Outcome.UNKNOWN),
+        (ValueError("a mistake"), ValueError, Outcome.UNKNOWN),
+    ],
+    ids=repr,
+)
+def test_an_error_of_sendmail_is_what_it_was_and_tells_the_outcome(error, kind, outcome):
+    with mock.patch("flask_mail.smtplib.SMTP") as fake:
+        fake.return_value.sendmail.side_effect = error
+        with pytest.raises(kind) as caught:
+            mail_to(2525).send(message())
+        [receipt] = mail_to(2525).send_many([message()])
+    assert isinstance(caught.value, type(error))
+    assert (receipt.outcome, type(receipt.error)) == (outcome, type(caught.value))
+
+
+def test_an_error_at_quit_changes_nothing():
+    with mock.patch("flask_mail.smtplib.SMTP") as kind:
+        kind.return_value.quit.side_effect = smtplib.SMTPServerDisconnected("gone")
+        assert mail_to(2525).send(message()).sent
+
+
+def test_an_interrupt_closes_a_stand_in_without_a_word():
+    with mock.patch("flask_mail.smtplib.SMTP") as kind:
+        kind.return_value.sendmail.side_effect = KeyboardInterrupt
+        with pytest.raises(KeyboardInterrupt):
+            mail_to(2525).send(message())
+    kind.return_value.quit.assert_not_called()
+    kind.return_value.close.assert_called_once_with()
+
+
+# What is smtplib's after all
+
+
+class Proxied(smtplib.SMTP):
+    """A subclass that connects in its own way, as those for proxies do."""
+
+    used = 0
+
+    def _get_socket(self, host, port, timeout):
+        type(self).used += 1
+        return socket.create_connection((host, port), timeout)
+
+
+def test_a_subclass_for_another_way_to_connect_is_used_like_smtplib(monkeypatch):
+    monkeypatch.setattr("flask_mail.smtplib.SMTP", Proxied)
+    monkeypatch.setattr(Proxied, "used", 0)
+    with smtp_server() as server:
+        receipt = mail_to(server.port).send(message())
+    assert Proxied.used == 1
+    # Taken step by step: the final reply is known.
+    assert receipt.response == "250 2.0.0 queued as 42"
+
+
+class Counting(smtplib.SMTP):
+    """A subclass that watches what is sent."""
+
+    sent = 0
+
+    def sendmail(self, *args, **kwargs):
+        type(self).sent += 1
+        return super().sendmail(*args, **kwargs)
+
+
+def test_a_subclass_with_a_sendmail_of_its_own_is_given_the_message(monkeypatch):
+    monkeypatch.setattr("flask_mail.smtplib.SMTP", Counting)
+    monkeypatch.setattr(Counting, "sent", 0)
+    recorder = Recorder(answers={"c@example.com": "550 5.1.1 no such user"})
+    with smtp_server(recorder):
+        pass
+    with smtp_server(recorder) as server:
+        receipt = mail_to(server.port).send(message(cc=["c@example.com"]))
+    assert Counting.sent == len(recorder.accepted) == 1
+    assert receipt.refused == {"c@example.com": (550, "5.1.1", "no such user")}
+
+
+@pytest.mark.parametrize("where", [smtplib.SMTP, "instance"])
+def test_a_patched_sendmail_of_smtplib_itself_is_given_the_message(where, monkeypatch):
+    with smtp_server() as server, mail_to(server.port).connect() as connection:
+        target = connection.host if where == "instance" else where
+        with mock.patch.object(target, "sendmail", return_value={}) as sendmail:
+            assert connection.send(message()).sent
+    sendmail.assert_called_once()
+    assert server.recorder.accepted == []
+
+
+def test_a_factory_of_smtplibs_sessions_verifies_certificates_at_starttls(
+    monkeypatch, server_context, ca_file
+):
+    """0.10's plain `host.starttls()` verifies nothing."""
+    factory = functools.partial(smtplib.SMTP, local_hostname="shop.test")
+    monkeypatch.setattr("flask_mail.smtplib.SMTP", factory)
+    with smtp_server(tls_context=server_context) as server:
+        with pytest.raises(ssl.SSLCertVerificationError, match="MAIL_TLS_CA_FILE"):
+            mail_to(server.port, MAIL_USE_TLS=True).send(message())
+        assert mail_to(server.port, MAIL_USE_TLS=True, MAIL_TLS_CA_FILE=ca_file).send(
+            message()
+        ).sent
+
+
+def test_a_factory_that_verifies_no_certificates_is_not_given_the_password(
+    monkeypatch, server_context
+):
+    factory = functools.partial(smtplib.SMTP_SSL, context=unverified())
+    monkeypatch.setattr("flask_mail.smtplib.SMTP_SSL", factory)
+    heard = []
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.start_tls(server_context)
+            talk.say("220 scripted")
+            while True:
+                heard.append(talk.hear())
+
+    with scripted_server(script) as port:
+        with pytest.raises(BackendUnavailable, match=r"create_default_context\(\)") as caught:
+            mail_to(port, MAIL_USE_SSL=True, **ACCOUNT).send(message())
+    assert isinstance(caught.value, MailError)
+    assert heard == []
+
+
+def test_a_factory_need_not_verify_where_nobody_asks_for_it(monkeypatch, server_context):
+    factory = functools.partial(smtplib.SMTP_SSL, context=unverified())
+    monkeypatch.setattr("flask_mail.smtplib.SMTP_SSL", factory)
+    with smtp_server(ssl_context=server_context) as server:
+        mail = mail_to(server.port, MAIL_USE_SSL=True, MAIL_TLS_VERIFY=False)
+        assert mail.send(message()).sent
+
+
+def unverified():
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

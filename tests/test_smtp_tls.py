@@ -1,0 +1,345 @@
+"""TLS: STARTTLS and from the first byte, with certificates that hold and certificates that do not."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import ipaddress
+import smtplib
+import ssl
+
+import pytest
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
+
+from flask_mail import BackendUnavailable, Message, Outcome
+
+STARTTLS, IMPLICIT = {"MAIL_USE_TLS": True}, {"MAIL_USE_SSL": True}
+both_ways = pytest.mark.parametrize("way", [STARTTLS, IMPLICIT], ids=["starttls", "implicit"])
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def ca_file(authority, tmp_path_factory):
+    path = tmp_path_factory.mktemp("tls") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def certified(authority):
+    """The context of a server whose certificate is right."""
+    return context_with(authority.issue_cert("127.0.0.1"))
+
+
+def context_with(certificate):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    certificate.configure_cert(context)
+    return context
+
+
+def signed_by_itself():
+    """Return a key and its certificate for 127.0.0.1, as a hand-made server has them (PEM)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    own_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    now = datetime.datetime.now(datetime.timezone.utc)
+    day = datetime.timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - day)
+        .not_valid_after(now + day)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .add_extension(own_id, False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return private + certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def tls_server(way, context, recorder=None):
+    if way is IMPLICIT:
+        return smtp_server(recorder, ssl_context=context)
+    return smtp_server(recorder, tls_context=context, require_starttls=True)
+
+
+def message():
+    return Message("Hello", ["to@example.com"], body="Hi")
+
+
+def failing(port, **settings):
+    """Send, which fails before the message, and return the error."""
+    with pytest.raises(BackendUnavailable) as caught:
+        mail_to(port, **settings).send(message())
+    assert caught.value.receipt.outcome is Outcome.NOT_SENT
+    return caught.value
+
+
+@both_ways
+def test_a_certificate_of_a_trusted_authority_for_this_host_is_accepted(way, certified, ca_file):
+    with tls_server(way, certified) as server:
+        assert mail_to(server.port, MAIL_TLS_CA_FILE=ca_file, **way).send(message()).sent
+    assert len(server.recorder.accepted) == 1
+
+
+@both_ways
+def test_an_unknown_authority_is_refused_and_the_setting_named(way, certified):
+    with tls_server(way, certified) as server:
+        error = failing(server.port, **way)
+    assert isinstance(error, ssl.SSLCertVerificationError)
+    assert "MAIL_TLS_CA_FILE" in str(error)
+    assert error.stage == "tls"
+    assert (error.reason, error.verify_code) == ("CERTIFICATE_VERIFY_FAILED", 20)
+    assert server.recorder.accepted == []
+
+
+@both_ways
+def test_a_certificate_that_signed_itself_is_refused_until_it_is_named(way, tmp_path):
+    path = tmp_path / "own.pem"
+    path.write_bytes(signed_by_itself())
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(path)
+    with tls_server(way, context) as server:
+        assert "MAIL_TLS_CA_FILE" in str(failing(server.port, **way))
+        assert mail_to(server.port, MAIL_TLS_CA_FILE=path, **way).send(message()).sent
+
+
+@both_ways
+def test_a_certificate_for_another_host_is_refused(way, authority, ca_file):
+    context = context_with(authority.issue_cert("elsewhere.test", "127.0.0.2"))
+    with tls_server(way, context) as server:
+        error = failing(server.port, MAIL_TLS_CA_FILE=ca_file, **way)
+    assert isinstance(error, ssl.SSLCertVerificationError)
+    assert "MAIL_SERVER" in str(error)
+
+
+@both_ways
+def test_a_certificate_that_has_expired_is_refused(way, authority, ca_file):
+    yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
+    context = context_with(authority.issue_cert("127.0.0.1", not_after=yesterday))
+    with tls_server(way, context) as server:
+        error = failing(server.port, MAIL_TLS_CA_FILE=ca_file, **way)
+    assert isinstance(error, ssl.SSLCertVerificationError)
+    assert "expired" in str(error)
+
+
+@both_ways
+def test_verification_is_given_up_only_explicitly_and_with_a_warning(way, authority, caplog):
+    context = context_with(authority.issue_cert("elsewhere.test"))
+    with tls_server(way, context) as server:
+        mail = mail_to(server.port, MAIL_TLS_VERIFY=False, **way)
+        assert mail.send(message()).sent
+        assert mail.send(message()).sent
+    [record] = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert record.name == "flask_mail"
+    assert "MAIL_TLS_VERIFY" in record.getMessage()
+
+
+@both_ways
+@pytest.mark.parametrize("in_one_file", [True, False])
+def test_a_client_certificate_is_shown_to_a_server_that_demands_one(
+    way, authority, ca_file, tmp_path, in_one_file
+):
+    client = authority.issue_cert("client.test")
+    settings = {"MAIL_TLS_CA_FILE": ca_file, "MAIL_TLS_CERT_FILE": str(tmp_path / "client.pem")}
+    if in_one_file:
+        client.private_key_and_cert_chain_pem.write_to_path(settings["MAIL_TLS_CERT_FILE"])
+    else:
+        settings["MAIL_TLS_KEY_FILE"] = str(tmp_path / "key.pem")
+        client.private_key_pem.write_to_path(settings["MAIL_TLS_KEY_FILE"])
+        client.cert_chain_pems[0].write_to_path(settings["MAIL_TLS_CERT_FILE"])
+    with tls_server(way, demanding(authority)) as server:
+        assert mail_to(server.port, **settings, **way).send(message()).sent
+
+
+def demanding(authority, version=ssl.TLSVersion.TLSv1_3):
+    """Return the context of a server that demands a client certificate."""
+    context = context_with(authority.issue_cert("127.0.0.1"))
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(context)
+    context.maximum_version = version
+    return context
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_missing_client_certificate_is_an_error_that_names_the_setting(
+    authority, ca_file, version
+):
+    """With TLS 1.3 the server says so after the handshake, in the place of its greeting."""
+    context = demanding(authority, version)
+
+    def script(connection):
+        with contextlib.suppress(ssl.SSLError), Dialogue(connection) as talk:
+            talk.start_tls(context)
+
+    with scripted_server(script) as port:
+        error = failing(port, MAIL_TLS_CA_FILE=ca_file, **IMPLICIT)
+    assert "MAIL_TLS_CERT_FILE" in str(error)
+
+
+def test_a_server_that_does_not_offer_starttls_is_not_talked_to():
+    """Somebody in between may have taken the offer out (stripping)."""
+    heard = []
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("SIZE", "AUTH PLAIN")
+            while True:
+                heard.append(talk.hear())
+
+    with scripted_server(script) as port:
+        error = failing(port, MAIL_USERNAME="me", MAIL_PASSWORD="s3cret", **STARTTLS)
+    assert isinstance(error, smtplib.SMTPNotSupportedError)
+    assert "does not offer STARTTLS, which MAIL_USE_TLS demands" in str(error)
+    assert error.stage == "tls"
+    assert heard == []
+
+
+def test_a_server_that_knows_only_helo_offers_no_starttls():
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.say("220 old.test")
+            talk.answer("502 what?", "250 old.test")
+            talk.wait()
+
+    with scripted_server(script) as port:
+        assert isinstance(failing(port, **STARTTLS), smtplib.SMTPNotSupportedError)
+
+
+def test_a_server_that_refuses_starttls_is_not_talked_to():
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("STARTTLS")
+            talk.answer("454 4.7.0 not now")
+            talk.wait()
+
+    with scripted_server(script) as port:
+        error = failing(port, **STARTTLS)
+    assert isinstance(error, smtplib.SMTPResponseException)
+    assert (error.smtp_code, error.stage) == (454, "tls")
+    assert "454 4.7.0 not now" in str(error)
+
+
+def test_data_that_came_before_the_handshake_ends_the_connection():
+    """It would be taken for answers that came over TLS (CVE-2011-0411)."""
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("STARTTLS")
+            talk.hear()
+            talk.say("220 ready", "250-mx.test", "250 AUTH PLAIN")
+            talk.wait()
+
+    with scripted_server(script) as port:
+        error = failing(port, **STARTTLS)
+    assert isinstance(error, smtplib.SMTPServerDisconnected)
+    assert "between STARTTLS and the handshake" in str(error)
+
+
+def test_what_was_announced_before_tls_is_forgotten(certified, ca_file):
+    heard = []
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("STARTTLS", "SIZE 1000000", "8BITMIME")
+            talk.answer("220 ready")
+            talk.start_tls(certified)
+            heard.extend(talk.answer("250 mx.test", "250 ok", "250 ok", "354 go"))
+            talk.content()
+            talk.say("250 ok")
+
+    with scripted_server(script) as port:
+        assert mail_to(port, MAIL_TLS_CA_FILE=ca_file, **STARTTLS).send(message()).sent
+    assert heard[0].startswith("ehlo ")
+    assert heard[1] == "MAIL FROM:<me@example.com>"
+
+
+def test_a_login_that_was_offered_before_tls_only_is_not_used(certified, ca_file):
+    heard = []
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("STARTTLS", "AUTH PLAIN LOGIN")
+            talk.answer("220 ready")
+            talk.start_tls(certified)
+            talk.answer("250 mx.test")
+            while True:
+                heard.append(talk.hear())
+
+    settings = {"MAIL_TLS_CA_FILE": ca_file, "MAIL_USERNAME": "me", "MAIL_PASSWORD": "s3cret"}
+    with scripted_server(script) as port:
+        error = failing(port, **settings, **STARTTLS)
+    assert isinstance(error, smtplib.SMTPNotSupportedError)
+    assert heard == []
+
+
+def test_tls_with_a_port_that_starts_in_clear_is_an_error_that_names_the_setting():
+    with smtp_server() as server:
+        error = failing(server.port, **IMPLICIT)
+    assert isinstance(error, ssl.SSLError)
+    assert "MAIL_USE_TLS" in str(error)
+    assert error.stage == "tls"
+
+
+def test_no_tls_with_a_port_that_speaks_it_is_an_error_that_names_the_setting(certified):
+    with smtp_server(ssl_context=certified) as server:
+        error = failing(server.port, MAIL_TIMEOUT=0.3)
+    assert "MAIL_USE_SSL" in str(error)
+    assert error.stage == "greeting"
+
+
+@both_ways
+def test_silence_in_the_handshake_ends_in_the_timeout(way):
+    def script(connection):
+        with Dialogue(connection) as talk:
+            if way is STARTTLS:
+                talk.greet("STARTTLS")
+                talk.answer("220 ready")
+            while connection.recv(4096):
+                pass
+
+    with scripted_server(script) as port:
+        error = failing(port, MAIL_TIMEOUT=0.3, **way)
+    assert isinstance(error, TimeoutError)
+    assert "MAIL_TIMEOUT" in str(error)
+
+
+@both_ways
+def test_a_batch_negotiates_tls_again_when_it_reconnects(way, certified, ca_file):
+    recorder = Recorder(answers={"bye@example.com": "421 4.3.2 shutting down"})
+    one, two, three = message(), message(), message()
+    two.recipients = ["bye@example.com"]
+    with tls_server(way, certified, recorder) as server:
+        mail = mail_to(server.port, MAIL_TLS_CA_FILE=ca_file, **way)
+        receipts = mail.send_many([one, two, three])
+    assert [each.sent for each in receipts] == [True, False, True]
+    first, second = recorder.sessions
+    assert first is not second
+
+
+def test_a_session_that_is_interrupted_in_the_handshake_leaves_nothing_open(
+    certified, ca_file, monkeypatch
+):
+    """A ResourceWarning would fail this test."""
+
+    def do_handshake(sock, block=False):
+        raise KeyboardInterrupt
+
+    with smtp_server(tls_context=certified) as server:
+        monkeypatch.setattr(ssl.SSLSocket, "do_handshake", do_handshake)
+        with pytest.raises(KeyboardInterrupt):
+            mail_to(server.port, MAIL_TLS_CA_FILE=ca_file, **STARTTLS).send(message())
