@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from numbers import Number
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .addresses import parse_address
 from .errors import BadHeaderError, MessageError
@@ -62,7 +62,7 @@ def check_message(message: Message) -> None:
         charset_of(message.charset)
     if message.date is not None:
         date_header(message.date)
-    if not _MESSAGE_ID.fullmatch(str(message.msgId)):
+    if not _MESSAGE_ID.fullmatch(plain_text(message.msgId) or ""):
         raise MessageError(
             f"The message ID {describe(message.msgId)} cannot be used: write <unique@domain> in"
             " ASCII without spaces, or leave msgId alone."
@@ -73,7 +73,7 @@ def check_message(message: Message) -> None:
     _check_body(message.body, "body")
     for subtype, content in _mapping(message.alts, "alts").items():
         _check_body(content, f"alternative {describe(subtype)}")
-    for attachment in message.attachments or ():
+    for attachment in _attachments(message):
         _check_attachment(attachment)
 
 
@@ -86,14 +86,16 @@ def check_options(options: object, field: str) -> tuple[str, ...]:
         return ()
     if isinstance(options, (str, bytes)) or not isinstance(options, Iterable):
         raise MessageError(f'The {field} are no list of options: write them as ["KEYWORD=value"].')
-    checked = tuple(check_text(option, field) for option in options)
-    for text in checked:
+    checked = []
+    for option in options:
+        text = check_text(option, field)
         if not _OPTION.fullmatch(text):
             raise MessageError(
                 f"The {field} hold {describe(text)}, which is no ESMTP option: write KEYWORD or"
                 " KEYWORD=value without spaces (RFC 5321 section 4.1.2)."
             )
-    return checked
+        checked.append(text)
+    return tuple(checked)
 
 
 def _values(message: Message) -> Iterator[tuple[Callable[[object, str], object], object, str]]:
@@ -115,12 +117,7 @@ def _values(message: Message) -> Iterator[tuple[Callable[[object, str], object],
     yield from _header_values(message.extra_headers, "extra header")
     for subtype in _mapping(message.alts, "alts"):
         yield check_content_type, f"text/{subtype}", "alternative"
-    for attachment in message.attachments or ():
-        if not all(hasattr(attachment, name) for name in _OF_AN_ATTACHMENT):
-            raise MessageError(
-                f"The attachments hold {describe(attachment)}: use msg.attach(), or make an"
-                " Attachment of it."
-            )
+    for attachment in _attachments(message):
         if attachment.filename is not None:
             yield check_text, attachment.filename, "attachment name"
         yield check_content_type, attachment.content_type, "attachment content type"
@@ -187,6 +184,18 @@ def _check_attachment(attachment: Attachment) -> None:
             " or str, such as what read() returns."
         )
     _check_headers(attachment.headers, f"the headers of attachment {label}")
+
+
+def _attachments(message: Message) -> Iterable[Attachment]:
+    given: Any = message.attachments or []
+    attachments = given if isinstance(given, (list, tuple)) else [given]
+    for each in attachments:
+        if not all(hasattr(each, name) for name in _OF_AN_ATTACHMENT):
+            raise MessageError(
+                f"The attachments hold {describe(each)}: use msg.attach(), or make an Attachment of"
+                " it."
+            )
+    return attachments
 
 
 def _mapping(value: object, field: str) -> Mapping[object, object]:

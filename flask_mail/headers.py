@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from .addresses import Address
 
 CRLF = "\r\n"
-LINE = 78
-"""The length that a line should not exceed, without its CRLF (RFC 5322 section 2.1.1)."""
+LINE = 76
+"""The length that a line should not exceed, without its CRLF: RFC 5322 section 2.1.1 wants 78, and
+RFC 2047 section 2 wants 76 where it holds encoded-words."""
 
 UTF_8 = Charset("utf-8")
 _PROBE = "Aa..\r\n"  # idna refuses the dots
@@ -44,7 +45,7 @@ _LIST_ITEM = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^,])+')
 _QUOTABLE = re.compile(r"[ !#-\[\]-~]*")
 _MAX_STRUCTURED = 900  # leaves room in a line for what is written around it
 _MAX_PARAMETER = 60
-_MAX_SECTION = 54  # so that ' filename*10*=...;' fits in 78 characters
+_MAX_SECTION = 54  # so that ' filename*10*=...;' fits in a line
 _MAX_ADDR_SPEC = 254  # RFC 5321 section 4.5.3.1.3; only what cannot be sent is longer
 
 
@@ -173,7 +174,7 @@ def unstructured(name: str, value: str, charset: Charset = UTF_8) -> str:
     text = value.replace(CRLF, "")
     if _is_plain(text) and (written := verbatim(name, text)):
         return written
-    return _fold(f"{name}:", [f" {word}" for word in encode_words(text, charset)])
+    return _fold(f"{name}:", [f" {word}" for word in encode_words(text, charset, len(name) + 1)])
 
 
 def verbatim(name: str, text: str) -> str | None:
@@ -191,13 +192,13 @@ def mailboxes(name: str, addresses: Iterable[Address], charset: Charset = UTF_8)
     for address in addresses:
         if chunks:
             chunks[-1] += ","
-        chunks += _mailbox_chunks(address, charset)
+        chunks += _mailbox_chunks(address, charset, 0 if chunks else len(name) + 1)
     return _fold(f"{name}:", chunks)
 
 
 def mailbox(address: Address, charset: Charset = UTF_8) -> str:
     """Write one mailbox on one line, its display name quoted or encoded as it needs."""
-    return "".join(_mailbox_chunks(address, charset))[1:]
+    return "".join(_mailbox_chunks(address, charset, 0))[1:]
 
 
 def parse_mailboxes(text: str, field: str) -> list[Address]:
@@ -267,18 +268,19 @@ def _split_parameters(text: str) -> tuple[str, dict[str, str]]:
     return parsed[1].strip(), parameters
 
 
-def _mailbox_chunks(address: Address, charset: Charset) -> list[str]:
+def _mailbox_chunks(address: Address, charset: Charset, taken: int) -> list[str]:
     spec = address.addr_spec.encode()[:_MAX_ADDR_SPEC].decode(errors="ignore")
     if not address.name:
         return [f" {spec}"]
     if "=?" not in address.name and _is_plain(address.name):
         name = f" {quote_display_name(address.name)}"
-        if len(name) + len(spec) < LINE - len(" <>,"):
+        if len(name) + len(spec) <= LINE - len(" <>,") - taken:
             return [f"{name} <{spec}>"]
         chunks = _CHUNK.findall(name)
-        if max(map(len, chunks)) <= LINE:
+        if max(map(len, chunks)) <= LINE - taken:
             return [*chunks, f" <{spec}>"]
-    return [*(f" {word}" for word in encode_words(address.name, charset)), f" <{spec}>"]
+    words = encode_words(address.name, charset, taken)
+    return [*(f" {word}" for word in words), f" <{spec}>"]
 
 
 def _is_plain(text: str) -> bool:
@@ -291,7 +293,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _fold(start: str, chunks: list[str]) -> str:
-    """Join chunks, each of which begins with white space, in lines of 78 where they allow it."""
+    """Join chunks, each of which begins with white space, in lines of 76 where they allow it."""
     lines = [start]
     for chunk in chunks:
         # The first line may not hold the name alone: some readers take that for an empty header.

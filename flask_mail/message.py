@@ -60,7 +60,7 @@ class _Copied(Generic[Given, Kept]):
         self._name = name
 
     def __get__(self, message: Message | None, owner: type | None = None) -> Kept:
-        if message is None:
+        if message is None or self._name not in message.__dict__:
             raise AttributeError(self._name)  # messages have it, their class has not
         kept: Kept = message.__dict__[self._name]
         return kept
@@ -286,8 +286,9 @@ class Message:
         return self.as_bytes()
 
     def __repr__(self) -> str:
-        recipients = len(self.recipients) + len(self.cc) + len(self.bcc)
-        return f"<Message {describe(self.subject)} to {recipients}>"
+        fields: list[object] = [self.recipients, self.cc, self.bcc]
+        count = sum(len(each) if isinstance(each, list) else 1 for each in fields)
+        return f"<Message {describe(self.subject)} to {count}>"
 
     def _message(self) -> ParsedMessage:
         # Programs override this to add headers or to sign, as 0.10 rendered through it.

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime, formatdate
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .addresses import Address, tolerant_address
 from .errors import MessageError
@@ -141,12 +141,12 @@ def addresses_in(value: object) -> list[object]:
 
 def _header(message: Message, charset: Charset, now: float | None) -> list[str]:
     subject = _tolerate(check_folded, message.subject, "") or clean(message.subject)
-    date = now if message.date is None else message.date
+    now = time.time() if now is None else now
     ours = {
         "Subject": unstructured("Subject", subject, charset) if subject else None,
         "From": _mailbox_field("From", [message.sender], charset),
         "To": _mailbox_field("To", _listed(message.recipients), charset),
-        "Date": f"Date: {_tolerate(date_header, date) or date_header(time.time())}",
+        "Date": f"Date: {_tolerate(date_header, message.date) or date_header(now)}",
         "Message-ID": unstructured("Message-ID", clean(message.msgId)),
         "Cc": _mailbox_field("Cc", _listed(message.cc), charset),
         "Reply-To": _mailbox_field("Reply-To", addresses_in(message.reply_to), charset),
@@ -170,33 +170,35 @@ def _header(message: Message, charset: Charset, now: float | None) -> list[str]:
 
 
 def _extra_field(name: str, value: str, charset: Charset) -> str:
+    # Spaces around a value mean nothing; encoded, they would spoil one that has a syntax.
+    text = value.strip(" ") if value.isascii() else value
+    written = None
     if name.lower() in OF_ADDRESSES:
-        if value.isascii():
-            written = verbatim(name, value.strip(" "))
-        else:
-            addresses = _tolerate(parse_mailboxes, value, name)
-            written = mailboxes(name, addresses, charset) if addresses else None
-        if written:
-            return written
-    return unstructured(name, value, charset)
+        if text.isascii():
+            written = verbatim(name, text)
+        elif addresses := _tolerate(parse_mailboxes, text, name):
+            written = mailboxes(name, addresses, charset)
+    return written or unstructured(name, text, charset)
 
 
 def _content(message: Message, charset: Charset, ascii_attachments: bool) -> _Part:
     text = _text_part(message.body, ("text/plain", {}), charset)
-    if message.alts:
-        alternatives = [
-            _text_part(
-                content,
-                _tolerate(check_content_type, f"text/{subtype}", "") or ("text/plain", {}),
-                charset,
-            )
-            for subtype, content in message.alts.items()
-        ]
+    alternatives = [
+        _text_part(
+            content,
+            _tolerate(check_content_type, f"text/{subtype}", "") or ("text/plain", {}),
+            charset,
+        )
+        for subtype, content in _items(message.alts)
+    ]
+    if alternatives:
         text = _multipart("alternative", [text, *alternatives], message)
-    if not message.attachments:
-        return text
-    attached = [_attached_part(each, ascii_attachments) for each in message.attachments]
-    return _multipart("mixed", [text, *attached], message)
+    attached = [
+        _attached_part(each, ascii_attachments)
+        for each in _listed(message.attachments)
+        if hasattr(each, "content_type")
+    ]
+    return _multipart("mixed", [text, *attached], message) if attached else text
 
 
 def _multipart(subtype: str, parts: list[_Part], message: Message) -> _Part:
@@ -287,18 +289,21 @@ def _mailbox_field(name: str, values: Iterable[object], charset: Charset) -> str
     return mailboxes(name, seen.values(), charset) if seen else None
 
 
-def _listed(values: object) -> Iterable[object]:
+def _listed(values: object) -> Iterable[Any]:
     # A bare string where a list belongs is one address here, and an error when it is sent.
     if isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping)):
         return values
     return [values]
 
 
+def _items(mapping: object) -> Iterable[tuple[object, object]]:
+    return mapping.items() if isinstance(mapping, Mapping) else ()
+
+
 def _allowed(headers: object) -> list[tuple[str, str]]:
-    given = headers.items() if isinstance(headers, Mapping) else ()
     return [
         (name, clean(value))
-        for name, value in ((clean(name), value) for name, value in given)
+        for name, value in ((clean(name), value) for name, value in _items(headers))
         if name.lower() not in OURS and _tolerate(check_header_name, name, "") is not None
     ]
 

@@ -109,6 +109,8 @@ def envelope_of(message: Message, envelope_from: str | tuple[str, str] | None = 
 
     :raises MessageError: where anything of it must not be sent.
     """
+    if message.sender:
+        check_message(message)  # first, so that a bad header is told before any other mistake
     recipients = _recipients(message)
     if not recipients:
         raise NoRecipients(
@@ -119,7 +121,6 @@ def envelope_of(message: Message, envelope_from: str | tuple[str, str] | None = 
             "The message does not specify a sender and a default sender has not been configured:"
             " give sender=... or set MAIL_DEFAULT_SENDER."
         )
-    check_message(message)
     sender = parse_address(message.sender, "sender")
     if envelope_from == "<>":
         reverse_path = ""

@@ -17,6 +17,7 @@ LONGEST_LINE = 998
 MAX_WORD = 75
 """The longest encoded-word, with its delimiters (RFC 2047 section 2)."""
 
+_WIDEST = 12  # one character: four octets in Q, or two and their escapes in ISO-2022-JP in B
 _LF = re.compile(b"(?<!\r)\n")
 # The characters that may stand for themselves in a word wherever it is used (section 5, rule 3).
 _Q_SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!*+-/")
@@ -51,19 +52,21 @@ def encode_text(text: str, charset: Charset) -> tuple[bytes, str]:
     return text.encode("utf-8", "replace"), "utf-8"
 
 
-def encode_words(text: str, charset: Charset) -> list[str]:
+def encode_words(text: str, charset: Charset, taken: int = 0) -> list[str]:
     """Spell `text` in encoded-words of at most 75 characters; none of them splits a character.
 
     Uses B or Q, whichever is shorter, unless the charset prescribes one. Text that the charset
     cannot express is spelled in UTF-8.
+
+    :param taken: how much shorter the first word has to be, for what stands before it in its line.
     """
     octets, label = encode_text(text, charset)
     if label != "utf-8":
         # JIS X 0213 has characters that are two of Unicode's, and cannot be split there.
         with contextlib.suppress(UnicodeError):
-            return _words(text, octets, codec_of(charset), label, charset.header_encoding)
+            return _words(text, octets, codec_of(charset), label, charset.header_encoding, taken)
         octets = text.encode("utf-8", "replace")
-    return _words(octets.decode("utf-8"), octets, "utf-8", "utf-8", None)
+    return _words(octets.decode("utf-8"), octets, "utf-8", "utf-8", None, taken)
 
 
 def codec_of(charset: Charset) -> str:
@@ -89,27 +92,32 @@ def encode_base64(octets: bytes) -> bytes:
     return base64.encodebytes(octets).replace(b"\n", b"\r\n").removesuffix(b"\r\n")
 
 
-def _words(text: str, octets: bytes, codec: str, label: str, encoding: int | None) -> list[str]:
+def _words(
+    text: str, octets: bytes, codec: str, label: str, encoding: int | None, taken: int
+) -> list[str]:
     if encoding not in (BASE64, QP):
         encoding = BASE64 if _b_length(octets) < _q_length(octets) else QP
     length, spell, letter = (
         (_b_length, _b_spell, "b") if encoding == BASE64 else (_q_length, _q_spell, "q")
     )
     room = MAX_WORD - len(f"=?{label}?{letter}??=")
-    if length(octets) <= room:
-        return [f"=?{label}?{letter}?{spell(octets)}?="]
-    return [f"=?{label}?{letter}?{spell(piece)}?=" for piece in _pieces(text, codec, length, room)]
+    first = max(room - taken, _WIDEST)
+    pieces = [octets] if length(octets) <= first else _pieces(text, codec, length, room, first)
+    return [f"=?{label}?{letter}?{spell(piece)}?=" for piece in pieces]
 
 
-def _pieces(text: str, codec: str, length: Callable[[bytes], int], room: int) -> list[bytes]:
+def _pieces(
+    text: str, codec: str, length: Callable[[bytes], int], room: int, first: int
+) -> list[bytes]:
     pieces: list[bytes] = []
     start = 0
     while start < len(text):
-        # A character takes one octet at least, so no more than `room` of them ever fit.
-        low, high = 1, min(room, len(text) - start)
+        space = room if pieces else first
+        # A character takes one octet at least, so no more than `space` of them ever fit.
+        low, high = 1, min(space, len(text) - start)
         while low < high:
             middle = (low + high + 1) // 2
-            if length(text[start : start + middle].encode(codec)) <= room:
+            if length(text[start : start + middle].encode(codec)) <= space:
                 low = middle
             else:
                 high = middle - 1

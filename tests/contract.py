@@ -21,6 +21,7 @@ Needs nothing but pytest and Flask-Mail.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import logging
 import pickle
@@ -31,7 +32,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import pytest
 from flask import Flask
@@ -75,6 +76,23 @@ BREAKS: Mapping[str, str] = {
     "a lone surrogate": "\udc80",
 }
 _LINE_ENDS = ("CR", "LF", "CRLF")
+
+_LEFT_ALONE = (
+    "subject",
+    "sender",
+    "recipients",
+    "cc",
+    "bcc",
+    "reply_to",
+    "body",
+    "alts",
+    "date",
+    "charset",
+    "extra_headers",
+    "mail_options",
+    "rcpt_options",
+    "msgId",
+)
 
 OUTCOMES: tuple[tuple[type[DeliveryError], Outcome], ...] = (
     (MessageRefused, Outcome.REFUSED),
@@ -132,6 +150,9 @@ class BackendContract:
     looked at. Where your backend cannot keep a promise by its nature, override that test and say
     why.
     """
+
+    children: tuple[str, ...] = ()
+    """For a backend that delivers by others: their names, which its receipts may have too."""
 
     # ------------------------------------------------------------------ fixtures
 
@@ -194,7 +215,7 @@ class BackendContract:
         """The receipt says SENT, by this backend, under the Message-ID that the content has."""
         message = _message()
         receipt = _sent(backend, message)
-        assert receipt.backend == backend.name, (
+        assert receipt.backend in self._names(backend), (
             f"The receipt is in the name of {receipt.backend!r}, not of {backend.name!r}."
         )
         assert receipt.error is None, f"The receipt says SENT and has the error {receipt.error!r}."
@@ -225,15 +246,10 @@ class BackendContract:
         message = _message(cc=["cc@example.com"], bcc=["blind@example.com"], html="<b>Hi</b>")
         message.attach("a.txt", "text/plain", "data")
         message.date = 1893456000.0
-        before = vars(message.snapshot())
+        before = {name: copy.deepcopy(getattr(message, name)) for name in _LEFT_ALONE}
         _sent(backend, message)
-        after = vars(message)
-        changed = [
-            name
-            for name in {*before, *after}
-            if name != "attachments" and before.get(name) != after.get(name)
-        ]
-        assert not changed, f"deliver() changed {', '.join(sorted(changed))} of the message."
+        changed = [name for name in _LEFT_ALONE if getattr(message, name) != before[name]]
+        assert not changed, f"deliver() changed {', '.join(changed)} of the message."
         data = [each.data for each in message.attachments]
         assert data == ["data"], f"deliver() changed the attachments to {message.attachments}."
 
@@ -311,7 +327,7 @@ class BackendContract:
             body=text,
             html=html,
         )
-        message.attach("Übersicht für 2030 – 🫖.txt", "text/plain", "Straße")
+        message.attach("Übersicht für 2030 🫖.txt", "text/plain", "Straße")
         _sent(backend, message)
         for envelope, content in _arrived(delivered, 1):
             assert tuple(envelope.recipients) == ("juergen@xn--bcher-kva.example",), (
@@ -326,7 +342,7 @@ class BackendContract:
                 found = "" if part is None else _lines(part.get_content())
                 assert found == expected, f"The {kind} text became {found!r}."
             attached = [(each.get_filename(), each.get_content()) for each in _parts(parsed)]
-            assert attached == [("Übersicht für 2030 – 🫖.txt", "Straße")], (
+            assert attached == [("Übersicht für 2030 🫖.txt", "Straße")], (
                 f"The attachment became {attached}."
             )
 
@@ -561,7 +577,7 @@ class BackendContract:
             assert number in bad or receipt.message_id == message.msgId, (
                 f"Receipt {number} belongs to another message: {receipt.message_id}."
             )
-            assert receipt.backend == backend.name, (
+            assert receipt.backend in self._names(backend), (
                 f"Receipt {number} is in the name of {receipt.backend!r}."
             )
             assert (number in bad) == isinstance(receipt.error, BadHeaderError), (
@@ -709,7 +725,9 @@ class BackendContract:
             receipts.append(connection.send(_message()))
         receipts.append(mails[1].send(_message()))
         found = [(each.backend, each.outcome) for each in receipts]
-        assert found == [(cls.name, Outcome.SENT)] * 4, f"What became of the messages: {found}."
+        assert all(each.sent and each.backend in self._names(backend) for each in receipts), (
+            f"What became of the messages: {found}."
+        )
 
     def test_an_app_uses_it_except_in_tests(
         self,
@@ -721,22 +739,25 @@ class BackendContract:
         monkeypatch.setattr(type(backend), "from_options", lambda *_: backend)
         app = _app(MAIL_BACKEND=type(backend))
         mail = Mail(app)
+        own = self._names(backend)
         receipt = mail.send(_message())
-        assert (receipt.backend, receipt.sent) == (backend.name, True), f"{receipt}"
+        assert receipt.sent, f"{receipt}"
+        assert receipt.backend in own, f"MAIL_BACKEND is this class; {receipt.backend!r} was used."
         _arrived(delivered, 1)
         app.config["TESTING"] = True
         receipt = mail.send(_message())
-        expected = "locmem" if backend.external else backend.name
-        assert receipt.backend == expected, (
-            f"Under TESTING {expected!r} should take the message; {receipt.backend!r} did."
+        expected = ("locmem",) if backend.external else own
+        assert receipt.backend in expected, (
+            f"Under TESTING {expected[0]!r} should take the message; {receipt.backend!r} did."
         )
         _arrived(delivered, 1 if backend.external else 2)
         app.config["MAIL_SUPPRESS_SEND"] = False
         receipt = mail.send(_message())
-        assert receipt.backend == backend.name, (
-            f"With MAIL_SUPPRESS_SEND=False {backend.name!r} should take the message, even in"
-            f" tests; {receipt.backend!r} did."
+        assert receipt.backend in own, (
+            f"With MAIL_SUPPRESS_SEND=False {own[0]!r} should take the message, even in tests;"
+            f" {receipt.backend!r} did."
         )
+        _arrived(delivered, 2 if backend.external else 3)
 
     def test_no_secret_shows(
         self,
@@ -757,6 +778,9 @@ class BackendContract:
         for secret in secrets:
             for where, text in shown.items():
                 assert secret not in text, f"A secret shows in {where} of {backend.name}."
+
+    def _names(self, backend: Backend[Any]) -> tuple[str, ...]:
+        return (backend.name, *self.children)
 
 
 # ---------------------------------------------------------------------- helpers
@@ -792,9 +816,7 @@ def _listening() -> Iterator[list[_Heard]]:
         yield heard
 
 
-def _check_signals(
-    heard: list[_Heard], app: Flask, message: Message, expected: list[str]
-) -> None:
+def _check_signals(heard: list[_Heard], app: Flask, message: Message, expected: list[str]) -> None:
     names = [each.signal for each in heard]
     assert names == expected, f"The signals should be {expected}, and are {names}."
     for each in heard:
@@ -883,9 +905,7 @@ def _refusal(
     pytest.fail(f"{what} was accepted: {receipt}.")
 
 
-def _failure(
-    backend: Backend[Any], message: Message, *, app: Flask | None = None
-) -> DeliveryError:
+def _failure(backend: Backend[Any], message: Message, *, app: Flask | None = None) -> DeliveryError:
     """Send a message that cannot be delivered; return the error."""
     try:
         receipt = _send(backend, message, app)
@@ -917,11 +937,11 @@ def _arrived(delivered: Delivered | None, count: int) -> list[tuple[Envelope, by
 
 def _parsed(content: bytes) -> EmailMessage:
     assert isinstance(content, bytes), f"The content should be bytes, not {content!r}."
-    return cast(EmailMessage, message_from_bytes(content, policy=policy.default))
+    return message_from_bytes(content, policy=policy.default)
 
 
 def _parts(parsed: EmailMessage) -> list[EmailMessage]:
-    return [cast(EmailMessage, part) for part in parsed.iter_attachments()]
+    return list(parsed.iter_attachments())
 
 
 def _display_name(parsed: EmailMessage, field: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
+import ipaddress
 import socket
 import ssl
 import struct
@@ -13,6 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from flask import Flask
 
 from flask_mail import Mail
@@ -31,12 +36,38 @@ def mail_to(port: int, **settings: Any) -> Mail:
     return Mail(app)
 
 
+def signed_by_itself() -> bytes:
+    """Return a key and its certificate for 127.0.0.1, as a hand-made server has them (PEM)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    own_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    now = datetime.datetime.now(datetime.timezone.utc)
+    day = datetime.timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - day)
+        .not_valid_after(now + day)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .add_extension(own_id, False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return private + certificate.public_bytes(serialization.Encoding.PEM)
+
+
 @dataclass
 class Recorder:
     """An aiosmtpd handler that keeps what it accepts and answers what it is told to."""
 
     accepted: list[Envelope] = field(default_factory=list)
-    """Each message that was answered with 250, with its ``mail_from``, ``rcpt_tos``, ``content``."""
+    """Each message that was answered with 250: its ``mail_from``, ``rcpt_tos`` and ``content``."""
     sessions: list[Session] = field(default_factory=list)
     """The session of each message that was accepted."""
     logins: list[tuple[str, str]] = field(default_factory=list)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import socket
 import threading
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
-from pathlib import Path
 
 import pytest
+from aiosmtpd.smtp import AuthResult
 from contract import BackendContract
+from flask import Flask
 from servers import Recorder, smtp_server
 
 from flask_mail import Mail, Message
-from flask_mail.backends import Backend, BackendUnavailable, Envelope, MessageRefused, loader
+from flask_mail.backends import Backend, BackendUnavailable, Envelope, MessageRefused
 from flask_mail.backends.console import ConsoleBackend
 from flask_mail.backends.file import FileBackend
 from flask_mail.backends.locmem import LocmemBackend
@@ -86,6 +88,12 @@ def read_folder(folder):
     return found
 
 
+def unwritable(folder, cls=FileBackend):
+    """Return a backend that cannot make its folder."""
+    (folder / "occupied").touch()
+    return cls(folder / "occupied" / "mail")
+
+
 class TestFileBackend(BackendContract):
     @pytest.fixture
     def options(self, tmp_path):
@@ -101,8 +109,7 @@ class TestFileBackend(BackendContract):
 
     @pytest.fixture
     def failing(self, tmp_path):
-        (tmp_path / "occupied").touch()
-        return FileBackend(tmp_path / "occupied" / "mail")
+        return unwritable(tmp_path)
 
 
 class TestLocmemBackend(BackendContract):
@@ -119,6 +126,13 @@ class TestNullBackend(BackendContract):
     @pytest.fixture
     def backend(self):
         return NullBackend()
+
+
+class Distrustful(Recorder):
+    """A server that accepts no password."""
+
+    def authenticate(self, server, session, envelope, mechanism, data):
+        return AuthResult(success=False, handled=False)
 
 
 class TestSmtpBackend(BackendContract):
@@ -166,24 +180,28 @@ class TestSmtpBackend(BackendContract):
     @pytest.fixture(
         params=[
             "nobody listens",
-            "wrong password",
+            "AUTH",
             "MAIL 451 4.3.0 later",
             "bob@example.com 550 5.1.1 no such user",
             "DATA 554 5.7.1 no",
         ]
     )
-    def failing(self, request, options, server):
-        if request.param == "wrong password":
-            yield SmtpBackend(**{**options, "password": "wr0ng"})
-        elif request.param == "nobody listens":
-            with socket.socket() as unused:
-                unused.bind(("127.0.0.1", 0))
-                yield SmtpBackend(**{**options, "port": unused.getsockname()[1]})
-        else:
-            command, _, reply = request.param.partition(" ")
-            recorder = Recorder(answers={command: reply})
-            with smtp_server(recorder) as refusing:
-                yield SmtpBackend(server=refusing.host, port=refusing.port)
+    def failing(self, request, options):
+        command, _, reply = request.param.partition(" ")
+        recorder = Distrustful(answers={command: reply})
+        with (
+            socket.socket() as unused,
+            smtp_server(
+                recorder, authenticator=recorder.authenticate, auth_require_tls=False
+            ) as server,
+        ):
+            unused.bind(("127.0.0.1", 0))
+            settings = {**options, "port": server.port}
+            if request.param == "nobody listens":
+                settings["port"] = unused.getsockname()[1]
+            elif command != "AUTH":
+                del settings["username"], settings["password"]
+            yield SmtpBackend(**settings)
 
 
 class LetterBackend(Backend[None]):
@@ -237,8 +255,7 @@ class TestSubclassOfABuiltInBackend(TestFileBackend):
 
     @pytest.fixture
     def failing(self, tmp_path):
-        (tmp_path / "occupied").touch()
-        return SigningBackend(tmp_path / "occupied" / "mail")
+        return unwritable(tmp_path, SigningBackend)
 
     def test_its_own_header_is_in_the_content(self, backend, delivered):
         backend.send(Message("Hello", ["to@example.com"], sender="me@example.com"))
@@ -302,13 +319,9 @@ class TestBackendWithSessions(BackendContract):
 
     @pytest.fixture
     def mail(self, backend, monkeypatch):
-        from flask import Flask
-
         monkeypatch.setattr(SwitchboardBackend, "from_options", lambda *_: backend)
         app = Flask(__name__)
-        app.config.update(
-            MAIL_BACKEND=SwitchboardBackend, MAIL_DEFAULT_SENDER="me@example.com"
-        )
+        app.config.update(MAIL_BACKEND=SwitchboardBackend, MAIL_DEFAULT_SENDER="me@example.com")
         return Mail(app)
 
     def test_a_block_opens_and_closes_one(self, backend, mail):
@@ -361,12 +374,12 @@ class TestBackendForBatches(BackendContract):
         assert [len(upload) for upload in backend.uploads] == [3]
 
 
-class CopyingBackend(Backend[None]):
-    """Delivers by other backends, by each of them."""
+class FailoverBackend(Backend[None]):
+    """Delivers by the first of several backends that takes the message."""
 
-    name = "copying"
+    name = "failover"
 
-    def __init__(self, *, to: str = "null,locmem"):
+    def __init__(self, *, to: str):
         self.names = to.split(",")
         self.children = []
 
@@ -377,34 +390,35 @@ class CopyingBackend(Backend[None]):
         return backend
 
     def deliver(self, mail, session):
-        for child in self.children:
-            child.deliver(mail, session)
-        return self.accepted(mail)
-
-
-def build(name):
-    return loader.load(name).from_options({}, build)
+        *firsts, last = self.children
+        for child in firsts:
+            with contextlib.suppress(BackendUnavailable):
+                return child.deliver(mail, session)
+        return last.deliver(mail, session)
 
 
 class TestBackendMadeOfOthers(BackendContract):
-    """Its children deliver, and it alone fires signals."""
+    """Its children deliver, and it alone fires signals, outside its loop."""
+
+    children = ("locmem", "null")
 
     @pytest.fixture
     def options(self):
-        return {"to": "locmem,null"}
+        return {"to": "null,locmem"}
 
     @pytest.fixture
-    def backend(self, options):
-        return CopyingBackend.from_options(options, build)
+    def backend(self, tmp_path):
+        backend = FailoverBackend(to="file,locmem")
+        backend.children = [unwritable(tmp_path), LocmemBackend()]
+        return backend
 
     @pytest.fixture
     def delivered(self, backend):
-        outbox = backend.children[0].outbox
+        outbox = backend.children[-1].outbox
         return lambda: [(copy.envelope, copy.as_bytes()) for copy in outbox]
 
     @pytest.fixture
     def failing(self, tmp_path):
-        (tmp_path / "occupied").touch()
-        backend = CopyingBackend()
-        backend.children = [FileBackend(Path(tmp_path / "occupied" / "mail"))]
+        backend = FailoverBackend(to="file,file")
+        backend.children = [unwritable(tmp_path), unwritable(tmp_path)]
         return backend

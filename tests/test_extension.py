@@ -17,9 +17,7 @@ from flask_mail.backends.locmem import LocmemBackend
 
 def make_app(**config):
     app = Flask(__name__)
-    app.config.update(
-        {"MAIL_BACKEND": "locmem", "MAIL_DEFAULT_SENDER": "me@example.com", **config}
-    )
+    app.config.update({"MAIL_BACKEND": "locmem", "MAIL_DEFAULT_SENDER": "me@example.com", **config})
     return app
 
 
@@ -112,7 +110,11 @@ class TestState:
         state = flask_mail._Mail(
             "mail.example.com", "me", "s3cret", 25, True, False, None, 0, None, True
         )
-        assert (state.server, state.password, state.suppress) == ("mail.example.com", "s3cret", True)
+        assert (state.server, state.password, state.suppress) == (
+            "mail.example.com",
+            "s3cret",
+            True,
+        )
         assert state.ascii_attachments is False
         assert state.selection.chosen() == ("null", "suppress on the mail state")
 
@@ -133,6 +135,17 @@ class TestState:
         state = Mail(app).state
         assert isinstance(state, OwnState)
         assert (state.server, state.default_sender) == ("own.example.com", "me@example.com")
+
+    def test_a_state_of_a_programs_own_class_is_registered_as_it_is(self, monkeypatch, app):
+        class OwnState(flask_mail._MailMixin):
+            def __init__(self, **attributes):
+                vars(self).update(attributes)
+
+        monkeypatch.setattr("flask_mail._Mail", OwnState)
+        mail = Mail(app)
+        assert isinstance(mail.state, OwnState)
+        assert app.extensions["mail"] is mail.state
+        assert mail.default_sender == "me@example.com"
 
     def test_reading_an_attribute_on_the_class_gives_the_descriptor(self):
         assert "_Live" in repr(flask_mail._Mail.server)
@@ -321,7 +334,10 @@ class TestFailSilently:
         assert heard == [receipt]
 
     def test_a_block_goes_on_without_its_connection(self, mail, caplog):
-        with pytest.warns(DeprecationWarning, match="MAIL_FAIL_SILENTLY"), mail.connect() as connection:
+        with (
+            pytest.warns(DeprecationWarning, match="MAIL_FAIL_SILENTLY"),
+            mail.connect() as connection,
+        ):
             assert connection.send(hello()).outcome is Outcome.NOT_SENT
         assert "No connection." in caplog.text
 

@@ -36,6 +36,7 @@ def server():
         ({"username": "me", "password": "s3cr\udce9t"}, "MAIL_PASSWORD must be Unicode text"),
         ({"tls_key_file": "key.pem"}, "MAIL_TLS_KEY_FILE needs MAIL_TLS_CERT_FILE"),
         ({"use_tls": True, "tls_ca_file": "missing.pem"}, "MAIL_TLS_CA_FILE cannot be read"),
+        ({"use_ssl": True, "tls_ca_file": 1}, "MAIL_TLS_CA_FILE cannot be read"),
         ({"use_ssl": True, "tls_cert_file": "missing.pem"}, "MAIL_TLS_CERT_FILE"),
         ({"port": 65536}, "MAIL_PORT must be a port"),
         ({"timeout": 0}, "MAIL_TIMEOUT must be a number of seconds"),
@@ -118,13 +119,13 @@ def test_the_envelope_names_every_recipient_once_and_the_bytes_no_blind_copy(ser
         ["a@example.com", "Ann <a@example.com>"],
         body="Hi",
         cc=["c@example.com"],
-        bcc=["b@example.com"],
+        bcc=["hidden@example.com"],
     )
     receipt = mail_to(server.port).send(message)
     [envelope] = server.recorder.accepted
     assert envelope.mail_from == "me@example.com"
-    assert envelope.rcpt_tos == ["a@example.com", "c@example.com", "b@example.com"]
-    assert b"b@example.com" not in envelope.content
+    assert envelope.rcpt_tos == ["a@example.com", "c@example.com", "hidden@example.com"]
+    assert b"hidden" not in envelope.content
     assert receipt.outcome is Outcome.SENT
     assert receipt.response == "250 2.0.0 queued as 42"
     assert receipt.backend == "smtp"
@@ -267,12 +268,15 @@ def test_an_ipv6_address_is_given_as_the_literal_that_rfc_5321_wants(address, li
 # MAIL_DEBUG
 
 
-def test_debugging_logs_each_step_on_a_logger_of_its_own(server, caplog):
+@pytest.mark.parametrize("greeting", [["ehlo"], ["ehlo", "helo"]])
+def test_debugging_logs_each_step_on_a_logger_of_its_own(greeting, server, caplog):
     caplog.set_level("DEBUG", "flask_mail.smtp")
-    mail_to(server.port, MAIL_DEBUG=True).send(Message("Hello", ["to@example.com"], body="Hi"))
+    with scripted_server(only_helo) as old:
+        port = old if "helo" in greeting else server.port
+        mail_to(port, MAIL_DEBUG=True).send(Message("Hello", ["to@example.com"], body="Hi"))
     steps = [record for record in caplog.records if record.name == "flask_mail.smtp"]
     stages = [re.match(r"\S+ (\w+):", record.getMessage())[1] for record in steps]
-    assert stages == ["greeting", "ehlo", "sender", "recipient", "data", "accept"]
+    assert stages == ["greeting", *greeting, "sender", "recipient", "data", "accept"]
 
 
 def test_without_debugging_nothing_of_the_dialogue_is_logged_or_printed(server, caplog, capfd):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import socket
 import smtplib
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -62,7 +62,13 @@ def close_after_the_content(talk):
     talk.content()
 
 
+def talk_nonsense(talk):
+    talk.answer("250 ok", "what?")
+    talk.wait()
+
+
 BREAKS = {
+    talk_nonsense: NOT_SENT,
     close_in_the_middle: NOT_SENT,
     refuse_service: NOT_SENT,
     close_after_the_content: UNKNOWN,
@@ -208,6 +214,7 @@ def test_a_batch_logs_in_once_and_says_goodbye_once():
 
 def test_a_session_that_a_program_opened_itself_is_greeted_and_not_opened_again(monkeypatch):
     """`Connection.configure_host` of a subclass may return a session of smtplib's."""
+
     def configure_host(connection):
         return smtplib.SMTP("127.0.0.1", connection.mail.port, "shop.test", timeout=10)
 
@@ -233,9 +240,12 @@ def test_a_server_that_takes_no_greeting_refuses_a_session_of_a_program(monkeypa
             talk.answer("550 no", "550 no")
 
     monkeypatch.setattr(Connection, "configure_host", configure_host)
-    with scripted_server(script) as port, mail_to(port).connect() as connection:
-        with pytest.raises(smtplib.SMTPHeloError):
-            connection.send(messages("one")[0])
+    with (
+        scripted_server(script) as port,
+        mail_to(port).connect() as connection,
+        pytest.raises(smtplib.SMTPHeloError),
+    ):
+        connection.send(messages("one")[0])
 
 
 FORKING = """\
@@ -293,7 +303,9 @@ def test_a_child_that_sends_nothing_says_no_goodbye_for_its_parent(monkeypatch):
             while True:
                 heard.append(talk.hear())
 
-    with scripted_server(script) as port:
-        with mail_to(port).connect():
-            monkeypatch.setattr(os, "getpid", lambda: -1)
+    with (
+        scripted_server(script) as port,
+        mail_to(port).connect(),
+    ):
+        monkeypatch.setattr(os, "getpid", lambda: -1)
     assert heard == []

@@ -123,9 +123,11 @@ def refusal_of(message, *extensions):
                 heard.append(talk.hear())
                 talk.say("221 bye")
 
-    with scripted_server(script) as port:
-        with pytest.raises(MessageError) as caught:
-            mail_to(port).send(message)
+    with (
+        scripted_server(script) as port,
+        pytest.raises(MessageError) as caught,
+    ):
+        mail_to(port).send(message)
     assert heard == ["QUIT"]
     return str(caught.value)
 

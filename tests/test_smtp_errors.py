@@ -7,6 +7,7 @@ import pickle
 import smtplib
 import socket
 import ssl
+from unittest import mock
 
 import pytest
 
@@ -81,7 +82,9 @@ def test_each_foreign_error_has_a_class_of_ours_that_is_also_its_own(foreign):
 def test_each_class_is_one_of_ours_first_and_a_foreign_one(kind):
     assert issubclass(kind, OSError)
     outcomes = [
-        base for base in (BackendUnavailable, MessageRefused, DeliveryUnknown) if issubclass(kind, base)
+        base
+        for base in (BackendUnavailable, MessageRefused, DeliveryUnknown)
+        if issubclass(kind, base)
     ]
     assert len(outcomes) == 1
     assert kind.__doc__
@@ -177,29 +180,40 @@ def test_refused_recipients_are_told_with_code_and_text():
     )
 
 
-def hidden(cause, text):
+def hidden(cause):
     """Return the error that smtplib raises in the place of one of the system's."""
-    try:
-        try:
-            raise cause
-        except OSError:
-            raise smtplib.SMTPServerDisconnected(text)  # noqa: B904 (as smtplib does)
-    except smtplib.SMTPServerDisconnected as error:
-        return error
+    host = smtplib.SMTP(local_hostname="shop.test")
+    host.sock = mock.Mock()
+    host.sock.sendall.side_effect = cause
+    with pytest.raises(smtplib.SMTPServerDisconnected) as caught:
+        host.send(b"content")
+    return caught.value
 
 
 def test_what_smtplib_hides_is_the_reason_that_is_shown():
-    foreign = hidden(ConnectionResetError(104, "Connection reset by peer"), "Server not connected")
+    foreign = hidden(ConnectionResetError(104, "Connection reset by peer"))
     error = errors.failure(foreign, "data", "mx.test:25")
     assert type(error) is errors.ServerDisconnected
     assert str(error).endswith("with mx.test:25: [Errno 104] Connection reset by peer.")
 
 
 def test_a_timeout_that_smtplib_hides_is_a_timeout_error_too():
-    foreign = hidden(TimeoutError("timed out"), "Connection unexpectedly closed: timed out")
-    error = errors.failure(foreign, "sender", "mx.test:25")
+    error = errors.failure(hidden(TimeoutError("timed out")), "sender", "mx.test:25")
     assert isinstance(error, TimeoutError)
     assert isinstance(error, smtplib.SMTPServerDisconnected)
+
+
+def test_what_a_program_was_dealing_with_when_it_sent_is_no_cause():
+    """Programs report their errors by mail."""
+    try:
+        raise TimeoutError("of the database")
+    except TimeoutError:
+        with pytest.raises(smtplib.SMTPServerDisconnected) as caught:
+            smtplib.SMTP(local_hostname="shop.test").send(b"content")
+    assert isinstance(caught.value.__context__, TimeoutError)
+    error = errors.failure(caught.value, "data", "mx.test:25")
+    assert not isinstance(error, TimeoutError)
+    assert "database" not in str(error)
 
 
 @pytest.mark.parametrize(

@@ -115,9 +115,7 @@ def test_a_challenge_that_looks_like_the_password_is_answered_as_it_is():
 
 @pytest.mark.parametrize("challenge", ["no base64", "YWJj\xff"])
 def test_a_challenge_that_is_none_is_cancelled_and_the_next_mechanism_tried(challenge):
-    heard = log_in_to(
-        "AUTH PLAIN CRAM-MD5", f"334 {challenge}", "501 cancelled", "235 welcome"
-    )
+    heard = log_in_to("AUTH PLAIN CRAM-MD5", f"334 {challenge}", "501 cancelled", "235 welcome")
     assert heard == ["AUTH CRAM-MD5", "*", f"AUTH PLAIN {PLAIN}"]
 
 
@@ -231,7 +229,9 @@ def test_a_server_that_offers_no_login_is_an_error_that_says_what_it_offers(offe
 
 
 def test_a_break_in_the_login_is_no_refusal():
-    with scripted_server(lambda connection: Dialogue(connection).greet("AUTH PLAIN")) as port:
-        with pytest.raises(smtplib.SMTPServerDisconnected) as caught:
-            mail_to(port, **ACCOUNT).send(message())
+    with (
+        scripted_server(lambda connection: Dialogue(connection).greet("AUTH PLAIN")) as port,
+        pytest.raises(smtplib.SMTPServerDisconnected) as caught,
+    ):
+        mail_to(port, **ACCOUNT).send(message())
     assert (caught.value.stage, caught.value.receipt.outcome) == ("login", Outcome.NOT_SENT)

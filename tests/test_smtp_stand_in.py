@@ -20,7 +20,9 @@ from flask_mail import (
     Message,
     MessageRefused,
     Outcome,
+    sanitize_address,
 )
+from flask_mail.smtp import client
 
 ACCOUNT = {"MAIL_USERNAME": "me", "MAIL_PASSWORD": "s3cret"}
 
@@ -90,15 +92,13 @@ def test_a_mock_gets_one_connection_for_a_batch():
 def test_a_host_of_a_program_gets_names_as_they_are_shown():
     """As 0.10 gave them: with the display name, encoded."""
     host = mock.Mock()
-    with mail_to(2525).connect() as connection:
-        pass
     with mock.patch.object(Connection, "configure_host", return_value=host):
         mail_to(2525).send(
             Message("Hello", [("Jörg", "j@example.com")], sender=("Käthe", "k@example.com"))
         )
     sender, recipients = host.sendmail.call_args.args[:2]
-    assert sender == "=?utf-8?q?K=C3=A4the?= <k@example.com>"
-    assert recipients == ["=?utf-8?b?SsO2cmc=?= <j@example.com>"]
+    assert sender == sanitize_address(("Käthe", "k@example.com"))
+    assert recipients == [sanitize_address(("Jörg", "j@example.com"))]
 
 
 @pytest.mark.parametrize("envelope_from", ["bounces@example.com", "<>"])
@@ -149,9 +149,11 @@ def test_an_error_while_connecting_is_not_sent_and_closes(method, settings, stag
 
 
 def test_what_is_no_error_of_smtplib_passes_through():
-    with mock.patch("flask_mail.smtplib.SMTP", side_effect=KeyError("a mistake")):
-        with pytest.raises(KeyError, match="a mistake"):
-            mail_to(2525).send(message())
+    with (
+        mock.patch("flask_mail.smtplib.SMTP", side_effect=KeyError("a mistake")),
+        pytest.raises(KeyError, match="a mistake"),
+    ):
+        mail_to(2525).send(message())
 
 
 @pytest.mark.parametrize(
@@ -171,7 +173,11 @@ def test_what_is_no_error_of_smtplib_passes_through():
         (DeliveryUnknown("told by a host that knows us"), DeliveryUnknown, Outcome.UNKNOWN),
         # Nothing of ours is a TimeoutError, or this reply, and UNKNOWN.
         (TimeoutError("timed out"), TimeoutError, Outcome.UNKNOWN),
-        (smtplib.SMTPResponseException(299, b"what?"), smtplib.SMTPResponseException, Outcome.UNKNOWN),
+        (
+            smtplib.SMTPResponseException(299, b"what?"),
+            smtplib.SMTPResponseException,
+            Outcome.UNKNOWN,
+        ),
         (ValueError("a mistake"), ValueError, Outcome.UNKNOWN),
     ],
     ids=repr,
@@ -238,12 +244,42 @@ def test_a_subclass_with_a_sendmail_of_its_own_is_given_the_message(monkeypatch)
     monkeypatch.setattr("flask_mail.smtplib.SMTP", Counting)
     monkeypatch.setattr(Counting, "sent", 0)
     recorder = Recorder(answers={"c@example.com": "550 5.1.1 no such user"})
-    with smtp_server(recorder):
-        pass
     with smtp_server(recorder) as server:
         receipt = mail_to(server.port).send(message(cc=["c@example.com"]))
     assert Counting.sent == len(recorder.accepted) == 1
     assert receipt.refused == {"c@example.com": (550, "5.1.1", "no such user")}
+
+
+def test_methods_of_smtplib_that_are_patched_one_by_one_get_the_calls():
+    with (
+        mock.patch("smtplib.SMTP.connect", return_value=(220, b"ready")) as connect,
+        mock.patch("smtplib.SMTP.starttls") as starttls,
+        mock.patch("smtplib.SMTP.login") as login,
+        mock.patch("smtplib.SMTP.sendmail", return_value={}) as sendmail,
+        mock.patch("smtplib.SMTP.quit") as quit_,
+    ):
+        mail_to(2525, MAIL_USE_TLS=True, **ACCOUNT).send(message())
+    connect.assert_called_once_with("127.0.0.1", 2525)
+    starttls.assert_called_once_with()
+    login.assert_called_once_with("me", "s3cret")
+    sendmail.assert_called_once()
+    quit_.assert_called_once_with()
+
+
+def test_a_session_of_a_subclass_takes_no_longer_at_quit_than_another(monkeypatch):
+    monkeypatch.setattr("flask_mail.smtplib.SMTP", Counting)
+    monkeypatch.setattr(client, "QUIT_SECONDS", 0.1)
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet()
+            talk.answer("250 ok", "250 ok", "354 go")
+            talk.content()
+            talk.say("250 ok")
+            talk.wait()
+
+    with scripted_server(script) as port:
+        assert mail_to(port).send(message()).sent
 
 
 @pytest.mark.parametrize("where", [smtplib.SMTP, "instance"])
@@ -265,9 +301,9 @@ def test_a_factory_of_smtplibs_sessions_verifies_certificates_at_starttls(
     with smtp_server(tls_context=server_context) as server:
         with pytest.raises(ssl.SSLCertVerificationError, match="MAIL_TLS_CA_FILE"):
             mail_to(server.port, MAIL_USE_TLS=True).send(message())
-        assert mail_to(server.port, MAIL_USE_TLS=True, MAIL_TLS_CA_FILE=ca_file).send(
-            message()
-        ).sent
+        assert (
+            mail_to(server.port, MAIL_USE_TLS=True, MAIL_TLS_CA_FILE=ca_file).send(message()).sent
+        )
 
 
 def test_a_factory_that_verifies_no_certificates_is_not_given_the_password(
@@ -284,9 +320,11 @@ def test_a_factory_that_verifies_no_certificates_is_not_given_the_password(
             while True:
                 heard.append(talk.hear())
 
-    with scripted_server(script) as port:
-        with pytest.raises(BackendUnavailable, match=r"create_default_context\(\)") as caught:
-            mail_to(port, MAIL_USE_SSL=True, **ACCOUNT).send(message())
+    with (
+        scripted_server(script) as port,
+        pytest.raises(BackendUnavailable, match=r"create_default_context\(\)") as caught,
+    ):
+        mail_to(port, MAIL_USE_SSL=True, **ACCOUNT).send(message())
     assert isinstance(caught.value, MailError)
     assert heard == []
 

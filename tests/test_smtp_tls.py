@@ -1,21 +1,18 @@
-"""TLS: STARTTLS and from the first byte, with certificates that hold and certificates that do not."""
+"""TLS, by STARTTLS and from the first byte, with certificates that hold and others that do not."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import ipaddress
 import smtplib
 import ssl
 
 import pytest
 import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
+from servers import Dialogue, Recorder, mail_to, scripted_server, signed_by_itself, smtp_server
 
 from flask_mail import BackendUnavailable, Message, Outcome
+from flask_mail.smtp import client
 
 STARTTLS, IMPLICIT = {"MAIL_USE_TLS": True}, {"MAIL_USE_SSL": True}
 both_ways = pytest.mark.parametrize("way", [STARTTLS, IMPLICIT], ids=["starttls", "implicit"])
@@ -43,32 +40,6 @@ def context_with(certificate):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     certificate.configure_cert(context)
     return context
-
-
-def signed_by_itself():
-    """Return a key and its certificate for 127.0.0.1, as a hand-made server has them (PEM)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    own_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    now = datetime.datetime.now(datetime.timezone.utc)
-    day = datetime.timedelta(days=1)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - day)
-        .not_valid_after(now + day)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .add_extension(own_id, False)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return private + certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def tls_server(way, context, recorder=None):
@@ -138,6 +109,17 @@ def test_a_certificate_that_has_expired_is_refused(way, authority, ca_file):
 
 
 @both_ways
+def test_verification_needs_no_setting(way, certified):
+    """Whoever uses the client without the backend's options is safe too."""
+    with tls_server(way, certified) as server:
+        where = client.Server(
+            "127.0.0.1", server.port, 10, implicit_tls=way is IMPLICIT, starttls=way is STARTTLS
+        )
+        with pytest.raises(ssl.SSLCertVerificationError):
+            client.connect(where)
+
+
+@both_ways
 def test_verification_is_given_up_only_explicitly_and_with_a_warning(way, authority, caplog):
     context = context_with(authority.issue_cert("elsewhere.test"))
     with tls_server(way, context) as server:
@@ -154,14 +136,14 @@ def test_verification_is_given_up_only_explicitly_and_with_a_warning(way, author
 def test_a_client_certificate_is_shown_to_a_server_that_demands_one(
     way, authority, ca_file, tmp_path, in_one_file
 ):
-    client = authority.issue_cert("client.test")
+    shown = authority.issue_cert("client.test")
     settings = {"MAIL_TLS_CA_FILE": ca_file, "MAIL_TLS_CERT_FILE": str(tmp_path / "client.pem")}
     if in_one_file:
-        client.private_key_and_cert_chain_pem.write_to_path(settings["MAIL_TLS_CERT_FILE"])
+        shown.private_key_and_cert_chain_pem.write_to_path(settings["MAIL_TLS_CERT_FILE"])
     else:
         settings["MAIL_TLS_KEY_FILE"] = str(tmp_path / "key.pem")
-        client.private_key_pem.write_to_path(settings["MAIL_TLS_KEY_FILE"])
-        client.cert_chain_pems[0].write_to_path(settings["MAIL_TLS_CERT_FILE"])
+        shown.private_key_pem.write_to_path(settings["MAIL_TLS_KEY_FILE"])
+        shown.cert_chain_pems[0].write_to_path(settings["MAIL_TLS_CERT_FILE"])
     with tls_server(way, demanding(authority)) as server:
         assert mail_to(server.port, **settings, **way).send(message()).sent
 
@@ -220,7 +202,9 @@ def test_a_server_that_knows_only_helo_offers_no_starttls():
         assert isinstance(failing(port, **STARTTLS), smtplib.SMTPNotSupportedError)
 
 
-def test_a_server_that_refuses_starttls_is_not_talked_to():
+def test_a_server_that_refuses_starttls_is_not_talked_to(caplog):
+    caplog.set_level("DEBUG", "flask_mail.smtp")
+
     def script(connection):
         with Dialogue(connection) as talk:
             talk.greet("STARTTLS")
@@ -228,8 +212,9 @@ def test_a_server_that_refuses_starttls_is_not_talked_to():
             talk.wait()
 
     with scripted_server(script) as port:
-        error = failing(port, **STARTTLS)
+        error = failing(port, MAIL_DEBUG=True, **STARTTLS)
     assert isinstance(error, smtplib.SMTPResponseException)
+    assert "tls: 454 4.7.0 not now" in caplog.text
     assert (error.smtp_code, error.stage) == (454, "tls")
     assert "454 4.7.0 not now" in str(error)
 

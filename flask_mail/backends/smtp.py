@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("flask_mail")
 _BEFORE_ANY_MESSAGE = ("connect", "greeting", "tls", "login")
+_NOT_IN_A_LOGIN = re.compile("[\0\ud800-\udfff]")
 _EHLO_NAME = re.compile("[!-~]{1,255}")
 
 
@@ -62,17 +63,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
                 "MAIL_USE_TLS and MAIL_USE_SSL are both set: keep MAIL_USE_SSL for a port that"
                 " speaks TLS at once (465), MAIL_USE_TLS for STARTTLS (587)."
             )
-        if (username is None) != (password is None):
-            missing = "MAIL_PASSWORD" if password is None else "MAIL_USERNAME"
-            given = "MAIL_USERNAME" if password is None else "MAIL_PASSWORD"
-            raise ConfigurationError(
-                f"{given} is set and {missing} is not: set both to log in, or neither."
-            )
-        if not (_is_unicode(username) and _is_unicode(password)):
-            raise ConfigurationError(
-                "MAIL_USERNAME and MAIL_PASSWORD must be Unicode text without NUL (RFC 4616); one"
-                " of them is not, and may have been decoded wrongly."
-            )
+        _check_login(username, password)
         if local_hostname is not None and not _EHLO_NAME.fullmatch(local_hostname):
             raise ConfigurationError(
                 "MAIL_LOCAL_HOSTNAME must be a host name, or an address literal such as"
@@ -201,6 +192,24 @@ def default_port(use_ssl: bool) -> int:
     return 465 if use_ssl else 25
 
 
+def _check_login(username: str | None, password: Secret | None) -> None:
+    if (username is None) != (password is None):
+        missing = "MAIL_PASSWORD" if password is None else "MAIL_USERNAME"
+        given = "MAIL_USERNAME" if password is None else "MAIL_PASSWORD"
+        raise ConfigurationError(
+            f"{given} is set and {missing} is not: set both to log in, or neither."
+        )
+    if username is None or password is None:
+        return
+    # In AUTH PLAIN a NUL ends the name (RFC 4616). The environment gives surrogates for what is
+    # not UTF-8, and the error of encoding them would show the password.
+    if _NOT_IN_A_LOGIN.search(username) or _NOT_IN_A_LOGIN.search(password.reveal()):
+        raise ConfigurationError(
+            "MAIL_USERNAME and MAIL_PASSWORD must be Unicode text without NUL; one of them is not,"
+            " and may have been decoded wrongly."
+        )
+
+
 def _tls_context(
     verify: bool,
     ca_file: str | os.PathLike[str] | None,
@@ -209,7 +218,7 @@ def _tls_context(
 ) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_file)
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise ConfigurationError(
             f"MAIL_TLS_CA_FILE cannot be read as certificates (PEM): {error}"
         ) from error
@@ -217,7 +226,7 @@ def _tls_context(
         try:
             # With a password, even an empty one, OpenSSL asks no terminal for that of the key.
             context.load_cert_chain(cert_file, key_file, password="")
-        except (OSError, ValueError) as error:
+        except (OSError, TypeError, ValueError) as error:
             raise ConfigurationError(
                 "MAIL_TLS_CERT_FILE and MAIL_TLS_KEY_FILE cannot be read as a certificate and its"
                 f" key (PEM, not encrypted): {error}"
@@ -233,9 +242,3 @@ def _is_loopback(server: str) -> bool:
         return ipaddress.ip_address(server).is_loopback
     except ValueError:
         return server.lower() == "localhost"
-
-
-def _is_unicode(value: Secret | str | None) -> bool:
-    if isinstance(value, Secret):
-        return _is_unicode(value.reveal())
-    return value is None or not re.search("[\0\ud800-\udfff]", value)

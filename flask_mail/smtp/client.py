@@ -45,6 +45,10 @@ class Server:
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
+    def tls_context(self) -> ssl.SSLContext:
+        """Return the TLS context, which verifies certificates unless another one was given."""
+        return self.context or ssl.create_default_context()
+
     def trace(self, stage: str, reply: Reply) -> None:
         """Log a step of the dialogue, if that is wanted."""
         if self.debug:
@@ -60,7 +64,7 @@ def connect(server: Server) -> smtplib.SMTP:
     arguments: dict[str, Any] = {"timeout": server.timeout, "local_hostname": "localhost"}
     # Looked up here because programs replace smtplib's classes by subclasses.
     if server.implicit_tls:
-        host: smtplib.SMTP = smtplib.SMTP_SSL(context=server.context, **arguments)
+        host: smtplib.SMTP = smtplib.SMTP_SSL(context=server.tls_context(), **arguments)
         host._host = server.host  # type: ignore[attr-defined]  # noqa: SLF001 (checked by TLS)
     else:
         host = smtplib.SMTP(**arguments)
@@ -76,7 +80,7 @@ def establish(host: smtplib.SMTP, server: Server) -> None:
         server.trace("greeting", reply)
         stage = "greeting"
         if reply.code != 220:
-            raise smtplib.SMTPConnectError(reply.code, reply.text)
+            raise smtplib.SMTPConnectError(*reply.answer)
         host.local_hostname = server.local_hostname or _own_name(host)
         _greet(host, server)
         if server.starttls:
@@ -125,7 +129,7 @@ def _greet(host: smtplib.SMTP, server: Server) -> None:
         reply = reply_of(host.helo())
         server.trace("helo", reply)
     if reply.code != 250:
-        raise smtplib.SMTPHeloError(reply.code, reply.text.encode())
+        raise smtplib.SMTPHeloError(*reply.answer)
 
 
 def _start_tls(host: smtplib.SMTP, server: Server) -> None:
@@ -138,16 +142,16 @@ def _start_tls(host: smtplib.SMTP, server: Server) -> None:
     reply = reply_of(host.docmd("STARTTLS"))
     server.trace("tls", reply)
     if reply.code != 220:
-        raise smtplib.SMTPResponseException(reply.code, reply.text)
+        raise smtplib.SMTPResponseException(*reply.answer)
     if _has_unread(host):
         # Commands' answers from somebody in between, before the handshake (CVE-2011-0411).
         raise smtplib.SMTPServerDisconnected(
             "it sent data between STARTTLS and the handshake, so somebody may be in between"
         )
-    context: Any = server.context
     # The handshake comes after, so that whatever interrupts it, the new socket is closed.
-    sock = context.wrap_socket(
-        host.sock, server_hostname=server.host, do_handshake_on_connect=False
+    plain: Any = host.sock
+    sock = server.tls_context().wrap_socket(
+        plain, server_hostname=server.host, do_handshake_on_connect=False
     )
     host.sock, host.file = sock, None
     sock.do_handshake()

@@ -211,7 +211,7 @@ def class_for(error: Exception, stage: str = "connect") -> type[DeliveryError]:
     is_no = kind is DataDeferred and all(400 <= code < 600 for code in codes)
     if stage == "accept" and not is_no and kind not in _PROOFS:
         return AcceptanceUnknown
-    if kind is ServerDisconnected and isinstance(_cause(error), TimeoutError):
+    if kind is ServerDisconnected and isinstance(hidden_cause(error), TimeoutError):
         return NoAnswer
     # 421: the server hung up, without a word about the recipients that were left.
     if kind in _JUDGED and 421 not in codes and any(500 <= code < 600 for code in codes):
@@ -227,7 +227,8 @@ def failure(error: Exception, stage: str, server: str) -> DeliveryError:
     kind = class_for(error, stage)
     refused = refusals(getattr(error, "recipients", None))
     reply = _reply(error, kind, refused)
-    reason = (reply or str(_cause(error)) or type(error).__name__).rstrip(".")
+    cause = hidden_cause(error) or error
+    reason = (reply or str(cause) or type(error).__name__).rstrip(".")
     if kind is AcceptanceUnknown:
         sentence = (
             f"The server {server} gave no valid answer to the message ({reason}), so it may have"
@@ -236,7 +237,7 @@ def failure(error: Exception, stage: str, server: str) -> DeliveryError:
     elif reply:
         sentence = f"The server {server} {_REFUSED[_row(error)]}: {reason}"
     else:
-        sentence = f"{_BROKEN[stage]} {server}: {reason}. {_advice(_cause(error), stage)}".rstrip()
+        sentence = f"{_BROKEN[stage]} {server}: {reason}. {_advice(cause, stage)}".rstrip()
     made: Any = kind(sentence, stage=stage, response=reply, refused=refused)
     for name in _ATTRIBUTES:
         value = getattr(error, name, None)
@@ -256,11 +257,15 @@ def _row(error: Exception) -> type[DeliveryError]:
     return next(ours for theirs, ours in TABLE if isinstance(error, theirs))
 
 
-def _cause(error: Exception) -> BaseException:
-    """Return the operating system's error where smtplib hides one, else `error`."""
+def hidden_cause(error: BaseException) -> OSError | None:
+    """Return the operating system's error that smtplib hides behind one of its own."""
     hidden = error.__context__
-    hides = isinstance(error, smtplib.SMTPServerDisconnected) and isinstance(hidden, OSError)
-    return hidden if hides and hidden else error
+    if not isinstance(error, smtplib.SMTPServerDisconnected) or not isinstance(hidden, OSError):
+        return None
+    # Not what a program was dealing with when it sent, such as the error that it reports by mail.
+    trace = hidden.__traceback__
+    is_smtplibs = trace is None or trace.tb_frame.f_globals is vars(smtplib)
+    return hidden if is_smtplibs else None
 
 
 def _codes(error: Exception) -> list[int]:
@@ -282,7 +287,7 @@ def _reply(error: Exception, kind: type[DeliveryError], refused: Mapping[str, Re
     return " ".join(part for part in (str(last.code), last.enhanced, last.text) if part)
 
 
-def _advice(cause: BaseException, stage: str) -> str:
+def _advice(cause: Exception, stage: str) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return (
             "If the server is yours, set MAIL_TLS_CA_FILE to the certificate (PEM) of the authority"

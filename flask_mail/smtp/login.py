@@ -12,6 +12,7 @@ import smtplib
 import ssl
 from collections.abc import Callable
 
+from . import errors
 from .replies import Reply, printable, reply_of
 from .secret import Secret
 
@@ -44,7 +45,7 @@ def log_in(host: smtplib.SMTP, username: str, password: Secret) -> None:
         if reply.code == 421 or not reply.refuses:
             break
         # Some servers offer what they do not support: try the next one.
-    raise smtplib.SMTPAuthenticationError(reply.code, reply.text.encode())
+    raise smtplib.SMTPAuthenticationError(*reply.answer)
 
 
 def _plain(host: smtplib.SMTP, username: str, password: Secret) -> Reply:
@@ -95,10 +96,11 @@ def _exchange(host: smtplib.SMTP, password: Secret, line: Callable[[], bytes]) -
         host.sock.sendall(line() + b"\r\n")  # type: ignore[union-attr]  # it is connected
         code, words = host.getreply()
     except BaseException as error:  # noqa: BLE001 (raised again)
-        # The frames below this one have seen the line and the reply.
-        if error.__context__ is not None:
-            error.__context__.__traceback__ = None
-        raise error.with_traceback(None) from error.__cause__
+        # Without the frames below this one, which have seen the line and the reply.
+        hidden = errors.hidden_cause(error)
+        if hidden is not None:
+            hidden.__traceback__ = None
+        raise error.with_traceback(None)  # noqa: B904 (this very error)
     # A challenge is not changed: it has to be answered as it is.
     text = words.decode("utf-8", "replace")
     return reply_of((code, text if code == 334 else password.redact(text)))

@@ -21,6 +21,11 @@ class Reply(NamedTuple):
         return f"{self.code} {self.text}".strip()
 
     @property
+    def answer(self) -> tuple[int, bytes]:
+        """The reply as smtplib's errors take it."""
+        return self.code, self.text.encode()
+
+    @property
     def refuses(self) -> bool:
         """Whether it says no, for now (4xx) or for good (5xx)."""
         return 400 <= self.code < 600

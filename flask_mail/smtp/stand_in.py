@@ -12,8 +12,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DeliveryError, DeliveryUnknown
-from . import errors
-from .client import Server, drop
+from . import client, errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,19 +21,22 @@ if TYPE_CHECKING:
 
 # As they were imported, before anything is patched.
 _SMTP, _SMTP_SSL = smtplib.SMTP, smtplib.SMTP_SSL
-_MAKES = {_SMTP: _SMTP.__init__, _SMTP_SSL: _SMTP_SSL.__init__}
-_SENDMAIL, _STARTTLS = _SMTP.sendmail, _SMTP.starttls
+_CONSTRUCTORS = {_SMTP: _SMTP.__init__, _SMTP_SSL: _SMTP_SSL.__init__}
+_CONNECT, _STARTTLS, _SENDMAIL = _SMTP.connect, _SMTP.starttls, _SMTP.sendmail
 
 
-def is_replaced(server: Server) -> bool:
-    """Whether smtplib's class for this server was replaced by what is made in another way.
+def is_replaced(server: client.Server) -> bool:
+    """Whether what stands for smtplib's class is made or connected in another way.
 
-    A subclass with smtplib's own constructor, as for proxies, is connected like smtplib's class.
+    A subclass that only makes its socket in another way, as for proxies, is no replacement.
     """
     kind: object = _kind(server)
     original = _SMTP_SSL if server.implicit_tls else _SMTP
     return not (
-        isinstance(kind, type) and issubclass(kind, original) and kind.__init__ is _MAKES[original]
+        isinstance(kind, type)
+        and issubclass(kind, original)
+        and kind.__init__ is _CONSTRUCTORS[original]
+        and kind.connect is _CONNECT
     )
 
 
@@ -45,7 +47,7 @@ def is_genuine(host: object) -> bool:
     return issubclass(kind, _SMTP) and kind.sendmail is _SENDMAIL and "sendmail" not in vars(host)
 
 
-def connect(server: Server) -> Any:
+def connect(server: client.Server) -> Any:
     """Make a stand-in and connect it, as 0.10 did.
 
     :raises BackendUnavailable: it is a real one, and does not verify the server's certificate.
@@ -57,7 +59,7 @@ def connect(server: Server) -> Any:
         if server.starttls:
             stage = "tls"
             if getattr(type(host), "starttls", None) is _STARTTLS:
-                host.starttls(context=server.context)
+                host.starttls(context=server.tls_context())
             else:
                 host.starttls()
         _check_verified(host, server)
@@ -65,7 +67,7 @@ def connect(server: Server) -> Any:
             stage = "login"
             host.login(server.username, server.password.reveal())
     except BaseException as error:
-        drop(host)
+        client.drop(host)
         if isinstance(error, OSError):
             raise errors.failure(error, stage, str(server)) from error
         raise
@@ -74,7 +76,7 @@ def connect(server: Server) -> Any:
 
 def sendmail(
     host: Any,
-    server: Server,
+    server: client.Server,
     sender: str,
     recipients: Sequence[str],
     content: bytes,
@@ -102,15 +104,22 @@ def sendmail(
 
 def end(host: Any) -> None:
     """Say goodbye, as 0.10 did. Never raises."""
-    with contextlib.suppress(Exception):
-        host.quit()
+    is_smtplibs = issubclass(type(host), _SMTP)
+    try:
+        with contextlib.suppress(Exception):
+            if is_smtplibs and host.sock is not None:
+                host.sock.settimeout(client.QUIT_SECONDS)
+            host.quit()
+    finally:
+        if is_smtplibs:
+            client.drop(host)
 
 
-def _kind(server: Server) -> Any:
+def _kind(server: client.Server) -> Any:
     return smtplib.SMTP_SSL if server.implicit_tls else smtplib.SMTP
 
 
-def _check_verified(host: Any, server: Server) -> None:
+def _check_verified(host: Any, server: client.Server) -> None:
     sock = getattr(host, "sock", None)
     if not isinstance(sock, ssl.SSLSocket) or server.context is None:
         return

@@ -42,18 +42,18 @@ def transact(
         host.command_encoding = "utf-8" if envelope.needs_smtputf8 else "ascii"
         reply = _command(host, server, "sender", f"MAIL FROM:<{envelope.sender}>{_join(options)}")
         if reply.refuses:
-            raise smtplib.SMTPSenderRefused(reply.code, reply.text.encode(), envelope.sender)
+            raise smtplib.SMTPSenderRefused(*reply.answer, envelope.sender)
     with _at("recipient", host, server):
         refused = _recipients(host, server, envelope)
     with _at("data", host, server):
         reply = _command(host, server, "data", "DATA", _GO_AHEAD)
         if reply.refuses:
-            raise smtplib.SMTPDataError(reply.code, reply.text.encode())
+            raise smtplib.SMTPDataError(*reply.answer)
         host.send(_stuffed(content))
     with _at("accept", host, server):
         reply = _answer(host, server, "accept", _OK)
         if reply.refuses:
-            raise smtplib.SMTPDataError(reply.code, reply.text.encode())
+            raise smtplib.SMTPDataError(*reply.answer)
     return reply, refused
 
 
@@ -73,17 +73,21 @@ def _mail_options(
     if b"\0" in content:
         raise MessageError("The content holds a NUL, which is never sent raw (RFC 5321 4.5.2).")
     given = {option.partition("=")[0].upper() for option in options}
-    header, _, body = content.partition(b"\r\n\r\n")
     if host.has_extn("size") and "SIZE" not in given:
         options.insert(0, f"SIZE={len(content)}")
-    if not body.isascii() and not host.has_extn("8bitmime"):
-        raise MessageError(
-            f"The content is not ASCII, which needs a server that offers 8BITMIME (RFC 6152), and"
-            f" {server} does not: encode it in base64 or quoted-printable."
-        )
-    if not content.isascii() and host.has_extn("8bitmime") and "BODY" not in given:
-        options.append("BODY=8BITMIME")
-    if envelope.needs_smtputf8 or not header.isascii():
+    needs_smtputf8 = envelope.needs_smtputf8
+    if not content.isascii():
+        header, _, body = content.partition(b"\r\n\r\n")
+        needs_smtputf8 = needs_smtputf8 or not header.isascii()
+        if host.has_extn("8bitmime"):
+            if "BODY" not in given:
+                options.append("BODY=8BITMIME")
+        elif not body.isascii():
+            raise MessageError(
+                "The content is not ASCII, which needs a server that offers 8BITMIME (RFC 6152),"
+                f" and {server} does not: encode it in base64 or quoted-printable."
+            )
+    if needs_smtputf8:
         if not host.has_extn("smtputf8"):
             raise MessageError(
                 f"{_what_needs_smtputf8(envelope)} needs a server that offers SMTPUTF8 (RFC 6531),"
@@ -111,9 +115,7 @@ def _recipients(host: smtplib.SMTP, server: Server, envelope: Envelope) -> dict[
         if reply.code == 421:
             break
     if host.sock is None or len(refused) == len(envelope.recipients):
-        raise smtplib.SMTPRecipientsRefused(
-            {each: (reply.code, reply.text.encode()) for each, reply in refused.items()}
-        )
+        raise smtplib.SMTPRecipientsRefused({each: reply.answer for each, reply in refused.items()})
     return {each: reply.refusal for each, reply in refused.items()}
 
 
@@ -131,7 +133,7 @@ def _answer(host: smtplib.SMTP, server: Server, stage: str, expected: range) -> 
     if reply.code == 421:
         drop(host)
     if reply.code not in expected and not reply.refuses:
-        raise smtplib.SMTPResponseException(reply.code, reply.text)
+        raise smtplib.SMTPResponseException(*reply.answer)
     return reply
 
 

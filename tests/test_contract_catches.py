@@ -1,0 +1,692 @@
+"""The contract is not hollow: each fault of a backend fails the test that is meant for it."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from contract import BREAKS, FIELDS, THREADS, BackendContract
+from flask import current_app
+
+from flask_mail import (
+    BackendUnavailable,
+    DeliveryUnknown,
+    Envelope,
+    Outcome,
+    Outgoing,
+    Receipt,
+    email_dispatched,
+    email_failed,
+    email_sending,
+)
+from flask_mail.backends import Backend
+
+SECRET = "hunter2"
+
+
+class Sound(Backend[Any]):
+    """Keeps every promise. Each of the others breaks one."""
+
+    name = "sound"
+
+    def __init__(self, *, password: str = "", down: bool = False):
+        self.arrived = []
+        self.password = password
+        self.down = down
+
+    def deliver(self, mail, session):
+        if self.down:
+            raise BackendUnavailable("The peer is down.")
+        self.keep(mail, mail.envelope, mail.content)
+        return self.accepted(mail)
+
+    def keep(self, mail, envelope, content):
+        self.arrived.append((envelope, content))
+
+
+# ---------------------------------------------------------------------- what they are
+
+
+class HasALongName(Sound):
+    name = "Sound-Two"
+
+
+class HasNoName(Sound):
+    name = None
+
+
+# ---------------------------------------------------------------------- one message
+
+
+class ReturnsNothing(Sound):
+    def deliver(self, mail, session):
+        super().deliver(mail, session)
+
+
+class TellsTheServicesId(Sound):
+    def deliver(self, mail, session):
+        super().deliver(mail, session)
+        return Receipt("4711", self.name, Outcome.SENT)
+
+
+class AnswersForAnother(Sound):
+    def deliver(self, mail, session):
+        return replace(super().deliver(mail, session), backend="another")
+
+
+class WritesItsOwnMessageId(Sound):
+    def keep(self, mail, envelope, content):
+        content = content.replace(mail.message_id.encode(), b"<4711@service.example>")
+        super().keep(mail, envelope, content)
+
+
+class SendsTwice(Sound):
+    def deliver(self, mail, session):
+        super().deliver(mail, session)
+        return super().deliver(mail, session)
+
+
+class DeliversNothing(Sound):
+    def deliver(self, mail, session):
+        return self.accepted(mail)
+
+
+class MarksTheMessage(Sound):
+    def deliver(self, mail, session):
+        mail.message.subject = f"[sent] {mail.message.subject}"
+        return super().deliver(mail, session)
+
+
+class ClearsTheAttachments(Sound):
+    def deliver(self, mail, session):
+        for attachment in mail.message.attachments:
+            attachment.data = ""
+        return super().deliver(mail, session)
+
+
+class SortsTheRecipients(Sound):
+    def keep(self, mail, envelope, content):
+        super().keep(
+            mail, replace(envelope, recipients=tuple(sorted(envelope.recipients))), content
+        )
+
+
+class ReadsRecipientsFromTheFields(Sound):
+    def keep(self, mail, envelope, content):
+        message = mail.message
+        fields = [*message.recipients, *message.cc, *message.bcc]
+        recipients = tuple(each[1] if isinstance(each, tuple) else each for each in fields)
+        super().keep(mail, replace(envelope, recipients=recipients), content)
+
+
+class ShowsBlindCopies(Sound):
+    def keep(self, mail, envelope, content):
+        hidden = ", ".join(envelope.recipients).encode()
+        super().keep(mail, envelope, b"X-Envelope-To: " + hidden + b"\r\n" + content)
+
+
+class DropsBlindCopies(Sound):
+    def keep(self, mail, envelope, content):
+        visible = tuple(each for each in envelope.recipients if each.encode() in content)
+        super().keep(mail, replace(envelope, recipients=visible), content)
+
+
+class IgnoresTheEnvelopeSender(Sound):
+    def keep(self, mail, envelope, content):
+        super().keep(mail, replace(envelope, sender=mail.message.sender), content)
+
+
+class RefusesTheEnvelopeSenderTooLate(Sound):
+    def deliver(self, mail, session):
+        receipt = super().deliver(mail, session)
+        if mail.envelope.sender != mail.message.sender:
+            raise BackendUnavailable("The service chooses the envelope sender itself.")
+        return receipt
+
+
+class WritesInLatin1(Sound):
+    """Builds the message anew, as services do that take fields."""
+
+    def keep(self, mail, envelope, content):
+        subject = str(mail.message.subject).encode("latin-1", "replace").decode("latin-1")
+        lines = [
+            f"Subject: {subject}",
+            f"Message-ID: {mail.message_id}",
+            "Content-Type: text/plain; charset=iso-8859-1",
+            "",
+            str(mail.message.body),
+        ]
+        super().keep(mail, envelope, "\r\n".join(lines).encode("latin-1", "replace"))
+
+
+class StripsWhiteSpace(Sound):
+    """Attaches files as text, without what is at their ends."""
+
+    def keep(self, mail, envelope, content):
+        message = mail.message.snapshot()
+        for each in message.attachments:
+            each.data = each.data.strip()
+        super().keep(mail, envelope, message.as_bytes())
+
+
+class RendersLater(Sound):
+    def keep(self, mail, envelope, content):
+        self.arrived.append(mail)
+
+
+# ---------------------------------------------------------------------- what must not be sent
+
+
+class Trusting(Sound):
+    """Sends without looking."""
+
+    def send(self, message, session=None, **how):
+        mail = Outgoing(Envelope("", ()), message.as_bytes(), str(message.msgId), message)
+        return self.deliver(mail, session)
+
+
+class LetsOneThrough(Sound):
+    """Looks for every line break and control but one."""
+
+    character: str
+
+    def send(self, message, session=None, **how):
+        if self.character in message.subject:
+            return Trusting.send(self, message, session)
+        return super().send(message, session, **how)
+
+
+class RefusesTooLate(Sound):
+    """Hands everything over, and validates then."""
+
+    def send(self, message, session=None, **how):
+        self.arrived.append((Envelope("", ()), message.as_bytes()))
+        return super().send(message, session, **how)
+
+
+class RaisesValueErrors(Sound):
+    def send(self, message, session=None, **how):
+        try:
+            return super().send(message, session, **how)
+        except ValueError as error:
+            raise ValueError(str(error)) from error
+
+
+# ---------------------------------------------------------------------- signals
+
+
+class MadeOfAnotherThatSends(Sound):
+    """Calls send() of its child where deliver() belongs."""
+
+    def deliver(self, mail, session):
+        child = Sound()
+        receipt = child.send(mail.message)
+        self.arrived += child.arrived
+        return receipt
+
+
+class FiresTheSignalItself(Sound):
+    def deliver(self, mail, session):
+        receipt = super().deliver(mail, session)
+        email_dispatched.send(self, message=mail.message)
+        return receipt
+
+
+class TellsOfFailuresTwice(Sound):
+    def send(self, message, session=None, *, app=None, **how):
+        try:
+            return super().send(message, session, app=app, **how)
+        except Exception as error:
+            email_failed.send(app, message=message, error=error, receipt=None)
+            raise
+
+
+class KeepsGoing(Sound):
+    """Takes a receiver that stops a message for a broken one."""
+
+    def send(self, message, session=None, *, app=None, **how):
+        try:
+            email_sending.send(app, message=message)
+        except Exception:  # noqa: BLE001
+            logging.getLogger(__name__).info("a receiver is broken")
+        return self.deliver(Outgoing.of(message), session)
+
+
+class SendsAgainAfterAReceiver(Sound):
+    """Takes an error of a receiver for one of the peer."""
+
+    def send(self, message, session=None, *, app=None, **how):
+        mail = Outgoing.of(message)
+        for _ in range(2):
+            email_sending.send(app, message=message)
+            receipt = self.deliver(mail, session)
+            try:
+                email_dispatched.send(app, message=message, receipt=receipt)
+            except ZeroDivisionError:
+                continue
+            return receipt
+        raise BackendUnavailable("Tried twice.")
+
+
+# ---------------------------------------------------------------------- failures
+
+
+class SwallowsRefusals(Sound):
+    def deliver(self, mail, session):
+        try:
+            return super().deliver(mail, session)
+        except BackendUnavailable:
+            return self.accepted(mail)
+
+
+class RaisesItsLibrarysErrors(Sound):
+    def deliver(self, mail, session):
+        if self.down:
+            raise ConnectionResetError("the library's own")
+        return super().deliver(mail, session)
+
+
+class SwallowsRefusalsOfBatches(Sound):
+    def deliver_many(self, mails, session):
+        for mail in mails:
+            self.arrived.append((mail.envelope, mail.content))
+            yield self.accepted(mail)
+
+
+class StopsAtTheFirstFailure(Sound):
+    def send_many(self, messages, session=None, **how):
+        for message in messages:
+            yield self.send(message, session, **how)
+
+
+class HoldsALock(Sound):
+    """Its errors hold what cannot be pickled."""
+
+    def deliver(self, mail, session):
+        try:
+            return super().deliver(mail, session)
+        except BackendUnavailable as error:
+            error.lock = threading.Lock()
+            raise
+
+
+# ---------------------------------------------------------------------- many messages
+
+
+class LosesTheLastReceipt(Sound):
+    def deliver_many(self, mails, session):
+        return iter(list(super().deliver_many(mails, session))[:-1])
+
+
+class LosesTheFirstReceipt(Sound):
+    def deliver_many(self, mails, session):
+        return iter(list(super().deliver_many(mails, session))[1:])
+
+
+class AnswersInAnotherOrder(Sound):
+    def deliver_many(self, mails, session):
+        return iter(list(super().deliver_many(mails, session))[::-1])
+
+
+class NeedsAList(Sound):
+    def send_many(self, messages, session=None, **how):
+        assert isinstance(messages, list), "messages must be a list"
+        return super().send_many(messages, session, **how)
+
+
+class LeavesOutBadMessages(Sound):
+    def send_many(self, messages, session=None, **how):
+        good = [each for each in messages if not each.has_bad_headers()]
+        return super().send_many(good, session, **how)
+
+
+class KeepsTheMessageOnItself(Sound):
+    """All threads set `current` before any of them reads it for the first time."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.all_here = threading.Barrier(THREADS)
+
+        self.mine = threading.local()
+
+    def deliver(self, mail, session):
+        self.current = mail
+        if not hasattr(self.mine, "place"):
+            self.mine.place = self.all_here.wait(60)
+        return super().deliver(self.current, session)
+
+
+class DropsWhatComesAtTheSameTime(Sound):
+    """Delivers for the first thread that comes, and tells the others that it did."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.all_here = threading.Barrier(THREADS)
+
+    def keep(self, mail, envelope, content):
+        if self.all_here.wait(60) == 0:
+            super().keep(mail, envelope, content)
+
+
+# ---------------------------------------------------------------------- sessions
+
+
+class RaisesInClose(Sound):
+    def open(self):
+        return []
+
+    def close(self, session):
+        if session:
+            raise ConnectionError("closed before")
+        session.append("closed")
+
+
+class RaisesInCloseWhenUnused(Sound):
+    def open(self):
+        return []
+
+    def deliver(self, mail, session):
+        session.append(mail)
+        return super().deliver(mail, session)
+
+    def close(self, session):
+        session.pop()
+
+
+class ClosesAllSessions(Sound):
+    """Closes what it shares."""
+
+    closed = False
+
+    def close(self, session):
+        self.closed = True
+
+    def deliver(self, mail, session):
+        if self.closed:
+            raise BackendUnavailable("The connection is closed.")
+        return super().deliver(mail, session)
+
+
+class ForOneMessageOnly(Sound):
+    def open(self):
+        return []
+
+    def deliver(self, mail, session):
+        if session:
+            raise DeliveryUnknown("The service hung up.")
+        session.append(mail)
+        return super().deliver(mail, session)
+
+
+# ---------------------------------------------------------------------- configuration
+
+
+class TakesAnyOption(Sound):
+    def __init__(self, **options):
+        super().__init__(**{key: options[key] for key in options if key in ("password", "down")})
+
+
+class ShowsTheValueOfAnOption(Sound):
+    @classmethod
+    def from_options(cls, options, build):
+        try:
+            return super().from_options(options, build)
+        except ValueError as error:
+            raise type(error)(f"{error} They are: {options}") from None
+
+
+class SuggestsNothing(Sound):
+    @classmethod
+    def from_options(cls, options, build):
+        try:
+            return super().from_options(options, build)
+        except ValueError as error:
+            raise type(error)(str(error).replace("did you mean", "not")) from None
+
+
+class SharesOneConnection(Sound):
+    """Keeps its connection on the class, so that two apps share it."""
+
+    lines = 0
+
+    def open(self):
+        type(self).lines = 1
+
+    def close(self, session):
+        type(self).lines = 0
+
+    def deliver(self, mail, session):
+        if not self.lines:
+            raise BackendUnavailable("The connection is closed.")
+        return super().deliver(mail, session)
+
+
+class NeedsAnAppContext(Sound):
+    def deliver(self, mail, session):
+        self.log = current_app.logger
+        return super().deliver(mail, session)
+
+
+class ShowsThePassword(Sound):
+    def __repr__(self):
+        return f"<{type(self).__name__} password={self.password}>"
+
+
+class LogsThePassword(Sound):
+    def deliver(self, mail, session):
+        logging.getLogger(__name__).debug("logging in with %s", self.password)
+        return super().deliver(mail, session)
+
+
+class TellsThePassword(Sound):
+    def deliver(self, mail, session):
+        if self.down:
+            raise BackendUnavailable(f"The peer does not accept {self.password}.")
+        return super().deliver(mail, session)
+
+
+class TellsThePasswordInTheReceipt(Sound):
+    def deliver(self, mail, session):
+        return replace(super().deliver(mail, session), response=f"250 hello {self.password}")
+
+
+# ---------------------------------------------------------------------- which test catches which
+
+
+@dataclass(frozen=True)
+class Case:
+    """A test of the contract, a backend that it must fail, and what the failure says."""
+
+    test: str
+    broken: type[Sound]
+    says: str
+    field: str = "subject"
+
+    def __str__(self) -> str:
+        return f"{self.broken.__name__}-{self.test.removeprefix('test_')}"
+
+
+CASES = [
+    Case("test_its_name_is_one_lowercase_word", HasALongName, "use lowercase letters"),
+    Case("test_its_name_is_one_lowercase_word", HasNoName, "has the name None"),
+    Case("test_its_class_can_be_chosen", HasALongName, "one lowercase word"),
+    Case("test_the_receipt_tells_what_was_sent", ReturnsNothing, "gave NoneType where a Receipt"),
+    Case("test_the_receipt_tells_what_was_sent", TellsTheServicesId, "has the Message-ID '4711'"),
+    Case("test_the_receipt_tells_what_was_sent", WritesItsOwnMessageId, "content '<4711@service"),
+    Case("test_the_receipt_tells_what_was_sent", AnswersForAnother, "in the name of 'another'"),
+    Case("test_a_message_is_delivered_once", SendsTwice, "3 messages should .* and 6 have"),
+    Case("test_a_message_is_delivered_once", DeliversNothing, "3 messages should .* and 0 have"),
+    Case("test_the_message_is_left_as_it_is", MarksTheMessage, "changed subject"),
+    Case("test_the_message_is_left_as_it_is", ClearsTheAttachments, "changed the attachments"),
+    Case(
+        "test_recipients_are_in_order_and_without_duplicates",
+        SortsTheRecipients,
+        "recipients should be",
+    ),
+    Case(
+        "test_recipients_are_in_order_and_without_duplicates",
+        ReadsRecipientsFromTheFields,
+        "recipients should be",
+    ),
+    Case(
+        "test_blind_copies_are_in_the_envelope_and_never_in_the_content",
+        ShowsBlindCopies,
+        "content shows blind copies",
+    ),
+    Case(
+        "test_blind_copies_are_in_the_envelope_and_never_in_the_content",
+        DropsBlindCopies,
+        "recipients should be",
+    ),
+    Case(
+        "test_another_envelope_sender_is_used_or_refused",
+        IgnoresTheEnvelopeSender,
+        "should be 'bounces@example.com', and is 'ann@example.com'",
+    ),
+    Case(
+        "test_another_envelope_sender_is_used_or_refused",
+        RefusesTheEnvelopeSenderTooLate,
+        "raised, and delivered all the same",
+    ),
+    Case("test_text_of_every_script_arrives", WritesInLatin1, "subject became"),
+    Case("test_attachments_arrive_byte_for_byte", StripsWhiteSpace, r"\['ends.txt'\] arrived with"),
+    Case("test_attachments_arrive_byte_for_byte", WritesInLatin1, "attachments are"),
+    Case(
+        "test_a_later_change_of_the_message_changes_nothing_that_was_delivered",
+        RendersLater,
+        "reached what had been delivered",
+    ),
+    *(
+        Case("test_line_breaks_and_controls_are_refused", Trusting, "was accepted", field)
+        for field in FIELDS
+    ),
+    *(
+        Case(
+            "test_line_breaks_and_controls_are_refused",
+            type("LetsOneThrough", (LetsOneThrough,), {"character": character}),
+            re.escape(f"{name} in the subject was accepted"),
+        )
+        for name, character in BREAKS.items()
+    ),
+    Case("test_line_breaks_and_controls_are_refused", RefusesTooLate, "0 messages should"),
+    Case("test_line_breaks_and_controls_are_refused", RaisesValueErrors, "should be a MessageErr"),
+    Case(
+        "test_line_breaks_and_controls_in_the_envelope_sender_are_refused",
+        Trusting,
+        "was accepted",
+    ),
+    Case("test_signals_fire_once_and_in_order", MadeOfAnotherThatSends, "signals should be"),
+    Case("test_signals_fire_once_and_in_order", FiresTheSignalItself, "signals should be"),
+    Case("test_signals_fire_once_and_in_order", Trusting, r"and are \[\]"),
+    Case("test_a_refused_message_fires_email_failed_once", TellsOfFailuresTwice, "signals should"),
+    Case("test_a_refused_message_fires_email_failed_once", RaisesValueErrors, "should be a Messag"),
+    Case("test_a_receiver_may_stop_a_message", KeepsGoing, "DID NOT RAISE"),
+    Case(
+        "test_a_receiver_that_raises_does_not_undo_the_delivery",
+        SendsAgainAfterAReceiver,
+        "Tried twice",
+    ),
+    Case("test_a_failure_is_raised_and_signalled", SwallowsRefusals, "failed, and was reported as"),
+    Case("test_a_failure_is_raised_and_signalled", RaisesItsLibrarysErrors, "ConnectionResetError"),
+    Case("test_a_failure_is_raised_and_signalled", TellsOfFailuresTwice, "signals should be"),
+    Case("test_send_many_reports_failures_and_raises_none", SwallowsRefusalsOfBatches, "signals"),
+    Case("test_send_many_reports_failures_and_raises_none", StopsAtTheFirstFailure, "peer is down"),
+    Case("test_errors_and_receipts_can_be_pickled", HoldsALock, "cannot be pickled"),
+    Case(
+        "test_send_many_gives_one_receipt_for_each_in_order",
+        LosesTheLastReceipt,
+        "should be SENT, and is UNKNOWN",
+    ),
+    Case(
+        "test_send_many_gives_one_receipt_for_each_in_order",
+        LosesTheFirstReceipt,
+        "belongs to another message",
+    ),
+    Case(
+        "test_send_many_gives_one_receipt_for_each_in_order",
+        AnswersInAnotherOrder,
+        "belongs to another message",
+    ),
+    Case("test_send_many_gives_one_receipt_for_each_in_order", NeedsAList, "must be a list"),
+    Case("test_send_many_gives_one_receipt_for_each_in_order", LeavesOutBadMessages, "5 receipts"),
+    Case("test_send_many_gives_one_receipt_for_each_in_order", StopsAtTheFirstFailure, "subject"),
+    Case("test_send_many_gives_one_receipt_for_each_in_order", SendsTwice, "5 messages should"),
+    Case(
+        "test_send_many_of_nothing_that_can_be_sent_delivers_nothing",
+        LeavesOutBadMessages,
+        r"are \[\]",
+    ),
+    Case("test_threads_may_share_it", KeepsTheMessageOnItself, "receipt of another's message"),
+    Case("test_threads_may_share_it", DropsWhatComesAtTheSameTime, "200 messages should"),
+    Case("test_close_never_raises", RaisesInClose, r"close\(\) raised .* closed before"),
+    Case("test_close_never_raises", RaisesInCloseWhenUnused, "close.* raised .* never used"),
+    Case("test_close_never_raises", ClosesAllSessions, "connection is closed"),
+    Case("test_a_session_carries_several_messages", ForOneMessageOnly, "hung up"),
+    Case("test_an_unknown_option_is_refused", TakesAnyOption, "is no option .* and was accepted"),
+    Case("test_an_unknown_option_is_refused", ShowsTheValueOfAnOption, "shows the value"),
+    Case("test_an_unknown_option_is_refused", SuggestsNothing, "should suggest"),
+    Case("test_it_is_built_from_the_settings_of_an_app", SharesOneConnection, "is closed"),
+    Case("test_an_app_uses_it_except_in_tests", NeedsAnAppContext, "application context"),
+    Case("test_an_app_uses_it_except_in_tests", SendsTwice, "1 messages should"),
+    Case("test_no_secret_shows", ShowsThePassword, "shows in the repr"),
+    Case("test_no_secret_shows", LogsThePassword, "shows in the log"),
+    Case("test_no_secret_shows", TellsThePassword, "shows in an error"),
+    Case("test_no_secret_shows", TellsThePasswordInTheReceipt, "shows in the receipt"),
+]
+TESTS = [name for name in dir(BackendContract) if name.startswith("test_")]
+
+
+def read(backend: Any) -> Callable[[], list[tuple[Envelope, bytes]]]:
+    if isinstance(backend, RendersLater):
+        return lambda: [(mail.envelope, mail.message.as_bytes()) for mail in backend.arrived]
+    return lambda: list(backend.arrived)
+
+
+@pytest.fixture
+def run(caplog, monkeypatch):
+    """Run one test of the contract on a backend class, as pytest would."""
+
+    def run(test: str, cls: type[Sound], field: str = "subject") -> None:
+        backend = cls(password=SECRET)
+        given = {
+            "backend": backend,
+            "delivered": read(backend),
+            "failing": cls(password=SECRET, down=True),
+            "options": {},
+            "secrets": [SECRET],
+            "field": field,
+            "caplog": caplog,
+            "monkeypatch": monkeypatch,
+        }
+        method = getattr(BackendContract(), test)
+        method(**{name: given[name] for name in inspect.signature(method).parameters})
+
+    return run
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_fault_fails_the_test_that_is_meant_for_it(run, case):
+    with pytest.raises((Exception, pytest.fail.Exception), match=case.says):
+        run(case.test, case.broken, case.field)
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_a_sound_backend_passes(run, test):
+    takes_field = "field" in inspect.signature(getattr(BackendContract, test)).parameters
+    for field in FIELDS if takes_field else ["none"]:
+        run(test, Sound, field)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_the_injection_corpus_is_harmless_without_its_line_breaks(field):
+    assert Sound().send(FIELDS[field]("onetwo")).sent
+
+
+def test_every_promise_has_a_backend_that_breaks_it():
+    assert {case.test for case in CASES} == set(TESTS)

@@ -1,0 +1,264 @@
+"""What MAIL_BACKEND may be, and what is said where it is something else."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from textwrap import dedent
+
+import pytest
+
+from flask_mail import BackendNotFound, ConfigurationError
+from flask_mail.backends import Backend, loader
+from flask_mail.backends.console import ConsoleBackend
+from flask_mail.backends.locmem import LocmemBackend
+from flask_mail.backends.null import NullBackend
+
+PIGEON = """
+    from flask_mail.backends import Backend
+
+    class PigeonBackend(Backend[None]):
+        name = "pigeon"
+
+        def deliver(self, mail, session):
+            return self.accepted(mail)
+"""
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Install a distribution: entry points by name, and the modules that they are in."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+
+    def install(distribution, version, entry_points, modules=None, group=loader.GROUP):
+        info = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        )
+        lines = [f"{name} = {target}\n" for name, target in entry_points.items()]
+        (info / "entry_points.txt").write_text(f"[{group}]\n{''.join(lines)}")
+        for name, source in (modules or {}).items():
+            (folder / f"{name}.py").write_text(dedent(source))
+            monkeypatch.delitem(sys.modules, name, raising=False)
+
+    install.folder = folder
+    yield install
+    for path in folder.glob("*.py"):
+        sys.modules.pop(path.stem, None)
+
+
+class TestByName:
+    def test_each_built_in_backend_has_its_name(self):
+        names = ("console", "file", "locmem", "null", "smtp")
+        assert [loader.load(name).name for name in names] == list(names)
+        assert loader.load("console") is ConsoleBackend
+
+    def test_installed_lists_them_with_their_distribution(self):
+        found = {each.name: each for each in loader.installed()}
+        assert set(found) >= {"console", "file", "locmem", "null", "smtp"}
+        assert found["null"].distribution == "Flask-Mail"
+        assert found["null"].target == "flask_mail.backends.null:NullBackend"
+        assert found["null"].origin == f"Flask-Mail {found['null'].version}"
+        assert found["null"].load() is NullBackend
+
+    def test_a_plugin_is_found_by_its_entry_point(self, install):
+        install(
+            "flask-mail-pigeon", "1.2", {"pigeon": "pigeons:PigeonBackend"}, {"pigeons": PIGEON}
+        )
+        [found] = [each for each in loader.installed() if each.name == "pigeon"]
+        assert found.origin == "flask-mail-pigeon 1.2"
+        assert loader.load("pigeon").__module__ == "pigeons"
+        assert loader.load("pigeon") is loader.load("pigeons:PigeonBackend")
+
+    def test_entry_points_of_other_groups_are_none_of_ours(self, install):
+        install("other", "1", {"pigeon": "pigeons:PigeonBackend"}, group="other.backends")
+        assert "pigeon" not in {each.name for each in loader.installed()}
+
+    def test_an_unknown_name_suggests_the_nearest_and_lists_all(self):
+        with pytest.raises(BackendNotFound) as caught:
+            loader.load("consol")
+        text = str(caught.value)
+        assert text.startswith("MAIL_BACKEND 'consol' is not installed; did you mean 'console'?")
+        listed = text.partition("Installed: ")[2].rstrip(".").split(", ")
+        assert listed == sorted({each.name for each in loader.installed()})
+
+    def test_an_unknown_name_that_is_like_none_just_lists_all(self):
+        with pytest.raises(BackendNotFound, match=r"'qqqqq' is not installed\. Installed: .*smtp"):
+            loader.load("qqqqq")
+
+    def test_where_nothing_is_installed_it_says_so(self, monkeypatch):
+        """As from a source tree that was never installed."""
+        monkeypatch.setattr(loader, "installed", list)
+        with pytest.raises(BackendNotFound, match=r"is not installed\. Installed: none\.$"):
+            loader.load("smtp")
+
+    def test_not_found_is_a_lookup_error_and_a_value_error(self):
+        assert issubclass(BackendNotFound, (LookupError, ConfigurationError, ValueError))
+
+    def test_a_name_that_two_distributions_claim_names_both(self, install):
+        for distribution in ("one-pigeon", "two-pigeons"):
+            module = distribution.replace("-", "_")
+            install(distribution, "1.0", {"pigeon": f"{module}:PigeonBackend"}, {module: PIGEON})
+        with pytest.raises(ConfigurationError) as caught:
+            loader.load("pigeon")
+        assert str(caught.value).startswith(
+            "MAIL_BACKEND 'pigeon' is claimed by one-pigeon 1.0 (one_pigeon:PigeonBackend) and"
+            " two-pigeons 1.0 (two_pigeons:PigeonBackend): "
+        )
+        assert "one_pigeon" not in sys.modules
+        assert loader.load("two_pigeons:PigeonBackend").name == "pigeon"
+
+    def test_a_claim_of_a_built_in_name_is_no_take_over(self, install):
+        install("impostor", "6.6.6", {"smtp": "pigeons:PigeonBackend"}, {"pigeons": PIGEON})
+        with pytest.raises(ConfigurationError, match=r"Flask-Mail .*smtp:.* and impostor 6\.6\.6"):
+            loader.load("smtp")
+
+    def test_a_plugin_that_cannot_be_imported_shows_its_error_and_where_it_is_from(self, install):
+        install(
+            "flask-mail-pigeon",
+            "1.2",
+            {"pigeon": "pigeons:PigeonBackend"},
+            {"pigeons": "import a_library_that_is_missing"},
+        )
+        with pytest.raises(ConfigurationError) as caught:
+            loader.load("pigeon")
+        assert str(caught.value) == (
+            "The backend 'pigeon' of flask-mail-pigeon 1.2 could not be imported from"
+            " 'pigeons:PigeonBackend': ModuleNotFoundError: No module named"
+            " 'a_library_that_is_missing'"
+        )
+        assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+
+    @pytest.mark.parametrize(
+        ("source", "error"),
+        [
+            ("raise RuntimeError('no feathers')", "RuntimeError: no feathers"),
+            ("this is no Python", "SyntaxError: "),
+            ("", "AttributeError: .* 'PigeonBackend'"),
+        ],
+    )
+    def test_any_error_of_its_import_is_shown(self, install, source, error):
+        install(
+            "flask-mail-pigeon", "1.2", {"pigeon": "pigeons:PigeonBackend"}, {"pigeons": source}
+        )
+        with pytest.raises(ConfigurationError, match=f"flask-mail-pigeon 1.2 .*: {error}"):
+            loader.load("pigeon")
+
+    def test_a_plugin_that_is_no_backend_names_its_distribution(self, install):
+        install("flask-mail-pigeon", "1.2", {"pigeon": "pigeons:x"}, {"pigeons": "x = 1"})
+        with pytest.raises(
+            ConfigurationError,
+            match=r"^The backend 'pigeon' of flask-mail-pigeon 1\.2 is no backend",
+        ):
+            loader.load("pigeon")
+
+    @pytest.mark.parametrize("target", ["pigeons", "pigeons:", "no.such.module:Class"])
+    def test_a_broken_plugin_leaves_the_others_alone(self, install, target):
+        install("flask-mail-pigeon", "1.2", {"pigeon": target}, {"pigeons": PIGEON})
+        assert loader.load("null") is NullBackend
+        assert "pigeon" in {each.name for each in loader.installed()}
+        with pytest.raises(ConfigurationError, match="flask-mail-pigeon"):
+            loader.load("pigeon")
+
+    @pytest.mark.parametrize("metadata", [None, "", "Metadata-Version: 2.1\n"])
+    def test_what_an_interrupted_uninstall_left_behind_breaks_nothing(self, install, metadata):
+        install("flask-mail-pigeon", "1.2", {"pigeon": "gone:PigeonBackend"})
+        left = install.folder / "flask_mail_pigeon-1.2.dist-info" / "METADATA"
+        left.unlink()
+        if metadata is not None:
+            left.write_text(metadata)
+        assert loader.load("null") is NullBackend
+        [found] = [each for each in loader.installed() if each.name == "pigeon"]
+        assert found.origin == "an unknown distribution"
+
+    def test_an_entry_point_without_a_distribution_is_listed(self, monkeypatch):
+        """Frozen programs have entry points of which nobody knows where they are from."""
+        metadata = importlib.import_module(
+            "importlib.metadata" if sys.version_info >= (3, 12) else "importlib_metadata"
+        )
+        point = metadata.EntryPoint("pigeon", "pigeons:PigeonBackend", loader.GROUP)
+        monkeypatch.setattr(metadata, "entry_points", lambda group: [point])
+        [found] = loader.installed()
+        assert found.origin == "an unknown distribution"
+
+
+class TestByImportPath:
+    def test_it_is_imported(self):
+        assert loader.load("flask_mail.backends.null:NullBackend") is NullBackend
+
+    def test_the_class_may_be_inside_another(self, install):
+        install("any", "1", {}, {"lofts": "class Loft:\n" + dedent(PIGEON).replace("\n", "\n    ")})
+        assert loader.load("lofts:Loft.PigeonBackend").name == "pigeon"
+
+    @pytest.mark.parametrize(
+        ("path", "error"),
+        [
+            ("no_such_module:Backend", "ModuleNotFoundError: No module named 'no_such_module'"),
+            ("flask_mail.backends.null:NoBackend", "AttributeError: .*'NoBackend'"),
+            ("flask_mail.backends.null:", "AttributeError"),
+            (":NullBackend", "ValueError: Empty module name"),
+            ("..null:NullBackend", "TypeError"),
+        ],
+    )
+    def test_what_cannot_be_imported_is_named_with_the_reason(self, path, error):
+        with pytest.raises(ConfigurationError, match=f"MAIL_BACKEND '{path}' .*: {error}"):
+            loader.load(path)
+
+
+class Named(Backend[None]):
+    """Lacks nothing."""
+
+    name = "named"
+
+    def deliver(self, mail, session):
+        return self.accepted(mail)
+
+
+class TestByClass:
+    def test_it_is_taken_as_it_is(self):
+        assert loader.load(LocmemBackend) is LocmemBackend
+        assert loader.load(Named) is Named
+
+    @pytest.mark.parametrize(
+        "candidate", [dict, Named(), 5, Backend[None], object(), len, ["smtp"]]
+    )
+    def test_what_is_no_backend_class_is_refused_with_what_belongs_there(self, candidate):
+        with pytest.raises(ConfigurationError) as caught:
+            loader.load(candidate)
+        text = str(caught.value)
+        assert text.startswith("MAIL_BACKEND is no backend: ")
+        assert "subclass of flask_mail.backends.Backend" in text
+
+    def test_a_class_that_lacks_deliver_is_incomplete(self):
+        class Unfinished(Backend[None]):
+            name = "unfinished"
+
+        with pytest.raises(
+            ConfigurationError, match=r"is incomplete: Unfinished does not define deliver\.$"
+        ):
+            loader.load(Unfinished)
+        with pytest.raises(ConfigurationError, match="Backend does not define deliver"):
+            loader.load("flask_mail.backends:Backend")
+
+    def test_a_class_without_a_name_is_told_to_have_one(self):
+        class Nameless(Backend[None]):
+            def deliver(self, mail, session):
+                return self.accepted(mail)
+
+        with pytest.raises(ConfigurationError, match="Nameless must set `name` to one lowercase"):
+            loader.load(Nameless)
+
+    @pytest.mark.parametrize(
+        "name", ["", "Pigeon", "two words", "pi-geon", "pi_geon", "1st", "täube", "a\n", None, 5]
+    )
+    def test_a_name_is_one_lowercase_word(self, name):
+        """It is part of the keys of settings, and what users write."""
+        misnamed = type("Misnamed", (Named,), {"name": name})
+        with pytest.raises(ConfigurationError, match="Misnamed must set `name`"):
+            loader.load(misnamed)
+
+    def test_a_name_may_hold_digits(self):
+        assert loader.load(type("Numbered", (Named,), {"name": "ses2"})).name == "ses2"
