@@ -124,6 +124,19 @@ class Connection:
         are taken from the iterable as they are sent.
         """
         receipts: list[Receipt] = []
+        unreachable: BackendUnavailable | None = None
+
+        def open_session() -> Any:
+            # A server that cannot be reached costs MAIL_TIMEOUT once, not for each MAIL_MAX_EMAILS.
+            nonlocal unreachable
+            if unreachable is not None:
+                raise unreachable
+            try:
+                return self._open_session()
+            except BackendUnavailable as error:
+                unreachable = error
+                raise
+
         with self._in_use() as backend:
             waiting = self._prepared(messages)
             for first in waiting:
@@ -131,7 +144,7 @@ class Connection:
                 for receipt in backend.send_many(
                     islice(chain((first,), waiting), room),
                     app=self._app(),
-                    open_session=self._open_session,
+                    open_session=open_session,
                 ):
                     receipts.append(receipt)
                     if receipt.sent:

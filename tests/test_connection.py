@@ -235,6 +235,22 @@ def test_a_failed_reconnection_keeps_the_connection_usable(mail):
         assert connection.send(message("c")).sent
 
 
+def test_send_many_does_not_try_a_server_again_that_it_could_not_reach(mail):
+    backend = mail.state.selection.backend()
+    tried = []
+
+    def refuse():
+        tried.append(1)
+        raise BackendUnavailable("No connection.", stage="connect")
+
+    backend.open = refuse
+    connection = mail.connect(max_emails=2)
+    receipts = connection.send_many(message(str(number)) for number in range(5))
+    assert [each.outcome for each in receipts] == [Outcome.NOT_SENT] * 5
+    assert len({each.message_id for each in receipts}) == 5
+    assert len(tried) == 1
+
+
 def test_what_is_no_message_gets_a_receipt_that_says_so(mail):
     receipts = mail.send_many(["no message", message("a")])
     assert [each.outcome for each in receipts] == [Outcome.NOT_SENT, Outcome.SENT]

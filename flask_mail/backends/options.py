@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -33,6 +35,14 @@ _READERS: Mapping[Any, Callable[[object], Any]] = {
     Path: lambda value: Path(to_path(value)),
     os.PathLike: to_path,
 }
+
+
+# Since Python 3.14 signature() evaluates annotations, also those that only type checkers can.
+_UNEVALUATED: dict[str, Any] = (
+    {"annotation_format": importlib.import_module("annotationlib").Format.FORWARDREF}
+    if sys.version_info >= (3, 14)
+    else {}
+)
 
 
 def read_options(
@@ -67,7 +77,7 @@ def read_options(
 @lru_cache(maxsize=64)  # read for every message that is sent
 def declared(cls: type) -> tuple[dict[str, inspect.Parameter], bool]:
     """Return the options that a constructor names, and whether it takes any others."""
-    parameters = list(inspect.signature(cls).parameters.values())
+    parameters = list(inspect.signature(cls, **_UNEVALUATED).parameters.values())
     named = {
         each.name: each
         for each in parameters
