@@ -40,7 +40,8 @@ _TYPE = re.compile(rf"(?!multipart/){_TOKEN.pattern}/{_TOKEN.pattern}", re.IGNOR
 _PARAMETER = re.compile(rf' *; *({_TOKEN.pattern})=({_TOKEN.pattern}|"(?:[^"\\]|\\.)*")')
 _STRUCTURED = re.compile(rf"([^;]*?)((?:{_PARAMETER.pattern})*) *;? *")
 _ESCAPED = re.compile(r"\\(.)")
-_LIST_ITEM = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^,])+')
+# A quoted-string that is never closed ends with the text: no second attempt, so linear time.
+_LIST_ITEM = re.compile(r'(?:"(?:[^"\\]|\\.?)*"?|[^",])+')
 # What every reader takes for the same quoted-string: many keep the backslash of an escape.
 _QUOTABLE = re.compile(r"[ !#-\[\]-~]*")
 _MAX_STRUCTURED = 900  # leaves room in a line for what is written around it
@@ -127,8 +128,8 @@ def check_disposition(value: object, field: str) -> tuple[str, dict[str, str]]:
 
 def as_text(value: object) -> str:
     """Return `value` as a str, whatever it is; never refuses."""
-    if isinstance(value, (bytes, bytearray)):
-        return value.decode("utf-8", "replace")
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).decode("utf-8", "replace")
     text = plain_text(value)
     return text if text is not None else "" if value is None else str(value)
 

@@ -12,11 +12,12 @@ from datetime import datetime
 from email import message_from_bytes, policy
 from functools import cached_property
 from mimetypes import guess_type
+from operator import length_hint
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from . import _context, mime
 from .addresses import parse_address
-from .checks import check_controls
+from .checks import check_fields
 from .errors import BadHeaderError, MessageError
 from .outgoing import Envelope, unordered_recipients
 from .texts import describe, plain_text
@@ -118,7 +119,8 @@ class Attachment:
         self.headers = dict(headers or {})
 
     def __repr__(self) -> str:
-        return f"<Attachment {self.filename!r} {self.content_type} {len(self.data)}>"
+        name, kind = describe(self.filename), describe(self.content_type)
+        return f"<Attachment {name} {kind} {length_hint(self.data)}>"
 
 
 class Message:
@@ -250,7 +252,7 @@ class Message:
     def has_bad_headers(self) -> bool:
         """Whether a header, address, name or option holds a line break or another control."""
         try:
-            check_controls(self)
+            check_fields(self)
         except MessageError as error:
             return isinstance(error, BadHeaderError)
         return False
@@ -292,7 +294,9 @@ class Message:
 
     def _message(self) -> ParsedMessage:
         # Programs override this to add headers or to sign, as 0.10 rendered through it.
-        return message_from_bytes(self._rendered(), policy=_POLICY)
+        content = self._rendered()
+        # A header is raw UTF-8 where an address is (RFC 6532), and encoding it would break that.
+        return message_from_bytes(content, policy=_POLICY.clone(utf8=not content.isascii()))
 
     def _rendered(self) -> bytes:
         state = _context.current_state()

@@ -141,12 +141,12 @@ def addresses_in(value: object) -> list[object]:
 
 def _header(message: Message, charset: Charset, now: float | None) -> list[str]:
     subject = _tolerate(check_folded, message.subject, "") or clean(message.subject)
-    now = time.time() if now is None else now
+    date = None if message.date is None else _tolerate(date_header, message.date)
     ours = {
         "Subject": unstructured("Subject", subject, charset) if subject else None,
         "From": _mailbox_field("From", [message.sender], charset),
         "To": _mailbox_field("To", _listed(message.recipients), charset),
-        "Date": f"Date: {_tolerate(date_header, message.date) or date_header(now)}",
+        "Date": f"Date: {date or date_header(time.time() if now is None else now)}",
         "Message-ID": unstructured("Message-ID", clean(message.msgId)),
         "Cc": _mailbox_field("Cc", _listed(message.cc), charset),
         "Reply-To": _mailbox_field("Reply-To", addresses_in(message.reply_to), charset),

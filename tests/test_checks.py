@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reading import HEADER_TEXTS, PATIENT, compose, decode_header
 
 from flask_mail import Attachment, BadHeaderError, Message, MessageError, Outgoing
-from flask_mail.checks import check_controls, check_options
+from flask_mail.checks import check_fields, check_options
 
 CONTROLS = ["\0", "\a", "\t", "\n", "\r", "\r\n", "\r\n ", "\v", "\f", "\x1b", "\x1c", "\x7f",
             "\x85", "\u2028", "\u2029", "\ud800"]  # fmt: skip
@@ -98,7 +98,7 @@ def test_a_bad_header_is_told_before_other_mistakes() -> None:
     )
 
     with pytest.raises(BadHeaderError, match="disposition"):
-        check_controls(message)
+        check_fields(message)
 
 
 def test_other_mistakes_are_no_bad_headers() -> None:
@@ -106,7 +106,7 @@ def test_other_mistakes_are_no_bad_headers() -> None:
 
     assert message.has_bad_headers() is False
     with pytest.raises(MessageError, match="must be a string, not b'bytes'"):
-        check_controls(message)
+        check_fields(message)
 
 
 @PATIENT
@@ -197,12 +197,15 @@ def test_a_mistake_is_told_in_a_sentence(mistake: str) -> None:
     assert not isinstance(caught.value, BadHeaderError)
 
 
-@pytest.mark.parametrize("text", ["", "<a b@c>", "<ä@b>", "<" + "a" * 900 + "@b>", None])
-def test_a_message_id_is_one_word_of_ascii(text: Any) -> None:
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [("", "is empty"), (" ", "is empty"), (None, "must be a string, not None")],
+)
+def test_a_message_id_is_not_empty(text: Any, sentence: str) -> None:
     message = compose()
     message.msgId = text
 
-    with pytest.raises(MessageError, match="The message ID .* cannot be used: write <unique@"):
+    with pytest.raises(MessageError, match=f"The message ID {sentence}"):
         Outgoing.of(message)
 
 

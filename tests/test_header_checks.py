@@ -107,7 +107,8 @@ def test_cleaning_removes_controls(control: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, ""), (b"h\xc3\xa9\xff", "hé\ufffd"), (["a\n"], r"['a\n']")]
+    ("value", "text"),
+    [(None, ""), (b"h\xc3\xa9\xff", "hé\ufffd"), (memoryview(b"a"), "a"), (["a\n"], r"['a\n']")],
 )
 def test_cleaning_takes_any_value(value: object, text: str) -> None:
     assert clean(value) == text

@@ -235,6 +235,12 @@ def test_the_value_of_an_address_header_is_one_mailbox_or_several(
     assert [(each.name, each.addr_spec) for each in parse_mailboxes(text, "From")] == read
 
 
+def test_a_long_value_is_read_in_linear_time() -> None:
+    """With quadratic time this would take minutes."""
+    with pytest.raises(MessageError):
+        parse_mailboxes('"' + '\\"' * 100_000 + "\\", "To")
+
+
 @pytest.mark.parametrize("text", ["Zoë", "Zoë <zoe@example.com>, Jörg", 'a@b.c, "Zoë <d@e.f>'])
 def test_the_value_of_an_address_header_that_is_neither_is_refused(text: str) -> None:
     with pytest.raises(MessageError, match="The header From"):

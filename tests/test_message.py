@@ -10,10 +10,12 @@ from unittest import mock
 
 import pytest
 from flask import Flask
-from reading import compose, headers_of
+from hypothesis import given
+from reading import HEADER_TEXTS, PATIENT, compose, headers_of
 
 import flask_mail
 from flask_mail import Attachment, Mail, Message, Outgoing, make_msgid
+from flask_mail.addresses import parse_address
 
 
 class Lazy:
@@ -131,6 +133,14 @@ def test_a_sender_of_two_is_one_string(sender: Any, text: str, written: str) -> 
     assert headers_of(Outgoing.of(message).content)["From"] == written
 
 
+@PATIENT
+@given(HEADER_TEXTS)
+def test_any_name_of_a_sender_survives_being_one_string(name: str) -> None:
+    pair = (name, "me@b.c")
+
+    assert parse_address(Message(sender=pair).sender, "sender") == parse_address(pair, "sender")
+
+
 def test_the_default_sender_is_that_of_the_app_that_applies() -> None:
     app = Flask(__name__)
     app.config["MAIL_DEFAULT_SENDER"] = ("Smith, John", "john@b.c")
@@ -171,6 +181,14 @@ def test_a_message_id_stays_from_the_first_look_on() -> None:
 
     assert first.endswith("@b.c>")
     assert message.msgId == first == headers_of(message.as_bytes())["Message-ID"]
+
+
+def test_checking_a_message_without_sender_does_not_settle_its_id() -> None:
+    message = compose(sender=None)
+
+    assert message.has_bad_headers() is False
+    message.sender = "me@b.c"
+    assert message.msgId.endswith("@b.c>")
 
 
 def test_a_message_id_may_be_set() -> None:
@@ -310,4 +328,5 @@ def test_an_attachment_copies_its_headers(headers: Any) -> None:
 
 
 def test_an_attachment_shows_itself_shortly_and_without_its_data() -> None:
-    assert repr(Attachment("a.txt", data="secret")) == "<Attachment 'a.txt' text/plain 6>"
+    assert repr(Attachment("a.txt", data="secret")) == "<Attachment 'a.txt' 'text/plain' 6>"
+    assert repr(Attachment("a\n", "a/b", open)) == "<Attachment 'a\\n' 'a/b' 0>"  # type: ignore[arg-type]

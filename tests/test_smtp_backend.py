@@ -76,7 +76,9 @@ def test_an_encrypted_key_is_an_error_and_asks_no_terminal_for_its_password(tmp_
     [({}, 25), ({"use_tls": True}, 25), ({"use_ssl": True}, 465), ({"port": "2525"}, 2525)],
 )
 def test_the_port_is_25_or_465_unless_it_is_given(options, port):
-    assert SmtpBackend(**options).server.port == port
+    server = SmtpBackend(**options).server
+    assert server.port == port
+    assert not server.debug
 
 
 def test_the_default_port_is_known_without_a_backend():

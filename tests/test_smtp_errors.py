@@ -122,6 +122,11 @@ def test_a_receipt_is_pickled_with_its_error():
         (smtplib.SMTPSenderRefused(450, b"no", "me@x"), BackendUnavailable),
         (smtplib.SMTPDataError(554, b"no"), MessageRefused),
         (smtplib.SMTPDataError(452, b"no"), BackendUnavailable),
+        (smtplib.SMTPDataError(500, b"no"), MessageRefused),
+        (smtplib.SMTPDataError(400, b"no"), BackendUnavailable),
+        (smtplib.SMTPDataError(399, b"?"), DeliveryUnknown),
+        (smtplib.SMTPDataError(600, b"?"), DeliveryUnknown),
+        (smtplib.SMTPRecipientsRefused({"a@x": (500, b"no")}), MessageRefused),
         (smtplib.SMTPRecipientsRefused({"a@x": (550, b"no")}), MessageRefused),
         (smtplib.SMTPRecipientsRefused({"a@x": (450, b"no")}), BackendUnavailable),
         (smtplib.SMTPRecipientsRefused({}), BackendUnavailable),
@@ -265,6 +270,13 @@ def test_a_reply_is_one_line_that_no_terminal_obeys(octets, text):
 )
 def test_the_enhanced_code_is_taken_apart(text, refusal):
     assert Reply(550, text).refusal == refusal
+
+
+@pytest.mark.parametrize(
+    ("code", "refuses"), [(-1, False), (399, False), (400, True), (599, True), (600, False)]
+)
+def test_a_reply_refuses_with_4xx_and_5xx_only(code, refuses):
+    assert Reply(code, "").refuses is refuses
 
 
 def test_a_reply_without_text_is_its_code():
