@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from flask import Flask, abort, current_app, render_template_string, request
 from flask.typing import ResponseReturnValue
 
-from flask_mail import DeliveryError, Mail, Message, MessageError, Receipt
+from flask_mail import DeliveryError, Mail, MailError, Message, MessageError, Receipt
 
 mail = Mail()
 
@@ -136,7 +136,7 @@ def main() -> None:
     with app.app_context():
         try:
             receipt = send_welcome("Ann", address)
-        except (MessageError, DeliveryError) as error:
+        except MailError as error:
             sys.exit(str(error))
     print(f"{receipt.outcome.value} by the {receipt.backend} backend")
 

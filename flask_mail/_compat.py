@@ -76,6 +76,7 @@ _MODULES = frozenset({"re", "time", "unicodedata", "warnings", "blinker"})
 
 # Where the code lives that used these names in 0.10's only module.
 _ROOMS = (extension, message)
+_originals: dict[tuple[ModuleType, str], Any] = {}
 
 
 class PatchableModule(ModuleType):
@@ -88,7 +89,15 @@ class PatchableModule(ModuleType):
         super().__setattr__(name, value)
         for room in _ROOMS:
             if name in vars(room):
+                _originals.setdefault((room, name), getattr(room, name))
                 setattr(room, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        # How mock.patch undoes the patch of a name that was only found by __getattr__.
+        super().__delattr__(name)
+        for room in _ROOMS:
+            if (room, name) in _originals:
+                setattr(room, name, _originals[room, name])
 
     def __getattr__(self, name: str) -> Any:
         if name == "__version__":

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from . import _context
-from .errors import BackendUnavailable
+from .errors import OPENING, BackendUnavailable, DeliveryError
 from .message import Message, sender_text
 from .selection import Selection
+from .settings import convert, to_limit
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -43,24 +44,29 @@ class Connection:
         self.host: Any = None
         self.num_emails = 0
         self._max_emails = max_emails
+        self._limit: int | None = None
         self._selection = _selection_of(mail)
         self._lock = threading.RLock()
         self._backend: Backend[Any] | None = None
         self._session: Any = None
         self._is_open = False
         self._deferred = False
+        self._blocks = 0  # how many with blocks are open
+        self._uses = 0  # how many sends are under way: receivers of signals may send too
 
     def __enter__(self) -> Self:
-        self._backend = self._selection.backend()
-        self.num_emails = 0
-        if not self._deferred:
-            with self._lock, _context.bound(self.mail):
+        with self._lock, _context.bound(self.mail):
+            self._follow_settings()
+            if not self._blocks:
+                self.num_emails = 0
+            if not self._deferred:
                 try:
                     self._open_session()
                 except BackendUnavailable as error:
                     if not self._fails_silently():
                         raise
                     _log.warning("%s", error)  # sending tries again, and tells by its receipt
+            self._blocks += 1
         return self
 
     def __exit__(
@@ -69,13 +75,15 @@ class Connection:
         exc_value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        # An interrupted worker has no time left to say goodbye.
-        self._close_session(politely=exc_type is None or issubclass(exc_type, Exception))
-        self._backend = None
+        with self._lock:
+            self._blocks -= 1
+            if not self._blocks:
+                # An interrupted worker has no time left to say goodbye.
+                self._close_session(politely=exc_type is None or issubclass(exc_type, Exception))
 
     def configure_host(self) -> Any:
         """Open a session and return it. Subclasses override this to make their own host."""
-        return (self._backend or self._selection.backend()).open()
+        return self._current_backend().open()
 
     def defer(self) -> None:
         """Open the session when the first message is valid, not at the start of the block."""
@@ -89,26 +97,28 @@ class Connection:
         :raises MessageError: the message must not be sent; nothing was handed over.
         :raises DeliveryError: it was not delivered, or may not have been; its receipt tells.
         """
-        with self._in_use() as backend:
+        with self._in_use():
             self._prepare(message)
-            replaced = self._replaced_host()
+            backend, open_session = self._target()
             try:
-                if replaced is not None:
-                    receipt = self._selection.build("smtp").send(
-                        message, replaced, app=self._app(), envelope_from=envelope_from
-                    )
-                else:
-                    receipt = backend.send(
-                        message,
-                        app=self._app(),
-                        envelope_from=envelope_from,
-                        open_session=self._open_session,
-                    )
-            except BackendUnavailable as error:
-                if self._is_open or error.receipt is None or not self._fails_silently():
-                    raise
-                return error.receipt
-            self._count()
+                receipt = backend.send(
+                    message,
+                    app=self._app(),
+                    envelope_from=envelope_from,
+                    open_session=open_session,
+                )
+            except DeliveryError as error:
+                if not error.response:  # nobody answered: the session is of no use any more
+                    self._close_session(politely=False)
+                if (
+                    isinstance(error, BackendUnavailable)
+                    and (error.stage in OPENING or not self._is_open)
+                    and error.receipt is not None
+                    and self._fails_silently()
+                ):
+                    return error.receipt
+                raise
+            self.num_emails += 1
             return receipt
 
     def send_message(self, *args: Any, **kwargs: Any) -> Receipt:
@@ -121,34 +131,30 @@ class Connection:
         """Send messages and return one receipt for each, in order.
 
         Raises for none of them: a receipt's ``error`` says why its message was not sent. Messages
-        are taken from the iterable as they are sent.
+        are taken from the iterable as they are sent. What the iterable itself raises, or a receiver
+        where Flask propagates exceptions, is raised after the last message.
         """
         receipts: list[Receipt] = []
-        unreachable: BackendUnavailable | None = None
-
-        def open_session() -> Any:
-            # A server that cannot be reached costs MAIL_TIMEOUT once, not for each MAIL_MAX_EMAILS.
-            nonlocal unreachable
-            if unreachable is not None:
-                raise unreachable
-            try:
-                return self._open_session()
-            except BackendUnavailable as error:
-                unreachable = error
-                raise
-
-        with self._in_use() as backend:
+        raised: Exception | None = None
+        with self._in_use():
+            backend, open_session = self._target()
+            opener = _TriedOnce(open_session)
             waiting = self._prepared(messages)
             for first in waiting:
-                room = self._limit - self.num_emails if self._limit else None
-                for receipt in backend.send_many(
-                    islice(chain((first,), waiting), room),
-                    app=self._app(),
-                    open_session=open_session,
-                ):
-                    receipts.append(receipt)
-                    if receipt.sent:
-                        self._count()
+                room = max(1, self._limit - self.num_emails) if self._limit else None
+                try:
+                    for receipt in backend.send_many(
+                        islice(chain((first,), waiting), room),
+                        app=self._app(),
+                        open_session=opener,
+                    ):
+                        receipts.append(receipt)
+                        self.num_emails += receipt.sent
+                except Exception as error:  # noqa: BLE001 (a receiver's or the iterable's own)
+                    raised = raised or error
+                self._renew_if_full()
+        if raised is not None:
+            raise raised
         return receipts
 
     def _app(self) -> Any:
@@ -157,23 +163,44 @@ class Connection:
     def _fails_silently(self) -> bool:
         return getattr(self.mail, "fails_silently", False)
 
-    @property
-    def _limit(self) -> int | None:
-        return self._max_emails or self.mail.max_emails
+    def _follow_settings(self) -> None:
+        """Take the backend and the limit that the settings choose now, also within a block."""
+        self._limit = convert("max_emails", to_limit, self._max_emails or self.mail.max_emails or 0)
+        backend = self._selection.backend()
+        if backend is not self._backend:
+            self._close_session()
+            self._backend = backend
 
     @contextmanager
-    def _in_use(self) -> Iterator[Backend[Any]]:
+    def _in_use(self) -> Iterator[None]:
         with self._lock, _context.bound(self.mail):
-            if self._backend is not None:
-                yield self._backend
-                return
-            # Outside a with block there is nobody to close the session later.
-            self._backend = self._selection.backend()
+            if not self._uses:
+                self._follow_settings()
+            self._uses += 1
+            politely = False
             try:
-                yield self._backend
+                yield
+                politely = True
+            except Exception:
+                politely = True
+                raise
             finally:
-                self._close_session()
-                self._backend = None
+                self._uses -= 1
+                if not self._blocks and not self._uses:
+                    # Outside a with block there is nobody to close the session later.
+                    self._close_session(politely=politely)
+                else:
+                    self._renew_if_full()
+
+    def _target(self) -> tuple[Backend[Any], Callable[[], Any]]:
+        """Return the backend to hand messages to, and what opens its session."""
+        if self.host is not self._session and hasattr(self.host, "sendmail"):
+            # A program has put a host of its own in place.
+            return self._selection.build("smtp"), lambda: self.host
+        return self._current_backend(), self._open_session
+
+    def _current_backend(self) -> Backend[Any]:
+        return self._backend or self._selection.backend()
 
     def _prepare(self, message: Message) -> None:
         if not getattr(message, "sender", True):
@@ -184,32 +211,46 @@ class Connection:
             self._prepare(message)
             yield message
 
-    def _replaced_host(self) -> Any:
-        """Return the host that a program has put in place of ours, if it has."""
-        replaced = self.host is not self._session and hasattr(self.host, "sendmail")
-        return self.host if replaced else None
-
     def _open_session(self) -> Any:
         if not self._is_open:
-            backend = self._backend or self._selection.backend()
+            backend = self._current_backend()
             # A host of a subclass's own is for mail that leaves; what stays here needs none.
             self._session = self.configure_host() if backend.external else backend.open()
             self.host = self._session
             self._is_open = True
         return self._session
 
-    def _count(self) -> None:
-        self.num_emails += 1
-        if self._limit and self.num_emails >= self._limit:
+    def _renew_if_full(self) -> None:
+        # Not while a send is under way: it may be a batch, which goes on over its session.
+        if self._limit and self.num_emails >= self._limit and self._uses <= 1:
             self.num_emails = 0
             self._close_session()
 
     def _close_session(self, *, politely: bool = True) -> None:
-        session, self._session, self.host = self._session, None, None
+        session, self._session = self._session, None
+        if self.host is session:  # not a program's own
+            self.host = None
         if self._is_open:
             self._is_open = False
-            backend = self._backend or self._selection.backend()
+            backend = self._current_backend()
             (backend.close if politely else backend.abort)(session)
+
+
+class _TriedOnce:
+    """Opens sessions until that fails once: a server that cannot be reached costs one time-out."""
+
+    def __init__(self, open_session: Callable[[], Any]) -> None:
+        self._open_session = open_session
+        self._failure: BackendUnavailable | None = None
+
+    def __call__(self) -> Any:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return self._open_session()
+        except BackendUnavailable as error:
+            self._failure = error
+            raise
 
 
 def _selection_of(mail: Any) -> Selection:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from .outgoing import Receipt, Refusal
 
 
+OPENING = ("connect", "greeting", "tls", "login")
+"""The stages of a :class:`DeliveryError` at which no message was involved yet."""
+
+
 class MailError(Exception):
     """The base of every error that Flask-Mail raises on purpose."""
 

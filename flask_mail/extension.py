@@ -59,10 +59,7 @@ class _MailMixin:
         :raises MessageError: the message must not be sent; nothing was handed over.
         :raises DeliveryError: it was not delivered, or may not have been; its receipt tells.
         """
-        connection = self.connect()
-        if isinstance(connection, Connection):  # nothing is connected for a bad message
-            connection.defer()
-        with connection:
+        with self._deferred() as connection:
             return message.send(connection)
 
     def send_message(self, *args: Any, **kwargs: Any) -> Receipt:
@@ -76,9 +73,7 @@ class _MailMixin:
 
         Raises for none of them: a receipt's ``error`` says why its message was not sent.
         """
-        connection = self.connect()
-        connection.defer()
-        with connection:
+        with self._deferred() as connection:
             return connection.send_many(messages)
 
     def connect(self, max_emails: int | None = None) -> Connection:
@@ -95,6 +90,13 @@ class _MailMixin:
                 " mail.init_app(app)."
             ) from None
         return Connection(state, max_emails=max_emails)
+
+    def _deferred(self) -> Connection:
+        connection = self.connect()
+        # A program's own connect() may return anything.
+        if isinstance(connection, Connection):  # nothing is connected for a bad message
+            connection.defer()
+        return connection
 
     @contextmanager
     def _applying(self) -> Iterator[None]:
@@ -222,9 +224,10 @@ class _Mail(_MailMixin):
     @property
     def outbox(self) -> list[Message]:
         """Copies of the messages that the locmem backend of this app was given, in order."""
-        for backend in (self.selection.backend(), self.selection.build("locmem")):
-            if isinstance(backend, LocmemBackend):
-                return backend.outbox
+        chosen, _ = self.selection.chosen()
+        for each in (chosen, "locmem"):
+            if issubclass(self.selection.backend_class(each), LocmemBackend):
+                return self.selection.build(each).outbox  # type: ignore[attr-defined,no-any-return]
         raise ConfigurationError("The backend that is installed as locmem is not Flask-Mail's.")
 
 
@@ -235,9 +238,14 @@ class Mail(_MailMixin):
         settings apply when something is sent.
     """
 
+    outbox: list[Message]
+    """Copies of the messages that the locmem backend was given, in order; for tests."""
+
     def __init__(self, app: Flask | None = None) -> None:
         self.app = app
-        self._state: _Mail | None = None if app is None else self.init_app(app)
+        self._state: _Mail | None = None
+        if app is not None:
+            self.init_app(app)
 
     def init_mail(
         self, config: Mapping[str, Any], debug: bool | int = False, testing: bool = False
@@ -259,32 +267,33 @@ class Mail(_MailMixin):
         if hasattr(state, "bind"):
             state.bind(app)
         app.extensions["mail"] = state
-        if self.__dict__.get("app") is app:
+        if app is self.app:
             self._state = state
         return state
 
     @property
     def state(self) -> _Mail | None:
         """The mail state of the app that was given, else of the current app, else ``None``."""
-        own: _Mail | None = self.__dict__.get("_state")
-        return own if own is not None else _context.current_state()
+        app: Flask | None = self.__dict__.get("app")
+        if app is not None:
+            registered = app.extensions.get("mail")
+            return self._state if registered is self else registered
+        current: _Mail | None = _context.current_state()
+        return self.__dict__.get("_state") if current is None else current
 
     @state.setter
     def state(self, state: _Mail | None) -> None:
+        if self.app is not None:
+            self.app.extensions["mail"] = state
         self._state = state
-
-    @property
-    def outbox(self) -> list[Message]:
-        """Copies of the messages that the locmem backend was given, in order; for tests.
-
-        :raises RuntimeError: where no app was given and none is current.
-        """
-        return self.connect().mail.outbox
 
     def __getattr__(self, name: str) -> Any:
         state = None if name.startswith("_") else self.state
         if state is not None and hasattr(state, name):
             return getattr(state, name)
-        close = difflib.get_close_matches(name, dir(self), n=1)
+        known = [*dir(self), *_ATTRIBUTES]
+        close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
+        if name in _ATTRIBUTES or name == "outbox":
+            hint = ": no app was given, and none is current"
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")

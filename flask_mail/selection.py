@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakSet
 
 from . import settings
-from .backends import loader
+from .backends import Backend, loader
 from .backends.options import declared
+from .errors import ConfigurationError
 from .smtp.secret import Secret
-
-if TYPE_CHECKING:
-    from .backends.base import Backend
 
 
 class Selection:
@@ -37,8 +38,10 @@ class Selection:
         self._testing = testing
         self._debug = debug
         self._lock = threading.RLock()
+        _alive.add(self)
         self._classes: dict[Any, type[Backend[Any]]] = {}
-        self._built: dict[type[Backend[Any]], tuple[dict[str, Any], Backend[Any]]] = {}
+        self._built: dict[type[Backend[Any]], _Built] = {}
+        self._building: list[type[Backend[Any]]] = []
 
     def chosen(self) -> tuple[Any, str]:
         """Return what names the backend that delivers now, and the setting that decided it.
@@ -59,6 +62,8 @@ class Selection:
         else:
             suppress = settings.lookup(self._config, "MAIL_SUPPRESS_SEND")
             by = "MAIL_SUPPRESS_SEND"
+        if isinstance(suppress, str):
+            suppress = settings.convert("MAIL_SUPPRESS_SEND", settings.to_bool, suppress)
         if suppress is None:
             suppress, by = testing, "TESTING"
         if suppress:
@@ -80,9 +85,31 @@ class Selection:
         options = self._options(cls)
         with self._lock:
             built = self._built.get(cls)
-            if built is None or built[0] != options:
-                built = self._built[cls] = options, cls.from_options(options, self.build)
-            return built[1]
+            if built is None or built.options != options or not self._are_current(built.children):
+                built = self._built[cls] = self._make(cls, options)
+            return built.backend
+
+    def _are_current(self, children: list[tuple[Any, Backend[Any]]]) -> bool:
+        return all(self.build(chosen) is child for chosen, child in children)
+
+    def _make(self, cls: type[Backend[Any]], options: dict[str, Any]) -> _Built:
+        if cls in self._building:
+            raise ConfigurationError(f"The backend {cls.name!r} is made of itself.")
+        children: list[tuple[Any, Backend[Any]]] = []
+
+        def build_child(chosen: Any) -> Backend[Any]:
+            child = self.build(chosen)
+            children.append((chosen, child))
+            return child
+
+        self._building.append(cls)
+        try:
+            backend: object = cls.from_options(options, build_child)
+        finally:
+            self._building.pop()
+        if not isinstance(backend, Backend):
+            raise ConfigurationError(f"{cls.__name__}.from_options() returned no backend.")
+        return _Built(options, backend, children)
 
     def backend_class(self, chosen: Any) -> type[Backend[Any]]:
         """Return the class for a value of ``MAIL_BACKEND``; finding it once is enough.
@@ -97,28 +124,45 @@ class Selection:
 
     def _options(self, cls: type[Backend[Any]]) -> dict[str, Any]:
         prefix = cls.setting_key("")
-        if cls.option_prefix is None:
-            found = {
-                key[len(prefix) :].lower(): value
-                for key, value in self._config.items()
+        if prefix == "MAIL_":  # shared with all other settings: only what is declared is an option
+            names = list(declared(cls)[0])
+        else:
+            names = [
+                key[len(prefix) :].lower()
+                for key in map(str, list(self._config))  # other threads may set keys meanwhile
                 if key.startswith(prefix)
-            }
-        else:  # shared with other settings, so only what is declared can be an option
-            assigned = self._assigned()
-            found = {
-                name: assigned[name]
-                if name in assigned
-                else settings.raw(self._config, cls.setting_key(name))
-                for name in declared(cls)[0]
-            }
-            if "debug" in found:
-                found["debug"] = self._debug()
-        return {
-            name: Secret(str(value)) if _is_secret(cls.setting_key(name)) else value
-            for name, value in found.items()
-            if not settings.is_unset(value)
-        }
+            ]
+        found = {name: self._option(cls.setting_key(name), name) for name in names}
+        return {name: value for name, value in found.items() if not settings.is_unset(value)}
+
+    def _option(self, key: str, name: str) -> Any:
+        setting = settings.BY_KEY.get(key)
+        if key == "MAIL_DEBUG":
+            return self._debug()
+        assigned = self._assigned() if setting else {}
+        value = assigned[name] if name in assigned else settings.raw(self._config, key)
+        if setting and setting.secret and not settings.is_unset(value):
+            return Secret(settings.convert(key, setting.read, value))
+        return value
 
 
-def _is_secret(key: str) -> bool:
-    return key in settings.BY_KEY and settings.BY_KEY[key].secret
+@dataclass(frozen=True)
+class _Built:
+    """A backend, with what it was built from."""
+
+    options: dict[str, Any]
+    backend: Backend[Any]
+    children: list[tuple[Any, Backend[Any]]]
+
+
+_alive: WeakSet[Selection] = WeakSet()
+
+
+def _renew_locks() -> None:
+    # A thread of the parent may have held one at the moment of the fork; it is not in the child.
+    for selection in list(_alive):
+        selection._lock = threading.RLock()  # noqa: SLF001 (of this module)
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows
+    os.register_at_fork(after_in_child=_renew_locks)

@@ -30,7 +30,7 @@ def to_bool(value: object) -> bool:
 
 def to_int(value: object) -> int:
     """Read a whole number, also from a string."""
-    if isinstance(value, (int, str)):
+    if isinstance(value, (int, str)) and not isinstance(value, bool):
         try:
             return int(value)
         except ValueError:
@@ -59,11 +59,9 @@ def to_seconds(value: object) -> float:
 
 
 def to_limit(value: object) -> int | None:
-    """Read a whole number above zero, also from a string; 0 is no limit."""
+    """Read a whole number, also from a string; 0 and less is no limit, as it was in 0.10."""
     limit = to_int(value)
-    if limit < 0:
-        raise ValueError("a whole number from 0")
-    return limit or None
+    return limit if limit > 0 else None
 
 
 def to_str(value: object) -> str:

@@ -144,10 +144,14 @@ def _read_shape(receiver: Callable[..., Any]) -> _Shape:
     rest = any(each.kind is each.VAR_KEYWORD for each in parameters)
     starred = any(each.kind is each.VAR_POSITIONAL for each in parameters)
     positional: list[str] = []
-    if ordered and ordered[0].name not in _OFFERED:
+    # By position, as every version did: a decorated receiver may look like what it wraps and take
+    # its first parameter by no name.
+    if ordered and ordered[0].name in _OFFERED:
+        positional.append(ordered[0].name)
+    elif ordered:
         second_is_app = len(ordered) > 1 and ordered[1].name == "app"
         positional.append("message" if second_is_app else "app")
-    elif starred and not ordered:
+    elif starred:
         positional.append("app")
     # Those that cannot be given by keyword, as far as their names are known.
     for each in ordered[len(positional) :]:

@@ -287,7 +287,7 @@ class BackendContract:
             assert tuple(envelope.recipients) == expected, (
                 f"The recipients should be {expected}, and are {envelope.recipients}."
             )
-            for trace in (b"bcc", b"blind", b"veiled", b"hidden"):
+            for trace in (b"\nbcc:", b"blind", b"veiled", b"hidden"):
                 assert trace not in content.lower(), f"The content shows blind copies: {trace!r}."
 
     def test_another_envelope_sender_is_used_or_refused(

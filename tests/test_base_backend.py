@@ -259,7 +259,8 @@ class TestSendThatFails:
         receipt = self.failure(backend, DeliveryUnknown, hello := message())
         assert (receipt.outcome, receipt.message_id) == (UNKNOWN, hello.msgId)
         assert str(receipt.error) == (
-            f"The plain backend gave {type(answer).__name__} where a Receipt belongs, so whether"
+            f"The plain backend gave {type(answer).__name__} where a Receipt with an Outcome"
+            " belongs, so whether"
             " the message was accepted is unknown."
         )
 
@@ -448,7 +449,7 @@ class TestSendMany:
         receipts = list(backend.send_many(messages))
         assert outcomes(receipts) == [REFUSED, UNKNOWN, UNKNOWN, UNKNOWN, SENT]
         assert [each.error for each in receipts[:3]] == [refused, lost, broken]
-        assert "gave NoneType where a Receipt belongs" in str(receipts[3].error)
+        assert "gave NoneType where a Receipt with an Outcome belongs" in str(receipts[3].error)
         assert [each.message_id for each in receipts] == [each.msgId for each in messages]
         assert refused.receipt == receipts[0]
         assert refused.receipt.error is refused
@@ -695,7 +696,7 @@ class TestDeliverMany:
 
         receipts = list(BatchBackend(forgetful).send_many([message() for _ in range(3)]))
         assert outcomes(receipts) == [UNKNOWN, SENT, SENT]
-        assert "gave NoneType where a Receipt belongs" in str(receipts[0].error)
+        assert "gave NoneType where a Receipt with an Outcome belongs" in str(receipts[0].error)
 
     def test_more_receipts_than_messages_are_not_taken_for_those_of_others(self):
         def generous(backend, mails):

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from flask import Flask
 
-from flask_mail import Connection, Mail, Message, Outcome
+from flask_mail import Connection, Mail, Message, Outcome, email_dispatched
 from flask_mail.backends import Backend, BackendUnavailable, MessageRefused
 
 
@@ -280,3 +280,186 @@ def test_threads_that_share_a_connection_wait_for_each_other(mail):
             thread.join()
         assert connection.num_emails == 160
     assert max(most) == 1
+
+
+class TestLimits:
+    @pytest.mark.parametrize("limit", [0, -1, "0"])
+    def test_a_limit_of_zero_or_less_is_none(self, app, mail, log, limit):
+        app.config["MAIL_MAX_EMAILS"] = limit
+        with mail.connect() as connection:
+            assert len(connection.send_many(message(each) for each in "abc")) == 3
+        assert [line for line in log if line.startswith("open")] == ["open 1"]
+
+    @pytest.mark.parametrize("limit", ["many", 2.5])
+    def test_a_limit_of_another_kind_is_told_before_anything_is_sent(self, app, mail, log, limit):
+        app.config["MAIL_MAX_EMAILS"] = limit
+        with pytest.raises(ValueError, match="MAIL_MAX_EMAILS must be a whole number"):
+            mail.send(message())
+        with pytest.raises(ValueError, match="max_emails must be a whole number"):
+            mail.connect(max_emails="many").send(message())
+        assert log == []
+
+    def test_a_limit_may_become_smaller_than_what_was_sent(self, app, mail):
+        with mail.connect() as connection:
+            for each in "abcde":
+                connection.send(message(each))
+            app.config["MAIL_MAX_EMAILS"] = 3
+            assert len(connection.send_many([message("f"), message("g")])) == 2
+
+
+class TestNesting:
+    def test_an_inner_block_leaves_the_session_to_the_outer(self, mail, log):
+        connection = mail.connect()
+        with connection:
+            with connection:
+                connection.send(message("a"))
+            connection.send(message("b"))
+        assert log == ["open 1", "a on 1", "b on 1", "close 1"]
+
+    def test_a_receiver_may_send_over_the_connection_of_a_batch(self, mail, log):
+        connection = mail.connect(max_emails=2)
+
+        def tell(message):
+            if message.subject in "abc":
+                connection.send(Message(f"re {message.subject}", ["me@example.com"]))
+
+        with connection, email_dispatched.connected_to(tell):
+            connection.send_many(message(each) for each in "abc")
+        closed = [index for index, line in enumerate(log) if line.startswith("close")]
+        for index, line in enumerate(log):
+            if " on " in line:
+                session = line.split()[-1]
+                assert f"close {session}" in log[index:]
+        assert len(closed) == len([line for line in log if line.startswith("open")])
+
+    def test_a_connection_whose_block_never_began_keeps_nothing_open(self, mail, log):
+        backend = mail.state.selection.backend()
+        opened = backend.open
+
+        def refuse():
+            raise BackendUnavailable("No connection.", stage="connect")
+
+        backend.open = refuse
+        connection = mail.connect()
+        with pytest.raises(BackendUnavailable):
+            connection.__enter__()
+        backend.open = opened
+        connection.send(message("a"))
+        assert log == ["open 1", "a on 1", "close 1"]
+
+
+class TestSettingsWithinABlock:
+    def test_testing_counts_from_the_next_message_on(self, app, mail, log):
+        with mail.connect() as connection:
+            connection.send(message("real"))
+            app.config["TESTING"] = True
+            assert connection.send(message("test")).backend == "locmem"
+        assert log == ["open 1", "real on 1", "close 1"]
+        assert [each.subject for each in mail.outbox] == ["test"]
+
+
+class TestBrokenSessions:
+    def test_the_message_after_a_break_gets_a_new_session(self, mail, log):
+        backend = mail.state.selection.backend()
+        deliver = backend.deliver
+
+        def break_off(mail, session):
+            if mail.message.subject == "breaks":
+                raise BackendUnavailable("The link broke.")
+            return deliver(mail, session)
+
+        backend.deliver = break_off
+        with mail.connect() as connection:
+            connection.send(message("a"))
+            with pytest.raises(BackendUnavailable):
+                connection.send(message("breaks"))
+            connection.send(message("b"))
+        assert log == ["open 1", "a on 1", "abort 1", "open 2", "b on 2", "close 2"]
+
+    def test_a_refusal_keeps_the_session(self, mail, log):
+        backend = mail.state.selection.backend()
+        backend.deliver = lambda mail, session: (_ for _ in ()).throw(
+            MessageRefused("No.", response="550 no")
+        )
+        with mail.connect() as connection:
+            for _ in range(2):
+                with pytest.raises(MessageRefused):
+                    connection.send(message())
+        assert log == ["open 1", "close 1"]
+
+
+def test_a_block_ends_only_after_the_send_of_another_thread(mail, log):
+    backend = mail.state.selection.backend()
+    inside, go_on = threading.Event(), threading.Event()
+    deliver = backend.deliver
+
+    def slow(mail, session):
+        inside.set()
+        assert go_on.wait(10)
+        return deliver(mail, session)
+
+    backend.deliver = slow
+    with mail.connect() as connection:
+        thread = threading.Thread(target=connection.send, args=[message("slow")])
+        thread.start()
+        assert inside.wait(10)
+        threading.Timer(0.05, go_on.set).start()
+    thread.join()
+    assert log == ["open 1", "slow on 1", "close 1"]
+
+
+def test_send_many_hands_messages_to_a_host_of_a_program_too(app, mail):
+    handed = []
+    with mail.connect() as connection:
+        connection.host = SimpleNamespace(sendmail=lambda *arguments: handed.append(arguments))
+        assert [each.sent for each in connection.send_many([message(), message()])] == [True, True]
+    assert len(handed) == 2
+
+
+def test_a_subclass_that_opens_its_own_host_keeps_it(app, mail):
+    """0.10's __enter__ and __exit__ were short enough to be overridden."""
+    handed = []
+
+    class OwnConnection(Connection):
+        def __enter__(self):
+            self.host = SimpleNamespace(sendmail=lambda *arguments: handed.append(arguments))
+            return self
+
+        def __exit__(self, *exc):
+            self.host = None
+
+    with OwnConnection(app.extensions["mail"]) as connection:
+        host = connection.host
+        connection.send(message())
+        connection.send(message())
+        assert connection.host is host
+    assert len(handed) == 2
+
+
+def test_what_a_receiver_raises_in_a_batch_comes_after_the_last_message(app, mail, log):
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+
+    def explode(message):
+        raise KeyError(message.subject)
+
+    with email_dispatched.connected_to(explode), pytest.raises(KeyError, match="a"):
+        mail.connect(max_emails=2).send_many(message(each) for each in "abcde")
+    assert len([line for line in log if " on " in line]) == 5
+
+
+def test_an_app_that_a_receiver_uses_is_not_mixed_up_with_the_sending_one(app):
+    other = Flask("other")
+    other.config.update(MAIL_BACKEND="locmem", MAIL_DEFAULT_SENDER="other@example.com")
+    mail = Mail()
+    mail.init_app(app)
+    mail.init_app(other)
+
+    def forward(app, message):
+        if app is not other:
+            with other.app_context():
+                mail.send(Message("note", ["to@example.com"]))
+
+    with app.app_context(), email_dispatched.connected_to(forward):
+        mail.send(Message("Hi", ["to@example.com"]))
+    with other.app_context():
+        assert [each.sender for each in mail.outbox] == ["other@example.com"]

@@ -13,6 +13,7 @@ import flask_mail
 from flask_mail import ConfigurationError, Mail, Message, NoSender, Outcome
 from flask_mail.backends import Backend, BackendUnavailable
 from flask_mail.backends.locmem import LocmemBackend
+from flask_mail.backends.null import NullBackend
 
 
 def make_app(**config):
@@ -197,6 +198,18 @@ class TestMailAttributes:
         with pytest.raises(AttributeError):
             Mail().default_sender  # noqa: B018
 
+    def test_the_state_is_the_one_that_sends(self, app):
+        """Also where another Mail was made for the same app meanwhile."""
+        first = Mail(app)
+        second = Mail(app)
+        assert first.state is second.state is app.extensions["mail"]
+
+    def test_an_assigned_state_sends(self, app, mail):
+        own = mail.init_mail({"MAIL_BACKEND": "null"})
+        mail.state = own
+        assert app.extensions["mail"] is own
+        assert mail.send(hello(sender="me@example.com")).backend == "null"
+
     def test_the_state_may_be_assigned(self, app):
         mail = Mail()
         mail.state = mail.init_app(app)
@@ -244,9 +257,18 @@ class TestOutbox:
 
     def test_a_foreign_locmem_backend_has_none(self, monkeypatch):
         mail = Mail(make_app(MAIL_BACKEND="null"))
-        monkeypatch.setattr(mail.state.selection, "build", lambda chosen: object())
+        monkeypatch.setattr(mail.state.selection, "backend_class", lambda chosen: NullBackend)
         with pytest.raises(ConfigurationError, match="locmem"):
             mail.outbox  # noqa: B018
+
+    def test_reading_it_builds_no_other_backend(self):
+        mail = Mail(make_app(MAIL_BACKEND="smtp", MAIL_USERNAME="me without password"))
+        assert mail.outbox == []
+
+    def test_without_an_app_there_is_none(self):
+        assert not hasattr(Mail(), "outbox")
+        with pytest.raises(AttributeError, match="no app was given, and none is current"):
+            Mail().outbox  # noqa: B018
 
 
 class TestSending:

@@ -39,7 +39,8 @@ inet_protocols = ipv4
 myhostname = mx.test
 mydestination =
 smtpd_relay_restrictions = reject_unauth_destination
-smtpd_recipient_restrictions = check_recipient_access inline:{{{{nobody@example.test = 550 5.1.1 no such user}}}}
+smtpd_recipient_restrictions = check_recipient_access
+    inline:{{{{nobody@example.test = 550 5.1.1 no such user}}}}
 virtual_mailbox_domains = example.test
 virtual_mailbox_base = {mail}
 virtual_mailbox_maps = static:inbox/

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from flask import Flask
 
@@ -31,9 +33,13 @@ def app():
     return Flask(__name__)
 
 
-def selected(app, **config):
+def selection_of(app, **config):
     app.config.update(config)
-    return Mail(app).state.selection.backend()
+    return Mail(app).state.selection
+
+
+def selected(app, **config):
+    return selection_of(app, **config).backend()
 
 
 @pytest.mark.parametrize(
@@ -170,6 +176,103 @@ def test_an_unknown_backend_is_told_when_mail_is_sent_and_not_before(app):
 def test_what_cannot_be_hashed_is_no_backend(app):
     with pytest.raises(ConfigurationError, match="MAIL_BACKEND is no backend"):
         selected(app, MAIL_BACKEND=["smtp"])
+
+
+def test_a_backend_made_of_others_is_built_anew_when_an_option_of_theirs_changes(app):
+    class AroundBackend(OutsideBackend):
+        name = "around"
+
+        @classmethod
+        def from_options(cls, options, build):
+            backend = cls()
+            backend.child = build(OutsideBackend)
+            return backend
+
+    selection = selection_of(app, MAIL_BACKEND=AroundBackend, MAIL_OUTSIDE_KEY="old")
+    first = selection.backend()
+    assert selection.backend() is first
+    app.config["MAIL_OUTSIDE_KEY"] = "new"
+    assert selection.backend().child.key == "new"
+
+
+def test_a_backend_cannot_be_made_of_itself(app):
+    class EndlessBackend(OutsideBackend):
+        name = "endless"
+
+        @classmethod
+        def from_options(cls, options, build):
+            return build(cls)
+
+    with pytest.raises(ConfigurationError, match="'endless' is made of itself"):
+        selected(app, MAIL_BACKEND=EndlessBackend)
+
+
+def test_from_options_must_return_a_backend(app):
+    class NothingBackend(OutsideBackend):
+        name = "nothing"
+
+        @classmethod
+        def from_options(cls, options, build):
+            return None
+
+    with pytest.raises(ConfigurationError, match="from_options.. returned no backend"):
+        selected(app, MAIL_BACKEND=NothingBackend)
+
+
+def test_a_prefix_of_its_own_shares_nothing_with_the_smtp_settings(app):
+    class AcmeBackend(Backend[None]):
+        name = "acme"
+        option_prefix = "MAIL_ACME_API_"
+
+        def __init__(self, *, server: str = "", debug: bool = False) -> None:
+            self.options = server, debug
+
+        def deliver(self, mail, session):
+            return self.accepted(mail)
+
+    app.config.update(MAIL_ACME_API_SERVER="api.example.com", MAIL_ACME_API_DEBUG="yes")
+    mail = Mail(app)
+    mail.state.server = "smtp.example.com"
+    assert mail.state.selection.build(AcmeBackend).options == ("api.example.com", True)
+    app.config["MAIL_ACME_API_TYPO"] = 1
+    with pytest.raises(ConfigurationError, match="MAIL_ACME_API_TYPO"):
+        mail.state.selection.build(AcmeBackend)
+
+
+def test_keys_that_are_no_strings_are_no_options(app):
+    app.config[5] = "five"
+    assert type(selected(app, MAIL_BACKEND="null")) is NullBackend
+
+
+@pytest.mark.parametrize("password", [b"s3cret", True, ["s3cret"]])
+def test_a_password_of_another_kind_is_refused(app, password):
+    with pytest.raises(ConfigurationError, match="MAIL_PASSWORD must be a string") as caught:
+        selected(app, MAIL_USERNAME="me", MAIL_PASSWORD=password)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_password_of_digits_may_be_a_number(app):
+    app.config.update(MAIL_USERNAME="me", MAIL_PASSWORD=12345, MAIL_SERVER="127.0.0.1")
+    assert Mail(app).state.selection.backend().server.password.reveal() == "12345"
+
+
+@pytest.mark.parametrize(("assigned", "backend"), [("False", "smtp"), ("true", "null")])
+def test_suppress_on_the_state_may_be_a_word_of_the_environment(app, assigned, backend):
+    mail = Mail(app)
+    mail.state.suppress = assigned
+    assert mail.state.selection.backend().name == backend
+
+
+def test_a_child_process_has_locks_of_its_own(app):
+    """A thread of the parent may hold a lock at the moment of the fork."""
+    selection = selection_of(app, MAIL_BACKEND="null")
+    selection.backend()
+    with selection._lock:
+        child = os.fork()
+        if not child:
+            acquired = selection._lock.acquire(blocking=False)
+            os._exit(0 if acquired else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_a_backend_builds_its_children_by_name(app):

@@ -25,8 +25,10 @@ def test_a_port_may_be_a_string(value, port):
     assert settings.lookup({"MAIL_PORT": value}, "MAIL_PORT") == port
 
 
-@pytest.mark.parametrize(("value", "limit"), [("50", 50), (50, 50), (0, None), ("0", None)])
-def test_a_limit_of_zero_is_no_limit(value, limit):
+@pytest.mark.parametrize(
+    ("value", "limit"), [("50", 50), (50, 50), (0, None), ("0", None), (-1, None)]
+)
+def test_a_limit_of_zero_or_less_is_no_limit(value, limit):
     assert settings.lookup({"MAIL_MAX_EMAILS": value}, "MAIL_MAX_EMAILS") == limit
 
 
@@ -67,7 +69,8 @@ def test_none_and_an_empty_string_are_not_set(key, value):
         ("MAIL_PORT", -1),
         ("MAIL_PORT", 65536),
         ("MAIL_PORT", 25.5),
-        ("MAIL_MAX_EMAILS", "-1"),
+        ("MAIL_MAX_EMAILS", "many"),
+        ("MAIL_PORT", True),
         ("MAIL_MAX_EMAILS", [1]),
         ("MAIL_TIMEOUT", "soon-s3cret"),
         ("MAIL_TIMEOUT", 0),

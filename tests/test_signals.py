@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
 
@@ -52,6 +53,19 @@ class Callable:
         return app, message
 
 
+def traced(function):
+    @functools.wraps(function)
+    def wrapper(sender, *args, **kwargs):
+        return function(sender, *args, **kwargs)
+
+    return wrapper
+
+
+@traced
+def decorated(app, message):
+    return app, message
+
+
 @pytest.mark.parametrize(
     "receiver",
     [
@@ -70,6 +84,7 @@ class Callable:
         lambda sender, message, /: (sender, message),
         Callable(),
         Callable().method,
+        decorated,
     ],
 )
 def test_a_receiver_is_given_what_its_parameters_ask_for(receiver):

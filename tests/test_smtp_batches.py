@@ -212,22 +212,22 @@ def test_a_batch_logs_in_once_and_says_goodbye_once():
     assert len({id(each) for each in recorder.sessions}) == 1
 
 
-def test_a_session_that_a_program_opened_itself_is_greeted_and_not_opened_again(monkeypatch):
+def test_a_session_that_a_program_opened_itself_is_greeted_and_made_anew_once_it_broke(monkeypatch):
     """`Connection.configure_host` of a subclass may return a session of smtplib's."""
 
     def configure_host(connection):
         return smtplib.SMTP("127.0.0.1", connection.mail.port, "shop.test", timeout=10)
 
     monkeypatch.setattr(Connection, "configure_host", configure_host)
-    script = Script(1)
-    with scripted_server(script) as port, mail_to(port).connect() as connection:
+    first, second = Script(1), Script(1)
+    with scripted_server(first, second) as port, mail_to(port).connect() as connection:
         one, two, three = messages("one", "two", "three")
         assert connection.send(one).sent
-        for each in (two, three):
-            with pytest.raises(smtplib.SMTPServerDisconnected) as caught:
-                connection.send(each)
-            assert caught.value.receipt.outcome is NOT_SENT
-    assert script.subjects == ["one"]
+        with pytest.raises(smtplib.SMTPServerDisconnected) as caught:
+            connection.send(two)
+        assert caught.value.receipt.outcome is NOT_SENT
+        assert connection.send(three).sent
+    assert (first.subjects, second.subjects) == (["one"], ["three"])
 
 
 def test_a_server_that_takes_no_greeting_refuses_a_session_of_a_program(monkeypatch):

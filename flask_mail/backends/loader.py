@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import re
@@ -16,6 +17,8 @@ from .base import Backend
 GROUP = "flask_mail.backends"
 _UNNAMED = "an unknown distribution"
 _NAME = re.compile(r"[a-z][a-z0-9]*")
+# What may be shown of a MAIL_BACKEND that is none: a URL would hold a password.
+_REFERENCE = re.compile(r"[A-Za-z_][\w.-]{0,99}(?::[\w.]{0,99})?")
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,22 @@ def installed() -> list[Installed]:
     # The backport behaves alike on all older versions, whose own differ from each other.
     name = "importlib.metadata" if sys.version_info >= (3, 12) else "importlib_metadata"
     metadata: Any = importlib.import_module(name)
-    points = metadata.entry_points(group=GROUP)
     return sorted(
-        {Installed(point.name, point.value, *_origin(point.dist)) for point in points},
+        {Installed(each.name, each.value, *_origin(each.dist)) for each in _entry_points(metadata)},
         key=lambda each: (each.name, each.distribution),
     )
+
+
+def _entry_points(metadata: Any) -> list[Any]:
+    try:
+        return list(metadata.entry_points(group=GROUP))
+    except ValueError:
+        # Some versions of the backport read nothing at all where one distribution's are malformed.
+        points: list[Any] = []
+        for distribution in metadata.distributions():
+            with contextlib.suppress(ValueError):
+                points += distribution.entry_points.select(group=GROUP)
+        return points
 
 
 def _origin(distribution: Any) -> tuple[str, str]:
@@ -70,6 +84,11 @@ def load(chosen: object) -> type[Backend[Any]]:
     :raises ConfigurationError: where it is ambiguous, cannot be imported or is no backend.
     """
     if isinstance(chosen, str):
+        if not _REFERENCE.fullmatch(chosen):
+            raise BackendNotFound(
+                "MAIL_BACKEND is neither the name of a backend nor an import path"
+                f' "package.module:Class". Installed: {_names(installed())}.'
+            )
         if ":" in chosen:
             label = f"MAIL_BACKEND {chosen!r}"
             return check_class(_imported(chosen, label), label)
@@ -105,10 +124,11 @@ def _by_name(name: str) -> Installed:
     backends = installed()
     matching = [each for each in backends if each.name == name]
     if not matching:
-        names = sorted({each.name for each in backends})
+        hint = nearest(name.lower(), [each.name for each in backends]) or "."
+        if "." in name:
+            hint = '; write an import path as "package.module:Class", with a colon.'
         raise BackendNotFound(
-            f"MAIL_BACKEND {name!r} is not installed{nearest(name, names) or '.'} Installed:"
-            f" {', '.join(names) or 'none'}."
+            f"MAIL_BACKEND {name!r} is not installed{hint} Installed: {_names(backends)}."
         )
     if len(matching) > 1:
         claims = " and ".join(f"{each.origin} ({each.target})" for each in matching)
@@ -117,6 +137,10 @@ def _by_name(name: str) -> Installed:
             ' the import path of the one you mean, "package.module:Class".'
         )
     return matching[0]
+
+
+def _names(backends: list[Installed]) -> str:
+    return ", ".join(sorted({each.name for each in backends})) or "none"
 
 
 def _imported(target: str, label: str) -> object:

@@ -58,10 +58,10 @@ def failure_of(backend: str, error: Exception, mail: Outgoing | None, handed_ove
 
 def checked(backend: str, answer: object, mail: Outgoing | None) -> Receipt:
     """Return what a backend answered, as a receipt that has an error unless it was sent."""
-    if not isinstance(answer, Receipt):
+    if not isinstance(answer, Receipt) or not isinstance(answer.outcome, Outcome):
         problem = DeliveryUnknown(
-            f"The {backend} backend gave {type(answer).__name__} where a Receipt belongs, so"
-            " whether the message was accepted is unknown."
+            f"The {backend} backend gave {type(answer).__name__} where a Receipt with an Outcome"
+            " belongs, so whether the message was accepted is unknown."
         )
         return failure_of(backend, problem, mail, handed_over=True)
     return replace(answer, error=None if answer.sent else error_of(answer))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from ..addresses import parse_address, parse_addresses
-from ..errors import BackendUnavailable, ConfigurationError
+from ..errors import OPENING, BackendUnavailable, ConfigurationError
 from ..headers import mailbox
 from ..outgoing import Outcome, Receipt
 from ..settings import BY_KEY, convert
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ..outgoing import Outgoing
 
 _log = logging.getLogger("flask_mail")
-_BEFORE_ANY_MESSAGE = ("connect", "greeting", "tls", "login")
 _NOT_IN_A_LOGIN = re.compile("[\0\ud800-\udfff]")
 _EHLO_NAME = re.compile("[!-~]{1,255}")
 
@@ -100,7 +99,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
                 " mail and the password.",
                 self._server,
             )
-        if username is not None and not encrypted and not _is_loopback(server):
+        if username is not None and not encrypted and not is_loopback(server):
             _log.warning(
                 "MAIL_PASSWORD may go to %s in clear: set MAIL_USE_TLS or MAIL_USE_SSL.",
                 self._server,
@@ -151,7 +150,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             if unreachable is None:
                 receipt = self.attempt(mail, session)
                 error = receipt.error
-                if isinstance(error, BackendUnavailable) and error.stage in _BEFORE_ANY_MESSAGE:
+                if isinstance(error, BackendUnavailable) and error.stage in OPENING:
                     unreachable = error
             else:  # do not wait MAIL_TIMEOUT for each of the others
                 error = copy.copy(unreachable)  # each has its own, which gets its own receipt
@@ -237,7 +236,7 @@ def _tls_context(
     return context
 
 
-def _is_loopback(server: str) -> bool:
+def is_loopback(server: str) -> bool:
     try:
         return ipaddress.ip_address(server).is_loopback
     except ValueError:

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..backends.smtp import SmtpBackend
+from ..errors import OPENING
 from ..smtp import stand_in
 from ..smtp.replies import reply_of
 
@@ -86,7 +87,8 @@ def _failed_step(error: Exception) -> str:
     # With implicit TLS the handshake is part of connecting.
     if isinstance(error, ssl.SSLError):
         return "tls"
-    return getattr(error, "stage", "") or "connect"
+    stage = getattr(error, "stage", "")
+    return stage if stage in OPENING else "connect"  # a subclass may have steps of its own
 
 
 def _details(server: Server, session: smtplib.SMTP) -> Mapping[str, str]:

@@ -41,8 +41,8 @@ class Entries:
             for name, value in vars(state).items()
         }
         self._entries = {key: _entry(key, config, assigned) for key in BY_KEY}
-        for key in sorted(config):
-            if key.startswith("MAIL_") and key not in BY_KEY and not is_unset(config[key]):
+        for key in sorted(map(str, list(config))):
+            if key.startswith("MAIL_") and key not in BY_KEY and not is_unset(config.get(key)):
                 self._entries[key] = Entry(key, config[key], "config")
 
     def __iter__(self) -> Iterator[Entry]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..addresses import parse_address
-from ..backends.smtp import SmtpBackend, _is_loopback, default_port
+from ..backends.smtp import SmtpBackend, default_port, is_loopback
 from ..errors import ConfigurationError, MessageError
 from ..message import sender_text
 from ..settings import BY_KEY, FAIL_SILENTLY, convert, to_bool
@@ -80,8 +80,8 @@ def _silence(choice: Choice) -> Iterator[Finding]:
             "warning",
             "suppressed",
             ("MAIL_SUPPRESS_SEND",),
-            "No mail leaves this machine, though neither debug nor testing is on: unset"
-            " MAIL_SUPPRESS_SEND to send.",
+            "No mail leaves this machine, though neither debug nor testing is on, because of"
+            f" {choice.reason}: unset it to send.",
         )
 
 
@@ -92,7 +92,7 @@ def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
     starttls, implicit = entries.value("MAIL_USE_TLS"), entries.value("MAIL_USE_SSL")
     port = entries.value("MAIL_PORT", default_port(bool(implicit)))
     user, password = entries.has("MAIL_USERNAME"), entries.has("MAIL_PASSWORD")
-    far = not _is_loopback(entries.value("MAIL_SERVER", "localhost"))
+    far = not is_loopback(entries.value("MAIL_SERVER", "localhost"))
     rules = [
         (
             bool(starttls and implicit),

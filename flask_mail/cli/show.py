@@ -23,7 +23,10 @@ from ..texts import plain_text
 MASK = "***"
 _CELL = 60  # characters: what is longer makes a table unreadable
 # In the name of a setting that is not in our table: a plugin's option, or an app's own.
-_SECRET_WORDS = ("PASS", "PWD", "SECRET", "TOKEN", "KEY", "CREDENTIAL")
+_SECRET_WORDS = (
+    *("PASS", "PWD", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "AUTH", "BEARER"),
+    *("WEBHOOK", "DSN", "URL", "URI"),  # which often hold one
+)
 # Greedy: a password in a URL may hold a raw @ or /.
 _USERINFO = re.compile(r"(?<=://)\S*(?=@)")
 
@@ -65,7 +68,7 @@ def redactor(values: Iterable[tuple[str, object]], username: object) -> Callable
 def name_of(chosen: object) -> str:
     """Return what a value of ``MAIL_BACKEND`` is called: its words, or the class's import path."""
     if isinstance(chosen, str):
-        return chosen
+        return _USERINFO.sub(MASK, chosen)  # a URL, as other frameworks have it
     if isinstance(chosen, type):
         return f"{chosen.__module__}:{chosen.__qualname__}"
     return f"<{type(chosen).__name__}>"

@@ -1,4 +1,4 @@
-"""How programs use the public names, for the type checker: mypy reads this file, nothing runs it."""
+"""How programs use the public names: mypy reads this file and nothing runs it."""
 
 from __future__ import annotations
 
