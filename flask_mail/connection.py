@@ -45,6 +45,7 @@ class Connection:
         self.num_emails = 0
         self._max_emails = max_emails
         self._limit: int | None = None
+        self._fails_silently = False
         self._selection = _selection_of(mail)
         self._lock = threading.RLock()
         self._backend: Backend[Any] | None = None
@@ -63,7 +64,7 @@ class Connection:
                 try:
                     self._open_session()
                 except BackendUnavailable as error:
-                    if not self._fails_silently():
+                    if not self._fails_silently:
                         raise
                     _log.warning("%s", error)  # sending tries again, and tells by its receipt
             self._blocks += 1
@@ -114,7 +115,7 @@ class Connection:
                     isinstance(error, BackendUnavailable)
                     and (error.stage in OPENING or not self._is_open)
                     and error.receipt is not None
-                    and self._fails_silently()
+                    and self._fails_silently
                 ):
                     return error.receipt
                 raise
@@ -160,12 +161,10 @@ class Connection:
     def _app(self) -> Any:
         return getattr(self.mail, "app", None)
 
-    def _fails_silently(self) -> bool:
-        return getattr(self.mail, "fails_silently", False)
-
     def _follow_settings(self) -> None:
         """Take the backend and the limit that the settings choose now, also within a block."""
         self._limit = convert("max_emails", to_limit, self._max_emails or self.mail.max_emails or 0)
+        self._fails_silently = getattr(self.mail, "fails_silently", False)
         backend = self._selection.backend()
         if backend is not self._backend:
             self._close_session()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -224,6 +225,7 @@ OLD_NAMES: Mapping[str, str] = {
     "MAIL_MAX_EMAILS": "DEFAULT_MAX_EMAILS",
 }
 FAIL_SILENTLY = "MAIL_FAIL_SILENTLY"
+_NOT_THE_PROGRAM = ("flask_mail", "contextlib")
 
 
 def is_unset(value: object) -> bool:
@@ -283,4 +285,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _warn_old(key: str, advice: str) -> None:
-    warnings.warn(f"{key} is a name from before 0.8: {advice}.", DeprecationWarning, stacklevel=4)
+    # Told of the program's own line: Python shows no DeprecationWarning of a library's.
+    level, frame = 1, sys._getframe()  # noqa: SLF001 (documented, if not everywhere)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(_NOT_THE_PROGRAM):
+        level, frame = level + 1, frame.f_back
+    message = f"{key} is a name from before 0.8: {advice}."
+    warnings.warn(message, DeprecationWarning, stacklevel=level)

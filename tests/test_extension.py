@@ -364,8 +364,16 @@ class TestFailSilently:
         assert "No connection." in caplog.text
 
     def test_an_invalid_message_still_raises(self, mail):
-        with pytest.raises(ValueError, match="subject"):
+        with (
+            pytest.warns(DeprecationWarning, match="MAIL_FAIL_SILENTLY"),
+            pytest.raises(ValueError, match="subject"),
+        ):
             mail.send(Message("Hello\n", ["to@example.com"], sender="me@example.com"))
+
+    def test_the_warning_points_at_the_program(self, mail):
+        with pytest.warns(DeprecationWarning, match="MAIL_FAIL_SILENTLY") as caught:
+            mail.send(hello())
+        assert {warning.filename for warning in caught} == {__file__}
 
     def test_without_it_a_failed_connection_raises(self):
         mail = Mail(make_app(MAIL_BACKEND=FailingBackend))

@@ -44,13 +44,15 @@ def failure_of(backend: str, error: Exception, mail: Outgoing | None, handed_ove
         # What a backend raises besides tells nothing about what the peer got.
         outcome = Outcome.NOT_SENT if isinstance(error, MessageError) else default
         return Receipt(message_id, backend, outcome, error=error)
-    receipt = error.receipt or Receipt(
-        message_id,
-        backend,
-        next((each for kind, each in _OUTCOMES if isinstance(error, kind)), default),
-        refused=error.refused,
-        response=error.response,
-    )
+    receipt = error.receipt
+    if receipt is None or receipt.sent:  # an error that says it was sent says nothing
+        receipt = Receipt(
+            message_id,
+            backend,
+            next((each for kind, each in _OUTCOMES if isinstance(error, kind)), default),
+            refused=error.refused,
+            response=error.response,
+        )
     if receipt.message_id != message_id:  # the same error was raised for an earlier message
         receipt = replace(receipt, message_id=message_id, seconds=0.0)
     return replace(receipt, error=error)
@@ -207,9 +209,13 @@ class Batch:
         message_id = waiting.mail.message_id if waiting.mail else ""
         if waiting.handed_over:
             outcome = Outcome.UNKNOWN
-            problem = problem or DeliveryUnknown(
-                f"The {self._backend} backend gave no receipt for this message."
-            )
+            if problem is None or isinstance(problem, (BackendUnavailable, MessageRefused)):
+                # Such an error would tell that this message was not accepted.
+                unanswered = DeliveryUnknown(
+                    f"The {self._backend} backend gave no receipt for this message."
+                )
+                unanswered.__cause__ = problem
+                problem = unanswered
         else:
             outcome = Outcome.NOT_SENT
             problem = problem or BackendUnavailable(
