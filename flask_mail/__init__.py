@@ -11,6 +11,7 @@ from ._compat import (
     sanitize_addresses,
     sanitize_subject,
 )
+from .attachment import Attachment
 from .backends import Backend
 from .connection import Connection
 from .errors import (
@@ -27,7 +28,7 @@ from .errors import (
     NoSender,
 )
 from .extension import Mail, _Mail, _MailMixin
-from .message import Attachment, Message, make_msgid
+from .message import Message, make_msgid
 from .outgoing import Envelope, Outcome, Outgoing, Receipt, Refusal
 from .signals import email_dispatched, email_failed, email_sending, signals
 

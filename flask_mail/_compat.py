@@ -7,7 +7,7 @@ import warnings
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from . import extension, message
+from . import attachment, extension, message
 from .addresses import tolerant_address
 from .headers import charset_of, mailbox
 from .words import encode_words
@@ -75,7 +75,7 @@ _PYTHON_2 = {"PY3": True, "PY34": True, "text_type": str, "string_types": (str,)
 _MODULES = frozenset({"re", "time", "unicodedata", "warnings", "blinker"})
 
 # Where the code lives that used these names in 0.10's only module.
-_ROOMS = (extension, message)
+_ROOMS = (attachment, extension, message)
 _originals: dict[tuple[ModuleType, str], Any] = {}
 
 

@@ -25,7 +25,8 @@ from .texts import describe, plain_text
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .message import Attachment, Message
+    from .attachment import Attachment
+    from .message import Message
 
 _log = logging.getLogger("flask_mail")
 # esmtp-keyword ["=" esmtp-value], RFC 5321 section 4.1.2.

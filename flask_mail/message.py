@@ -1,4 +1,4 @@
-"""Message and Attachment: the data that a user fills in."""
+"""Message: the data that a user fills in."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import re
 import secrets
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from email import message_from_bytes, policy
 from functools import cached_property
-from mimetypes import guess_type
-from operator import length_hint
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _context, mime
 from .addresses import parse_address
+from .attachment import Attachment, Data
 from .checks import check_fields
+from .copies import Copied, copied, deep_copy, frozen
 from .errors import BadHeaderError, MessageError
 from .outgoing import Envelope, unordered_recipients
-from .texts import describe, plain_text
+from .texts import describe
 
 if TYPE_CHECKING:
     from email.message import Message as ParsedMessage
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from .outgoing import Receipt
 
 AddressLike: TypeAlias = str | tuple[str, str]
-Data: TypeAlias = str | bytes | bytearray | memoryview
-Given = TypeVar("Given")
-Kept = TypeVar("Kept")
 
 _NEEDS_QUOTES = re.compile(r'["\\@<>;]')
 # Refolding by the standard library would split mailboxes, and ours are folded.
@@ -49,78 +46,6 @@ def make_msgid(idstring: str | None = None, domain: str | None = None) -> str:
 
 
 _own_make_msgid = make_msgid
-
-
-class _Copied(Generic[Given, Kept]):
-    """A field that takes any collection and keeps a copy of it."""
-
-    def __init__(self, kind: Callable[[Any], Kept]) -> None:
-        self._kind = kind
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, message: Message | None, owner: type | None = None) -> Kept:
-        if message is None or self._name not in message.__dict__:
-            raise AttributeError(self._name)  # messages have it, their class has not
-        kept: Kept = message.__dict__[self._name]
-        return kept
-
-    def __set__(self, message: Message, value: Given | None) -> None:
-        message.__dict__[self._name] = _copied(value, self._kind)
-
-
-def _copied(value: Any, kind: Callable[[Any], Any]) -> Any:
-    # What is no collection is kept for the error that sending it raises: list("a@b.c") would be
-    # its letters, as it was in 0.10.
-    if value and isinstance(value, (str, bytes)):
-        return value
-    try:
-        return kind(value or ())
-    except (TypeError, ValueError):
-        return value
-
-
-class Attachment:
-    """A file that goes with a message.
-
-    :param filename: the name that readers see.
-    :param content_type: ``type/subtype``; guessed from the name, else ``text/plain`` for str and
-        ``application/octet-stream`` for bytes.
-    :param data: the content; required.
-    :param disposition: ``attachment`` (the default) or ``inline``.
-    :param headers: further headers of this part, such as ``{"Content-ID": "<logo>"}``.
-    """
-
-    filename: str | None
-    content_type: str
-    data: Data
-    disposition: str
-    headers: dict[str, str]
-
-    def __init__(
-        self,
-        filename: str | None = None,
-        content_type: str | None = None,
-        data: Data | None = None,
-        disposition: str | None = None,
-        headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
-    ) -> None:
-        if data is None:
-            raise ValueError("The 'data' argument is required.")
-        if content_type is None and filename is not None:
-            content_type = guess_type(str(filename))[0]
-        if content_type is None:
-            content_type = "text/plain" if isinstance(data, str) else "application/octet-stream"
-        self.filename = filename
-        self.content_type = content_type
-        self.data = data
-        self.disposition = disposition or "attachment"
-        self.headers = dict(headers or {})
-
-    def __repr__(self) -> str:
-        name, kind = describe(self.filename), describe(self.content_type)
-        return f"<Attachment {name} {kind} {length_hint(self.data)}>"
 
 
 class Message:
@@ -149,19 +74,19 @@ class Message:
     """
 
     subject: str
-    recipients = _Copied[Iterable[AddressLike], list[AddressLike]](list)
-    cc = _Copied[Iterable[AddressLike], list[AddressLike]](list)
-    bcc = _Copied[Iterable[AddressLike], list[AddressLike]](list)
+    recipients = Copied[Iterable[AddressLike], list[AddressLike]](list)
+    cc = Copied[Iterable[AddressLike], list[AddressLike]](list)
+    bcc = Copied[Iterable[AddressLike], list[AddressLike]](list)
     sender: AddressLike | None
     body: str | None
-    alts = _Copied[Mapping[str, str] | Iterable[tuple[str, str]], dict[str, str]](dict)
-    attachments = _Copied[Iterable[Attachment], list[Attachment]](list)
+    alts = Copied[Mapping[str, str] | Iterable[tuple[str, str]], dict[str, str]](dict)
+    attachments = Copied[Iterable[Attachment], list[Attachment]](list)
     reply_to: AddressLike | list[AddressLike] | None
     date: float | datetime | None
     charset: str | None
     extra_headers: dict[str, str] | None
-    mail_options = _Copied[Iterable[str], list[str]](list)
-    rcpt_options = _Copied[Iterable[str], list[str]](list)
+    mail_options = Copied[Iterable[str], list[str]](list)
+    rcpt_options = Copied[Iterable[str], list[str]](list)
     envelope: Envelope | None = None
     """Whom it went to: set on the copies in ``mail.outbox``."""
 
@@ -195,7 +120,7 @@ class Message:
             self.html = html
         self.date = date
         self.charset = charset
-        self.extra_headers = None if extra_headers is None else _copied(extra_headers, dict)
+        self.extra_headers = None if extra_headers is None else copied(extra_headers, dict)
         self.mail_options = mail_options
         self.rcpt_options = rcpt_options
         self.attachments = attachments
@@ -310,7 +235,7 @@ class Message:
         """Return a copy that no later change of this message, or of a lazy string, reaches."""
         clone = object.__new__(type(self))
         for name, value in self.__dict__.items():
-            clone.__dict__[name] = _frozen(value) if name in _OWN else _deep_copy(value)
+            clone.__dict__[name] = frozen(value) if name in _OWN else deep_copy(value)
         return clone
 
     def __copy__(self) -> Message:
@@ -344,28 +269,3 @@ def sender_text(sender: Any) -> Any:
 
 # What Message itself stores; a subclass may add anything.
 _OWN = frozenset(Message().__dict__)
-
-
-def _frozen(value: Any) -> Any:
-    """Copy what a field of a message holds, lazy strings as their words."""
-    if isinstance(value, Mapping):
-        return {_frozen(key): _frozen(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return (list if isinstance(value, list) else tuple)(map(_frozen, value))
-    if isinstance(value, (bytearray, memoryview)):
-        return bytes(value)
-    if isinstance(value, Attachment):
-        clone = copy.copy(value)
-        clone.__dict__.update({key: _frozen(each) for key, each in value.__dict__.items()})
-        return clone
-    if isinstance(value, (datetime, Envelope)) or hasattr(value, "content_type"):
-        return _deep_copy(value)
-    text = plain_text(value)
-    return value if text is None else text
-
-
-def _deep_copy(value: Any) -> Any:
-    try:
-        return copy.deepcopy(value)
-    except Exception:  # noqa: BLE001 (a lock, a socket: what cannot be copied is shared)
-        return value

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from email.charset import Charset
 
-    from .message import Attachment, Message
+    from .attachment import Attachment
+    from .message import Message
 
 T = TypeVar("T")
 

@@ -35,6 +35,8 @@ LAYERS = (
     "smtp.transaction",
     "smtp.stand_in",
     "_context",
+    "attachment",
+    "copies",
     "message",
     "backends.options",
     "backends.sending",

@@ -1,0 +1,72 @@
+"""How a message keeps what it is given: copies, so that nobody else changes it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from .attachment import Attachment
+from .outgoing import Envelope
+from .texts import plain_text
+
+Given = TypeVar("Given")
+Kept = TypeVar("Kept")
+
+
+class Copied(Generic[Given, Kept]):
+    """A field that takes any collection and keeps a copy of it."""
+
+    def __init__(self, kind: Callable[[Any], Kept]) -> None:
+        self._kind = kind
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, message: Any, owner: type | None = None) -> Kept:
+        if message is None or self._name not in message.__dict__:
+            raise AttributeError(self._name)  # messages have it, their class has not
+        kept: Kept = message.__dict__[self._name]
+        return kept
+
+    def __set__(self, message: Any, value: Given | None) -> None:
+        message.__dict__[self._name] = copied(value, self._kind)
+
+
+def copied(value: Any, kind: Callable[[Any], Any]) -> Any:
+    """Return ``kind(value)``, such as a list of what an iterable yields."""
+    # What is no collection is kept for the error that sending it raises: list("a@b.c") would be
+    # its letters, as it was in 0.10.
+    if value and isinstance(value, (str, bytes)):
+        return value
+    try:
+        return kind(value or ())
+    except (TypeError, ValueError):
+        return value
+
+
+def frozen(value: Any) -> Any:
+    """Copy what a field of a message holds, lazy strings as their words."""
+    if isinstance(value, Mapping):
+        return {frozen(key): frozen(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return (list if isinstance(value, list) else tuple)(map(frozen, value))
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, Attachment):
+        clone = copy.copy(value)
+        clone.__dict__.update({key: frozen(each) for key, each in value.__dict__.items()})
+        return clone
+    if isinstance(value, (datetime, Envelope)) or hasattr(value, "content_type"):
+        return deep_copy(value)
+    text = plain_text(value)
+    return value if text is None else text
+
+
+def deep_copy(value: Any) -> Any:
+    """Return a deep copy, or `value` itself where it cannot be copied."""
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # noqa: BLE001 (a lock, a socket: what cannot be copied is shared)
+        return value
