@@ -117,6 +117,7 @@ class Connection:
                     and error.receipt is not None
                     and self._fails_silently
                 ):
+                    _log.warning("%s", error)
                     return error.receipt
                 raise
             self.num_emails += 1
