@@ -18,6 +18,7 @@ from .errors import MessageError
 from .idn import domain_to_ascii
 from .texts import (
     MAX_TEXT,
+    becomes_ascii,
     check_controls,
     decode_words,
     describe,
@@ -268,7 +269,8 @@ def _read_addr_spec(text: str) -> tuple[str, str]:
 def _check_local(local: str) -> str:
     if not local:
         raise MessageError(_NO_LOCAL)
-    # Before the checks: U+037E, for one, is normalised to an ASCII semicolon.
+    if becomes_ascii(local):  # U+212A would be a K, U+037E a semicolon
+        raise MessageError(_BAD_LOCAL)
     local = unicodedata.normalize("NFC", local)
     grammar = _QUOTED_LOCAL if local.startswith('"') else _DOT_ATOM
     if not grammar.fullmatch(local) or not local.isprintable():

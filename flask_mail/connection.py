@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from . import _context
+from .backends.smtp import NO_HOST, SmtpBackend
 from .errors import OPENING, BackendUnavailable, DeliveryError
 from .message import Message, sender_text
 from .selection import Selection
@@ -51,9 +54,11 @@ class Connection:
         self._backend: Backend[Any] | None = None
         self._session: Any = None
         self._is_open = False
+        self._opened_by = os.getpid()
         self._deferred = False
         self._blocks = 0  # how many with blocks are open
         self._uses = 0  # how many sends are under way: receivers of signals may send too
+        _alive.add(self)
 
     def __enter__(self) -> Self:
         with self._lock, _context.bound(self.mail):
@@ -109,7 +114,9 @@ class Connection:
                     open_session=open_session,
                 )
             except DeliveryError as error:
-                if not error.response:  # nobody answered: the session is of no use any more
+                if not error.response and self._uses == 1:
+                    # Nobody answered: the session is of no use any more, unless it is a batch's,
+                    # whose backend has it in hand.
                     self._close_session(politely=False)
                 if (
                     isinstance(error, BackendUnavailable)
@@ -154,7 +161,8 @@ class Connection:
                         self.num_emails += receipt.sent
                 except Exception as error:  # noqa: BLE001 (a receiver's or the iterable's own)
                     raised = raised or error
-                self._renew_if_full()
+                if self._uses == 1:
+                    self._renew_if_full()
         if raised is not None:
             raise raised
         return receipts
@@ -167,7 +175,7 @@ class Connection:
         self._limit = convert("max_emails", to_limit, self._max_emails or self.mail.max_emails or 0)
         self._fails_silently = getattr(self.mail, "fails_silently", False)
         backend = self._selection.backend()
-        if backend is not self._backend:
+        if backend is not self._backend or self._opened_by != os.getpid():
             self._close_session()
             self._backend = backend
 
@@ -186,11 +194,11 @@ class Connection:
                 raise
             finally:
                 self._uses -= 1
-                if not self._blocks and not self._uses:
-                    # Outside a with block there is nobody to close the session later.
-                    self._close_session(politely=politely)
-                else:
-                    self._renew_if_full()
+                if not self._uses:  # else a batch is under way, and goes on over its session
+                    if self._blocks:
+                        self._renew_if_full()
+                    else:  # there is nobody to close the session later
+                        self._close_session(politely=politely)
 
     def _target(self) -> tuple[Backend[Any], Callable[[], Any]]:
         """Return the backend to hand messages to, and what opens its session."""
@@ -218,11 +226,13 @@ class Connection:
             self._session = self.configure_host() if backend.external else backend.open()
             self.host = self._session
             self._is_open = True
+            self._opened_by = os.getpid()
+        if self.host is None and isinstance(self._backend, SmtpBackend):
+            return NO_HOST  # a program has taken it away
         return self._session
 
     def _renew_if_full(self) -> None:
-        # Not while a send is under way: it may be a batch, which goes on over its session.
-        if self._limit and self.num_emails >= self._limit and self._uses <= 1:
+        if self._limit and self.num_emails >= self._limit:
             self.num_emails = 0
             self._close_session()
 
@@ -233,7 +243,23 @@ class Connection:
         if self._is_open:
             self._is_open = False
             backend = self._current_backend()
-            (backend.close if politely else backend.abort)(session)
+            # What a child of a fork says on its parent's session would come in between.
+            own = self._opened_by == os.getpid()
+            (backend.close if politely and own else backend.abort)(session)
+
+
+_alive: WeakSet[Connection] = WeakSet()
+
+
+def _renew_locks() -> None:
+    # A thread of the parent may have held one at the moment of the fork; it is not in the child.
+    for connection in list(_alive):
+        connection._lock = threading.RLock()  # noqa: SLF001 (of this module)
+        connection._uses = 0  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 class _TriedOnce:

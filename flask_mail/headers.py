@@ -38,7 +38,8 @@ _CHUNK = re.compile(r"[ \t]*[^ \t]+")
 _TOKEN = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")  # RFC 2045 section 5.1
 _TYPE = re.compile(rf"(?!multipart/){_TOKEN.pattern}/{_TOKEN.pattern}", re.IGNORECASE)
 _PARAMETER = re.compile(rf' *; *({_TOKEN.pattern})=({_TOKEN.pattern}|"(?:[^"\\]|\\.)*")')
-_STRUCTURED = re.compile(rf"([^;]*?)((?:{_PARAMETER.pattern})*) *;? *")
+# No part of it can match what the next one can, so that spaces take linear time.
+_STRUCTURED = re.compile(rf"([^; ]*(?: +[^; ]+)*)((?:{_PARAMETER.pattern})*) *;?")
 _ESCAPED = re.compile(r"\\(.)")
 # A quoted-string that is never closed ends with the text: no second attempt, so linear time.
 _LIST_ITEM = re.compile(r'(?:"(?:[^"\\]|\\.?)*"?|[^",])+')
@@ -259,7 +260,7 @@ def ascii_form(value: str) -> str:
 
 
 def _split_parameters(text: str) -> tuple[str, dict[str, str]]:
-    parsed = _STRUCTURED.fullmatch(text) if len(text) <= _MAX_STRUCTURED else None
+    parsed = _STRUCTURED.fullmatch(text.strip(" ")) if len(text) <= _MAX_STRUCTURED else None
     if not parsed:
         return "", {}
     parameters: dict[str, str] = {}

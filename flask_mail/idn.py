@@ -8,7 +8,7 @@ import unicodedata
 from typing import Final
 
 from .errors import MessageError
-from .texts import MAX_TEXT, check_controls, describe
+from .texts import MAX_TEXT, becomes_ascii, check_controls, describe
 
 _MAX_DOMAIN: Final = 253  # RFC 1035 2.3.4: 255 octets on the wire
 
@@ -49,7 +49,13 @@ def _is_host(domain: str) -> bool:
 
 def _encode(domain: str) -> str:
     # Lower case and NFC are all the mapping there is: anything more (UTS 46) turns look-alikes
-    # such as U+FF1E into ASCII, and mail for one domain would go to another.
+    # such as U+FF1E into ASCII, and mail for one domain would go to another. They do so themselves
+    # with a few.
+    if found := becomes_ascii(domain):
+        raise MessageError(
+            f"the domain {describe(domain)} holds U+{ord(found):04X}, which is not the ASCII"
+            " character that it looks like"
+        )
     mapped = unicodedata.normalize("NFC", unicodedata.normalize("NFC", domain).lower())
     if len(mapped) > _MAX_DOMAIN or _FOREIGN_DOT.search(mapped):
         raise MessageError(

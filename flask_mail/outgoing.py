@@ -173,6 +173,10 @@ _STRAY = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
 def _canonical(content: object) -> bytes:
+    if isinstance(content, str):  # smtplib takes it too
+        content = content.encode("utf-8", "surrogateescape")
+    elif isinstance(content, (bytearray, memoryview)):
+        content = bytes(content)
     # Subclasses override as_bytes, to sign for instance. A stray CR or LF on the wire is what SMTP
     # smuggling is made of (RFC 5321 section 2.3.8).
     if not isinstance(content, bytes):

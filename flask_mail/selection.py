@@ -56,9 +56,8 @@ class Selection:
         if not self.backend_class(chosen).external:
             return chosen, reason
         testing = self._testing()
-        assigned = self._assigned()
-        if "suppress" in assigned:
-            suppress, by = assigned["suppress"], "suppress on the mail state"
+        if "suppress" in self._assigned():
+            suppress, by = self._assigned()["suppress"], "suppress on the mail state"
         else:
             suppress = settings.lookup(self._config, "MAIL_SUPPRESS_SEND")
             by = "MAIL_SUPPRESS_SEND"
@@ -139,11 +138,16 @@ class Selection:
         setting = settings.BY_KEY.get(key)
         if key == "MAIL_DEBUG":
             return self._debug()
-        assigned = self._assigned() if setting else {}
-        value = assigned[name] if name in assigned else settings.raw(self._config, key)
-        if setting and setting.secret and not settings.is_unset(value):
-            return Secret(settings.convert(key, setting.read, value))
-        return value
+        if setting is None or not setting.secret:
+            return self._raw(key, name)
+        # In no variable: tracebacks may show those of each frame.
+        if settings.is_unset(self._raw(key, name)):
+            return None
+        return Secret(settings.convert(key, setting.read, self._raw(key, name)))
+
+    def _raw(self, key: str, name: str) -> Any:
+        assigned = self._assigned() if key in settings.BY_KEY else {}
+        return assigned[name] if name in assigned else settings.raw(self._config, key)
 
 
 @dataclass(frozen=True)

@@ -249,6 +249,7 @@ def lookup(config: Mapping[str, Any], key: str, default: Any = None) -> Any:
     :raises ConfigurationError: where it is of another kind.
     """
     value = raw(config, key)
+    del config  # tracebacks that show the variables of a frame must not show all settings
     return default if value is None else convert(key, BY_KEY[key].read, value)
 
 
@@ -262,12 +263,14 @@ def convert(key: str, read: Callable[[object], Any], value: object) -> Any:
         return read(value)
     except ValueError as error:
         expected, found = str(error), type(value).__name__
+    del value  # nor this one
     raise ConfigurationError(f"{key} must be {expected}; a value of type {found} was found.")
 
 
 def fails_silently(config: Mapping[str, Any]) -> bool:
     """Whether ``MAIL_FAIL_SILENTLY`` is set: a failed connection raises nothing (before 0.8)."""
     value = config.get(FAIL_SILENTLY)
+    del config
     if is_unset(value):
         return False
     _warn_old(

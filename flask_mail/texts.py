@@ -8,6 +8,7 @@ import codecs
 import numbers
 import re
 import reprlib
+import unicodedata
 from collections.abc import Mapping
 from typing import Final, cast
 
@@ -79,6 +80,17 @@ def decode_words(text: str) -> str:
     except (LookupError, ValueError):
         return text
     return text if _ENCODED_WORDS.fullmatch(decoded.strip(" ")) else decoded
+
+
+def becomes_ascii(text: str) -> str | None:
+    """Return a character that is not ASCII and that lower case and NFC would make ASCII.
+
+    Such as KELVIN SIGN, which becomes a k: mail for one address would go to another.
+    """
+    for character in text:
+        if not character.isascii() and unicodedata.normalize("NFC", character.lower()).isascii():
+            return character
+    return None
 
 
 def describe(value: object) -> str:

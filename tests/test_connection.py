@@ -10,6 +10,7 @@ from flask import Flask
 
 from flask_mail import Connection, Mail, Message, Outcome, email_dispatched
 from flask_mail.backends import Backend, BackendUnavailable, MessageRefused
+from flask_mail.connection import _renew_locks
 
 
 class SessionBackend(Backend[object]):
@@ -463,3 +464,97 @@ def test_an_app_that_a_receiver_uses_is_not_mixed_up_with_the_sending_one(app):
         mail.send(Message("Hi", ["to@example.com"]))
     with other.app_context():
         assert [each.sender for each in mail.outbox] == ["other@example.com"]
+
+
+class TestHostTakenAway:
+    """Before there were backends, a connection without a host was how mail was suppressed."""
+
+    @pytest.fixture
+    def app(self):
+        app = Flask(__name__)
+        app.config.update(MAIL_SERVER="127.0.0.1", MAIL_PORT=1)
+        return app
+
+    def test_a_configure_host_that_gives_none_suppresses(self, app, mail):
+        class NoConnection(Connection):
+            def configure_host(self):
+                return None
+
+        with NoConnection(app.extensions["mail"]) as connection, mail.record_messages() as outbox:
+            receipt = connection.send(message())
+        assert (receipt.backend, receipt.sent, len(outbox)) == ("null", True, 1)
+
+    def test_a_host_that_is_set_to_none_suppresses(self, app):
+        class OwnConnection(Connection):
+            def configure_host(self):
+                return SimpleNamespace(sendmail=None, quit=lambda: None)
+
+        with OwnConnection(Mail(app).state) as each:
+            each.host = None
+            assert each.send(message()).backend == "null"
+
+
+def test_the_smtp_backend_without_a_session_sends_nothing_and_says_so(app):
+    app.config["MAIL_BACKEND"] = "smtp"
+    backend = Mail(app).state.selection.backend()
+    with pytest.raises(BackendUnavailable, match="needs a session") as caught:
+        backend.send(message())
+    assert caught.value.receipt.outcome is Outcome.NOT_SENT
+
+
+def test_a_nested_batch_leaves_the_session_of_the_outer_one(mail, log):
+    connection = mail.connect(max_emails=1)
+
+    def tell(message):
+        if message.subject == "outer":
+            connection.send_many([Message("inner", ["me@example.com"], sender="me@example.com")])
+
+    with connection, email_dispatched.connected_to(tell):
+        connection.send_many([message("outer"), message("outer")])
+    assert len([line for line in log if " on " in line]) == 4
+    opened = {line.split()[-1] for line in log if line.startswith("open")}
+    closed = {line.split()[-1] for line in log if line.startswith("close")}
+    assert opened == closed
+
+
+def test_a_nested_send_that_fails_leaves_the_session_of_the_batch(mail, log):
+    backend = mail.state.selection.backend()
+    deliver = backend.deliver
+
+    def break_off(mail, session):
+        if mail.message.subject == "inner":
+            raise BackendUnavailable("The link broke.")
+        return deliver(mail, session)
+
+    backend.deliver = break_off
+    connection = mail.connect()
+
+    def tell(app):
+        with pytest.raises(BackendUnavailable):
+            connection.send(message("inner"))
+
+    with connection, email_dispatched.connected_to(tell):
+        connection.send_many([message("a"), message("b")])
+    assert log == ["open 1", "a on 1", "b on 1", "close 1"]
+
+
+class TestFork:
+    def test_a_child_lets_go_of_the_session_of_its_parent(self, mail, log, monkeypatch):
+        with mail.connect() as connection:
+            connection.send(message("parent"))
+            monkeypatch.setattr("flask_mail.connection.os.getpid", lambda: -1)
+            connection.send(message("child"))
+        assert log == ["open 1", "parent on 1", "abort 1", "open 2", "child on 2", "close 2"]
+
+    def test_a_child_that_only_ends_the_block_says_nothing(self, mail, log, monkeypatch):
+        with mail.connect():
+            monkeypatch.setattr("flask_mail.connection.os.getpid", lambda: -1)
+        assert log == ["open 1", "abort 1"]
+
+    def test_a_child_gets_locks_of_its_own(self, mail):
+        """A thread of the parent that holds one at the moment of the fork is not in the child."""
+        connection = mail.connect()
+        held = connection._lock
+        _renew_locks()  # what the child does first
+        assert connection._lock is not held
+        assert connection.send(message()).sent

@@ -248,12 +248,22 @@ def test_what_a_subclass_renders_is_sent_with_crlf_for_its_line_ends(
     assert Outgoing.of(Signed("Hi", ["a@b.c"], sender="d@e.f")).content == sent
 
 
+@pytest.mark.parametrize("kind", [lambda content: content.decode(), bytearray, memoryview])
+def test_a_subclass_may_render_what_smtplib_takes_too(kind: Any) -> None:
+    class Odd(Message):
+        def as_bytes(self) -> bytes:
+            return kind(b"Subject: Hi\n\nHello")  # type: ignore[no-any-return]
+
+    sent = Outgoing.of(Odd("Hi", ["a@b.c"], sender="d@e.f")).content
+    assert sent == b"Subject: Hi\r\n\r\nHello"
+
+
 def test_a_subclass_that_renders_no_bytes_is_told() -> None:
     class Odd(Message):
         def as_bytes(self) -> bytes:
-            return "text"  # type: ignore[return-value]
+            return None  # type: ignore[return-value]
 
-    with pytest.raises(MessageError, match=r"as_bytes\(\) of this message returned str"):
+    with pytest.raises(MessageError, match=r"as_bytes\(\) of this message returned NoneType"):
         Outgoing.of(Odd("Hi", ["a@b.c"], sender="d@e.f"))
 
 

@@ -140,9 +140,15 @@ def test_eight_bits_are_declared_where_the_server_offers_them():
     assert commands_for(raw(EIGHT_BIT), "8BITMIME")[0].endswith(" BODY=8BITMIME")
 
 
-def test_a_declaration_of_the_caller_stands():
-    message = raw(EIGHT_BIT, mail_options=["body=8bitmime"])
-    assert commands_for(message, "8BITMIME")[0] == "MAIL FROM:<me@example.com> body=8bitmime"
+@pytest.mark.parametrize("declared", ["body=8bitmime", "BODY=7BIT"])
+def test_what_the_caller_declares_never_belies_the_content(declared):
+    message = raw(EIGHT_BIT, mail_options=[declared])
+    assert commands_for(message, "8BITMIME")[0] == "MAIL FROM:<me@example.com> BODY=8BITMIME"
+
+
+def test_a_declaration_of_the_caller_stands_for_content_that_is_ascii():
+    message = raw(b"Subject: Hello\r\n\r\nHi\r\n", mail_options=["BODY=7BIT"])
+    assert commands_for(message, "8BITMIME")[0] == "MAIL FROM:<me@example.com> BODY=7BIT"
 
 
 def test_eight_bits_never_go_to_a_server_that_does_not_offer_them():

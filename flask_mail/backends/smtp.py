@@ -10,7 +10,7 @@ import re
 import ssl
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 from ..addresses import parse_address, parse_addresses
 from ..errors import OPENING, BackendUnavailable, ConfigurationError
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger("flask_mail")
 _NOT_IN_A_LOGIN = re.compile("[\0\ud800-\udfff]")
 _EHLO_NAME = re.compile("[!-~]{1,255}")
+
+
+NO_HOST = object()
+"""The session of a connection whose host a program has taken away, or whose `configure_host` gave
+none: that was how mail was suppressed before there were backends."""
 
 
 class SmtpBackend(Backend["smtplib.SMTP"]):
@@ -92,7 +97,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             debug=debug,
         )
         # The sessions that were opened here, which can be again, and in which process.
-        self._opened: WeakKeyDictionary[smtplib.SMTP, int] = WeakKeyDictionary()
+        self._own: WeakSet[smtplib.SMTP] = WeakSet()  # those that it may connect again
         if encrypted and not tls_verify:
             _log.warning(
                 "MAIL_TLS_VERIFY is False: whoever is between this host and %s can read and change"
@@ -118,14 +123,12 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         if stand_in.is_replaced(self._server):
             return stand_in.connect(self._server)  # type: ignore[no-any-return]
         host = client.connect(self._server)
-        self._opened[host] = os.getpid()
+        self._own.add(host)
         return host
 
     def close(self, session: Any) -> None:
         if not stand_in.is_genuine(session):
             stand_in.end(session)
-        elif self._is_forked(session):
-            client.drop(session)
         else:
             client.end(session)
 
@@ -133,14 +136,15 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         client.drop(session)
 
     def deliver(self, mail: Outgoing, session: Any) -> Receipt:
+        if session is NO_HOST:
+            return Receipt(mail.message_id, "null", Outcome.SENT)
+        if session is None:
+            raise BackendUnavailable("The smtp backend needs a session: the one that open() gives.")
         if not stand_in.is_genuine(session):
             return self._deliver_by_stand_in(mail, session)
-        if session in self._opened:
-            if self._is_forked(session):
-                client.drop(session)
-            if session.sock is None:  # also where the server hung up after an earlier message
-                client.establish(session, self._server)
-                self._opened[session] = os.getpid()
+        if session.sock is None and session in self._own:
+            # The server hung up after an earlier message.
+            client.establish(session, self._server)
         reply, refused = transact(session, self._server, mail.envelope, mail.content)
         return self.accepted(mail, response=str(reply), refused=refused)
 
@@ -156,10 +160,6 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
                 error = copy.copy(unreachable)  # each has its own, which gets its own receipt
                 receipt = Receipt(mail.message_id, self.name, Outcome.NOT_SENT, error=error)
             yield receipt
-
-    def _is_forked(self, session: smtplib.SMTP) -> bool:
-        """Whether the parent process of this one is talking on this session."""
-        return self._opened.get(session, os.getpid()) != os.getpid()
 
     def _deliver_by_stand_in(self, mail: Outgoing, session: Any) -> Receipt:
         message = mail.message

@@ -80,8 +80,9 @@ def _mail_options(
         header, _, body = content.partition(b"\r\n\r\n")
         needs_smtputf8 = needs_smtputf8 or not header.isascii()
         if host.has_extn("8bitmime"):
-            if "BODY" not in given:
-                options.append("BODY=8BITMIME")
+            # Whatever the caller says it is: it is not 7BIT.
+            options = [each for each in options if each.partition("=")[0].upper() != "BODY"]
+            options.append("BODY=8BITMIME")
         elif not body.isascii():
             raise MessageError(
                 "The content is not ASCII, which needs a server that offers 8BITMIME (RFC 6152),"
