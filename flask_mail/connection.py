@@ -114,15 +114,16 @@ class Connection:
                     open_session=open_session,
                 )
             except DeliveryError as error:
+                unconnected = error.stage in OPENING or not self._is_open
                 if not error.response and self._uses == 1:
                     # Nobody answered: the session is of no use any more, unless it is a batch's,
                     # whose backend has it in hand.
                     self._close_session(politely=False)
                 if (
-                    isinstance(error, BackendUnavailable)
-                    and (error.stage in OPENING or not self._is_open)
+                    self._fails_silently
+                    and unconnected
+                    and isinstance(error, BackendUnavailable)
                     and error.receipt is not None
-                    and self._fails_silently
                 ):
                     _log.warning("%s", error)
                     return error.receipt

@@ -358,6 +358,20 @@ class TestFailSilently:
             receipt = mail.send(hello())
         assert heard == [receipt]
 
+    def test_a_connection_that_breaks_later_still_raises(self, mail):
+        backend = mail.state.selection.backend()
+        backend.open = lambda: "session"
+
+        def break_off(mail, session):
+            raise BackendUnavailable("The link broke.", stage="data")
+
+        backend.deliver = break_off
+        with (
+            pytest.warns(DeprecationWarning, match="MAIL_FAIL_SILENTLY"),
+            pytest.raises(BackendUnavailable, match="The link broke"),
+        ):
+            mail.send(hello())
+
     def test_a_block_goes_on_without_its_connection(self, mail, caplog):
         with (
             pytest.warns(DeprecationWarning, match="MAIL_FAIL_SILENTLY"),
