@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 from . import _context
 from .backends.smtp import NO_HOST, SmtpBackend
 from .errors import OPENING, BackendUnavailable, DeliveryError
+from .forks import ForkSafeLock
 from .message import Message, sender_text
 from .selection import Selection
 from .settings import convert, to_limit
@@ -50,7 +49,7 @@ class Connection:
         self._limit: int | None = None
         self._fails_silently = False
         self._selection = _selection_of(mail)
-        self._lock = threading.RLock()
+        self._lock = ForkSafeLock()
         self._backend: Backend[Any] | None = None
         self._session: Any = None
         self._is_open = False
@@ -58,10 +57,10 @@ class Connection:
         self._deferred = False
         self._blocks = 0  # how many with blocks are open
         self._uses = 0  # how many sends are under way: receivers of signals may send too
-        _alive.add(self)
+        self._used_by = os.getpid()
 
     def __enter__(self) -> Self:
-        with self._lock, _context.bound(self.mail):
+        with self._lock(), _context.bound(self.mail):
             self._follow_settings()
             if not self._blocks:
                 self.num_emails = 0
@@ -81,7 +80,7 @@ class Connection:
         exc_value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        with self._lock:
+        with self._lock():
             self._blocks -= 1
             if not self._blocks:
                 # An interrupted worker has no time left to say goodbye.
@@ -182,7 +181,10 @@ class Connection:
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:
-        with self._lock, _context.bound(self.mail):
+        with self._lock(), _context.bound(self.mail):
+            if self._used_by != os.getpid():
+                # Threads of the parent of a fork that were sending are not in the child.
+                self._uses, self._used_by = 0, os.getpid()
             if not self._uses:
                 self._follow_settings()
             self._uses += 1
@@ -194,7 +196,7 @@ class Connection:
                 politely = True
                 raise
             finally:
-                self._uses -= 1
+                self._uses = max(0, self._uses - 1)  # a child may end what its parent began
                 if not self._uses:  # else a batch is under way, and goes on over its session
                     if self._blocks:
                         self._renew_if_full()
@@ -247,20 +249,6 @@ class Connection:
             # What a child of a fork says on its parent's session would come in between.
             own = self._opened_by == os.getpid()
             (backend.close if politely and own else backend.abort)(session)
-
-
-_alive: WeakSet[Connection] = WeakSet()
-
-
-def _renew_locks() -> None:
-    # A thread of the parent may have held one at the moment of the fork; it is not in the child.
-    for connection in list(_alive):
-        connection._lock = threading.RLock()  # noqa: SLF001 (of this module)
-        connection._uses = 0  # noqa: SLF001
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows
-    os.register_at_fork(after_in_child=_renew_locks)
 
 
 class _TriedOnce:

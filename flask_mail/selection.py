@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakSet
 
 from . import settings
 from .backends import Backend, loader
 from .backends.options import declared
 from .errors import ConfigurationError
+from .forks import ForkSafeLock
 from .smtp.secret import Secret
 
 
@@ -37,8 +35,7 @@ class Selection:
         self._assigned = assigned
         self._testing = testing
         self._debug = debug
-        self._lock = threading.RLock()
-        _alive.add(self)
+        self._lock = ForkSafeLock()
         self._classes: dict[Any, type[Backend[Any]]] = {}
         self._built: dict[type[Backend[Any]], _Built] = {}
         self._building: list[type[Backend[Any]]] = []
@@ -82,7 +79,7 @@ class Selection:
         """
         cls = self.backend_class(chosen)
         options = self._options(cls)
-        with self._lock:
+        with self._lock():
             built = self._built.get(cls)
             if built is None or built.options != options or not self._are_current(built.children):
                 built = self._built[cls] = self._make(cls, options)
@@ -157,16 +154,3 @@ class _Built:
     options: dict[str, Any]
     backend: Backend[Any]
     children: list[tuple[Any, Backend[Any]]]
-
-
-_alive: WeakSet[Selection] = WeakSet()
-
-
-def _renew_locks() -> None:
-    # A thread of the parent may have held one at the moment of the fork; it is not in the child.
-    for selection in list(_alive):
-        selection._lock = threading.RLock()  # noqa: SLF001 (of this module)
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows
-    os.register_at_fork(after_in_child=_renew_locks)

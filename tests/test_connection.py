@@ -10,7 +10,6 @@ from flask import Flask
 
 from flask_mail import Connection, Mail, Message, Outcome, email_dispatched
 from flask_mail.backends import Backend, BackendUnavailable, MessageRefused
-from flask_mail.connection import _renew_locks
 
 
 class SessionBackend(Backend[object]):
@@ -551,10 +550,21 @@ class TestFork:
             monkeypatch.setattr("flask_mail.connection.os.getpid", lambda: -1)
         assert log == ["open 1", "abort 1"]
 
-    def test_a_child_gets_locks_of_its_own(self, mail):
-        """A thread of the parent that holds one at the moment of the fork is not in the child."""
+    def test_a_child_does_not_count_what_threads_of_its_parent_sent(self, mail, log, monkeypatch):
+        """Else it would never follow the settings, and never close its session."""
+        backend = mail.state.selection.backend()
+        deliver = backend.deliver
         connection = mail.connect()
-        held = connection._lock
-        _renew_locks()  # what the child does first
-        assert connection._lock is not held
-        assert connection.send(message()).sent
+
+        def fork_within(mail, session):
+            if mail.message.subject == "parent":
+                monkeypatch.setattr("flask_mail.connection.os.getpid", lambda: -1)
+                connection.send(message("child"))
+            return deliver(mail, session)
+
+        backend.deliver = fork_within
+        connection.send(message("parent"))
+        connection.send(message("later"))
+        opened = [line for line in log if line.startswith("open")]
+        ended = [line for line in log if line.startswith(("close", "abort"))]
+        assert len(opened) == len(ended)

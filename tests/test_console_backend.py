@@ -595,7 +595,7 @@ def test_a_process_that_was_forked_while_a_thread_wrote_has_a_lock_of_its_own() 
     with ThreadPoolExecutor(1) as pool:
         receipt = pool.submit(ConsoleBackend(stuck).send, plain())
         assert stuck.writing.wait(60)
-        console._renew_lock()
+        console._lock.renew()
         assert shown(plain())
         assert not receipt.done()
         stuck.let_go.set()

@@ -269,7 +269,7 @@ def test_moments_are_taken_one_at_a_time() -> None:
     held = []
 
     def clock() -> datetime:
-        held.append(moments.lock.locked())
+        held.append(moments.lock()._is_owned())
         return NOON
 
     moments = Moments(clock)
@@ -277,7 +277,7 @@ def test_moments_are_taken_one_at_a_time() -> None:
         got = list(pool.map(lambda _: moments.next(), range(2000)))
     assert len(set(got)) == 2000
     assert all(held)
-    assert not moments.lock.locked()
+    assert not moments.lock()._is_owned()
 
 
 def test_a_name_is_the_time_in_utc_and_cannot_be_guessed(folder: Path) -> None:
@@ -365,7 +365,7 @@ def test_a_process_that_was_forked_while_a_thread_took_a_name_has_a_lock_of_its_
     with ThreadPoolExecutor(1) as pool:
         receipt = pool.submit(backend.send, hello())
         assert asked.wait(60)
-        file._renew_lock()
+        file._moments.lock.renew()
         assert backend.send(hello()).sent
         assert not receipt.done()
         let_go.set()

@@ -16,6 +16,7 @@ PACKAGE = Path(find_spec("flask_mail").origin).parent  # type: ignore[union-attr
 # is no dependency.
 LAYERS = (
     "errors",
+    "forks",
     "texts",
     "idn",
     "words",

@@ -11,7 +11,6 @@ from flask_mail.backends.console import ConsoleBackend
 from flask_mail.backends.locmem import LocmemBackend
 from flask_mail.backends.null import NullBackend
 from flask_mail.backends.smtp import SmtpBackend
-from flask_mail.selection import _renew_locks
 
 
 class OutsideBackend(Backend[None]):
@@ -260,15 +259,6 @@ def test_suppress_on_the_state_may_be_a_word_of_the_environment(app, assigned, b
     mail = Mail(app)
     mail.state.suppress = assigned
     assert mail.state.selection.backend().name == backend
-
-
-def test_a_child_process_gets_locks_of_its_own(app):
-    """A thread of the parent may hold one at the moment of the fork, and is not in the child."""
-    selection = selection_of(app, MAIL_BACKEND="null")
-    held = selection._lock
-    _renew_locks()  # what the child does first
-    assert selection._lock is not held
-    assert selection.backend().name == "null"
 
 
 def test_a_backend_builds_its_children_by_name(app):

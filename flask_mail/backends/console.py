@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import sys
-import threading
 import unicodedata
 from email.errors import HeaderParseError
 from email.header import decode_header
@@ -16,6 +14,7 @@ from email.utils import collapse_rfc2231_value
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import BackendUnavailable, ConfigurationError
+from ..forks import ForkSafeLock
 from .base import Backend
 
 if TYPE_CHECKING:
@@ -43,16 +42,7 @@ _WORDS: Final = re.compile(rf"{_WORD}(?:[ \t]+{_WORD})*", re.ASCII | re.IGNORECA
 _FOLD: Final = re.compile(r"\r\n(?=[ \t])")
 
 # One for the process: two backends may share a terminal. Reentrant: a stream may send mail itself.
-_lock = threading.RLock()
-
-
-def _renew_lock() -> None:
-    global _lock  # noqa: PLW0603 (another thread of the parent may hold the old one for ever)
-    _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(after_in_child=_renew_lock)
+_lock = ForkSafeLock()
 
 
 class ConsoleBackend(Backend[None]):
@@ -87,7 +77,7 @@ class ConsoleBackend(Backend[None]):
         try:
             stream = self._current_stream()
             text = _encodable(text, getattr(stream, "encoding", None))
-            with _lock:
+            with _lock():
                 stream.write(text)
                 flush = getattr(stream, "flush", None)
                 if flush is not None:

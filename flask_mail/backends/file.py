@@ -7,12 +7,12 @@ import errno
 import json
 import os
 import secrets
-import threading
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import BackendUnavailable, ConfigurationError, DeliveryUnknown
+from ..forks import ForkSafeLock
 from ..settings import convert, to_path
 from .base import Backend
 
@@ -38,25 +38,17 @@ class Moments:
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)) -> None:
         self._clock = clock
         self._last = datetime(1970, 1, 1, tzinfo=timezone.utc)
-        self.lock = threading.Lock()
+        self.lock = ForkSafeLock()
 
     def next(self) -> datetime:
         """Return the next moment."""
-        with self.lock:
+        with self.lock():
             self._last = max(self._clock(), self._last + _TICK)
             return self._last
 
 
 # One for the process: several backends may write into one folder.
 _moments = Moments()
-
-
-def _renew_lock() -> None:
-    _moments.lock = threading.Lock()  # another thread of the parent may hold the old one for ever
-
-
-if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _unique() -> str:

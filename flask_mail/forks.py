@@ -1,0 +1,37 @@
+"""Locks that outlive a fork. A thread of the parent may hold one at that moment, and is not in the
+child, which would wait for it for ever."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import AbstractContextManager
+from weakref import WeakSet
+
+
+class ForkSafeLock:
+    """A reentrant lock, free in a child process: ``with lock():``."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        _alive.add(self)
+
+    def __call__(self) -> AbstractContextManager[bool]:
+        # The lock itself: a thread that forks while it holds it lets go of the one it took.
+        return self._lock
+
+    def renew(self) -> None:
+        """Forget who holds it."""
+        self._lock = threading.RLock()
+
+
+_alive: WeakSet[ForkSafeLock] = WeakSet()
+
+
+def _renew_all() -> None:
+    for lock in list(_alive):
+        lock.renew()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows
+    os.register_at_fork(after_in_child=_renew_all)
