@@ -61,10 +61,10 @@ class Connection:
 
     def __enter__(self) -> Self:
         with self._lock(), _context.bound(self.mail):
-            self._follow_settings()
             if not self._blocks:
                 self.num_emails = 0
-            if not self._deferred:
+            if not self._deferred:  # else the first send looks at the settings, once
+                self._follow_settings()
                 try:
                     self._open_session()
                 except BackendUnavailable as error:
