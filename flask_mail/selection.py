@@ -11,7 +11,8 @@ from .backends import Backend, loader
 from .backends.options import declared
 from .errors import ConfigurationError
 from .forks import ForkSafeLock
-from .smtp.secret import Secret
+from .readers import to_bool
+from .smtp.secret import Secret, Token
 
 
 class Selection:
@@ -59,7 +60,7 @@ class Selection:
             suppress = settings.lookup(self._config, "MAIL_SUPPRESS_SEND")
             by = "MAIL_SUPPRESS_SEND"
         if isinstance(suppress, str):
-            suppress = settings.convert("MAIL_SUPPRESS_SEND", settings.to_bool, suppress)
+            suppress = settings.convert("MAIL_SUPPRESS_SEND", to_bool, suppress)
         if suppress is None:
             suppress, by = testing, "TESTING"
         if suppress:
@@ -82,13 +83,16 @@ class Selection:
         with self._lock():
             built = self._built.get(cls)
             if built is None or built.options != options or not self._are_current(built.children):
-                built = self._built[cls] = self._make(cls, options)
+                new = self._made(cls, options)
+                if built is not None:
+                    built.backend.shut_down()
+                built = self._built[cls] = new
             return built.backend
 
     def _are_current(self, children: list[tuple[Any, Backend[Any]]]) -> bool:
         return all(self.build(chosen) is child for chosen, child in children)
 
-    def _make(self, cls: type[Backend[Any]], options: dict[str, Any]) -> _Built:
+    def _made(self, cls: type[Backend[Any]], options: dict[str, Any]) -> _Built:
         if cls in self._building:
             raise ConfigurationError(f"The backend {cls.name!r} is made of itself.")
         children: list[tuple[Any, Backend[Any]]] = []
@@ -140,7 +144,8 @@ class Selection:
         # In no variable: tracebacks may show those of each frame.
         if settings.is_unset(self._raw(key, name)):
             return None
-        return Secret(settings.convert(key, setting.read, self._raw(key, name)))
+        kind = Token if key == Token.setting else Secret
+        return kind(settings.convert(key, setting.read, self._raw(key, name)))
 
     def _raw(self, key: str, name: str) -> Any:
         assigned = self._assigned() if key in settings.BY_KEY else {}

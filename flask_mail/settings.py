@@ -1,10 +1,8 @@
-"""Every ``MAIL_*`` setting: key, kind, default, meaning, in one table; and how a value is read."""
+"""Every ``MAIL_*`` setting: key, kind, default, meaning, in one table."""
 
 from __future__ import annotations
 
 import difflib
-import math
-import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -12,81 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import ConfigurationError
-
-_TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
-_FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
-
-
-def to_bool(value: object) -> bool:
-    """Read a bool, 0 or 1, or a word of the environment such as ``"true"``, ``"off"``, ``"0"``."""
-    if isinstance(value, (bool, int)):
-        return bool(value)
-    word = value.strip().lower() if isinstance(value, str) else ""
-    if word in _TRUE:
-        return True
-    if word in _FALSE:
-        return False
-    raise ValueError("true or false")
-
-
-def to_int(value: object) -> int:
-    """Read a whole number, also from a string."""
-    if isinstance(value, (int, str)) and not isinstance(value, bool):
-        try:
-            return int(value)
-        except ValueError:
-            pass
-    raise ValueError("a whole number")
-
-
-def to_port(value: object) -> int | None:
-    """Read a TCP port, also from a string; 0 is the default port."""
-    port = to_int(value)
-    if not 0 <= port < 65536:
-        raise ValueError("a port from 1 to 65535")
-    return port or None
-
-
-def to_seconds(value: object) -> float:
-    """Read a finite number of seconds above zero, also from a string."""
-    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        try:
-            seconds = float(value)
-        except ValueError:
-            seconds = 0.0
-        if 0 < seconds < math.inf:
-            return seconds
-    raise ValueError("a number of seconds above 0")
-
-
-def to_limit(value: object) -> int | None:
-    """Read a whole number, also from a string; 0 and less is no limit, as it was in 0.10."""
-    limit = to_int(value)
-    return limit if limit > 0 else None
-
-
-def to_str(value: object) -> str:
-    """Read text, also a lazy string, or a whole number, such as a password of digits.
-
-    ``app.config.from_prefixed_env()`` makes numbers of those.
-    """
-    if isinstance(value, (bytes, bool, float, Mapping, list, tuple, set)):
-        raise ValueError("a string")  # noqa: TRY004 (what convert() expects)
-    return str(value)
-
-
-def to_path(value: object) -> str:
-    """Read the path of a file or folder, as a str or an :class:`os.PathLike`."""
-    if isinstance(value, (str, os.PathLike)):
-        path = os.fspath(value)
-        if isinstance(path, str):
-            return path
-    raise ValueError("a path")
-
-
-def to_anything(value: object) -> Any:
-    """Take the value as it is; what uses it checks it."""
-    return value
+from .readers import (
+    to_anything,
+    to_bool,
+    to_count,
+    to_limit,
+    to_path,
+    to_port,
+    to_seconds,
+    to_secret,
+    to_str,
+)
 
 
 @dataclass(frozen=True)
@@ -124,7 +58,8 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "MAIL_MAX_EMAILS", "whole number", to_limit, "None",
-        "How many messages one connection carries before it is renewed; no limit by default.",
+        "How many messages one connection carries before it is renewed, also over several sends;"
+        " no limit by default.",
         "General",
     ),
     Setting(
@@ -134,8 +69,7 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "MAIL_DEBUG", "bool", to_bool, "`app.debug`",
-        "Log each step of the SMTP dialogue on the logger `flask_mail.smtp` at level DEBUG;"
-        " never a password.",
+        "Log the SMTP dialogue on the logger `flask_mail.smtp` at level DEBUG; never a password.",
         "General",
     ),
     Setting(
@@ -160,18 +94,51 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "MAIL_USERNAME", "str", to_str, "None",
-        "Log in with this name; needs `MAIL_PASSWORD`.",
+        "Log in with this name; needs `MAIL_PASSWORD` or `MAIL_OAUTH2_TOKEN`.",
         "SMTP",
     ),
     Setting(
-        "MAIL_PASSWORD", "str", to_str, "None",
-        "The password of `MAIL_USERNAME`.",
+        "MAIL_PASSWORD", "str or callable", to_secret, "None",
+        "The password of `MAIL_USERNAME`, or a callable that returns it, called at each login.",
+        "SMTP",
+        secret=True,
+    ),
+    Setting(
+        "MAIL_OAUTH2_TOKEN", "str or callable", to_secret, "None",
+        "An OAuth 2.0 access token in place of a password, or a callable that returns a fresh one,"
+        " called at each login, and once more where the server refuses it.",
         "SMTP",
         secret=True,
     ),
     Setting(
         "MAIL_TIMEOUT", "seconds", to_seconds, "30",
         "How long to wait for the connection, and for each reply.",
+        "SMTP",
+    ),
+    Setting(
+        "MAIL_DEADLINE", "seconds", to_seconds, "twice `MAIL_TIMEOUT`",
+        "How long one message may take, with the connection, TLS and the login. By default a second"
+        " more for each 32 KiB, and no limit for the messages of a batch.",
+        "SMTP",
+    ),
+    Setting(
+        "MAIL_POOL_SIZE", "whole number", to_count, "4",
+        "How many idle connections are kept for the next message; 0: none.",
+        "SMTP",
+    ),
+    Setting(
+        "MAIL_KEEPALIVE", "seconds", to_seconds, "30",
+        "How long an idle connection is kept.",
+        "SMTP",
+    ),
+    Setting(
+        "MAIL_PIPELINING", "bool", to_bool, "True",
+        "Write several commands at once where the server offers PIPELINING (RFC 2920).",
+        "SMTP",
+    ),
+    Setting(
+        "MAIL_CHUNKING", "bool", to_bool, "True",
+        "Send content without asking first where the server offers CHUNKING (RFC 3030).",
         "SMTP",
     ),
     Setting(

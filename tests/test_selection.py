@@ -242,6 +242,28 @@ def test_keys_that_are_no_strings_are_no_options(app):
     assert type(selected(app, MAIL_BACKEND="null")) is NullBackend
 
 
+@pytest.mark.parametrize("key", ["MAIL_PASSWORD", "MAIL_OAUTH2_TOKEN"])
+def test_the_smtp_backend_is_kept_while_its_callable_stays_the_same(app, key):
+    """Which is not called for that."""
+
+    def secret():
+        raise AssertionError
+
+    app.config.update({"MAIL_USERNAME": "me", key: secret, "MAIL_USE_TLS": True})
+    selection = Mail(app).state.selection
+    first = selection.backend()
+    assert selection.backend() is first
+    app.config[key] = lambda: secret()
+    assert selection.backend() is not first
+
+
+def test_a_token_on_the_state_wins_over_the_configuration(app):
+    app.config.update(MAIL_USERNAME="me", MAIL_OAUTH2_TOKEN="one", MAIL_USE_TLS=True)
+    mail = Mail(app)
+    mail.state.oauth2_token = "two"
+    assert mail.state.selection.backend().server.token.reveal() == "two"
+
+
 @pytest.mark.parametrize("password", [b"s3cret", True, ["s3cret"]])
 def test_a_password_of_another_kind_is_refused(app, password):
     with pytest.raises(ConfigurationError, match="MAIL_PASSWORD must be a string") as caught:

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+from werkzeug.local import LocalProxy
 
 from flask_mail import ConfigurationError, settings
 
@@ -46,6 +47,21 @@ def test_text_may_be_a_number_as_the_environment_has_it():
     assert settings.lookup({"MAIL_USERNAME": 12345}, "MAIL_USERNAME") == "12345"
 
 
+def test_a_secret_may_be_a_callable_and_is_not_called():
+    def secret():
+        raise AssertionError
+
+    for key in ("MAIL_PASSWORD", "MAIL_OAUTH2_TOKEN"):
+        assert settings.lookup({key: secret}, key) is secret
+        assert settings.lookup({key: 12345}, key) == "12345"
+
+
+def test_a_secret_that_stands_for_a_string_is_read_as_text():
+    """A LocalProxy has all that a callable has, and cannot be called."""
+    proxy = LocalProxy(lambda: "s3cret")
+    assert type(settings.lookup({"MAIL_PASSWORD": proxy}, "MAIL_PASSWORD")) is str
+
+
 def test_a_lazy_string_is_read_as_text():
     class Lazy:
         def __str__(self):
@@ -82,6 +98,7 @@ def test_none_and_an_empty_string_are_not_set(key, value):
         ("MAIL_SERVER", b"s3cret"),
         ("MAIL_SERVER", ["s3cret"]),
         ("MAIL_PASSWORD", 12345.5),
+        ("MAIL_OAUTH2_TOKEN", b"s3cret"),
         ("MAIL_FILE_PATH", b"s3cret"),
         ("MAIL_FILE_PATH", 3),
         ("MAIL_TLS_CA_FILE", object()),

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import BackendUnavailable, ConfigurationError, DeliveryUnknown
 from ..forks import ForkSafeLock
-from ..settings import convert, to_path
+from ..readers import to_path
+from ..settings import convert
 from .base import Backend
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal, Union
 
 from ..errors import ConfigurationError
-from ..settings import convert, is_unset, nearest, to_anything, to_bool, to_int, to_path, to_str
+from ..readers import to_anything, to_bool, to_int, to_path, to_str
+from ..settings import convert, is_unset, nearest
 
 
 def to_float(value: object) -> float:

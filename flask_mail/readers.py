@@ -1,0 +1,102 @@
+"""How the value of a setting is read: strings of the environment too."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+_TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
+_FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
+_NO_TEXT = (bytes, bool, float, Mapping, list, tuple, set)
+
+
+def to_bool(value: object) -> bool:
+    """Read a bool, 0 or 1, or a word of the environment such as ``"true"``, ``"off"``, ``"0"``."""
+    if isinstance(value, (bool, int)):
+        return bool(value)
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError("true or false")
+
+
+def to_int(value: object) -> int:
+    """Read a whole number, also from a string."""
+    if isinstance(value, (int, str)) and not isinstance(value, bool):
+        try:
+            return int(value)
+        except ValueError:
+            pass
+    raise ValueError("a whole number")
+
+
+def to_port(value: object) -> int | None:
+    """Read a TCP port, also from a string; 0 is the default port."""
+    port = to_int(value)
+    if not 0 <= port < 65536:
+        raise ValueError("a port from 1 to 65535")
+    return port or None
+
+
+def to_seconds(value: object) -> float:
+    """Read a finite number of seconds above zero, also from a string."""
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = 0.0
+        if 0 < seconds < math.inf:
+            return seconds
+    raise ValueError("a number of seconds above 0")
+
+
+def to_limit(value: object) -> int | None:
+    """Read a whole number, also from a string; 0 and less is no limit, as it was in 0.10."""
+    limit = to_int(value)
+    return limit if limit > 0 else None
+
+
+def to_count(value: object) -> int:
+    """Read a whole number from 0 on, also from a string."""
+    count = to_int(value)
+    if count < 0:
+        raise ValueError("a whole number, 0 or more")
+    return count
+
+
+def to_str(value: object) -> str:
+    """Read text, also a lazy string, or a whole number, such as a password of digits.
+
+    ``app.config.from_prefixed_env()`` makes numbers of those.
+    """
+    if isinstance(value, _NO_TEXT):
+        raise ValueError("a string")  # noqa: TRY004 (what convert() expects)
+    return str(value)
+
+
+def to_secret(value: object) -> Any:
+    """Read text or a whole number, or take a callable, which is called when it is needed."""
+    # What stands for a string, such as werkzeug's LocalProxy, may look like a callable too.
+    if callable(value) and not isinstance(value, str):
+        return value
+    if isinstance(value, _NO_TEXT):
+        raise ValueError("a string, or a callable that returns one")  # noqa: TRY004
+    return str(value)
+
+
+def to_path(value: object) -> str:
+    """Read the path of a file or folder, as a str or an :class:`os.PathLike`."""
+    if isinstance(value, (str, os.PathLike)):
+        path = os.fspath(value)
+        if isinstance(path, str):
+            return path
+    raise ValueError("a path")
+
+
+def to_anything(value: object) -> Any:
+    """Take the value as it is; what uses it checks it."""
+    return value
