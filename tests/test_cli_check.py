@@ -320,6 +320,18 @@ class TestValues:
                 ["MAIL_USERNAME", "MAIL_PASSWORD"],
             ),
             (
+                {"MAIL_OAUTH2_TOKEN": "hunter"},
+                "error",
+                "token-without-username",
+                ["MAIL_USERNAME", "MAIL_OAUTH2_TOKEN"],
+            ),
+            (
+                {"MAIL_USERNAME": "a", "MAIL_PASSWORD": "hunter", "MAIL_OAUTH2_TOKEN": "hunter"},
+                "error",
+                "password-and-token",
+                ["MAIL_PASSWORD", "MAIL_OAUTH2_TOKEN"],
+            ),
+            (
                 {"MAIL_TLS_KEY_FILE": "key.pem"},
                 "error",
                 "key-without-certificate",

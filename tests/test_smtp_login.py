@@ -87,8 +87,9 @@ def test_plain_takes_one_round_trip():
     assert log_in_to("AUTH PLAIN", "235 welcome") == [f"AUTH PLAIN {PLAIN}"]
 
 
-def test_plain_is_said_again_to_a_server_that_overlooks_the_initial_response():
-    assert log_in_to("AUTH PLAIN", "334 ", "235 welcome") == [f"AUTH PLAIN {PLAIN}", PLAIN]
+@pytest.mark.parametrize("challenge", ["334 ", "334 go on"])
+def test_plain_is_said_again_to_a_server_that_overlooks_the_initial_response(challenge):
+    assert log_in_to("AUTH PLAIN", challenge, "235 welcome") == [f"AUTH PLAIN {PLAIN}", PLAIN]
 
 
 def test_login_says_name_and_password_when_it_is_asked():
@@ -101,6 +102,14 @@ def test_cram_md5_answers_the_challenge_and_never_says_the_password():
     heard = log_in_to("AUTH CRAM-MD5", f"334 {b64(challenge)}", "235 welcome")
     digest = hmac.new("s3cret-pässword".encode(), challenge.encode(), hashlib.md5).hexdigest()
     assert heard == ["AUTH CRAM-MD5", b64(f"kätchen {digest}")]
+
+
+def test_what_answers_a_challenge_is_a_secret_too():
+    """With the challenge at hand, passwords can be tried against it."""
+    digest = hmac.new("s3cret-pässword".encode(), b"<1@x>", hashlib.md5).hexdigest()
+    replies = [f"334 {b64('<1@x>')}", f"535 no: {digest}, {b64(f'kätchen {digest}')}"]
+    _, error = fail_to_log_in_to(["AUTH CRAM-MD5"], *replies)
+    assert error.response == "535 no: ***, ***"
 
 
 def test_a_challenge_that_looks_like_the_password_is_answered_as_it_is():
@@ -197,7 +206,10 @@ def test_a_server_where_the_session_is_logged_in_already_is_content():
 def test_a_refused_login_shows_the_reply_and_names_the_settings(offer, replies):
     heard, error = fail_to_log_in_to([offer], *replies)
     assert isinstance(error, smtplib.SMTPAuthenticationError)
-    assert "refused the login (MAIL_USERNAME, MAIL_PASSWORD): 535 5.7.8 wrong" in str(error)
+    assert (
+        "refused the login (MAIL_USERNAME, MAIL_PASSWORD or MAIL_OAUTH2_TOKEN): 535 5.7.8 wrong"
+        in str(error)
+    )
     assert error.response == "535 5.7.8 wrong"
     assert (error.smtp_code, error.smtp_error) == (535, b"5.7.8 wrong")
     assert len(heard) == len(replies)

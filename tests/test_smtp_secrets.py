@@ -1,10 +1,12 @@
-"""The password shows itself nowhere: errors, tracebacks, logs, reprs, what servers echo."""
+"""Passwords and tokens show themselves nowhere: errors, tracebacks, logs, reprs, echoes."""
 
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import pickle
+import re
 import smtplib
 import traceback
 from collections.abc import Iterator
@@ -17,12 +19,15 @@ from servers import Dialogue, mail_to, scripted_server
 import flask_mail
 from flask_mail import Message
 from flask_mail.backends.smtp import SmtpBackend
-from flask_mail.smtp.secret import Secret
+from flask_mail.smtp.link import Link
+from flask_mail.smtp.secret import Secret, Token
 
 PACKAGE = str(Path(flask_mail.__file__).parent)
 PASSWORD = "s3cret-pässword"
 USERNAME = "kätchen"
 ACCOUNT = {"MAIL_USERNAME": USERNAME, "MAIL_PASSWORD": PASSWORD}
+TOKEN = "s3cret-t0ken.of~Kate=="
+BASE64 = re.compile("[A-Za-z0-9+/]{8,}")
 
 
 def b64(text):
@@ -30,11 +35,16 @@ def b64(text):
 
 
 LINE = b64(f"\0{USERNAME}\0{PASSWORD}")
-SPELLINGS = (PASSWORD, ascii(PASSWORD)[1:-1], repr(PASSWORD.encode())[2:-1], b64(PASSWORD), LINE)
+TOKEN_LINE = b64(f"user={USERNAME}\1auth=Bearer {TOKEN}\1\1")
+# All but the first two are also looked for in whatever is base64.
+SPELLINGS = (ascii(PASSWORD)[1:-1], repr(PASSWORD.encode())[2:-1], PASSWORD, TOKEN[:-2])
 
 
 def shows(text):
-    return any(each in text for each in SPELLINGS)
+    if any(each in text for each in SPELLINGS):
+        return True
+    octets = b" ".join(base64.b64decode(run[: len(run) // 4 * 4]) for run in BASE64.findall(text))
+    return any(each.encode()[:-3] in octets for each in SPELLINGS[2:])
 
 
 def errors_in(error: BaseException | None) -> Iterator[BaseException]:
@@ -62,7 +72,9 @@ def assert_keeps_the_secret(error, caplog):
     for record in caplog.records:
         assert not shows(f"{record.getMessage()} {vars(record)}")
     if isinstance(error, flask_mail.MailError):
-        assert PASSWORD.encode() not in pickle.dumps(error)
+        pickled = pickle.dumps(error)
+        assert PASSWORD.encode() not in pickled
+        assert TOKEN.encode() not in pickled
 
 
 def message():
@@ -70,16 +82,46 @@ def message():
 
 
 ECHOES = (
-    f"535 5.7.8 user {USERNAME} password {PASSWORD} is wrong",
-    f"535 5.7.8 {b64(PASSWORD)} is wrong",
-    f"535 5.7.8 bad line: AUTH PLAIN {LINE}",
-    f"535 5.7.8 bad line: AUTH PLAIN {LINE[:-6]}...",
-    f"535 5.7.8 bad line: {b64(PASSWORD)[:9]}...",
+    "user {name} secret {secret} is wrong",
+    "{encoded} is wrong",
+    "bad line: AUTH {line}",
+    "bad line: AUTH {cut}...",
+    "bad line: {beginning}...",
 )
 
 
-MECHANISMS = {"PLAIN": [], "LOGIN": ["334 ", "334 "], "CRAM-MD5": [f"334 {b64('<1@x>')}"]}
+def echoed(echo, mechanism):
+    """Return an echo of what a login by `mechanism` says."""
+    secret, line = (TOKEN, TOKEN_LINE) if mechanism in BY_TOKEN else (PASSWORD, LINE)
+    return echo.format(
+        name=USERNAME,
+        secret=secret,
+        encoded=b64(secret),
+        line=line,
+        cut=line[:-6],
+        beginning=b64(secret)[:9],
+    )
+
+
+MECHANISMS = {
+    "PLAIN": [],
+    "LOGIN": ["334 ", "334 "],
+    "CRAM-MD5": [f"334 {b64('<1@x>')}"],
+    "OAUTHBEARER": [],
+    "XOAUTH2": [],
+}
+BY_TOKEN = ("OAUTHBEARER", "XOAUTH2")
+
+
+def account(mechanism, kind):
+    """Return the settings for a login by `mechanism`."""
+    key, secret = ("OAUTH2_TOKEN", TOKEN) if mechanism in BY_TOKEN else ("PASSWORD", PASSWORD)
+    value = secret if kind == "itself" else lambda: secret
+    return {"MAIL_USERNAME": USERNAME, f"MAIL_{key}": value}
+
+
 each_mechanism = pytest.mark.parametrize("mechanism", MECHANISMS)
+each_kind = pytest.mark.parametrize("kind", ["itself", "callable"])
 
 
 def hear_login(talk, mechanism):
@@ -90,26 +132,87 @@ def hear_login(talk, mechanism):
 
 
 @each_mechanism
+@each_kind
 @pytest.mark.parametrize("echo", ECHOES)
-def test_a_server_that_echoes_the_login_does_not_spread_it(echo, mechanism, caplog):
+def test_a_server_that_echoes_the_login_does_not_spread_it(echo, mechanism, kind, caplog):
     caplog.set_level(logging.DEBUG)
 
     def script(connection):
         with Dialogue(connection) as talk:
             hear_login(talk, mechanism)
-            talk.say(echo)
+            talk.say(f"535 5.7.8 {echoed(echo, mechanism)}")
 
     with (
         scripted_server(script) as port,
         pytest.raises(flask_mail.BackendUnavailable, match=r"535 5\.7\.8 .*\*\*\*") as caught,
     ):
-        mail_to(port, MAIL_DEBUG=True, **ACCOUNT).send(message())
+        mail_to(port, MAIL_DEBUG=True, **account(mechanism, kind)).send(message())
     assert_keeps_the_secret(caught.value, caplog)
 
 
 @each_mechanism
+@pytest.mark.parametrize("echo", ECHOES)
+def test_a_challenge_that_echoes_the_login_does_not_spread_it(echo, mechanism, caplog):
+    """Whatever it is answered, and whatever comes after that."""
+    caplog.set_level(logging.DEBUG)
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            hear_login(talk, mechanism)
+            talk.say(f"334 {echoed(echo, mechanism)}")
+            talk.hear()
+            talk.reset()
+
+    with (
+        scripted_server(script) as port,
+        pytest.raises(flask_mail.BackendUnavailable) as caught,
+    ):
+        mail_to(port, MAIL_DEBUG=True, **account(mechanism, "itself")).send(message())
+    assert_keeps_the_secret(caught.value, caplog)
+
+
+@pytest.mark.parametrize("mechanism", BY_TOKEN)
+@pytest.mark.parametrize("echo", ECHOES)
+def test_an_objection_that_echoes_the_token_does_not_spread_it(echo, mechanism, caplog):
+    caplog.set_level(logging.DEBUG)
+    said = b64(json.dumps({"status": echoed(echo, mechanism), "token": TOKEN}))
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            hear_login(talk, mechanism)
+            talk.say(f"334 {said}")
+            talk.answer(f"535 5.7.8 you heard me: {said}")
+
+    with (
+        scripted_server(script) as port,
+        pytest.raises(flask_mail.BackendUnavailable, match="status .*[*]{3}") as caught,
+    ):
+        mail_to(port, MAIL_DEBUG=True, **account(mechanism, "callable")).send(message())
+    assert_keeps_the_secret(caught.value, caplog)
+
+
+def test_the_token_before_the_fresh_one_is_kept_too(caplog):
+    caplog.set_level(logging.DEBUG)
+    tokens = [TOKEN, "another"]
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("AUTH XOAUTH2")
+            talk.answer("535 5.7.8 no", f"535 5.7.8 neither {TOKEN} nor another")
+
+    settings = {"MAIL_USERNAME": USERNAME, "MAIL_OAUTH2_TOKEN": lambda: tokens.pop(0)}
+    with (
+        scripted_server(script) as port,
+        pytest.raises(flask_mail.BackendUnavailable, match=r"neither \*{3} nor \*{3}") as caught,
+    ):
+        mail_to(port, **settings).send(message())
+    assert_keeps_the_secret(caught.value, caplog)
+
+
+@each_mechanism
+@each_kind
 @pytest.mark.parametrize("end", [Dialogue.reset, Dialogue.__exit__])
-def test_a_break_in_the_login_keeps_the_secret(mechanism, end, caplog):
+def test_a_break_in_the_login_keeps_the_secret(mechanism, kind, end, caplog):
     def script(connection):
         with Dialogue(connection) as talk:
             hear_login(talk, mechanism)
@@ -119,12 +222,12 @@ def test_a_break_in_the_login_keeps_the_secret(mechanism, end, caplog):
         scripted_server(script) as port,
         pytest.raises(flask_mail.BackendUnavailable) as caught,
     ):
-        mail_to(port, **ACCOUNT).send(message())
+        mail_to(port, **account(mechanism, kind)).send(message())
     assert_keeps_the_secret(caught.value, caplog)
 
 
 def test_a_break_in_an_echo_keeps_the_secret(caplog):
-    """smtplib's own frames hold the first lines of the reply by then."""
+    """The frames that read it hold its first lines by then."""
 
     def script(connection):
         with Dialogue(connection) as talk:
@@ -141,11 +244,49 @@ def test_a_break_in_an_echo_keeps_the_secret(caplog):
     assert_keeps_the_secret(caught.value, caplog)
     for each in errors_in(caught.value):
         for frame, _ in traceback.walk_tb(each.__traceback__):
-            assert frame.f_code.co_name not in ("getreply", "sendall", "readinto")
+            assert Path(frame.f_code.co_filename).name not in ("link.py", "smtplib.py", "socket.py")
+
+
+def test_what_an_error_in_the_login_was_raised_for_shows_no_frames(monkeypatch):
+    hear = Link.hear
+
+    def gone(link):
+        if link.secret is None:  # there was no login yet
+            return hear(link)
+        try:
+            raise ConnectionResetError("reset")
+        except OSError:
+            raise smtplib.SMTPServerDisconnected("gone") from None
+
+    monkeypatch.setattr(Link, "hear", gone)
+    with (
+        scripted_server(lambda connection: Dialogue(connection).greet("AUTH PLAIN")) as port,
+        pytest.raises(flask_mail.BackendUnavailable) as caught,
+    ):
+        mail_to(port, **ACCOUNT).send(message())
+    error = caught.value.__cause__
+    assert isinstance(error, smtplib.SMTPServerDisconnected)
+    assert isinstance(error.__context__, ConnectionResetError)
+    assert error.__context__.__traceback__ is None
+
+
+def test_a_secret_is_recognized_as_it_is_shown():
+    """Errors show a reply on one line, with its blanks and controls changed."""
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("AUTH PLAIN")
+            talk.answer("535 5.7.8 two  blan\tks is wrong")
+
+    with (
+        scripted_server(script) as port,
+        pytest.raises(flask_mail.BackendUnavailable, match=r": 535 5\.7\.8 \*{3} is wrong"),
+    ):
+        mail_to(port, MAIL_USERNAME="me", MAIL_PASSWORD="two  blan\tks").send(message())
 
 
 def test_a_traceback_that_a_program_holds_is_left_alone():
-    """Only what smtplib caught is cut, not what the program was dealing with when it sent."""
+    """Only what was raised here is cut, not what the program was dealing with when it sent."""
     with scripted_server(lambda connection: Dialogue(connection).greet("AUTH PLAIN")) as port:
         try:
             raise OSError("of the program")
@@ -156,27 +297,29 @@ def test_a_traceback_that_a_program_holds_is_left_alone():
             assert own.__traceback__ is not None
 
 
-def test_an_interrupt_in_the_login_keeps_the_secret(monkeypatch, caplog):
+@each_mechanism
+def test_an_interrupt_in_the_login_keeps_the_secret(mechanism, monkeypatch, caplog):
     def script(connection):
         with Dialogue(connection) as talk:
-            talk.greet("AUTH PLAIN")
+            hear_login(talk, mechanism)
             talk.wait()
 
-    reply = smtplib.SMTP.getreply
-    replies = []
+    write = Link.write
+    written = []
 
-    def getreply(host):
-        if len(replies) == 2:
+    def interrupted(link, data):
+        write(link, data)
+        written.append(data)
+        if len(written) == 1 + len(MECHANISMS[mechanism]):  # EHLO is smtplib's
+            link.advance(wait=False)
             raise KeyboardInterrupt
-        replies.append(reply(host))
-        return replies[-1]
 
-    monkeypatch.setattr(smtplib.SMTP, "getreply", getreply)
+    monkeypatch.setattr(Link, "write", interrupted)
     with (
         scripted_server(script) as port,
         pytest.raises(KeyboardInterrupt) as caught,
     ):
-        mail_to(port, **ACCOUNT).send(message())
+        mail_to(port, **account(mechanism, "callable")).send(message())
     assert_keeps_the_secret(caught.value, caplog)
 
 
@@ -207,32 +350,107 @@ def test_an_impossible_password_keeps_itself(password, caplog):
     assert_keeps_the_secret(caught.value, caplog)
 
 
+@pytest.mark.parametrize("token", [f"{TOKEN}\n", f"{TOKEN} {TOKEN}", f"\1{TOKEN}"])
+def test_an_impossible_token_keeps_itself(token, caplog):
+    with pytest.raises(flask_mail.ConfigurationError, match="MAIL_OAUTH2_TOKEN") as caught:
+        mail_to(25, MAIL_USERNAME="me", MAIL_OAUTH2_TOKEN=token).send(message())
+    assert_keeps_the_secret(caught.value, caplog)
+
+
+def test_two_secrets_in_place_of_one_keep_themselves(caplog):
+    with pytest.raises(flask_mail.ConfigurationError, match="keep one") as caught:
+        mail_to(25, **ACCOUNT, MAIL_OAUTH2_TOKEN=TOKEN).send(message())
+    assert_keeps_the_secret(caught.value, caplog)
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "returned"),
+    [
+        ("PLAIN", f"{PASSWORD}\0"),
+        ("LOGIN", PASSWORD.encode()),
+        ("CRAM-MD5", [PASSWORD]),
+        ("OAUTHBEARER", f"{TOKEN}\n"),
+        ("XOAUTH2", {"access_token": TOKEN}),
+    ],
+)
+def test_what_a_callable_returns_is_kept_also_where_it_is_impossible(mechanism, returned, caplog):
+    key = "MAIL_OAUTH2_TOKEN" if mechanism in BY_TOKEN else "MAIL_PASSWORD"
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet(f"AUTH {mechanism}")
+            talk.wait()
+
+    with (
+        scripted_server(script) as port,
+        pytest.raises(flask_mail.BackendUnavailable, match=f"{key} .*returned") as caught,
+    ):
+        mail_to(port, **{"MAIL_USERNAME": "me", key: lambda: returned}).send(message())
+    assert_keeps_the_secret(caught.value, caplog)
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_what_a_callable_raises_is_told_by_its_type_alone(calls, caplog):
+    """Its text may be that of a request with another secret in it."""
+    caplog.set_level(logging.DEBUG)
+    left = [TOKEN, None][2 - calls :]
+
+    def token():
+        found = left.pop(0)
+        if found is None:
+            raise LookupError(f"nothing at https://{PASSWORD}@login.example.com")
+        return found
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("AUTH XOAUTH2")
+            if calls == 2:
+                talk.answer(f"535 5.7.8 {TOKEN} is wrong")
+            talk.wait()
+
+    with (
+        scripted_server(script) as port,
+        pytest.raises(flask_mail.BackendUnavailable, match="LookupError") as caught,
+    ):
+        mail_to(port, MAIL_USERNAME="me", MAIL_OAUTH2_TOKEN=token).send(message())
+    cause, caught.value.__cause__ = caught.value.__cause__, None
+    assert isinstance(cause, LookupError)
+    for frame in frames_of(cause):
+        assert not shows(repr(frame.f_locals)), frame
+    caught.value.__context__ = None
+    assert_keeps_the_secret(caught.value, caplog)
+
+
 @pytest.mark.parametrize("settings", [{"MAIL_DEBUG": True}, {"DEBUG": True}])
 @each_mechanism
-def test_debugging_logs_the_login_without_its_words(settings, mechanism, caplog, capfd):
+@each_kind
+def test_debugging_logs_the_login_without_its_words(settings, mechanism, kind, caplog, capfd):
     caplog.set_level(logging.DEBUG)
 
     def script(connection):
         with Dialogue(connection) as talk:
             hear_login(talk, mechanism)
-            talk.say(f"235 welcome {PASSWORD}")
+            talk.say(f"235 welcome {TOKEN if mechanism in BY_TOKEN else PASSWORD}")
             talk.answer("250 ok", "250 ok", "354 go")
             talk.content()
             talk.say("250 ok")
 
     with scripted_server(script) as port:
-        assert mail_to(port, **settings, **ACCOUNT).send(message()).sent
-    assert "login: 235 accepted" in caplog.text
+        assert mail_to(port, **settings, **account(mechanism, kind)).send(message()).sent
+    assert f"C: AUTH {mechanism}" in caplog.text
+    assert "S: 235 welcome ***" in caplog.text
     for record in caplog.records:
         assert not shows(f"{record.getMessage()} {vars(record)}")
     assert capfd.readouterr() == ("", "")
 
 
-def test_no_repr_of_what_holds_it_shows_the_secret():
-    mail = mail_to(25, **ACCOUNT)
+@pytest.mark.parametrize("mechanism", ["PLAIN", "XOAUTH2"])
+@each_kind
+def test_no_repr_of_what_holds_it_shows_the_secret(mechanism, kind):
+    mail = mail_to(25, **account(mechanism, kind))
     backend = mail.state.selection.backend()
     assert isinstance(backend, SmtpBackend)
-    for each in (backend, backend.server, backend.server.password, vars(backend), mail, mail.state):
+    for each in (backend, backend.server, backend.server.secret, vars(backend), mail, mail.state):
         assert not shows(f"{each} {each!r}")
 
 
@@ -245,12 +463,47 @@ def test_a_secret_shows_itself_only_when_it_is_asked():
     assert f"{secret} {secret!r} {[secret]}" == "*** *** [***]"
 
 
+def test_a_secret_that_is_fetched_is_fetched_when_it_is_needed():
+    passwords = ["one", "two", "three"]
+    secret = Secret(lambda: passwords.pop(0))
+    assert f"{secret}" == "***"
+    assert secret.redact("one two") == "one two"
+    now = secret.current()
+    assert (now.reveal(), now.reveal()) == ("one", "one")
+    assert secret.reveal() == "two"
+    assert passwords == ["three"]
+
+
+def test_a_secret_that_is_given_is_the_current_one():
+    secret = Secret(PASSWORD)
+    assert secret.current() is secret
+
+
 def test_a_secret_is_compared_by_what_it_is():
     """So that a backend is kept while its password stays the same."""
     assert Secret("a") == Secret("a")
     assert hash(Secret("a")) == hash(Secret("a"))
     assert Secret("a") != Secret("b")
     assert Secret("a") != "a"
+    assert Secret("a") != Token("a")
+
+
+def test_a_secret_that_is_fetched_is_compared_by_how():
+    """So that a backend is kept while the callable stays the same; it is not called for that."""
+
+    class Same:
+        def __call__(self):
+            raise AssertionError
+
+        def __eq__(self, other):
+            return True
+
+    one, other = Same(), Same()
+    assert Secret(one) == Secret(one)
+    assert hash(Secret(one)) == hash(Secret(one))
+    assert Secret(one) != Secret(other)
+    assert Secret(one) != Secret("a")
+    assert Secret("a") != Secret(one)
 
 
 def test_a_secret_is_not_pickled():
@@ -266,7 +519,11 @@ def test_a_secret_is_not_pickled():
         ("s3cret", f"LOGIN {b64('s3cret')} done", "LOGIN *** done"),
         ("s3cret", f"PLAIN {b64(chr(0).join(['', 'me', 's3cret']))} done", "PLAIN *** done"),
         ("s3cret", f"cut {b64(chr(0).join(['', 'me', 's3cr']))[:-1]}", "cut ***"),
+        ("s3cret", f"XOAUTH2 {b64(f'user=me{chr(1)}auth=Bearer s3cr')[:-2]}...", "XOAUTH2 ***..."),
         ("two  blanks", "it is two  blanks", "it is ***"),
+        ("AAAA0000-s3cret", "AAAA0000-s3cret is wrong", "*** is wrong"),
+        ("aba", "ababa", "***"),
+        ("YWJj", "it is YWJj or WVdKag==", "it is *** or ***"),
         ("s3cret", "ACCESS DENIED, AGAIN: https://example.com/mail", None),
         ("", "nothing to hide", None),
     ],

@@ -71,7 +71,7 @@ def _dialogue(backend: SmtpBackend, sender: Address | None) -> Iterator[Step]:
             yield skipped.get(name, Step(name, "ok", details[name]))
         yield _ask_for(sender, session)
     finally:
-        backend.close(session)
+        backend.retire(session)
 
 
 def _not_asked_for(server: Server) -> Mapping[str, Step]:

@@ -10,7 +10,8 @@ from ..addresses import parse_address
 from ..backends.smtp import SmtpBackend, default_port, is_loopback
 from ..errors import ConfigurationError, MessageError
 from ..message import sender_text
-from ..settings import BY_KEY, FAIL_SILENTLY, convert, to_bool
+from ..readers import to_bool
+from ..settings import BY_KEY, FAIL_SILENTLY, convert
 
 if TYPE_CHECKING:
     from ..addresses import Address
@@ -92,6 +93,7 @@ def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
     starttls, implicit = entries.value("MAIL_USE_TLS"), entries.value("MAIL_USE_SSL")
     port = entries.value("MAIL_PORT", default_port(bool(implicit)))
     user, password = entries.has("MAIL_USERNAME"), entries.has("MAIL_PASSWORD")
+    token = entries.has("MAIL_OAUTH2_TOKEN")
     far = not is_loopback(entries.value("MAIL_SERVER", "localhost"))
     rules = [
         (
@@ -125,12 +127,13 @@ def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
             ),
         ),
         (
-            user and not password,
+            user and not (password or token),
             Finding(
                 level,
                 "username-without-password",
                 ("MAIL_USERNAME", "MAIL_PASSWORD"),
-                "Set MAIL_PASSWORD too, or unset MAIL_USERNAME if the server wants no login.",
+                "Set MAIL_PASSWORD or MAIL_OAUTH2_TOKEN too, or unset MAIL_USERNAME if the server"
+                " wants no login.",
             ),
         ),
         (
@@ -140,6 +143,24 @@ def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
                 "password-without-username",
                 ("MAIL_USERNAME", "MAIL_PASSWORD"),
                 "Set MAIL_USERNAME too, or unset MAIL_PASSWORD if the server wants no login.",
+            ),
+        ),
+        (
+            token and not user,
+            Finding(
+                level,
+                "token-without-username",
+                ("MAIL_USERNAME", "MAIL_OAUTH2_TOKEN"),
+                "Set MAIL_USERNAME too: the account that MAIL_OAUTH2_TOKEN belongs to.",
+            ),
+        ),
+        (
+            token and password,
+            Finding(
+                level,
+                "password-and-token",
+                ("MAIL_PASSWORD", "MAIL_OAUTH2_TOKEN"),
+                "Unset one of MAIL_PASSWORD and MAIL_OAUTH2_TOKEN: there is one login.",
             ),
         ),
         (
@@ -162,12 +183,13 @@ def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
             ),
         ),
         (
-            bool(user and password and far and not (starttls or implicit)),
+            bool(user and (password or token) and far and not (starttls or implicit)),
             Finding(
                 "warning",
                 "login-in-clear",
                 ("MAIL_USE_TLS", "MAIL_USE_SSL"),
-                "Set MAIL_USE_TLS or MAIL_USE_SSL: the password crosses the network in clear.",
+                "Set MAIL_USE_TLS or MAIL_USE_SSL: the password or token crosses the network in"
+                " clear.",
             ),
         ),
     ]

@@ -1,106 +1,65 @@
-"""AUTH (RFC 4954): smtplib's own refuses passwords that are not ASCII and keeps them in its frames.
-
-A password is only ever spelled out in an expression, never in a variable, so that no traceback that
-shows the variables of its frames (Sentry, pytest) shows it.
-"""
+"""AUTH (RFC 4954): smtplib's own refuses passwords that are not ASCII, keeps them in its frames,
+and knows no tokens."""
 
 from __future__ import annotations
 
-import base64
-import hmac
+import contextlib
 import smtplib
 import ssl
-from collections.abc import Callable
 
-from . import errors
-from .replies import Reply, printable, reply_of
-from .secret import Secret
+from .mechanisms import Login
+from .replies import printable
+from .secret import Secret, Token
 
 # Without TLS the mechanism that does not send the password comes first.
 _OVER_TLS = ("PLAIN", "LOGIN", "CRAM-MD5")
 _IN_CLEAR = ("CRAM-MD5", "PLAIN", "LOGIN")
+_BY_TOKEN = ("OAUTHBEARER", "XOAUTH2")
 
 
-def log_in(host: smtplib.SMTP, username: str, password: Secret) -> None:
+def log_in(host: smtplib.SMTP, username: str, secret: Secret, place: tuple[str, int]) -> None:
     """Log in with the first offered mechanism that the server accepts.
 
-    :raises smtplib.SMTPNotSupportedError: it offers none of PLAIN, LOGIN and CRAM-MD5.
-    :raises smtplib.SMTPAuthenticationError: it refused; its reply is shown without the password.
+    A token is only shown to mechanisms that are made for tokens.
+
+    :param place: host and port, as the settings name them.
+    :raises smtplib.SMTPNotSupportedError: it offers no mechanism for such a secret.
+    :raises smtplib.SMTPAuthenticationError: it refused; its reply is shown without the secret.
+    :raises BackendUnavailable: the secret is a callable, and failed.
     """
     offered = printable(host.esmtp_features.get("auth", "").upper()).split()
-    preferred = _OVER_TLS if isinstance(host.sock, ssl.SSLSocket) else _IN_CLEAR
-    mechanisms = [each for each in preferred if each in offered]
+    mechanisms = [each for each in _preferred(host, secret) if each in offered]
     if not mechanisms:
-        raise smtplib.SMTPNotSupportedError(
-            "MAIL_USERNAME is set, and it offers no login that Flask-Mail knows (it offers:"
-            f" {' '.join(offered) or 'none'}). Many servers offer it only after TLS: set"
-            " MAIL_USE_TLS or MAIL_USE_SSL, or remove MAIL_USERNAME"
-        )
+        raise smtplib.SMTPNotSupportedError(_advice(secret, " ".join(offered) or "none"))
+    login = Login(host, username, secret, place)
     for mechanism in mechanisms:
-        reply = _MECHANISMS[mechanism](host, username, password)
-        if reply.code == 334:  # it asks for more than there is to say: cancel (section 4)
-            reply = _exchange(host, password, lambda: b"*")
+        reply = login.attempt(mechanism)
+        is_judged = login.is_judged
+        if is_judged and login.renew():
+            with contextlib.suppress(OSError):  # it hung up on its refusal, which is what counts
+                reply = login.attempt(mechanism)
         if reply.code in (235, 503):  # 503: already logged in
             return
-        if reply.code == 421 or not reply.refuses:
+        if is_judged or reply.code == 421 or not reply.refuses:
             break
         # Some servers offer what they do not support: try the next one.
     raise smtplib.SMTPAuthenticationError(*reply.answer)
 
 
-def _plain(host: smtplib.SMTP, username: str, password: Secret) -> Reply:
-    def response() -> bytes:
-        # UTF-8 (RFC 4616 section 2).
-        return base64.b64encode(f"\0{username}\0{password.reveal()}".encode())
-
-    # Sent along, it saves a round trip; servers from before RFC 4954 ask for it all the same.
-    reply = _exchange(host, password, lambda: b"AUTH PLAIN " + response())
-    return _exchange(host, password, response) if reply.code == 334 else reply
+def _preferred(host: smtplib.SMTP, secret: Secret) -> tuple[str, ...]:
+    if isinstance(secret, Token):
+        return _BY_TOKEN
+    return _OVER_TLS if isinstance(host.sock, ssl.SSLSocket) else _IN_CLEAR
 
 
-def _login(host: smtplib.SMTP, username: str, password: Secret) -> Reply:
-    reply = _exchange(host, password, lambda: b"AUTH LOGIN")
-    if reply.code == 334:
-        reply = _exchange(host, password, lambda: base64.b64encode(username.encode()))
-    if reply.code == 334:
-        reply = _exchange(host, password, lambda: base64.b64encode(password.reveal().encode()))
-    return reply
-
-
-def _cram_md5(host: smtplib.SMTP, username: str, password: Secret) -> Reply:
-    reply = _exchange(host, password, lambda: b"AUTH CRAM-MD5")
-    if reply.code != 334:
-        return reply
-    try:
-        challenge = base64.b64decode(reply.text, validate=True)
-        # A secret too: with the challenge at hand, passwords can be tried against it.
-        digest = Secret(hmac.new(password.reveal().encode(), challenge, "md5").hexdigest())
-    except ValueError:  # no base64, or a Python that does without MD5
-        return reply
-    return _exchange(
-        host, password, lambda: base64.b64encode(f"{username} {digest.reveal()}".encode())
+def _advice(secret: Secret, offered: str) -> str:
+    if isinstance(secret, Token):
+        problem = "MAIL_OAUTH2_TOKEN is set, and it offers neither OAUTHBEARER nor XOAUTH2"
+        remedy = "set MAIL_PASSWORD in place of MAIL_OAUTH2_TOKEN"
+    else:
+        problem = "MAIL_USERNAME is set, and it offers no login that Flask-Mail knows"
+        remedy = "remove MAIL_USERNAME"
+    return (
+        f"{problem} (it offers: {offered}). Many servers offer it only after TLS: set"
+        f" MAIL_USE_TLS or MAIL_USE_SSL, or {remedy}"
     )
-
-
-_MECHANISMS: dict[str, Callable[[smtplib.SMTP, str, Secret], Reply]] = {
-    "PLAIN": _plain,
-    "LOGIN": _login,
-    "CRAM-MD5": _cram_md5,
-}
-
-
-def _exchange(host: smtplib.SMTP, password: Secret, line: Callable[[], bytes]) -> Reply:
-    """Say a line and return the reply, without the password if that echoes it."""
-    try:
-        # Past smtplib's own send(), which shows the line to audit hooks.
-        host.sock.sendall(line() + b"\r\n")  # type: ignore[union-attr]  # it is connected
-        code, words = host.getreply()
-    except BaseException as error:  # noqa: BLE001 (raised again)
-        # Without the frames below this one, which have seen the line and the reply.
-        hidden = errors.hidden_cause(error)
-        if hidden is not None:
-            hidden.__traceback__ = None
-        raise error.with_traceback(None)  # noqa: B904 (this very error)
-    # A challenge is not changed: it has to be answered as it is.
-    text = words.decode("utf-8", "replace")
-    return reply_of((code, text if code == 334 else password.redact(text)))

@@ -4,23 +4,80 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from ..errors import BackendUnavailable
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
 
 
 class Secret:
-    """A password: every view of it but :meth:`reveal` is ``***``.
+    """A password, or a callable that returns it: every view of it but :meth:`reveal` is ``***``.
 
     Tracebacks that show the variables of each frame (Sentry, pytest) show this object.
     """
 
     __slots__ = ("__value",)
 
-    def __init__(self, value: str) -> None:
-        self.__value = value
+    setting: ClassVar[str] = "MAIL_PASSWORD"
+    must_be: ClassVar[str] = "Unicode text without NUL"
+    # In AUTH PLAIN a NUL ends the name (RFC 4616). The environment gives surrogates for what is
+    # not UTF-8, and the error of encoding them would show the password.
+    _unfit: ClassVar[re.Pattern[str]] = re.compile("[\0\ud800-\udfff]")
+
+    def __init__(self, value: str | int | Callable[[], object]) -> None:
+        is_text = isinstance(value, (str, int)) and not isinstance(value, bool)
+        self.__value: Any = str(value) if is_text else value
 
     def reveal(self) -> str:
-        return self.__value
+        """Return it in clear; see :meth:`current`, which is asked where it is a callable."""
+        return str(self.current().__value)  # noqa: SLF001 (of this class)
+
+    def current(self) -> Secret:
+        """Return the one to use now: itself, or what its callable returns.
+
+        :raises BackendUnavailable: the callable raised, or returned something else.
+        """
+        if isinstance(self.__value, str):
+            return self
+        try:
+            fresh = type(self)(self.__value())
+        except Exception as error:
+            # Its text is the callable's, and may hold what was sent for the secret.
+            raise BackendUnavailable(
+                f"No login: {self.setting} is a callable, and calling it raised"
+                f" {type(error).__name__}.",
+                stage="login",
+            ) from error
+        if fault := fresh.__fault():  # noqa: SLF001
+            raise BackendUnavailable(
+                f"No login: {self.setting} is a callable, and has to return {self.must_be}; it"
+                f" returned {fault}.",
+                stage="login",
+            )
+        return fresh
+
+    @property
+    def is_impossible(self) -> bool:
+        """Whether no server can be told it; of a callable that is not known."""
+        return isinstance(self.__value, str) and self._unfit.search(self.__value) is not None
+
+    def redact(self, text: str) -> str:
+        """Return `text` without this secret, also where a server echoes a line of AUTH."""
+        if not self.__value or not isinstance(self.__value, str):
+            return text
+        hidden = {run.span() for run in _BASE64.finditer(text) if self.__is_in(run[0].rstrip("="))}
+        start = text.find(self.__value)
+        while start >= 0:
+            hidden.add((start, start + len(self.__value)))
+            start = text.find(self.__value, start + 1)
+        shown, end = "", 0
+        for span in sorted(hidden):
+            if span[0] >= end:  # otherwise it begins in the one before
+                shown += f"{text[end : span[0]]}***"
+            end = max(end, span[1])
+        return shown + text[end:]
 
     def __repr__(self) -> str:
         return "***"
@@ -28,28 +85,61 @@ class Secret:
     __str__ = __repr__
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self.__value == other.__value
+        if not isinstance(other, Secret) or type(self) is not type(other):
+            return False
+        if isinstance(self.__value, str):
+            return isinstance(other.__value, str) and self.__value == other.__value
+        return self.__value is other.__value
 
     def __hash__(self) -> int:
-        return hash(self.__value)
+        return hash(self.__value) if isinstance(self.__value, str) else id(self.__value)
 
     def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
         raise TypeError("A secret is not pickled: build the backend where it is used.")
 
-    def redact(self, text: str) -> str:
-        """Return `text` without this secret, also where a server echoes a line of AUTH."""
+    def __fault(self) -> str:
+        """Return what is wrong with what a callable returned, without showing it."""
+        if not isinstance(self.__value, str):
+            return f"a value of type {type(self.__value).__name__}"
         if not self.__value:
-            return text
-        text = _BASE64.sub(lambda run: "***" if self.__is_in(run[0].rstrip("=")) else run[0], text)
-        return text.replace(self.__value, "***")
+            return "an empty string"
+        return "something else" if self.is_impossible else ""
 
     def __is_in(self, run: str) -> bool:
         """Whether `run` is base64 that holds this secret, or the beginning of such a line."""
-        own = self.__value.encode()
         whole = run[: len(run) - (len(run) % 4 == 1)]  # one character alone is no octet
         octets = base64.b64decode(whole + "=" * (-len(whole) % 4))
         return (
-            own in octets
-            or base64.b64encode(own).decode().startswith(run)
+            self.__value.encode() in octets
+            or base64.b64encode(self.__value.encode()).decode().startswith(run)
             or (octets[:1] == b"\0" and b"\0" in octets[1:])  # AUTH PLAIN: NUL, name, NUL, password
+            or b"\1auth=Bearer " in octets  # OAUTHBEARER, XOAUTH2
         )
+
+
+class Secrets:
+    """What was said on a connection, and nothing that is heard on it may show."""
+
+    __slots__ = ("__each",)
+
+    def __init__(self) -> None:
+        self.__each: list[Secret] = []
+
+    def add(self, secret: Secret) -> None:
+        self.__each.append(secret)
+
+    def redact(self, text: str) -> str:
+        for each in self.__each:
+            text = each.redact(text)
+        return text
+
+
+class Token(Secret):
+    """An access token, or a callable that returns a fresh one (RFC 6750)."""
+
+    __slots__ = ()
+
+    setting = "MAIL_OAUTH2_TOKEN"
+    must_be = "a token of visible ASCII characters, without blanks and newlines (RFC 6750)"
+    # U+0001 would end it (RFC 7628 section 3.1).
+    _unfit = re.compile("[^!-~]")

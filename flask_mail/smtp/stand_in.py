@@ -30,7 +30,7 @@ def is_replaced(server: client.Server) -> bool:
 
     A subclass that only makes its socket in another way, as for proxies, is no replacement.
     """
-    kind: object = _kind(server)
+    kind: object = client.kind(server)
     original = _SMTP_SSL if server.implicit_tls else _SMTP
     return not (
         isinstance(kind, type)
@@ -55,7 +55,7 @@ def connect(server: client.Server) -> Any:
     stage = "connect"
     host: Any = None
     try:
-        host = _kind(server)(server.host, server.port)
+        host = client.kind(server)(server.host, server.port)
         if server.starttls:
             stage = "tls"
             if getattr(type(host), "starttls", None) is _STARTTLS:
@@ -66,6 +66,12 @@ def connect(server: client.Server) -> Any:
         if server.username is not None and server.password is not None:
             stage = "login"
             host.login(server.username, server.password.reveal())
+        elif server.token is not None:
+            stage = "login"
+            raise smtplib.SMTPNotSupportedError(
+                "what replaces smtplib logs in with a password only: set MAIL_PASSWORD in place of"
+                " MAIL_OAUTH2_TOKEN"
+            )
     except BaseException as error:
         client.drop(host)
         if isinstance(error, OSError):
@@ -107,16 +113,12 @@ def end(host: Any) -> None:
     is_smtplibs = issubclass(type(host), _SMTP)
     try:
         with contextlib.suppress(Exception):
-            if is_smtplibs and host.sock is not None:
-                host.sock.settimeout(client.QUIT_SECONDS)
+            if is_smtplibs:
+                client.hurry(host)
             host.quit()
     finally:
         if is_smtplibs:
             client.drop(host)
-
-
-def _kind(server: client.Server) -> Any:
-    return smtplib.SMTP_SSL if server.implicit_tls else smtplib.SMTP
 
 
 def _check_verified(host: Any, server: client.Server) -> None:
