@@ -14,8 +14,9 @@ from .backends.smtp import NO_HOST, SmtpBackend
 from .errors import OPENING, BackendUnavailable, DeliveryError
 from .forks import ForkSafeLock
 from .message import Message, sender_text
+from .readers import to_limit
 from .selection import Selection
-from .settings import convert, to_limit
+from .settings import convert
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -237,9 +238,9 @@ class Connection:
     def _renew_if_full(self) -> None:
         if self._limit and self.num_emails >= self._limit:
             self.num_emails = 0
-            self._close_session()
+            self._close_session(is_full=True)
 
-    def _close_session(self, *, politely: bool = True) -> None:
+    def _close_session(self, *, politely: bool = True, is_full: bool = False) -> None:
         session, self._session = self._session, None
         if self.host is session:  # not a program's own
             self.host = None
@@ -248,7 +249,12 @@ class Connection:
             backend = self._current_backend()
             # What a child of a fork says on its parent's session would come in between.
             own = self._opened_by == os.getpid()
-            (backend.close if politely and own else backend.abort)(session)
+            if not (politely and own):
+                backend.abort(session)
+            elif is_full:
+                backend.retire(session)
+            else:
+                backend.close(session)
 
 
 class _TriedOnce:

@@ -68,12 +68,14 @@ class DeliveryError(MailError):
     :param stage: where it happened: connect, greeting, tls, login, sender, recipient, data, accept.
     :param response: the peer's reply, such as ``"550 5.1.1 no such user"``.
     :param refused: address -> :class:`Refusal`, for each recipient that was refused.
+    :param attempts: how often it was tried.
     """
 
     receipt: Receipt | None
     stage: str
     response: str
     refused: dict[str, Refusal]
+    attempts: int
 
     def __init__(
         self,
@@ -83,6 +85,7 @@ class DeliveryError(MailError):
         stage: str = "",
         response: str = "",
         refused: Mapping[str, Refusal] | None = None,
+        attempts: int = 1,
     ) -> None:
         # Not super(): smtplib's constructors take a reply code, an address, a dict of refusals.
         Exception.__init__(self, message)
@@ -90,6 +93,7 @@ class DeliveryError(MailError):
         self.stage = stage
         self.response = response
         self.refused = dict(refused or {})
+        self.attempts = attempts
 
     def __str__(self) -> str:
         # Several subclasses are OSErrors too, whose own __str__ prefers "[Errno n] text".

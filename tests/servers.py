@@ -30,6 +30,7 @@ def mail_to(port: int, **settings: Any) -> Mail:
         MAIL_SERVER="127.0.0.1",
         MAIL_PORT=port,
         MAIL_TIMEOUT=10,
+        MAIL_POOL_SIZE=0,  # a script waits for the goodbye
         MAIL_DEFAULT_SENDER="me@example.com",
     )
     app.config.update(settings)
@@ -121,14 +122,19 @@ def smtp_server(recorder: Recorder | None = None, **options: Any) -> Iterator[Ru
     options.setdefault("enable_SMTPUTF8", True)
 
     def protocol() -> SMTP:
-        return SMTP(recorder, hostname="mx.test", **options)
+        protocols.append(SMTP(recorder, hostname="mx.test", **options))
+        return protocols[-1]
 
-    with _serving(protocol, ssl_context) as port:
+    protocols: list[SMTP] = []
+
+    with _serving(protocol, ssl_context, protocols) as port:
         yield Running(port, recorder)
 
 
 @contextlib.contextmanager
-def _serving(protocol: Callable[[], asyncio.Protocol], ssl_context: Any) -> Iterator[int]:
+def _serving(
+    protocol: Callable[[], asyncio.Protocol], ssl_context: Any, protocols: list[SMTP]
+) -> Iterator[int]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -142,6 +148,10 @@ def _serving(protocol: Callable[[], asyncio.Protocol], ssl_context: Any) -> Iter
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for each in protocols:
+            if each.transport is not None:  # of a client that keeps its connection
+                each.transport.abort()
+        await asyncio.sleep(0)
         await loop.shutdown_asyncgens()
 
     server = asyncio.run_coroutine_threadsafe(start(), loop).result(10)

@@ -734,19 +734,30 @@ class TestLog:
         caplog.set_level(logging.DEBUG, logger="flask_mail")
 
     def test_a_message_that_was_sent_is_one_line(self, caplog):
-        receipt = PlainBackend().send(message())
+        backend = PlainBackend(lambda mail: (given.append(mail), backend.accepted(mail))[1])
+        given = []
+        receipt = backend.send(message())
+        octets = len(given[0].content)
         assert [each.getMessage() for each in caplog.records] == [
-            f"{receipt.message_id} sent by plain in {receipt.seconds:.3f} s"
+            f"{receipt.message_id} sent by plain: recipients: 1, octets: {octets},"
+            f" seconds: {receipt.seconds:.3f}"
         ]
         assert caplog.records[0].levelno == logging.INFO
         assert caplog.records[0].name == "flask_mail"
 
     def test_a_message_that_was_not_sent_is_one_line_with_the_kind_of_error(self, caplog):
+        given = []
+
+        def refuse(mail):
+            given.append(mail)
+            raise MessageRefused("550 to@example.com: no")
+
         with pytest.raises(MessageRefused) as caught:
-            PlainBackend(MessageRefused("550 to@example.com: no")).send(message())
-        receipt = caught.value.receipt
+            PlainBackend(refuse).send(message())
+        receipt, octets = caught.value.receipt, len(given[0].content)
         assert [each.getMessage() for each in caplog.records] == [
-            f"{receipt.message_id} refused by plain in {receipt.seconds:.3f} s: MessageRefused"
+            f"{receipt.message_id} refused by plain: recipients: 1, octets: {octets},"
+            f" seconds: {receipt.seconds:.3f}, MessageRefused"
         ]
 
     def test_a_message_without_an_id_is_called_so(self, caplog):

@@ -271,14 +271,18 @@ def test_an_ipv6_address_is_given_as_the_literal_that_rfc_5321_wants(address, li
 
 
 @pytest.mark.parametrize("greeting", [["ehlo"], ["ehlo", "helo"]])
-def test_debugging_logs_each_step_on_a_logger_of_its_own(greeting, server, caplog):
+def test_debugging_logs_the_dialogue_on_a_logger_of_its_own(greeting, server, caplog):
     caplog.set_level("DEBUG", "flask_mail.smtp")
     with scripted_server(only_helo) as old:
         port = old if "helo" in greeting else server.port
         mail_to(port, MAIL_DEBUG=True).send(Message("Hello", ["to@example.com"], body="Hi"))
     steps = [record for record in caplog.records if record.name == "flask_mail.smtp"]
-    stages = [re.match(r"\S+ (\w+):", record.getMessage())[1] for record in steps]
-    assert stages == ["greeting", *greeting, "sender", "recipient", "data", "accept"]
+    said = re.findall(r" C: \W*(\w+)", "\n".join(record.getMessage() for record in steps))
+    size = said.pop(-2)
+    assert size.isdecimal()  # of the content, in place of it
+    assert [each.lower() for each in said] == [*greeting, "mail", "rcpt", "data", "quit"]
+    assert re.search(r" S: 220 \w+", steps[0].getMessage())
+    assert "Hello" not in caplog.text
 
 
 def test_without_debugging_nothing_of_the_dialogue_is_logged_or_printed(server, caplog, capfd):

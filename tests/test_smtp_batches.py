@@ -69,33 +69,41 @@ def talk_nonsense(talk):
 
 BREAKS = {
     talk_nonsense: NOT_SENT,
-    close_in_the_middle: NOT_SENT,
-    refuse_service: NOT_SENT,
+    close_in_the_middle: SENT,
+    refuse_service: SENT,
     close_after_the_content: UNKNOWN,
 }
+"""What breaks a connection -> what becomes of the message that was under way."""
 
 
 @pytest.mark.parametrize("broken", BREAKS)
 def test_a_batch_goes_on_over_one_new_connection(broken):
-    """The message that was under way is told as it is, and never sent again."""
-    first, second = Script(1, broken), Script(2)
+    """The message that was under way is only sent again if it was provably not accepted."""
+    is_again = BREAKS[broken] is SENT
+    first, second = Script(1, broken), Script(2 + is_again)
     with scripted_server(first, second) as port:
         receipts = mail_to(port).send_many(messages("one", "two", "three", "four"))
     assert [each.outcome for each in receipts] == [SENT, BREAKS[broken], SENT, SENT]
-    assert (first.subjects, second.subjects) == (["one"], ["three", "four"])
+    assert [each.attempts for each in receipts] == [1, 1 + is_again, 1, 1]
+    assert first.subjects == ["one"]
+    assert second.subjects == ["two"] * is_again + ["three", "four"]
 
 
 @pytest.mark.parametrize("broken", BREAKS)
 def test_a_connection_goes_on_over_a_new_session(broken):
-    first, second = Script(1, broken), Script(1)
+    is_again = BREAKS[broken] is SENT
+    first, second = Script(1, broken), Script(1 + is_again)
     one, two, three = messages("one", "two", "three")
     with scripted_server(first, second) as port, mail_to(port).connect() as connection:
         connection.send(one)
-        with pytest.raises((BackendUnavailable, DeliveryUnknown)) as caught:
-            connection.send(two)
+        try:
+            receipt = connection.send(two)
+        except (BackendUnavailable, DeliveryUnknown) as error:
+            receipt = error.receipt
         assert connection.send(three).sent
-    assert caught.value.receipt.outcome is BREAKS[broken]
-    assert (first.subjects, second.subjects) == (["one"], ["three"])
+    assert (receipt.outcome, receipt.attempts) == (BREAKS[broken], 1 + is_again)
+    assert first.subjects == ["one"]
+    assert second.subjects == ["two"] * is_again + ["three"]
 
 
 def test_what_the_first_connection_announced_is_forgotten_on_the_second():
@@ -114,8 +122,8 @@ def test_what_the_first_connection_announced_is_forgotten_on_the_second():
             talk.answer("421 bye")
 
     with scripted_server(with_extensions, without_extensions) as port:
-        receipts = mail_to(port).send_many(messages("one", "two"))
-    assert [each.outcome for each in receipts] == [NOT_SENT, SENT]
+        receipts = mail_to(port).send_many(messages("one"))
+    assert [each.outcome for each in receipts] == [SENT]
     assert heard[0] == "MAIL FROM:<me@example.com>"
 
 
@@ -132,7 +140,8 @@ def test_a_server_that_is_gone_leaves_the_rest_not_sent_without_asking_again(bro
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(socket, "create_connection", counted)
             receipts = mail_to(port).send_many(messages("one", "two", "three", "four", "five"))
-    assert [each.outcome for each in receipts] == [SENT, BREAKS[broken], *[NOT_SENT] * 3]
+    outcome = UNKNOWN if BREAKS[broken] is UNKNOWN else NOT_SENT
+    assert [each.outcome for each in receipts] == [SENT, outcome, *[NOT_SENT] * 3]
     assert len(connections) == 2
     for receipt in receipts[2:]:
         assert isinstance(receipt.error, BackendUnavailable)
@@ -152,7 +161,7 @@ def test_refused_messages_leave_the_session_to_the_others():
             heard.extend(talk.answer("250 ok", "250 ok", "354 go"))
             talk.content()
             talk.say("554 spam")  # the content
-            heard.extend(talk.answer("250 ok", "250 ok", "250 ok", "354 go"))
+            heard.extend(talk.answer("250 ok", "250 ok", "354 go"))
             talk.content()
             talk.say("250 ok")
             talk.answer("221 bye")
@@ -165,7 +174,7 @@ def test_refused_messages_leave_the_session_to_the_others():
         *("MAIL", "RCPT", "RSET"),
         *("MAIL", "RCPT", "DATA", "RSET"),
         *("MAIL", "RCPT", "DATA"),
-        *("RSET", "MAIL", "RCPT", "DATA"),
+        *("MAIL", "RCPT", "DATA"),
     ]
 
 

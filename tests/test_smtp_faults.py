@@ -16,6 +16,7 @@ from flask_mail import (
     Outcome,
 )
 from flask_mail.smtp import client
+from flask_mail.smtp.link import Link
 
 NORMAL = {
     "greeting": "220 scripted",
@@ -41,6 +42,11 @@ def message():
 def descriptors():
     """Return what this process has open; what lists it is a descriptor too, the same each time."""
     return sorted(each.name for each in Path("/dev/fd").iterdir())
+
+
+def twice(script):
+    """Return a server that does the same when a message is tried once more."""
+    return script, script
 
 
 def server_that(fault, step):
@@ -98,7 +104,7 @@ def test_a_break_is_not_sent_before_the_last_byte_and_unknown_after(step, name):
     fault, foreign = BROKEN[name]
     expected = DeliveryUnknown if step == "accept" else BackendUnavailable
     open_before = descriptors()
-    with scripted_server(server_that(fault, step)) as port:
+    with scripted_server(*twice(server_that(fault, step))) as port:
         with pytest.raises(expected) as caught:
             mail_to(port, MAIL_TIMEOUT=0.3 if fault is fall_silent else 10).send(message())
         error = caught.value
@@ -167,7 +173,7 @@ def test_a_refusal_is_for_good_only_if_its_code_says_so(step, foreign, reply, ex
     assert error.receipt.outcome is OUTCOMES[expected]
     assert (error.stage, error.response) == (step, reply)
     # After 421 the connection is closed without a word.
-    assert heard == ([] if reply.startswith("421") else ["RSET", "QUIT"])
+    assert heard == ([] if reply.startswith("421") else ["QUIT"])
 
 
 @pytest.mark.parametrize("reply", ["554 5.7.1 go away", "421 too busy"])
@@ -297,7 +303,24 @@ def test_without_a_recipient_a_5xx_refuses_the_message_and_421_ends_everything(
         for address, reply in zip(recipients, replies, strict=False)
         if not reply.startswith("250")
     }
-    assert heard == ([] if "421 bye" in replies else ["RSET", "QUIT"])
+    assert heard == ([] if "421 bye" in replies else ["QUIT"])
+
+
+def interrupt_after(count, monkeypatch):
+    """Let a signal come while the reply after so many is waited for."""
+    replies = []
+
+    def counting(read):
+        def method(*args, **kwargs):
+            if len(replies) == count:
+                raise KeyboardInterrupt
+            replies.append(read(*args, **kwargs))
+            return replies[-1]
+
+        return method
+
+    for name in ("advance", "readline"):
+        monkeypatch.setattr(Link, name, counting(getattr(Link, name)))
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -317,16 +340,7 @@ def test_an_interrupt_closes_without_a_word(step, monkeypatch):
             while True:
                 heard.append(talk.hear())
 
-    read = smtplib.SMTP.getreply
-    replies = []
-
-    def getreply(host):
-        if len(replies) == reached:
-            raise KeyboardInterrupt
-        replies.append(read(host))
-        return replies[-1]
-
-    monkeypatch.setattr(smtplib.SMTP, "getreply", getreply)
+    interrupt_after(reached, monkeypatch)
     open_before = descriptors()
     with (
         scripted_server(script) as port,
@@ -338,16 +352,18 @@ def test_an_interrupt_closes_without_a_word(step, monkeypatch):
     assert "RSET" not in heard
 
 
-@pytest.mark.parametrize("step", ["getreply", "docmd"], ids=["MAIL", "RSET"])
-def test_an_interrupt_in_a_batch_closes_the_session_at_once(step, monkeypatch):
+@pytest.mark.parametrize("reached", [0, 1, 2], ids=["MAIL", "RSET", "MAIL of the second"])
+def test_an_interrupt_in_a_batch_closes_the_session_at_once(reached, monkeypatch):
     """Also while a refused message is taken back."""
 
-    def interrupt(*args):
-        raise KeyboardInterrupt
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet()
+            talk.answer("550 no", "250 ok")
+            talk.wait()
 
-    script = server_that(answer("550 no"), "sender")
     with scripted_server(script) as port, mail_to(port).connect() as connection:
-        monkeypatch.setattr(smtplib.SMTP, step, interrupt)
+        interrupt_after(reached, monkeypatch)
         with pytest.raises(KeyboardInterrupt):
-            connection.send(message())
+            connection.send_many([message(), message()])
         assert connection.host.sock is None

@@ -214,7 +214,7 @@ def test_a_server_that_refuses_starttls_is_not_talked_to(caplog):
     with scripted_server(script) as port:
         error = failing(port, MAIL_DEBUG=True, **STARTTLS)
     assert isinstance(error, smtplib.SMTPResponseException)
-    assert "tls: 454 4.7.0 not now" in caplog.text
+    assert "S: 454 4.7.0 not now" in caplog.text
     assert (error.smtp_code, error.stage) == (454, "tls")
     assert "454 4.7.0 not now" in str(error)
 

@@ -61,11 +61,28 @@ class Backend(ABC, Generic[S]):
         return None  # type: ignore[return-value]  # a backend without sessions
 
     def close(self, session: S) -> None:
-        """End a session, also if the peer is gone. Never raises."""
+        """End a session, also if the peer is gone. Never raises.
+
+        A backend may keep it, and give it again when the next one is opened.
+        """
+
+    def retire(self, session: S) -> None:
+        """End a session that must not be used again: it has carried all that it may. Never raises.
+
+        A backend whose :meth:`close` may keep sessions does not keep this one.
+        """
+        self.close(session)
 
     def abort(self, session: S) -> None:
         """End a session at once, without talking to the peer. Never raises."""
         self.close(session)
+
+    def shut_down(self) -> None:
+        """Let go of what is kept between sessions: another instance takes over. Never raises.
+
+        Called when the backend's options have changed. Messages may still be under way in other
+        threads, and their sessions are closed later.
+        """
 
     @abstractmethod
     def deliver(self, mail: Outgoing, session: S) -> Receipt:
@@ -89,15 +106,26 @@ class Backend(ABC, Generic[S]):
 
     @final
     def accepted(
-        self, mail: Outgoing, *, response: str = "", refused: Mapping[str, Refusal] | None = None
+        self,
+        mail: Outgoing,
+        *,
+        response: str = "",
+        refused: Mapping[str, Refusal] | None = None,
+        attempts: int = 1,
     ) -> Receipt:
         """Return the receipt of a message that was handed over.
 
         :param response: what the peer answered, such as its id for the message.
         :param refused: recipients that it did not take; they are logged as a warning.
+        :param attempts: how often it was tried.
         """
         return Receipt(
-            mail.message_id, self.name, Outcome.SENT, refused=dict(refused or {}), response=response
+            mail.message_id,
+            self.name,
+            Outcome.SENT,
+            refused=dict(refused or {}),
+            response=response,
+            attempts=attempts,
         )
 
     @final
@@ -131,9 +159,10 @@ class Backend(ABC, Generic[S]):
             # None: a backend without sessions.
             answer: object = self.deliver(mail, session)  # type: ignore[arg-type]
         except Exception as error:
-            conclude(app, message, failure_of(self.name, error, mail, handed_over), started)
+            failure = failure_of(self.name, error, mail, handed_over)
+            conclude(app, message, mail, failure, started)
             raise
-        receipt, raised = conclude(app, message, checked(self.name, answer, mail), started)
+        receipt, raised = conclude(app, message, mail, checked(self.name, answer, mail), started)
         problem = receipt.error or raised
         if problem is not None:
             raise problem

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from .. import signals
 from ..errors import (
     BackendUnavailable,
+    ConfigurationError,
     DeliveryError,
     DeliveryUnknown,
     MessageError,
@@ -42,7 +43,8 @@ def failure_of(backend: str, error: Exception, mail: Outgoing | None, handed_ove
     default = Outcome.UNKNOWN if handed_over else Outcome.NOT_SENT
     if not isinstance(error, DeliveryError):
         # What a backend raises besides tells nothing about what the peer got.
-        outcome = Outcome.NOT_SENT if isinstance(error, MessageError) else default
+        is_ours = isinstance(error, (ConfigurationError, MessageError))
+        outcome = Outcome.NOT_SENT if is_ours else default
         return Receipt(message_id, backend, outcome, error=error)
     receipt = error.receipt
     if receipt is None or receipt.sent:  # an error that says it was sent says nothing
@@ -52,6 +54,7 @@ def failure_of(backend: str, error: Exception, mail: Outgoing | None, handed_ove
             next((each for kind, each in _OUTCOMES if isinstance(error, kind)), default),
             refused=error.refused,
             response=error.response,
+            attempts=error.attempts,
         )
     if receipt.message_id != message_id:  # the same error was raised for an earlier message
         receipt = replace(receipt, message_id=message_id, seconds=0.0)
@@ -83,9 +86,13 @@ def error_of(receipt: Receipt) -> Exception:
 
 
 def conclude(
-    app: object, message: Message, receipt: Receipt, started: float
+    app: object, message: Message, mail: Outgoing | None, receipt: Receipt, started: float
 ) -> tuple[Receipt, Exception | None]:
     """Log the outcome of a message and fire its signal, once.
+
+    The log names no address.
+
+    :param mail: the message as the backend got it; ``None`` if it never did.
 
     Returns the final receipt, and what a receiver raised if Flask would let it through.
     """
@@ -94,12 +101,14 @@ def conclude(
     if isinstance(error, DeliveryError):
         error.receipt = receipt
     _log.info(
-        "%s %s by %s in %.3f s%s",
+        "%s %s by %s: recipients: %d, octets: %d, seconds: %.3f%s",
         receipt.message_id or "message",
         receipt.outcome.value,
         receipt.backend,
+        len(mail.envelope.recipients) if mail else 0,
+        len(mail.content) if mail else 0,
         receipt.seconds,
-        f": {type(error).__name__}" if error else "",
+        f", {type(error).__name__}" if error else "",
     )
     if receipt.refused:
         _log.warning(
@@ -227,7 +236,7 @@ class Batch:
         error = receipt.error
         if isinstance(error, DeliveryError) and _tells_of_another(error, receipt):
             receipt = replace(receipt, error=_copy(error))
-        final, raised = conclude(self._app, waiting.message, receipt, waiting.started)
+        final, raised = conclude(self._app, waiting.message, waiting.mail, receipt, waiting.started)
         self.raised = self.raised or raised
         return final
 

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
-import copy
 import ipaddress
 import logging
 import os
 import re
 import ssl
-from collections.abc import Iterable, Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ..addresses import parse_address, parse_addresses
-from ..errors import OPENING, BackendUnavailable, ConfigurationError
+from ..errors import BackendUnavailable, ConfigurationError
 from ..headers import mailbox
 from ..outgoing import Outcome, Receipt
 from ..settings import BY_KEY, convert
 from ..smtp import client, stand_in
-from ..smtp.secret import Secret
-from ..smtp.transaction import transact
+from ..smtp.courier import Courier, Item
+from ..smtp.deadline import Deadline
+from ..smtp.link import Link
+from ..smtp.pool import Pool
+from ..smtp.secret import Secret, Token
 from .base import Backend
+from .sending import failure_of
 
 if TYPE_CHECKING:
     import smtplib
 
     from ..outgoing import Outgoing
+    from ..smtp.transaction import Result
 
 _log = logging.getLogger("flask_mail")
-_NOT_IN_A_LOGIN = re.compile("[\0\ud800-\udfff]")
+# In AUTH PLAIN a NUL ends the name (RFC 4616), in OAUTHBEARER U+0001 does (RFC 7628); the
+# environment gives surrogates for what is not UTF-8.
+_NOT_IN_A_NAME = re.compile("[\0\1\ud800-\udfff]")
 _EHLO_NAME = re.compile("[!-~]{1,255}")
+
+_SLOWEST = 32 * 1024
+"""Octets a second: how slow a link may be that is given the time which large content takes."""
 
 
 NO_HOST = object()
@@ -51,23 +62,32 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         use_tls: bool = False,
         use_ssl: bool = False,
         username: str | None = None,
-        password: Secret | str | None = None,
+        password: Secret | str | Callable[[], object] | None = None,
+        oauth2_token: Token | str | Callable[[], object] | None = None,
         timeout: float = 30.0,
         local_hostname: str | None = None,
         tls_verify: bool = True,
         tls_ca_file: str | os.PathLike[str] | None = None,
         tls_cert_file: str | os.PathLike[str] | None = None,
         tls_key_file: str | os.PathLike[str] | None = None,
+        deadline: float | None = None,
+        pipelining: bool = True,
+        chunking: bool = True,
+        pool_size: int = 4,
+        keepalive: float = 30.0,
+        max_emails: int | None = None,
         debug: bool = False,
     ) -> None:
-        if isinstance(password, str):
+        if password is not None and not isinstance(password, Secret):
             password = Secret(password)
+        if oauth2_token is not None and not isinstance(oauth2_token, Token):
+            oauth2_token = Token(oauth2_token)
         if use_tls and use_ssl:
             raise ConfigurationError(
                 "MAIL_USE_TLS and MAIL_USE_SSL are both set: keep MAIL_USE_SSL for a port that"
                 " speaks TLS at once (465), MAIL_USE_TLS for STARTTLS (587)."
             )
-        _check_login(username, password)
+        _check_login(username, password, oauth2_token)
         if local_hostname is not None and not _EHLO_NAME.fullmatch(local_hostname):
             raise ConfigurationError(
                 "MAIL_LOCAL_HOSTNAME must be a host name, or an address literal such as"
@@ -78,12 +98,8 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         encrypted = use_tls or use_ssl
         self._server = client.Server(
             host=server,
-            port=(
-                convert("MAIL_PORT", BY_KEY["MAIL_PORT"].read, port)
-                if port
-                else default_port(use_ssl)
-            ),
-            timeout=convert("MAIL_TIMEOUT", BY_KEY["MAIL_TIMEOUT"].read, timeout),
+            port=_read("MAIL_PORT", port) if port else default_port(use_ssl),
+            timeout=_read("MAIL_TIMEOUT", timeout),
             implicit_tls=use_ssl,
             starttls=use_tls,
             context=(
@@ -94,19 +110,26 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             local_hostname=local_hostname,
             username=username,
             password=password,
+            token=oauth2_token,
+            pipelining=pipelining,
+            chunking=chunking,
             debug=debug,
         )
-        # The sessions that were opened here, which can be again, and in which process.
-        self._own: WeakSet[smtplib.SMTP] = WeakSet()  # those that it may connect again
+        self._deadline = deadline and _read("MAIL_DEADLINE", deadline)
+        self._max_emails = max_emails and _read("MAIL_MAX_EMAILS", max_emails)
+        self._pool = Pool(_read("MAIL_POOL_SIZE", pool_size), _read("MAIL_KEEPALIVE", keepalive))
+        self._own: WeakSet[smtplib.SMTP] = WeakSet()  # the sessions that it may connect again
         if encrypted and not tls_verify:
             _log.warning(
                 "MAIL_TLS_VERIFY is False: whoever is between this host and %s can read and change"
                 " mail and the password.",
                 self._server,
             )
-        if username is not None and not encrypted and not is_loopback(server):
+        secret = self._server.secret
+        if secret is not None and not encrypted and not is_loopback(server):
             _log.warning(
-                "MAIL_PASSWORD may go to %s in clear: set MAIL_USE_TLS or MAIL_USE_SSL.",
+                "%s may go to %s in clear: set MAIL_USE_TLS or MAIL_USE_SSL.",
+                secret.setting,
                 self._server,
             )
 
@@ -122,11 +145,23 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
     def open(self) -> smtplib.SMTP:
         if stand_in.is_replaced(self._server):
             return stand_in.connect(self._server)  # type: ignore[no-any-return]
-        host = client.connect(self._server)
+        kept = self._pool.take(client.kind(self._server))
+        if kept is not None:
+            return kept
+        started = time.monotonic()
+        host = client.connect(self._server, Deadline(self._seconds(0)))
+        # What is opened for a message is part of what that may take.
+        client.link_of(host, self._server).spent = time.monotonic() - started
         self._own.add(host)
         return host
 
     def close(self, session: Any) -> None:
+        if not stand_in.is_genuine(session):
+            stand_in.end(session)
+        elif not (session in self._own and self._is_fit(session) and self._pool.give(session)):
+            client.end(session)
+
+    def retire(self, session: Any) -> None:
         if not stand_in.is_genuine(session):
             stand_in.end(session)
         else:
@@ -135,6 +170,9 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
     def abort(self, session: Any) -> None:
         client.drop(session)
 
+    def shut_down(self) -> None:
+        self._pool.close()
+
     def deliver(self, mail: Outgoing, session: Any) -> Receipt:
         if session is NO_HOST:
             return Receipt(mail.message_id, "null", Outcome.SENT)
@@ -142,24 +180,61 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             raise BackendUnavailable("The smtp backend needs a session: the one that open() gives.")
         if not stand_in.is_genuine(session):
             return self._deliver_by_stand_in(mail, session)
-        if session.sock is None and session in self._own:
-            # The server hung up after an earlier message.
-            client.establish(session, self._server)
-        reply, refused = transact(session, self._server, mail.envelope, mail.content)
-        return self.accepted(mail, response=str(reply), refused=refused)
+        spent = 0.0
+        if isinstance(session.file, Link):
+            spent, session.file.spent = session.file.spent, 0.0
+        courier = self._courier(session, lambda octets: self._seconds(octets) - spent)
+        (result,) = courier.carry([(mail.envelope, mail.content)])
+        if result.error is not None:
+            raise result.error
+        return self._receipt(mail, result)
 
     def deliver_many(self, mails: Iterable[Outgoing], session: Any) -> Iterator[Receipt]:
-        unreachable: Exception | None = None
-        for mail in mails:
-            if unreachable is None:
-                receipt = self.attempt(mail, session)
-                error = receipt.error
-                if isinstance(error, BackendUnavailable) and error.stage in OPENING:
-                    unreachable = error
-            else:  # do not wait MAIL_TIMEOUT for each of the others
-                error = copy.copy(unreachable)  # each has its own, which gets its own receipt
-                receipt = Receipt(mail.message_id, self.name, Outcome.NOT_SENT, error=error)
-            yield receipt
+        if not stand_in.is_genuine(session):
+            yield from super().deliver_many(mails, session)
+            return
+        given: deque[Outgoing] = deque()
+
+        def items() -> Iterator[Item]:
+            for mail in mails:
+                given.append(mail)
+                yield mail.envelope, mail.content
+
+        courier = self._courier(session, lambda octets: self._deadline)
+        for result in courier.carry(items()):
+            mail = given.popleft()
+            if result.error is None:
+                yield self._receipt(mail, result)
+            else:
+                yield failure_of(self.name, result.error, mail, handed_over=True)
+
+    def _courier(self, session: Any, seconds: Callable[[int], float | None]) -> Courier:
+        def reopen(deadline: Deadline) -> None:
+            client.establish(session, self._server, deadline)
+
+        return Courier(
+            session,
+            self._server,
+            reopen=reopen if session in self._own else None,
+            max_emails=self._max_emails,
+            seconds=seconds,
+        )
+
+    def _receipt(self, mail: Outgoing, result: Result) -> Receipt:
+        return self.accepted(
+            mail, response=str(result.reply), refused=result.refused, attempts=result.attempts
+        )
+
+    def _seconds(self, octets: int) -> float:
+        """Return how long one message of its own may take, with the connection."""
+        return self._deadline or 2 * self._server.timeout + octets // _SLOWEST
+
+    def _is_fit(self, session: Any) -> bool:
+        """Whether a session can carry another message."""
+        link = session.file
+        return isinstance(link, Link) and not (
+            link.is_stale() or (self._max_emails and link.messages >= self._max_emails)
+        )
 
     def _deliver_by_stand_in(self, mail: Outgoing, session: Any) -> Receipt:
         message = mail.message
@@ -186,27 +261,38 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         )
 
 
+def _read(key: str, value: object) -> Any:
+    return convert(key, BY_KEY[key].read, value)
+
+
 def default_port(use_ssl: bool) -> int:
     """Return the port where none is set."""
     return 465 if use_ssl else 25
 
 
-def _check_login(username: str | None, password: Secret | None) -> None:
-    if (username is None) != (password is None):
-        missing = "MAIL_PASSWORD" if password is None else "MAIL_USERNAME"
-        given = "MAIL_USERNAME" if password is None else "MAIL_PASSWORD"
+def _check_login(username: str | None, password: Secret | None, token: Token | None) -> None:
+    if password is not None and token is not None:
+        raise ConfigurationError("MAIL_PASSWORD and MAIL_OAUTH2_TOKEN are both set: keep one.")
+    secret = token or password
+    if username is None and secret is not None:
         raise ConfigurationError(
-            f"{given} is set and {missing} is not: set both to log in, or neither."
+            f"{secret.setting} is set and MAIL_USERNAME is not: set both to log in, or neither."
         )
-    if username is None or password is None:
+    if username is not None and secret is None:
+        raise ConfigurationError(
+            "MAIL_USERNAME is set and MAIL_PASSWORD is not, nor is MAIL_OAUTH2_TOKEN: set one of"
+            " these two to log in, or unset MAIL_USERNAME."
+        )
+    if username is None or secret is None:
         return
-    # In AUTH PLAIN a NUL ends the name (RFC 4616). The environment gives surrogates for what is
-    # not UTF-8, and the error of encoding them would show the password.
-    if _NOT_IN_A_LOGIN.search(username) or _NOT_IN_A_LOGIN.search(password.reveal()):
-        raise ConfigurationError(
-            "MAIL_USERNAME and MAIL_PASSWORD must be Unicode text without NUL; one of them is not,"
-            " and may have been decoded wrongly."
+    if _NOT_IN_A_NAME.search(username) or secret.is_impossible:
+        both = (
+            "MAIL_USERNAME and MAIL_PASSWORD must be Unicode text without NUL"
+            if token is None
+            else "MAIL_USERNAME must be Unicode text without NUL and U+0001, and MAIL_OAUTH2_TOKEN"
+            f" {token.must_be}"
         )
+        raise ConfigurationError(f"{both}; one of them is not, and may have been decoded wrongly.")
 
 
 def _tls_context(

@@ -6,7 +6,6 @@ A session is an :class:`smtplib.SMTP`.
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 import smtplib
 import socket
@@ -15,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import errors
+from .deadline import Deadline
+from .link import Link
 from .login import log_in
-from .replies import Reply, reply_of
-from .secret import Secret
-
-log = logging.getLogger("flask_mail.smtp")
+from .replies import reply_of
+from .secret import Secret, Token
 
 QUIT_SECONDS = 1.0
 """How long QUIT may take: the messages were accepted before, and nobody waits for a goodbye."""
@@ -40,45 +39,56 @@ class Server:
     local_hostname: str | None = None
     username: str | None = None
     password: Secret | None = None
+    token: Token | None = None
+    pipelining: bool = True
+    chunking: bool = True
     debug: bool = False
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
+    @property
+    def secret(self) -> Secret | None:
+        """What it logs in with."""
+        return self.token or self.password
+
     def tls_context(self) -> ssl.SSLContext:
         """Return the TLS context, which verifies certificates unless another one was given."""
         return self.context or ssl.create_default_context()
 
-    def trace(self, stage: str, reply: Reply) -> None:
-        """Log a step of the dialogue, if that is wanted."""
-        if self.debug:
-            log.debug("%s %s: %s", self, stage, reply)
+
+def kind(server: Server) -> Any:
+    """Return the class of smtplib's that makes the sessions, or what a program has put there."""
+    return smtplib.SMTP_SSL if server.implicit_tls else smtplib.SMTP
 
 
-def connect(server: Server) -> smtplib.SMTP:
+def connect(server: Server, deadline: Deadline | None = None) -> smtplib.SMTP:
     """Open a connection that is ready for transactions.
 
     :raises DeliveryError: from the table in :mod:`flask_mail.smtp.errors`; nothing stays open.
     """
     # Any name keeps smtplib from looking up this host's, which takes seconds where DNS is slow.
     arguments: dict[str, Any] = {"timeout": server.timeout, "local_hostname": "localhost"}
-    # Looked up here because programs replace smtplib's classes by subclasses.
     if server.implicit_tls:
-        host: smtplib.SMTP = smtplib.SMTP_SSL(context=server.tls_context(), **arguments)
-        host._host = server.host  # type: ignore[attr-defined]  # noqa: SLF001 (checked by TLS)
-    else:
-        host = smtplib.SMTP(**arguments)
-    establish(host, server)
-    return host
+        arguments["context"] = _WithoutHandshake(server.tls_context())
+    host = kind(server)(**arguments)
+    host._host = server.host  # noqa: SLF001 (the name that TLS checks)
+    establish(host, server, deadline or Deadline())
+    return host  # type: ignore[no-any-return]
 
 
-def establish(host: smtplib.SMTP, server: Server) -> None:
+def establish(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
     """Connect a session that is not connected, or not any more; as :func:`connect`."""
     stage = "connect"
     try:
-        reply = reply_of(host.connect(server.host, server.port))
-        server.trace("greeting", reply)
+        _connect(host, server, deadline)
+        link = link_of(host, server)
+        link.deadline = deadline
+        if server.implicit_tls:
+            stage = "tls"
+            link.shake_hands()
         stage = "greeting"
+        reply = link.hear()
         if reply.code != 220:
             raise smtplib.SMTPConnectError(*reply.answer)
         host.local_hostname = server.local_hostname or _own_name(host)
@@ -87,31 +97,59 @@ def establish(host: smtplib.SMTP, server: Server) -> None:
             stage = "tls"
             _start_tls(host, server)
             _greet(host, server)
-        if server.username is not None and server.password is not None:
+        if server.username is not None and server.secret is not None:
             stage = "login"
-            log_in(host, server.username, server.password)
-            server.trace("login", Reply(235, "accepted"))
+            log_in(host, server.username, server.secret, (server.host, server.port))
     except BaseException as error:
         drop(host)
         if not isinstance(error, (OSError, ValueError)):
             raise
-        if stage == "connect":  # smtplib takes several steps at once
-            if isinstance(error, ssl.SSLError):
-                stage = "tls"
-            elif isinstance(error, smtplib.SMTPException):
-                stage = "greeting"
         raise errors.failure(error, stage, str(server)) from error
+
+
+def link_of(host: Any, server: Server) -> Link:
+    """Return the link of a session; one that a program has opened gets its own here."""
+    link = host.file
+    if not isinstance(link, Link):
+        link = host.file = Link(host.sock, server.timeout, str(server), debug=server.debug)
+    return link
+
+
+def greet_if_needed(host: smtplib.SMTP, server: Server) -> None:
+    """Say EHLO on a session that a program has opened itself.
+
+    :raises DeliveryError: the server does not take it, or the session is not connected.
+    """
+    if host.ehlo_resp is not None or host.helo_resp is not None:
+        return
+    try:
+        host.ehlo_or_helo_if_needed()
+    except OSError as error:
+        drop(host)
+        raise errors.failure(error, "greeting", str(server)) from error
 
 
 def end(host: smtplib.SMTP) -> None:
     """Say QUIT, wait a second at most, and close. Never raises."""
     try:
-        if host.sock is not None:
-            with contextlib.suppress(Exception):
-                host.sock.settimeout(QUIT_SECONDS)
+        with contextlib.suppress(Exception):
+            if isinstance(host.file, Link):
+                if host.file.is_own:
+                    hurry(host)
+                    host.file.ask(b"QUIT", "QUIT")
+            elif host.sock is not None:
+                hurry(host)
                 host.docmd("QUIT")
     finally:
         drop(host)
+
+
+def hurry(host: Any) -> None:
+    """Let what follows take no longer than QUIT may."""
+    if isinstance(host.file, Link):
+        host.file.deadline = Deadline(QUIT_SECONDS)
+    elif host.sock is not None:
+        host.sock.settimeout(QUIT_SECONDS)
 
 
 def drop(host: smtplib.SMTP) -> None:
@@ -120,14 +158,68 @@ def drop(host: smtplib.SMTP) -> None:
         host.close()
 
 
+def leave(host: smtplib.SMTP) -> None:
+    """Say QUIT and close without waiting for the answer. Never raises."""
+    with contextlib.suppress(Exception):
+        if isinstance(host.file, Link) and host.file.is_own:
+            host.file.write(b"QUIT\r\n")
+            host.file.advance(wait=False)
+    drop(host)
+
+
+class _WithoutHandshake:
+    """A TLS context for smtplib that leaves the handshake to the link, which has a deadline."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+
+    def wrap_socket(self, sock: socket.socket, server_hostname: str) -> ssl.SSLSocket:
+        return self._context.wrap_socket(
+            sock, server_hostname=server_hostname, do_handshake_on_connect=False
+        )
+
+
+# As it was imported, before anything is patched.
+_GET_SOCKET = smtplib.SMTP._get_socket  # type: ignore[attr-defined]  # noqa: SLF001
+_GET_SOCKET_SSL = smtplib.SMTP_SSL._get_socket  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def _connect(host: Any, server: Server, deadline: Deadline) -> None:
+    failure: OSError | None = None
+    for address, port in _addresses(host, server):
+        host.timeout = deadline.left(server.timeout)
+        # smtplib reads the greeting without a bound: here it is read later, by the link.
+        host.getreply = lambda: (0, b"")
+        try:
+            host.connect(address, port)
+        except OSError as error:
+            failure = error
+        else:
+            return
+        finally:
+            del host.getreply
+            host.timeout = server.timeout
+    raise failure or OSError("the name has no address")
+
+
+def _addresses(host: Any, server: Server) -> list[tuple[str, int]]:
+    """Return what to connect to: each address of the server, which gets a time-out of its own."""
+    if type(host)._get_socket not in (_GET_SOCKET, _GET_SOCKET_SSL):  # noqa: SLF001
+        # A program's way through a proxy, which may look up names itself.
+        return [(server.host, server.port)]
+    found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys((str(address[0]), int(address[1])) for *_, address in found))
+
+
 def _greet(host: smtplib.SMTP, server: Server) -> None:
     # What was announced before is forgotten, also after TLS (RFC 3207 section 4.2).
     host.does_esmtp = False
+    link = link_of(host, server)
+    link.trace("C", f"EHLO {host.local_hostname}")
     reply = reply_of(host.ehlo())
-    server.trace("ehlo", reply)
     if 500 <= reply.code < 600:  # it knows no EHLO (RFC 5321 section 3.2)
+        link.trace("C", f"HELO {host.local_hostname}")
         reply = reply_of(host.helo())
-        server.trace("helo", reply)
     if reply.code != 250:
         raise smtplib.SMTPHeloError(*reply.answer)
 
@@ -139,30 +231,24 @@ def _start_tls(host: smtplib.SMTP, server: Server) -> None:
             " Set MAIL_USE_SSL if the port speaks TLS at once (465), or unset MAIL_USE_TLS if the"
             " link needs none"
         )
-    reply = reply_of(host.docmd("STARTTLS"))
-    server.trace("tls", reply)
+    link = link_of(host, server)
+    reply = link.ask(b"STARTTLS", "STARTTLS")
     if reply.code != 220:
         raise smtplib.SMTPResponseException(*reply.answer)
-    if _has_unread(host):
+    if link.is_stale():
         # Commands' answers from somebody in between, before the handshake (CVE-2011-0411).
         raise smtplib.SMTPServerDisconnected(
             "it sent data between STARTTLS and the handshake, so somebody may be in between"
         )
     # The handshake comes after, so that whatever interrupts it, the new socket is closed.
     plain: Any = host.sock
-    sock = server.tls_context().wrap_socket(
+    host.sock = server.tls_context().wrap_socket(
         plain, server_hostname=server.host, do_handshake_on_connect=False
     )
-    host.sock, host.file = sock, None
-    sock.do_handshake()
-
-
-def _has_unread(host: Any) -> bool:
-    host.sock.setblocking(False)
-    try:
-        return bool(host.file.peek(1))
-    finally:
-        host.sock.settimeout(host.timeout)
+    host.file = None
+    encrypted = link_of(host, server)
+    encrypted.deadline = link.deadline
+    encrypted.shake_hands()
 
 
 def _own_name(host: Any) -> str:

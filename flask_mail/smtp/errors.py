@@ -182,7 +182,7 @@ _ATTRIBUTES = (
 _REFUSED: dict[type[DeliveryError], str] = {
     ConnectFailed: "refused the connection",
     HeloFailed: "refused the greeting (MAIL_LOCAL_HOSTNAME)",
-    AuthenticationFailed: "refused the login (MAIL_USERNAME, MAIL_PASSWORD)",
+    AuthenticationFailed: "refused the login (MAIL_USERNAME, MAIL_PASSWORD or MAIL_OAUTH2_TOKEN)",
     SenderDeferred: "refused the sender",
     RecipientsDeferred: "took the message for no recipient",
     DataDeferred: "refused the message",
@@ -211,7 +211,8 @@ def class_for(error: Exception, stage: str = "connect") -> type[DeliveryError]:
     is_no = kind is DataDeferred and all(400 <= code < 600 for code in codes)
     if stage == "accept" and not is_no and kind not in _PROOFS:
         return AcceptanceUnknown
-    if kind is ServerDisconnected and isinstance(hidden_cause(error), TimeoutError):
+    is_late = isinstance(hidden_cause(error) or error, TimeoutError)
+    if is_late and (kind is ServerDisconnected or stage != "connect"):
         return NoAnswer
     # 421: the server hung up, without a word about the recipients that were left.
     if kind in _JUDGED and 421 not in codes and any(500 <= code < 600 for code in codes):

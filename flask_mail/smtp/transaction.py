@@ -1,168 +1,287 @@
-"""One mail transaction (RFC 5321 section 3.3), step by step.
+"""One mail transaction (RFC 5321 section 3.3): what to say, and what each reply means.
 
-Where it fails decides what became of the message; :meth:`smtplib.SMTP.sendmail` does not tell.
+No octet is read or written here. Where a transaction ends decides what became of the message, which
+:meth:`smtplib.SMTP.sendmail` does not tell.
 """
 
 from __future__ import annotations
 
 import smtplib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import MessageError
 from . import errors
-from .client import Server, drop
-from .replies import Reply, reply_of
+from .extensions import mail_options
+from .replies import Reply
 
 if TYPE_CHECKING:
     from ..outgoing import Envelope, Refusal
+    from .client import Server
+    from .deadline import Deadline
+
+AT_ONCE = 256 * 1024
+"""Larger content waits until recipients are known to be accepted: it might travel in vain."""
+
+_CHUNK = 1024 * 1024
 
 # Where 250 is expected, any 25z does (RFC 5321 section 4.2.1: the first two digits decide); 354
 # answers DATA.
 _OK = range(250, 260)
 _GO_AHEAD = range(354, 355)
-_REFUSALS = (smtplib.SMTPSenderRefused, smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError)
+
+_STAGES = {"reset": "sender", "chunk": "data", "accept": "data"}
+"""The stage at which a link broke that broke before the content was complete."""
 
 
-def transact(
-    host: smtplib.SMTP, server: Server, envelope: Envelope, content: bytes
-) -> tuple[Reply, dict[str, Refusal]]:
-    """Send one message and return the final reply and the recipients that were refused.
+class Command(NamedTuple):
+    """A command, with the content that belongs to it."""
 
-    :param content: lines that end in CRLF.
-    :raises MessageError: it needs what the server does not offer.
-    :raises DeliveryError: from the table in :mod:`flask_mail.smtp.errors`. After a refusal the
-        connection can be used again; after anything else it is closed.
+    stage: str
+    """As in :class:`DeliveryError`; and "chunk" for BDAT but the last one, "reset" for RSET."""
+    line: bytes
+    """Without its end; empty for the content that follows DATA."""
+    content: bytes | memoryview = b""
+    holds: bool = False
+    """Whether nothing may be written before it is answered."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one message."""
+
+    reply: Reply | None = None
+    """The final one, where the message was accepted."""
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
+    error: Exception | None = None
+    attempts: int = 1
+
+
+class Transaction:
+    """One message, on one connection after the other until it has a result.
+
+    :param deadline: when all of it must be over.
+    :ivar result: set once it is known what became of the message.
+    :ivar attempts: how often it was begun.
+    :ivar strikes: how often a connection broke just at it.
     """
-    with _at("greeting", host, server):
-        host.ehlo_or_helo_if_needed()  # a session that a program has opened itself
-    options = _mail_options(host, server, envelope, content)
-    with _at("sender", host, server):
-        host.command_encoding = "utf-8" if envelope.needs_smtputf8 else "ascii"
-        reply = _command(host, server, "sender", f"MAIL FROM:<{envelope.sender}>{_join(options)}")
-        if reply.refuses:
-            raise smtplib.SMTPSenderRefused(*reply.answer, envelope.sender)
-    with _at("recipient", host, server):
-        refused = _recipients(host, server, envelope)
-    with _at("data", host, server):
-        reply = _command(host, server, "data", "DATA", _GO_AHEAD)
-        if reply.refuses:
-            raise smtplib.SMTPDataError(*reply.answer)
-        host.send(_stuffed(content))
-    with _at("accept", host, server):
-        reply = _answer(host, server, "accept", _OK)
-        if reply.refuses:
-            raise smtplib.SMTPDataError(*reply.answer)
-    return reply, refused
 
+    def __init__(self, envelope: Envelope, content: bytes, deadline: Deadline) -> None:
+        self.envelope = envelope
+        self.content = content
+        self.deadline = deadline
+        self.attempts = 0
+        self.strikes = 0
+        self.result: Result | None = None
+        self._reason: tuple[OSError, str] | None = None  # why it was not accepted, and where
 
-def _mail_options(
-    host: smtplib.SMTP, server: Server, envelope: Envelope, content: bytes
-) -> list[str]:
-    """Return the options of MAIL: the caller's own, and what the message needs.
+    def begin(self, host: smtplib.SMTP, server: Server, *, reset: bool) -> None:
+        """Start over, on the connection of `host`.
 
-    :raises MessageError: the server does not offer what it needs.
-    """
-    options = list(envelope.mail_options)
-    if not host.does_esmtp and (options or envelope.rcpt_options):
-        raise MessageError(
-            f"The mail_options and rcpt_options need a server with EHLO, and {server} has only"
-            " HELO: leave them out."
+        :param reset: whether another transaction may be open there.
+        :raises MessageError: the message needs what the server does not offer.
+        :raises MessageRefused: it is larger than the server takes.
+        """
+        options = mail_options(host, server, self.envelope, self.content)
+        self.attempts += 1
+        self._server = str(server)
+        self.is_pipelined = server.pipelining and host.has_extn("pipelining")
+        self._is_chunked = server.chunking and host.has_extn("chunking")
+        self._script = deque(self._opening(options, reset=reset))
+        self._asked: deque[Command] = deque()
+        self._ahead = 0  # how many may be unanswered when the next commands are written
+        self._replies: dict[str, Reply] = {}  # of the recipients
+        self._refusal: tuple[OSError, str] | None = None  # what makes acceptance impossible
+        self._is_left = False  # the server said 421
+        self._may_send_data = False
+        self._content_is_said = False
+        self._content_ends_at: int | None = None
+        self.leaves_open = True
+
+    @property
+    def has_said_all(self) -> bool:
+        """Whether the next message may follow: nothing of this one is left to be said."""
+        return self.result is not None or self._content_is_said
+
+    def next_commands(self) -> list[Command]:
+        """Return what to write now, up to the first command whose reply decides what follows."""
+        commands: list[Command] = []
+        if not self._is_left and len(self._asked) <= self._ahead:
+            while self._script and not (commands and commands[-1].holds):
+                commands.append(self._script.popleft())
+        self._asked.extend(commands)
+        self._content_is_said = self._content_is_said or _ends(commands)
+        return commands
+
+    def content_ends_at(self, position: int) -> None:
+        """Remember after how many octets on this connection the content is complete."""
+        self._content_ends_at = position
+
+    def answered(self, reply: Reply) -> None:
+        """Take the reply to the oldest command that is not answered.
+
+        :raises smtplib.SMTPResponseException: none like it may follow that command.
+        """
+        command = self._asked[0]
+        if not reply.refuses and reply.code not in _expected(command):
+            raise smtplib.SMTPResponseException(*reply.answer)
+        self._asked.popleft()
+        if reply.code == 421 and command.stage != "accept":
+            self._is_left = True
+        match command.stage:
+            case "reset" if reply.refuses and not self._is_left:
+                # What is left of another message must not be taken for this one's.
+                raise smtplib.SMTPServerDisconnected(f"RSET was refused: {reply}")
+            case "sender" if reply.refuses:
+                refused = smtplib.SMTPSenderRefused(*reply.answer, self.envelope.sender)
+                self._refuse(refused, "sender")
+            case "recipient":
+                self._replies[self.envelope.recipients[len(self._replies)]] = reply
+                if len(self._no()) == len(self.envelope.recipients):
+                    self._refuse(self._nobody(), "recipient")
+            case "data" if not reply.refuses:
+                self._may_send_data = True
+            case "data" | "chunk" if reply.refuses:
+                self._refuse(smtplib.SMTPDataError(*reply.answer), "data")
+            case "accept":
+                self._finish(reply)
+        if self.result is None and not self._is_left and len(self._asked) <= self._ahead:
+            self._go_on()
+
+    def lost(self, error: OSError, octets_sent: int, *, server_left: bool) -> bool:
+        """Take it that the connection is gone; return whether the message may be sent again.
+
+        :param octets_sent: how many the operating system took on that connection.
+        :param server_left: whether the server said 421 and closed: what followed was not read.
+        """
+        if self._refusal is not None and not self._is_left:
+            self._conclude_refused()
+            return False
+        ends_at = self._content_ends_at
+        if ends_at is not None and octets_sent >= ends_at and not server_left:
+            if self._refusal is not None:
+                self._conclude_refused()
+            else:
+                self._fail(error, "accept")
+            return False
+        stage = self._asked[0].stage if self._asked else "sender"
+        self._reason = self._refusal or (error, _STAGES.get(stage, stage))
+        if self._is_left and self._refusal is None and self._no():
+            self._reason = (self._nobody(), "recipient")
+        if not (server_left or self._is_left or _is_break(error)):
+            self.give_up()
+            return False
+        return True
+
+    def give_up(self) -> None:
+        """Take it that a message which was lost is not sent again."""
+        if self._reason is not None:
+            self._fail(*self._reason)
+
+    def doubt(self, unread: bytes) -> None:
+        """Take it that the server has said more than it was asked, so that each reply may belong
+        to another command than it was taken for."""
+        is_sent = self.result is not None and self.result.error is None
+        if self._content_is_said and not (is_sent and unread.startswith(b"2")):
+            self._fail(smtplib.SMTPResponseException(-1, b"more replies than commands"), "accept")
+
+    def _opening(self, options: Sequence[str], *, reset: bool) -> Iterator[Command]:
+        charset = "utf-8" if self.envelope.needs_smtputf8 else "ascii"
+        holds = not self.is_pipelined
+        if reset:
+            yield Command("reset", b"RSET", holds=holds)
+        sender = f"MAIL FROM:<{self.envelope.sender}>{_join(options)}"
+        yield Command("sender", sender.encode(charset), holds=holds)
+        waits = self._is_chunked and len(self.content) > AT_ONCE
+        of_recipient = _join(self.envelope.rcpt_options)
+        *others, last = self.envelope.recipients
+        for recipient in others:
+            line = f"RCPT TO:<{recipient}>{of_recipient}"
+            yield Command("recipient", line.encode(charset), holds=holds)
+        line = f"RCPT TO:<{last}>{of_recipient}"
+        yield Command("recipient", line.encode(charset), holds=holds or waits)
+        if not self._is_chunked:
+            yield Command("data", b"DATA", holds=True)
+        elif not holds and not waits:
+            yield Command("accept", b"BDAT %d LAST" % len(self.content), self.content)
+
+    def _body(self) -> Iterator[Command]:
+        """Return the commands that carry the content."""
+        holds = not self.is_pipelined
+        if not self._is_chunked:
+            yield Command("accept", b"", _stuffed(self.content), holds)
+            return
+        view = memoryview(self.content)
+        *chunks, last = range(0, len(view), _CHUNK)
+        for start in chunks:
+            # One chunk is written while the one before it is answered.
+            part = view[start : start + _CHUNK]
+            yield Command("chunk", b"BDAT %d" % len(part), part, holds or start > 0)
+        yield Command("accept", b"BDAT %d LAST" % len(view[last:]), view[last:], holds)
+
+    def _go_on(self) -> None:
+        """Decide what follows, now that there are replies."""
+        if self._refusal is None:
+            if not self._script and not self._asked:
+                self._script.extend(self._body())
+                self._ahead = int(self.is_pipelined)
+            return
+        self._script.clear()
+        if self._may_send_data:
+            # 354 although it is for nobody: an empty message ends it (RFC 2920 section 3.1).
+            self._may_send_data = False
+            self._script.append(Command("accept", b"."))
+        elif not self._asked:
+            self._conclude_refused()
+
+    def _finish(self, reply: Reply) -> None:
+        self.leaves_open = self._is_chunked and reply.refuses
+        if reply.refuses:
+            self._refuse(smtplib.SMTPDataError(*reply.answer), "accept")
+        if self._refusal is not None:
+            self._conclude_refused()
+        else:
+            self.result = Result(reply, self._refused(), attempts=self.attempts)
+
+    def _refuse(self, error: OSError, stage: str) -> None:
+        self._refusal = self._refusal or (error, stage)  # the others only follow from the first
+
+    def _conclude_refused(self) -> None:
+        if self._refusal is not None:
+            self._fail(*self._refusal)
+
+    def _fail(self, error: OSError, stage: str) -> None:
+        made = errors.failure(error, stage, self._server)
+        made.__cause__ = error
+        made.attempts = self.attempts
+        made.refused = made.refused or self._refused()
+        self.result = Result(None, made.refused, made, self.attempts)
+
+    def _no(self) -> dict[str, Reply]:
+        return {each: reply for each, reply in self._replies.items() if reply.refuses}
+
+    def _nobody(self) -> OSError:
+        return smtplib.SMTPRecipientsRefused(
+            {each: reply.answer for each, reply in self._no().items()}
         )
-    if b"\0" in content:
-        raise MessageError("The content holds a NUL, which is never sent raw (RFC 5321 4.5.2).")
-    given = {option.partition("=")[0].upper() for option in options}
-    if host.has_extn("size") and "SIZE" not in given:
-        options.insert(0, f"SIZE={len(content)}")
-    needs_smtputf8 = envelope.needs_smtputf8
-    if not content.isascii():
-        header, _, body = content.partition(b"\r\n\r\n")
-        needs_smtputf8 = needs_smtputf8 or not header.isascii()
-        if host.has_extn("8bitmime"):
-            # Whatever the caller says it is: it is not 7BIT.
-            options = [each for each in options if each.partition("=")[0].upper() != "BODY"]
-            options.append("BODY=8BITMIME")
-        elif not body.isascii():
-            raise MessageError(
-                "The content is not ASCII, which needs a server that offers 8BITMIME (RFC 6152),"
-                f" and {server} does not: encode it in base64 or quoted-printable."
-            )
-    if needs_smtputf8:
-        if not host.has_extn("smtputf8"):
-            raise MessageError(
-                f"{_what_needs_smtputf8(envelope)} needs a server that offers SMTPUTF8 (RFC 6531),"
-                f" and {server} does not: use addresses whose part before the @ is ASCII."
-            )
-        if "SMTPUTF8" not in given:
-            options.append("SMTPUTF8")
-    return options
+
+    def _refused(self) -> dict[str, Refusal]:
+        return {each: reply.refusal for each, reply in self._no().items()}
 
 
-def _what_needs_smtputf8(envelope: Envelope) -> str:
-    for address in (envelope.sender, *envelope.recipients):
-        if not address.isascii():
-            return f"The address {address!r}"
-    return "A header with an address that is not ASCII"
+def _ends(commands: Sequence[Command]) -> bool:
+    return bool(commands) and commands[-1].stage == "accept"
 
 
-def _recipients(host: smtplib.SMTP, server: Server, envelope: Envelope) -> dict[str, Refusal]:
-    options = _join(envelope.rcpt_options)
-    refused: dict[str, Reply] = {}
-    for recipient in envelope.recipients:
-        reply = _command(host, server, "recipient", f"RCPT TO:<{recipient}>{options}")
-        if reply.refuses:
-            refused[recipient] = reply
-        if reply.code == 421:
-            break
-    if host.sock is None or len(refused) == len(envelope.recipients):
-        raise smtplib.SMTPRecipientsRefused({each: reply.answer for each, reply in refused.items()})
-    return {each: reply.refusal for each, reply in refused.items()}
+def _expected(command: Command) -> range:
+    return _GO_AHEAD if command.stage == "data" else _OK
 
 
-def _command(
-    host: smtplib.SMTP, server: Server, stage: str, line: str, expected: range = _OK
-) -> Reply:
-    host.putcmd(line)
-    return _answer(host, server, stage, expected)
-
-
-def _answer(host: smtplib.SMTP, server: Server, stage: str, expected: range) -> Reply:
-    """Read a reply that is one of those expected, or says no; closes after 421."""
-    reply = reply_of(host.getreply())
-    server.trace(stage, reply)
-    if reply.code == 421:
-        drop(host)
-    if reply.code not in expected and not reply.refuses:
-        raise smtplib.SMTPResponseException(*reply.answer)
-    return reply
-
-
-@contextmanager
-def _at(stage: str, host: smtplib.SMTP, server: Server) -> Iterator[None]:
-    """Turn what fails at `stage` into our error, and leave the connection usable or closed."""
-    try:
-        yield
-    except _REFUSALS as error:
-        _reset(host)
-        raise errors.failure(error, stage, str(server)) from error
-    except OSError as error:
-        drop(host)
-        raise errors.failure(error, stage, str(server)) from error
-    except BaseException:  # KeyboardInterrupt, a worker's time-out: there is no time to talk
-        drop(host)
-        raise
-
-
-def _reset(host: smtplib.SMTP) -> None:
-    """Make the connection ready for the next message, or close it where it is not."""
-    is_ready = False
-    try:
-        with suppress(OSError):
-            is_ready = host.docmd("RSET")[0] == 250
-    finally:
-        if not is_ready:
-            drop(host)
+def _is_break(error: OSError) -> bool:
+    """Whether the link went, rather than that the server fell silent or made no sense."""
+    cause = errors.hidden_cause(error) or error
+    return not isinstance(cause, (TimeoutError, smtplib.SMTPResponseException))
 
 
 def _stuffed(content: bytes) -> bytes:

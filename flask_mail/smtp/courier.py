@@ -1,0 +1,219 @@
+"""Messages carried over one session, and over new connections where that breaks."""
+
+from __future__ import annotations
+
+import copy
+import smtplib
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ..errors import BackendUnavailable, MailError
+from . import client, errors
+from .deadline import Clock, Deadline
+from .flight import Flight
+from .link import Link
+from .transaction import Result, Transaction
+
+if TYPE_CHECKING:
+    from ..outgoing import Envelope
+    from .client import Server
+
+_TRIES = 2
+"""On how many connections a message is tried that was provably not accepted."""
+
+_IN_VAIN = 3
+"""After how many connections in a row on which no message got an answer the server is given up."""
+
+_SLOW = 0.1
+"""Seconds: messages that are so long in coming are not waited for with others under way."""
+
+Item = tuple["Envelope", bytes]
+
+
+class Courier:
+    """Carries messages over one session.
+
+    :param host: the session; it may have been closed.
+    :param reopen: connects it anew; ``None`` where that is the program's own business.
+    :param max_emails: how many messages one connection carries; ``None`` for no limit.
+    :param seconds: returns how long a message of so many octets may take; ``None`` for ever.
+    """
+
+    def __init__(
+        self,
+        host: smtplib.SMTP,
+        server: Server,
+        *,
+        reopen: Callable[[Deadline], None] | None,
+        max_emails: int | None = None,
+        seconds: Callable[[int], float | None] = lambda octets: None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._host = host
+        self._server = server
+        self._reopen = reopen
+        self._max_emails = max_emails
+        self._seconds = seconds
+        self._clock = clock
+        self._flight: Flight | None = None
+        self._again: deque[Transaction] = deque()  # to be begun again, in order
+        self._gone: Exception | None = None  # why there is no connection any more
+        self._in_vain = 0
+        self._is_slow = False
+
+    def carry(self, items: Iterable[Item]) -> Iterator[Result]:
+        """Yield what became of each message, in order.
+
+        Messages are taken from `items` as there is room for them.
+        """
+        source: Iterator[Item] | None = iter(items)
+        waiting: deque[Transaction] = deque()
+        with self._alone():
+            while True:
+                while waiting and (result := waiting[0].result) is not None:
+                    waiting.popleft()
+                    yield result
+                if self._again and self._has_room():
+                    self._begin(self._again.popleft())
+                elif source is not None and not self._again and self._may_take():
+                    taken = self._next(source)
+                    if taken is None:
+                        source = None
+                    else:
+                        waiting.append(taken)
+                        self._begin(taken)
+                elif self._flight is not None and self._flight.under_way:
+                    self._attempt(lambda flight: flight.advance(wait=True))
+                elif not waiting:
+                    return
+
+    def settle(self) -> None:
+        """Wait until nothing is under way: somebody else is about to use the session."""
+        self._attempt(Flight.settle)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Use the session without coming in between others, such as a batch that a receiver of its
+        signals interrupts by sending a message of its own."""
+        link = self._host.file
+        if isinstance(link, Link) and link.settle is not None:
+            link.settle()
+        try:
+            yield
+        finally:
+            if self._flight is not None:
+                self._flight.link.settle = None
+                if self._flight.under_way:  # it was interrupted
+                    client.drop(self._host)
+
+    def _has_room(self) -> bool:
+        flight = self._flight
+        if flight is None or not flight.under_way:
+            return True
+        return flight.has_room and not self._is_full(flight.link, len(flight.under_way))
+
+    def _may_take(self) -> bool:
+        if self._is_slow and self._flight is not None and self._flight.under_way:
+            return False  # tell first what became of those that are
+        return self._has_room()
+
+    def _next(self, source: Iterator[Item]) -> Transaction | None:
+        asked = self._clock()
+        item = next(source, None)
+        if item is None:
+            return None
+        self._is_slow = self._clock() - asked > _SLOW
+        envelope, content = item
+        deadline = Deadline(self._seconds(len(content)), self._clock)
+        return Transaction(envelope, content, deadline)
+
+    def _begin(self, transaction: Transaction) -> None:
+        try:
+            if self._gone is not None:
+                raise copy.copy(self._gone)  # each has its own, which gets its own receipt
+            self._make_ready(transaction.deadline)
+        except MailError as error:
+            self._gone = error
+            transaction.give_up()  # the first error wins
+            transaction.result = transaction.result or Result(error=error)
+        else:
+            self._attempt(lambda flight: self._add(flight, transaction))
+
+    def _add(self, flight: Flight, transaction: Transaction) -> None:
+        try:
+            flight.add(transaction)
+        except MailError as error:  # it cannot be sent here, and nothing was said of it
+            transaction.result = Result(error=error, attempts=transaction.attempts + 1)
+        else:
+            if flight.has_room:
+                flight.advance(wait=False)
+
+    def _attempt(self, step: Callable[[Flight], object]) -> None:
+        """Take a step, and see to what it leaves where the connection breaks."""
+        flight = self._flight
+        if flight is None:
+            return
+        try:
+            step(flight)
+        except OSError as error:
+            self._lose(flight, error)
+        else:
+            if not flight.under_way and (flight.link.is_closing or flight.link.has_unread):
+                client.drop(self._host)
+
+    def _lose(self, flight: Flight, error: OSError) -> None:
+        client.drop(self._host)
+        again = []
+        for number, transaction in enumerate(flight.end(error)):
+            transaction.strikes += not number  # those behind it were not looked at yet
+            if transaction.strikes < _TRIES and self._reopen is not None:
+                again.append(transaction)
+            else:
+                transaction.give_up()
+        self._again.extendleft(reversed(again))
+        self._in_vain = 0 if flight.concluded else self._in_vain + 1
+        if self._in_vain >= _IN_VAIN:
+            self._gone = errors.ServerDisconnected(
+                f"The server {self._server} broke off {_IN_VAIN} connections in a row before it"
+                " answered to any message, so no more were tried.",
+                stage="connect",
+            )
+
+    def _make_ready(self, deadline: Deadline) -> None:
+        """See that there is a connection which can be used.
+
+        :raises DeliveryError: there is none, and none can be opened.
+        """
+        if self._flight is not None and self._flight.under_way:
+            return
+        host = self._host
+        if host.sock is not None and self._reopen is not None:
+            link = client.link_of(host, self._server)
+            if link.is_stale():
+                client.drop(host)
+            elif self._is_full(link):
+                client.end(host)
+        if host.sock is None and self._reopen is not None:
+            self._connect(self._reopen, deadline)
+        client.greet_if_needed(host, self._server)
+        link = client.link_of(host, self._server)
+        link.settle = self.settle
+        link.be_prompt()
+        if self._flight is None or self._flight.link is not link:
+            self._flight = Flight(host, self._server, link)
+
+    def _connect(self, reopen: Callable[[Deadline], None], deadline: Deadline) -> None:
+        try:
+            reopen(deadline)
+        except MailError:
+            raise
+        except Exception as error:
+            raise BackendUnavailable(
+                f"No connection to {self._server}: {type(error).__name__}", stage="connect"
+            ) from error
+
+    def _is_full(self, link: Link, under_way: int = 0) -> bool:
+        return self._max_emails is not None and link.messages + under_way >= self._max_emails

@@ -1,0 +1,34 @@
+"""Moments by which something must be over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+Clock = Callable[[], float]
+
+
+class DeadlinePassed(TimeoutError):
+    """``MAIL_DEADLINE`` is over, however lively the peer still is."""
+
+
+class Deadline:
+    """The moment `seconds` from now; with ``None`` there is none."""
+
+    __slots__ = ("_clock", "_moment")
+
+    def __init__(self, seconds: float | None = None, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._moment = None if seconds is None else clock() + seconds
+
+    def left(self, at_most: float) -> float:
+        """Return how many seconds are left, but not more than `at_most`.
+
+        :raises DeadlinePassed: where none are.
+        """
+        if self._moment is None:
+            return at_most
+        left = self._moment - self._clock()
+        if left <= 0:
+            raise DeadlinePassed("there was no time left")
+        return min(left, at_most)

@@ -1,0 +1,83 @@
+"""What a message needs of a server, and what the server offers (RFC 5321 section 2.2)."""
+
+from __future__ import annotations
+
+import smtplib
+from typing import TYPE_CHECKING
+
+from ..errors import MessageError
+from . import errors
+
+if TYPE_CHECKING:
+    from ..outgoing import Envelope
+    from .client import Server
+
+
+def mail_options(
+    host: smtplib.SMTP, server: Server, envelope: Envelope, content: bytes
+) -> list[str]:
+    """Return the options of MAIL: the caller's own, and what the message needs.
+
+    :raises MessageError: the server does not offer what it needs.
+    :raises MessageRefused: it is larger than the server takes.
+    """
+    options = list(envelope.mail_options)
+    if not host.does_esmtp and (options or envelope.rcpt_options):
+        raise MessageError(
+            f"The mail_options and rcpt_options need a server with EHLO, and {server} has only"
+            " HELO: leave them out."
+        )
+    if b"\0" in content:
+        raise MessageError("The content holds a NUL, which is never sent raw (RFC 5321 4.5.2).")
+    given = {option.partition("=")[0].upper() for option in options}
+    if host.has_extn("size"):
+        _check_size(host, server, envelope, content)
+        if "SIZE" not in given:
+            options.insert(0, f"SIZE={len(content)}")
+    needs_smtputf8 = envelope.needs_smtputf8
+    if not content.isascii():
+        header, _, body = content.partition(b"\r\n\r\n")
+        needs_smtputf8 = needs_smtputf8 or not header.isascii()
+        if host.has_extn("8bitmime"):
+            # Whatever the caller says it is: it is not 7BIT.
+            options = [each for each in options if each.partition("=")[0].upper() != "BODY"]
+            options.append("BODY=8BITMIME")
+        elif not body.isascii():
+            raise MessageError(
+                "The content is not ASCII, which needs a server that offers 8BITMIME (RFC 6152),"
+                f" and {server} does not: encode it in base64 or quoted-printable."
+            )
+    if needs_smtputf8:
+        if not host.has_extn("smtputf8"):
+            raise MessageError(
+                f"{_what_needs_smtputf8(envelope)} needs a server that offers SMTPUTF8 (RFC 6531),"
+                f" and {server} does not: use addresses whose part before the @ is ASCII."
+            )
+        if "SMTPUTF8" not in given:
+            options.append("SMTPUTF8")
+    return options
+
+
+def _check_size(host: smtplib.SMTP, server: Server, envelope: Envelope, content: bytes) -> None:
+    announced = host.esmtp_features["size"].strip()
+    limit = int(announced) if announced.isascii() and announced.isdecimal() else 0
+    if not limit or len(content) <= limit:  # none, or 0: no fixed limit (RFC 1870 section 3)
+        return
+    refused: errors.SenderRefused = errors.SenderRefused(
+        f"The message has {len(content)} octets, and the server {server} takes {limit} at most:"
+        " make its attachments smaller, or send links to them.",
+        stage="sender",
+        response=f"SIZE {limit}",
+    )
+    # What programs read from the reply that the server would give (RFC 1870 section 6.1).
+    refused.smtp_code = 552
+    refused.smtp_error = b"5.3.4 message size exceeds fixed limit"
+    refused.sender = envelope.sender
+    raise refused
+
+
+def _what_needs_smtputf8(envelope: Envelope) -> str:
+    for address in (envelope.sender, *envelope.recipients):
+        if not address.isascii():
+            return f"The address {address!r}"
+    return "A header with an address that is not ASCII"

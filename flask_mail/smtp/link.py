@@ -1,0 +1,336 @@
+"""The bytes of one connection: replies in, bounded in size and time; commands and content out.
+
+RFC 2920 and RFC 3030 let a client write on while replies are under way. Whoever only writes then
+may wait for a server that waits for its replies to be read, for ever; here each wait is for both.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import select
+import smtplib
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from .deadline import Clock, Deadline
+from .replies import Reply, printable, reply_of
+
+if TYPE_CHECKING:
+    from .secret import Secrets
+
+log = logging.getLogger("flask_mail.smtp")
+
+# A peer that never ends its reply must not fill this host's memory.
+MAX_LINE = 8192
+MAX_LINES = 1000
+MAX_REPLY = 64 * 1024
+
+_BLOCK = 64 * 1024
+_JOINED = 512 * 1024
+_PROGRESS = 16 * 1024
+"""How much has to be taken within MAIL_TIMEOUT: a byte now and then is no progress."""
+
+_QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux alone has it
+
+_LINE = re.compile(rb"([0-9]{3})(?:([ -])(.*))?", re.DOTALL)
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Link:
+    """One connection of a session.
+
+    Stands in the place of :attr:`smtplib.SMTP.file`, so that what smtplib reads is bounded too.
+
+    :param timeout: seconds to wait for a reply, all of it, and for progress in writing.
+    :ivar deadline: when all of what is going on must be over.
+    :ivar messages: how many messages it has carried.
+    :ivar is_dirty: whether a transaction may be open, which RSET has to end.
+    :ivar is_closing: whether the server has said 421, after which it closes.
+    :ivar sent: how many octets the operating system has taken, of those :attr:`put`.
+    :ivar secret: what the transcript must not show.
+    :ivar settle: ends what is under way, where somebody else has to use the connection.
+    :ivar spent: seconds that opening took and that no message was charged for yet.
+    """
+
+    def __init__(
+        self, sock: Any, timeout: float, name: str, *, debug: bool, clock: Clock = time.monotonic
+    ) -> None:
+        self.deadline = Deadline()
+        self.messages = 0
+        self.is_dirty = False
+        self.is_closing = False
+        self.put = 0
+        self.sent = 0
+        self.spent = 0.0
+        self.secret: Secrets | None = None
+        self.settle: Callable[[], None] | None = None
+        self._sock = sock
+        self._timeout = timeout
+        self._name = name
+        self._debug = debug
+        self._clock = clock
+        self._pid = os.getpid()
+        self._is_prompt = False
+        self._since: float | None = None  # when the wait began that is under way
+        self._written = 0  # how much was, since then
+        self._out: deque[bytes | memoryview] = deque()
+        self._failure: OSError | None = None
+        self._in = bytearray()
+        self._searched = 0
+        self._is_over = False
+        self._lines: list[bytes] = []
+        self._size = 0  # of the reply that is being read
+        self._count = 0  # of its lines
+        sock.settimeout(0)
+
+    def be_prompt(self) -> None:
+        """Let the end of a message not wait until the server has confirmed its beginning.
+
+        Not before TLS is up: there it costs a round trip more than it saves.
+        """
+        if not self._is_prompt:
+            self._is_prompt = True
+            with suppress(OSError):  # not TCP
+                self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def readline(self, limit: int = -1) -> bytes:
+        """Return the next line, for smtplib; empty where the peer has hung up."""
+        while (line := self._line()) is None:
+            if self._is_over:
+                return b""
+            self._wait()
+            self._fill()
+        return line
+
+    def close(self) -> None:
+        """Forget what was to be written; whoever has the socket closes it."""
+        self._is_over = True
+        self._out.clear()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this process has opened it: a child must not write on its parent's."""
+        return self._pid == os.getpid()
+
+    @property
+    def unread(self) -> bytes:
+        """What the peer has said beyond the replies that were taken."""
+        return bytes(self._in)
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether there is anything :attr:`unread`."""
+        return bool(self._in)
+
+    def is_stale(self) -> bool:
+        """Whether an idle connection is of no use any more: the peer has hung up, or says so."""
+        try:
+            if self.is_own and not self._in and not self._is_over:
+                self._fill()
+        except OSError:
+            return True
+        return not self.is_own or self._is_over or bool(self._in) or self.is_closing
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Take `data`, which goes out while :meth:`advance` is called."""
+        self._out.append(data)
+        self.put += len(data)
+
+    def advance(self, *, wait: bool) -> Reply | None:
+        """Write what can be written and return the next reply.
+
+        :param wait: until there is one; otherwise ``None`` is returned where there is none yet.
+        :raises smtplib.SMTPServerDisconnected: the peer has hung up.
+        :raises smtplib.SMTPResponseException: the reply is too long.
+        :raises TimeoutError: neither came forward in time.
+        """
+        reply = self._reply()
+        is_first = wait  # there can be no reply yet to what is only being written
+        while reply is None:
+            self._flush()
+            if not is_first:
+                self._fill()
+                reply = self._reply()
+                if reply is not None:
+                    break
+                if self._failure is not None:
+                    raise self._failure
+                if self._is_over:
+                    raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed")
+                if not wait:
+                    return None
+            is_first = False
+            if self._failure is None:
+                self._wait()
+        if reply.code == 421:
+            self.is_closing = True
+        return reply
+
+    def ask(self, line: bytes, shown: str) -> Reply:
+        """Write one command and return its reply.
+
+        :param shown: the line as the transcript shows it, without a secret.
+        """
+        self.trace("C", shown)
+        self.write(line + b"\r\n")
+        return self.hear()
+
+    def hear(self) -> Reply:
+        """Return the next reply."""
+        while (reply := self.advance(wait=True)) is None:
+            raise AssertionError  # it waited for one
+        return reply
+
+    def trace(self, who: str, text: str) -> None:
+        """Log a line of the dialogue, if that is wanted."""
+        if self._debug:
+            if self.secret is not None:
+                text = self.secret.redact(text)
+            log.debug("%s %s: %s", self._name, who, text)
+
+    def hurry(self, seconds: float) -> None:
+        """From now on wait no longer than `seconds`."""
+        self._timeout = min(self._timeout, seconds)
+
+    def shake_hands(self) -> None:
+        """Do the TLS handshake, within the deadline.
+
+        :raises OSError: where it fails.
+        """
+        since = self._clock()
+        while True:
+            try:
+                self._sock.do_handshake()
+            except ssl.SSLWantReadError:
+                self._await(since, write=False)
+            except ssl.SSLWantWriteError:
+                self._await(since, write=True)
+            else:
+                return
+
+    def _wait(self) -> None:
+        """Wait until something can be read or, where there is something, written."""
+        if self._since is None:
+            self._since, self._written = self._clock(), 0
+        if _QUICKACK is not None:
+            # The server may hold the end of its replies back until their beginning is confirmed,
+            # which the system puts off for 40 ms, and forgets each time that it should not.
+            with suppress(OSError):
+                self._sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        self._await(self._since, write=bool(self._out))
+
+    def _await(self, since: float, *, write: bool) -> None:
+        seconds = self.deadline.left(max(0.0, since + self._timeout - self._clock()))
+        if not _is_ready(self._sock, write, seconds):
+            self.deadline.left(1.0)  # which of the two it was
+            raise TimeoutError("timed out")
+
+    def _flush(self) -> None:
+        """Write as much as the operating system takes at once."""
+        try:
+            while self._out:
+                if len(self._out) > 1 and len(self._out[0]) < _JOINED:
+                    self._join()
+                first = self._out.popleft()
+                count = 0
+                try:
+                    count = self._sock.send(first)
+                finally:
+                    if count < len(first):
+                        self._out.appendleft(memoryview(first)[count:])
+                self.sent += count
+                self._written += count
+                if self._written >= _PROGRESS or not self._out:
+                    self._since = None
+        except _WOULD_BLOCK:
+            pass
+        except OSError as error:
+            # Why the peer hung up may be waiting to be read.
+            self._failure = self._failure or error
+            self._out.clear()
+
+    def _join(self) -> None:
+        """Make one of the first pieces: what leaves in one write needs fewer packets."""
+        pieces: list[bytes | memoryview] = []
+        size = 0
+        while self._out and size + len(self._out[0]) <= _JOINED:
+            size += len(self._out[0])
+            pieces.append(self._out.popleft())
+        if pieces:
+            self._out.appendleft(b"".join(pieces))
+
+    def _fill(self) -> None:
+        """Read what is there."""
+        try:
+            while True:
+                data = self._sock.recv(_BLOCK)
+                self._in += data
+                if not data:
+                    self._is_over = True
+                if not data or len(self._in) > MAX_REPLY or not _has_pending(self._sock):
+                    return
+        except _WOULD_BLOCK:
+            pass
+        except OSError as error:
+            if self._failure is None:
+                self._failure = error
+            if not self._in:
+                raise self._failure from None
+
+    def _line(self) -> bytes | None:
+        """Return the next line of what was read, if it is complete.
+
+        :raises smtplib.SMTPResponseException: the reply is too long.
+        """
+        end = self._in.find(b"\n", self._searched) + 1
+        self._searched = 0 if end else len(self._in)
+        length = end or len(self._in)
+        if length > MAX_LINE or self._size + length > MAX_REPLY or self._count >= MAX_LINES:
+            raise smtplib.SMTPResponseException(-1, b"a reply without an end")
+        if not end:
+            return None
+        line = bytes(self._in[:end])
+        del self._in[:end]
+        self._size += end
+        self._count += 1
+        if line[3:4] != b"-":
+            self._size = self._count = 0
+            self._since = None
+        if self._debug:
+            self.trace("S", printable(line.decode("utf-8", "replace")))
+        return line
+
+    def _reply(self) -> Reply | None:
+        """Return the next reply of what was read, if it is complete."""
+        while (line := self._line()) is not None:
+            match = _LINE.fullmatch(line.rstrip(b"\r\n"))
+            if match is None:
+                self._lines.clear()
+                return reply_of((-1, line))
+            self._lines.append(match[3] or b"")
+            if match[2] != b"-":
+                text = b"\n".join(self._lines)
+                self._lines.clear()
+                return reply_of((int(match[1]), text))
+        return None
+
+
+def _has_pending(sock: Any) -> bool:
+    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+
+
+def _is_ready(sock: Any, write: bool, seconds: float) -> bool:
+    """Wait until `sock` can be read, or written if that is asked for."""
+    # Looked up each time: gevent puts its own in their place, and takes away what it has not.
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(sock, select.POLLIN | (select.POLLOUT if write else 0))
+        return bool(poll.poll(seconds * 1000))
+    return any(select.select([sock], [sock] if write else [], [], seconds))
