@@ -272,7 +272,7 @@ def test_pages_name_no_setting_that_does_not_exist() -> None:
     unknown = {
         (path.name, key)
         for path in PAGES
-        for key in re.findall(r"\bMAIL_[A-Z_]*", path.read_text(encoding="utf-8"))
+        for key in re.findall(r"\bMAIL_[A-Z0-9_]*", path.read_text(encoding="utf-8"))
         if key not in BY_KEY and not re.fullmatch(examples, key)
     }
     assert unknown == set()
