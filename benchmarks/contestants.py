@@ -1,0 +1,143 @@
+"""What sends: a worker in a library's environment, or Postfix's own client."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+from .servers import program
+from .workers.content import SENDER, recipients, rendered
+
+WORKERS = Path(__file__).resolve().parent / "workers"
+TIME_LIMIT = 120.0  # seconds for one request: several times what the slowest takes
+
+
+class CouldNotSend(Exception):
+    """There is no figure; says why."""
+
+
+class Contestant(Protocol):
+    """Sends what it is asked to and answers with times."""
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]: ...
+
+    def close(self) -> None: ...
+
+
+class Worker:
+    """A process in a library's environment."""
+
+    def __init__(
+        self, python: Path, adapter: str, options: dict[str, Any], certificate: Path, log: Path
+    ) -> None:
+        self._what = adapter
+        self._log = log.open("ab")
+        self._process = subprocess.Popen(
+            [str(python), str(WORKERS / "worker.py"), adapter, json.dumps(options)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            cwd=WORKERS,
+            env={
+                "PATH": os.environ.get("PATH", ""),
+                "LANG": "C.UTF-8",
+                "SSL_CERT_FILE": str(certificate),
+            },
+            start_new_session=True,  # Ctrl-C is for us, who then stop it
+        )
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to a request.
+
+        :raises CouldNotSend: an error there, or no answer in time.
+        """
+        process = self._process
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+        except OSError as error:
+            raise CouldNotSend(f"the worker has ended: {self._what}") from error
+        answer: dict[str, Any] = json.loads(self._line(time.monotonic() + TIME_LIMIT))
+        if "error" in answer:
+            raise CouldNotSend(answer["error"])
+        return answer
+
+    def _line(self, until: float) -> bytes:
+        assert self._process.stdout is not None
+        source = self._process.stdout.fileno()
+        line = b""
+        while not line.endswith(b"\n"):
+            ready, _, _ = select.select([source], [], [], max(0.0, until - time.monotonic()))
+            if not ready:
+                self._process.kill()
+                raise CouldNotSend(f"no answer within {TIME_LIMIT:.0f} s")
+            data = os.read(source, 65536)
+            if not data:
+                raise CouldNotSend(f"the worker has ended: {self._what}")
+            line += data
+        return line
+
+    def close(self) -> None:
+        """End the process."""
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None and not stream.closed:
+                with contextlib.suppress(OSError):  # it has ended before it read everything
+                    stream.close()
+        try:
+            self._process.wait(20)  # it may have connections to say goodbye to
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(20)
+        self._log.close()
+
+
+class SmtpSource:
+    """Postfix's client in C: no pipelining, no TLS; the reference for what a message costs."""
+
+    def __init__(self, port: int, folder: Path) -> None:
+        self._port = port
+        self._message = folder / "message.txt"
+        self._message.write_bytes(rendered())
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return times as a worker does; the start of the program is in them."""
+        task, count = request["task"], request["count"]
+        threads = request.get("threads", 1)
+        if task == "single" and threads == 1:
+            samples = [self._run(1, to=request["to"]) for _ in range(count)]
+            return {"samples": samples, "seconds": sum(samples), "sent": count}
+        if task == "single":
+            seconds = self._run(count, threads=threads)
+            return {"samples": [], "seconds": seconds, "sent": count}
+        each = count // threads
+        around = self._run(threads, threads=threads)
+        seconds = self._run(each * threads, "-d", threads=threads)
+        if each == 1:
+            return {"around": 0.0, "sending": seconds, "count": count, "sent": count + threads}
+        return {
+            "around": around,
+            "sending": seconds - around,
+            "count": (each - 1) * threads,
+            "sent": (each + 1) * threads,
+        }
+
+    def _run(self, count: int, *options: str, threads: int = 1, to: int = 1) -> float:
+        command = [program("smtp-source"), *options, "-m", str(count), "-s", str(threads)]
+        command += ["-r", str(to), "-f", SENDER, "-t", recipients(1)[0], "-M", "client.bench.test"]
+        command += ["-F", str(self._message), f"inet:127.0.0.1:{self._port}"]
+        start = time.perf_counter()
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=TIME_LIMIT)
+        except (subprocess.SubprocessError, OSError) as error:
+            raise CouldNotSend(f"smtp-source: {error}") from error
+        return time.perf_counter() - start
+
+    def close(self) -> None:
+        """End it: nothing is running."""

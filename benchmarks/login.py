@@ -1,0 +1,75 @@
+"""What Postfix needs for STARTTLS and AUTH: a certificate, and someone to ask about passwords."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socketserver
+import subprocess
+from pathlib import Path
+
+USERNAME = "bench"
+PASSWORD = "only-for-loopback"  # guards nothing: the server listens on loopback for minutes
+
+_CERTIFICATE = """\
+[req]
+prompt = no
+distinguished_name = name
+x509_extensions = extensions
+[name]
+CN = localhost
+[extensions]
+basicConstraints = critical, CA:TRUE
+keyUsage = critical, digitalSignature, keyCertSign
+extendedKeyUsage = serverAuth
+subjectKeyIdentifier = hash
+subjectAltName = IP:127.0.0.1, DNS:localhost
+"""
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """Write a certificate for 127.0.0.1 that signs itself, and its key; return both paths."""
+    request, certificate, key = (folder / name for name in ("openssl.cnf", "cert.pem", "key.pem"))
+    request.write_text(_CERTIFICATE)
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-days", "2", "-config", str(request)]
+    command += ["-out", str(certificate), "-keyout", str(key)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    return certificate, key
+
+
+class _Dialogue(socketserver.StreamRequestHandler):
+    """One process of Postfix asks: Dovecot's authentication protocol 1, the part for PLAIN."""
+
+    def handle(self) -> None:
+        self._say("VERSION", "1", "2")
+        self._say("MECH", "PLAIN", "plaintext")
+        self._say("SPID", str(os.getpid()))
+        self._say("CUID", "1")
+        self._say("COOKIE", "0" * 32)
+        self._say("DONE")
+        for line in self.rfile:
+            kind, *fields = line.decode().rstrip("\n").split("\t")
+            if kind == "AUTH":
+                number, given = fields[0], dict(each.partition("=")[::2] for each in fields)
+                # Any authorization identity, NUL, name, NUL, password (RFC 4616).
+                plain = base64.b64decode(given.get("resp", "")).decode().split("\0")
+                right = plain[1:] == [USERNAME, PASSWORD]
+                self._say("OK" if right else "FAIL", number, f"user={USERNAME}")
+
+    def _say(self, *fields: str) -> None:
+        self.wfile.write(("\t".join(fields) + "\n").encode())
+
+
+class PasswordServer(socketserver.ThreadingTCPServer):
+    """Answers Postfix's question whether a user name and its password are right."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Dialogue)
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])

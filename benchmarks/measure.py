@@ -1,0 +1,192 @@
+"""Measures cells: starts what they need, gives every contestant its turns, takes medians."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from . import login, servers
+from .cells import SMTP_SOURCE, Cell, Entry, Group, Plan
+from .contestants import Contestant, CouldNotSend, SmtpSource, Worker
+from .environments import LIBRARIES, OLD
+
+LOG = "workers.log"  # what the workers print
+
+
+class Bench:
+    """The running servers, the environments, and when to stop."""
+
+    def __init__(
+        self,
+        postfix: servers.Postfix,
+        ports: dict[tuple[str, int], int],
+        pythons: dict[str, Path],
+        folder: Path,
+        until: float,
+    ) -> None:
+        self._postfix = postfix
+        self._ports = ports
+        self._pythons = pythons
+        self._folder = folder
+        self._until = until
+
+    def measure(self, cell: Cell) -> list[dict[str, Any]]:
+        """Return the results of a cell's entries."""
+        runs: list[list[dict[str, Any]]] = [[] for _ in cell.entries]
+        errors: list[str | None] = [None] * len(cell.entries)
+        with contextlib.ExitStack() as stack:
+            contestants = []
+            for entry in cell.entries:
+                contestants.append(self._contestant(cell, entry))
+                stack.callback(contestants[-1].close)
+            # Whatever else this machine does meets all of them: each has one turn in each round.
+            for _ in range(cell.repeats):
+                for number, entry in enumerate(cell.entries):
+                    if errors[number] is None:
+                        try:
+                            answer = self._turn(cell, entry, contestants[number])
+                        except CouldNotSend as error:
+                            errors[number] = str(error)
+                        else:
+                            runs[number].append(answer)
+        results = [
+            summary(cell, entry, answers) | ({"error": error} if error else {})
+            for entry, answers, error in zip(cell.entries, runs, errors, strict=True)
+        ]
+        compare(results)
+        return results
+
+    def _contestant(self, cell: Cell, entry: Entry) -> Contestant:
+        server = entry.server or cell.server
+        port = self._ports[server, cell.milliseconds]
+        if entry.library == SMTP_SOURCE:
+            return SmtpSource(port, self._folder)
+        secure = server == "login"
+        options = {
+            "host": "127.0.0.1",
+            "port": port,
+            "tls": secure,
+            "username": login.USERNAME if secure else None,
+            "password": login.PASSWORD if secure else None,
+            "settings": entry.settings,
+        }
+        return Worker(
+            self._pythons[entry.library],
+            LIBRARIES[entry.library].adapter,
+            options,
+            self._postfix.certificate,
+            self._folder / LOG,
+        )
+
+    def _turn(self, cell: Cell, entry: Entry, contestant: Contestant) -> dict[str, Any]:
+        if time.monotonic() > self._until:
+            raise CouldNotSend("the time for the whole run was over")
+        try:
+            answer = contestant.ask(entry.request)
+        except CouldNotSend:
+            if cell.server != "sink":
+                time.sleep(1)
+                self._postfix.done(0)  # what had been sent is not the next one's
+            raise
+        if cell.server != "sink":
+            arrived = self._postfix.done(answer["sent"])
+            if arrived != answer["sent"]:
+                raise CouldNotSend(f"Postfix got {arrived} of {answer['sent']} messages")
+        return answer
+
+
+def summary(cell: Cell, entry: Entry, answers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the medians of an entry's turns."""
+    result: dict[str, Any] = {
+        "label": entry.label,
+        "library": entry.library,
+        "messages": entry.request["count"],
+        "turns": len(answers),
+    }
+    if not answers:
+        return result
+    if "growth" in answers[0]:
+        return result | {"growth": statistics.median(each["growth"] for each in answers)}
+    times = [seconds_of_a_message(cell, entry, each) for each in answers]
+    seconds = statistics.median(times)
+    result |= {"seconds": seconds, "lowest": min(times), "highest": max(times)}
+    if cell.milliseconds:
+        result["round_trips"] = seconds * 1000 / cell.milliseconds
+    return result
+
+
+def seconds_of_a_message(cell: Cell, entry: Entry, answer: dict[str, Any]) -> float:
+    """Return the figure of one turn."""
+    if entry.request["task"] == "single":
+        if entry.request["threads"] == 1:
+            return float(statistics.median(answer["samples"]))
+        return float(answer["seconds"]) / int(entry.request["count"])
+    each = float(answer["sending"]) / int(answer["count"])
+    if not cell.nominal:
+        return each
+    # Who is slow sends fewer, but opens and closes as often as for all of them.
+    return each + float(answer["around"]) / cell.nominal
+
+
+def compare(results: list[dict[str, Any]]) -> None:
+    """Add to each result how many times as fast, or as small, as Flask-Mail 0.10 it is."""
+    old = next((each for each in results if each["label"] == OLD), {})
+    for each in results:
+        for figure in ("seconds", "growth"):
+            if each.get(figure) and figure in old:
+                each["times"] = old[figure] / each[figure]
+
+
+def run(
+    groups: Iterable[Group],
+    plan: Plan,
+    *,
+    pythons: dict[str, Path],
+    folder: Path,
+    queue: Path | None,
+    limit: float,
+) -> dict[str, Any]:
+    """Start the servers, measure the groups, and return all results."""
+    started = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        postfix = stack.enter_context(servers.postfix(queue))
+        direct = {**postfix.ports, "sink": stack.enter_context(servers.sink())}
+        delayed = [(name, ms) for name in postfix.ports for ms in {*plan.round_trips, 20} - {0}]
+        through = stack.enter_context(
+            servers.lines([(ms / 1000, direct[name]) for name, ms in delayed])
+        )
+        ports = {(name, 0): port for name, port in direct.items()}
+        ports |= dict(zip(delayed, through, strict=True))
+        pings = {
+            str(ms): servers.ping(ports["postfix", ms]) * 1000
+            for ms in sorted({*plan.round_trips, 20})
+        }
+        bench = Bench(postfix, ports, pythons, folder, started + limit)
+        results = []
+        for group in groups:
+            cells = []
+            for cell in group.cells(plan):
+                print(f"{group.name}: {cell.column}", flush=True)
+                cells.append(
+                    {
+                        "column": cell.column,
+                        "server": cell.server,
+                        "milliseconds": cell.milliseconds,
+                        "nominal": cell.nominal,
+                        "entries": bench.measure(cell),
+                    }
+                )
+            results.append(
+                {
+                    "name": group.name,
+                    "heading": group.heading,
+                    "shows": group.shows,
+                    "text": group.text,
+                    "cells": cells,
+                }
+            )
+    return {"groups": results, "pings": pings, "seconds": time.monotonic() - started}

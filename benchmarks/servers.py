@@ -1,0 +1,238 @@
+"""The servers that are sent to: Postfix and its smtp-sink, on loopback, nothing delivered."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from .login import PasswordServer, make_certificate
+
+PROGRAMS = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+
+_MAIN_CF = """\
+compatibility_level = 3.6
+queue_directory = {queue}
+data_directory = {data}
+maillog_file_prefixes = {root}
+maillog_file = {root}/mail.log
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = mx.bench.test
+mydestination =
+mynetworks = 127.0.0.0/8
+smtpd_relay_restrictions = permit_mynetworks, reject
+default_transport = discard
+# No name server is asked for anything.
+smtpd_peername_lookup = no
+smtp_dns_support_level = disabled
+# Otherwise Postfix pauses a second where mail comes faster than it goes: its own limit would be
+# measured instead of the client's.
+in_flow_delay = 0
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = inet:127.0.0.1:{passwords}
+smtpd_tls_cert_file = {certificate}
+smtpd_tls_key_file = {key}
+"""
+
+_MASTER_CF = """\
+127.0.0.1:{postfix} inet n - n - - smtpd
+127.0.0.1:{pipelining} inet n - n - - smtpd
+    -o smtpd_discard_ehlo_keywords=chunking
+127.0.0.1:{login} inet n - n - - smtpd
+    -o smtpd_tls_security_level=encrypt
+    -o smtpd_sasl_auth_enable=yes
+    -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
+postlog unix-dgram n - n - 1 postlogd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - 2 discard
+anvil unix - - n - 1 anvil
+proxymap unix - - n - - proxymap
+tlsmgr unix - - n 1000? 1 tlsmgr
+"""
+
+
+def program(name: str) -> str:
+    """Return where a program of Postfix is.
+
+    :raises SystemExit: it is not installed.
+    """
+    path = shutil.which(name, path=PROGRAMS)
+    if path is None:
+        raise SystemExit(f"{name} is missing: install Postfix (Debian: apt-get install postfix).")
+    return path
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def wait_for(port: int, limit: float = 20.0) -> None:
+    """Wait until something listens on the port.
+
+    :raises TimeoutError: nothing did.
+    """
+    until = time.monotonic() + limit
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5):
+            return
+        if time.monotonic() > until:
+            raise TimeoutError(f"Nothing listens on port {port} of 127.0.0.1.")
+        time.sleep(0.05)
+
+
+class Postfix:
+    """A running Postfix with a configuration and a queue of its own."""
+
+    def __init__(self, root: Path, ports: dict[str, int], certificate: Path) -> None:
+        self.root = root
+        self.ports = ports
+        self.certificate = certificate
+        self._log = root / "mail.log"
+        self._read = 0
+        self._removed = 0
+
+    def done(self, count: int, limit: float = 120.0) -> int:
+        """Wait until Postfix is done with `count` messages since the last call; return how many
+        it was done with.
+
+        So that it does not work on one measurement's messages during the next, and that no figure
+        counts a message that Postfix has not got.
+        """
+        until = time.monotonic() + limit
+        while time.monotonic() < until:
+            if self._log.exists():
+                with self._log.open("rb") as log:
+                    log.seek(self._read)
+                    text = log.read()
+                whole = text[: text.rfind(b"\n") + 1]
+                self._read += len(whole)
+                self._removed += whole.count(b": removed\n")
+            if self._removed >= count:
+                break
+            time.sleep(0.05)
+        removed, self._removed = self._removed, 0
+        return removed
+
+
+@contextlib.contextmanager
+def postfix(folder: Path | None = None) -> Iterator[Postfix]:
+    """Run Postfix: ports ``postfix`` (PIPELINING and CHUNKING), ``pipelining`` (that alone) and
+    ``login`` (STARTTLS and AUTH demanded).
+
+    :param folder: where its queue is.
+    """
+    command = program("postfix")
+    if os.geteuid() != 0:
+        raise SystemExit("Postfix has to be started by root.")
+    # Its processes are other users and must get through, whatever the folders above allow.
+    root = Path(tempfile.mkdtemp(prefix="flask-mail-bench-", dir=folder))
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, root, ignore_errors=True)
+        root.chmod(0o755)
+        for name in ("queue", "data", "etc"):
+            (root / name).mkdir(mode=0o755)
+        shutil.chown(root / "data", "postfix")
+        certificate, key = make_certificate(root / "etc")
+        passwords = stack.enter_context(PasswordServer())
+        threading.Thread(target=passwords.serve_forever, daemon=True).start()
+        stack.callback(passwords.shutdown)
+        ports = {name: free_port() for name in ("postfix", "pipelining", "login")}
+        values = {"root": root, "queue": root / "queue", "data": root / "data", **ports}
+        values |= {"certificate": certificate, "key": key, "passwords": passwords.port}
+        (root / "etc" / "main.cf").write_text(_MAIN_CF.format(**values))
+        (root / "etc" / "master.cf").write_text(_MASTER_CF.format(**values))
+        control = [command, "-c", str(root / "etc")]
+        stack.callback(subprocess.run, [*control, "abort"], capture_output=True, timeout=60)
+        started = subprocess.run(
+            [*control, "start"], check=False, capture_output=True, text=True, timeout=60
+        )
+        if started.returncode:
+            raise SystemExit(f"Postfix does not start:\n{started.stdout}{started.stderr}")
+        for port in ports.values():
+            wait_for(port)
+        yield Postfix(root, ports, certificate)
+
+
+@contextlib.contextmanager
+def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """Run a program until the end of the block."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C is for us, who then stop it
+    )
+    try:
+        yield process
+    finally:
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+@contextlib.contextmanager
+def sink() -> Iterator[int]:
+    """Run smtp-sink, which announces PIPELINING and not CHUNKING; yield its port."""
+    port = free_port()
+    command = [program("smtp-sink")]
+    if os.geteuid() == 0:
+        command += ["-u", "nobody"]
+    with running([*command, f"127.0.0.1:{port}", "100"]):
+        wait_for(port)
+        yield port
+
+
+@contextlib.contextmanager
+def lines(wanted: list[tuple[float, int]]) -> Iterator[list[int]]:
+    """Run the latency proxy for pairs of a round trip in seconds and a port; yield its ports."""
+    command = [sys.executable, "-m", f"{__package__}.proxy", json.dumps(wanted)]
+    with running(command) as process:
+        assert process.stdout is not None
+        answer = process.stdout.readline()
+        if not answer:
+            raise SystemExit("The latency proxy does not start.")
+        yield json.loads(answer)
+
+
+def ping(port: int, count: int = 20) -> float:
+    """Return the median seconds between a NOOP and its reply from a mail server."""
+    samples = []
+    with socket.create_connection(("127.0.0.1", port), 30) as link, link.makefile("rb") as replies:
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        replies.readline()
+        for _ in range(count):
+            start = time.perf_counter()
+            link.sendall(b"NOOP\r\n")
+            replies.readline()
+            samples.append(time.perf_counter() - start)
+        link.sendall(b"QUIT\r\n")
+        replies.readline()
+    return sorted(samples)[count // 2]

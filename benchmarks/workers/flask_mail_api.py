@@ -1,0 +1,61 @@
+"""Flask-Mail 0.10 and 1.0, which is its successor: the same API, and `send_many`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from content import HTML, SENDER, SUBJECT, TEXT
+from flask import Flask
+
+from flask_mail import Connection, Mail, Message
+
+
+class Sender:
+    """An application that sends."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._app = Flask(__name__)
+        self._app.config.update(
+            MAIL_SERVER=options["host"],
+            MAIL_PORT=options["port"],
+            MAIL_USE_TLS=options["tls"],
+            MAIL_USERNAME=options["username"],
+            MAIL_PASSWORD=options["password"],
+            MAIL_DEFAULT_SENDER=SENDER,
+            **options["settings"],
+        )
+        self._mail = Mail(self._app)
+        self.has_send_many = self.has_pool = hasattr(Mail, "send_many")
+
+    def context(self) -> AbstractContextManager[Any]:
+        """Return what a thread that sends is in."""
+        return self._app.app_context()
+
+    def message(self, recipients: list[str]) -> Message:
+        """Make the message."""
+        return Message(SUBJECT, recipients=recipients, body=TEXT, html=HTML)
+
+    def send(self, message: Message) -> None:
+        """Send one as a request of a web application does."""
+        self._mail.send(message)
+
+    def connect(self) -> AbstractContextManager[Connection]:
+        """Keep a connection for the time of a block."""
+        return self._mail.connect()
+
+    def send_over(self, connection: Connection, message: Message) -> None:
+        """Send one over a connection."""
+        connection.send(message)
+
+    def send_all_over(self, connection: Connection, messages: Iterable[Message]) -> None:
+        """Send a batch over a connection."""
+        for message in messages:
+            connection.send(message)
+
+    def send_many(self, messages: Iterable[Message]) -> None:
+        """Send a batch."""
+        for receipt in self._mail.send_many(messages):
+            if not receipt.sent:
+                raise RuntimeError(f"A message of the batch was not sent: {receipt!r}")
