@@ -33,6 +33,7 @@ LAYERS = (
     "smtp.secret",
     "smtp.replies",
     "smtp.errors",
+    "smtp.incoming",
     "smtp.link",
     "smtp.mechanisms",
     "smtp.login",

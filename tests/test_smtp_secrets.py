@@ -311,7 +311,7 @@ def test_an_interrupt_in_the_login_keeps_the_secret(mechanism, monkeypatch, capl
         write(link, data)
         written.append(data)
         if len(written) == 1 + len(MECHANISMS[mechanism]):  # EHLO is smtplib's
-            link.advance(wait=False)
+            link.look()
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Link, "write", interrupted)

@@ -120,6 +120,9 @@ def greet_if_needed(host: smtplib.SMTP, server: Server) -> None:
 
     :raises DeliveryError: the server does not take it, or the session is not connected.
     """
+    if host.sock is None:
+        closed = smtplib.SMTPServerDisconnected("the session is not connected")
+        raise errors.failure(closed, "connect", str(server))
     if host.ehlo_resp is not None or host.helo_resp is not None:
         return
     try:
@@ -163,7 +166,7 @@ def leave(host: smtplib.SMTP) -> None:
     with contextlib.suppress(Exception):
         if isinstance(host.file, Link) and host.file.is_own:
             host.file.write(b"QUIT\r\n")
-            host.file.advance(wait=False)
+            host.file.look()
     drop(host)
 
 

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from ..outgoing import Envelope
     from .client import Server
 
-_TRIES = 2
-"""On how many connections a message is tried that was provably not accepted."""
-
 _IN_VAIN = 3
 """After how many connections in a row on which no message got an answer the server is given up."""
 
@@ -166,14 +163,11 @@ class Courier:
 
     def _lose(self, flight: Flight, error: OSError) -> None:
         client.drop(self._host)
-        again = []
-        for number, transaction in enumerate(flight.end(error)):
-            transaction.strikes += not number  # those behind it were not looked at yet
-            if transaction.strikes < _TRIES and self._reopen is not None:
-                again.append(transaction)
-            else:
+        for transaction in reversed(flight.end(error)):
+            if self._reopen is None:
                 transaction.give_up()
-        self._again.extendleft(reversed(again))
+            else:
+                self._again.appendleft(transaction)
         self._in_vain = 0 if flight.concluded else self._in_vain + 1
         if self._in_vain >= _IN_VAIN:
             self._gone = errors.ServerDisconnected(

@@ -6,16 +6,19 @@ import smtplib
 from collections import deque
 from typing import TYPE_CHECKING
 
-from .transaction import AT_ONCE, Command, Transaction
+from .link import FIRST_MESSAGES, Link
+from .transaction import AT_ONCE, Command, Result, Transaction
 
 if TYPE_CHECKING:
     from .client import Server
-    from .link import Link
 
-# What is under way when a link breaks has an unknown outcome, so it is kept to what fills the time
-# of a round trip.
+# What is under way when a link breaks has an unknown outcome. So it is few messages at first, more
+# with each that is accepted, up to what fills the time of a round trip, and one after a refusal.
 MESSAGES = 32
 OCTETS = AT_ONCE
+
+# Whoever answers what was not asked may have one answer taken for another's.
+_TOO_MANY = b"more replies than commands"
 
 _GRACE = 1.0
 """Seconds to wait for the end of the connection after 421, which shows what the server has read."""
@@ -31,7 +34,8 @@ class Flight:
         """How many got their result from the server."""
         self._host = host
         self._server = server
-        self._asked: deque[Transaction] = deque()  # whose command each reply to come belongs to
+        # Whose command each reply to come belongs to, and where on the link that ends.
+        self._asked: deque[tuple[Transaction, int]] = deque()
 
     @property
     def has_room(self) -> bool:
@@ -43,7 +47,7 @@ class Flight:
             last.is_pipelined
             and last.has_said_all
             and not self.link.is_closing
-            and len(self.under_way) < MESSAGES
+            and len(self.under_way) < self.link.window
             and sum(len(each.content) for each in self.under_way) < OCTETS
         )
 
@@ -59,8 +63,11 @@ class Flight:
             self._server,
             # A message that is under way may fail, and leave a transaction open.
             reset=self.link.is_dirty or bool(self.under_way),
+            # A server may close after too many errors, and all that is under way is unknown then.
+            waits=self.link.window == 1,
         )
         self.link.is_dirty = True
+        transaction.begins_at(self.link.put)
         self.under_way.append(transaction)
         self._say(transaction)
 
@@ -71,22 +78,21 @@ class Flight:
         """
         if self.under_way:
             self.link.deadline = self.under_way[0].deadline
-        reply = self.link.advance(wait=wait)
+        was_closing = self.link.is_closing
+        reply = self.link.hear() if wait else self.link.look()
         if reply is None:
             return False
         if not self._asked:
             raise smtplib.SMTPResponseException(*reply.answer)
-        transaction = self._asked.popleft()
-        transaction.answered(reply)
+        transaction, end = self._asked.popleft()
+        if not reply.refuses and self.link.sent < end:
+            raise smtplib.SMTPResponseException(-1, _TOO_MANY)
+        transaction.answered(reply, server_left=was_closing)
+        self.link.is_closing = self.link.is_closing or transaction.is_left
         if not self.link.is_closing and transaction.result is None:
             self._say(transaction)
         if transaction.result is not None:
-            self.concluded += 1
-            self.under_way.remove(transaction)
-            self.link.is_dirty = transaction.leaves_open or bool(self.under_way)
-            self.link.messages += transaction.result.error is None
-            if not self.under_way and self.link.has_unread:
-                transaction.doubt(self.link.unread)
+            self._conclude(transaction, transaction.result)
         if self.link.is_closing:
             self.link.hurry(_GRACE)
             if self.under_way and not self._asked:
@@ -106,16 +112,32 @@ class Flight:
         ended, self.under_way = self.under_way, deque()
         left = self.link.is_closing and not isinstance(error, TimeoutError)
         sent = self.link.sent
-        return [each for each in ended if each.lost(error, sent, server_left=left)]
+        return [
+            each
+            for number, each in enumerate(ended)
+            if each.lost(error, sent, server_left=left, is_first=not number)
+        ]
+
+    def _conclude(self, transaction: Transaction, result: Result) -> None:
+        self.concluded += 1
+        self.under_way.remove(transaction)
+        link = self.link
+        link.is_dirty = transaction.leaves_open or bool(self.under_way)
+        if result.error is None:
+            link.messages += 1
+            link.window = min(MESSAGES, max(link.window, FIRST_MESSAGES) + 1)
+        else:
+            link.window = 1
+        if not self.under_way and link.has_unread:
+            transaction.doubt(link.unread)
 
     def _say(self, transaction: Transaction) -> None:
         commands = transaction.next_commands()
         if commands and not self._asked and self.link.has_unread:
-            # Whoever answers what was not asked may take one answer for another's.
-            raise smtplib.SMTPResponseException(-1, b"more replies than commands")
+            raise smtplib.SMTPResponseException(-1, _TOO_MANY)
         for command in commands:
-            self._asked.append(transaction)
             self._write(command)
+            self._asked.append((transaction, self.link.put))
             if command.stage == "accept":
                 transaction.content_ends_at(self.link.put)
 

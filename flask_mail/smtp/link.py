@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import select
 import smtplib
 import socket
@@ -20,26 +19,29 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .deadline import Clock, Deadline
-from .replies import Reply, printable, reply_of
+from .incoming import Incoming
+from .replies import Reply, printable
 
 if TYPE_CHECKING:
     from .secret import Secrets
 
 log = logging.getLogger("flask_mail.smtp")
 
-# A peer that never ends its reply must not fill this host's memory.
-MAX_LINE = 8192
-MAX_LINES = 1000
-MAX_REPLY = 64 * 1024
-
 _BLOCK = 64 * 1024
-_JOINED = 512 * 1024
+"""More than a TLS record, so that none is left where no wait for the socket would notice it."""
+
+FIRST_MESSAGES = 4
+"""How many messages may be under way on a new connection."""
+
+JOINED = 512 * 1024
+_RECORD = 16 * 1024
+"""What a TLS record holds; a peer has all of it or none (RFC 8446 section 5.1)."""
+
 _PROGRESS = 16 * 1024
 """How much has to be taken within MAIL_TIMEOUT: a byte now and then is no progress."""
 
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux alone has it
 
-_LINE = re.compile(rb"([0-9]{3})(?:([ -])(.*))?", re.DOTALL)
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -51,6 +53,7 @@ class Link:
     :param timeout: seconds to wait for a reply, all of it, and for progress in writing.
     :ivar deadline: when all of what is going on must be over.
     :ivar messages: how many messages it has carried.
+    :ivar window: how many may be under way.
     :ivar is_dirty: whether a transaction may be open, which RSET has to end.
     :ivar is_closing: whether the server has said 421, after which it closes.
     :ivar sent: how many octets the operating system has taken, of those :attr:`put`.
@@ -64,6 +67,7 @@ class Link:
     ) -> None:
         self.deadline = Deadline()
         self.messages = 0
+        self.window = FIRST_MESSAGES
         self.is_dirty = False
         self.is_closing = False
         self.put = 0
@@ -78,16 +82,14 @@ class Link:
         self._clock = clock
         self._pid = os.getpid()
         self._is_prompt = False
+        # A TLS socket tells nothing of its progress within a piece.
+        self._piece = _RECORD if isinstance(sock, ssl.SSLSocket) else None
         self._since: float | None = None  # when the wait began that is under way
         self._written = 0  # how much was, since then
         self._out: deque[bytes | memoryview] = deque()
         self._failure: OSError | None = None
-        self._in = bytearray()
-        self._searched = 0
+        self._in = Incoming()
         self._is_over = False
-        self._lines: list[bytes] = []
-        self._size = 0  # of the reply that is being read
-        self._count = 0  # of its lines
         sock.settimeout(0)
 
     def be_prompt(self) -> None:
@@ -102,11 +104,14 @@ class Link:
 
     def readline(self, limit: int = -1) -> bytes:
         """Return the next line, for smtplib; empty where the peer has hung up."""
-        while (line := self._line()) is None:
+        while (line := self._in.line()) is None:
             if self._is_over:
                 return b""
             self._wait()
             self._fill()
+        if line[3:4] != b"-":
+            self._since = None
+        self.trace("S", printable(line.decode("utf-8", "replace")))
         return line
 
     def close(self) -> None:
@@ -122,55 +127,48 @@ class Link:
     @property
     def unread(self) -> bytes:
         """What the peer has said beyond the replies that were taken."""
-        return bytes(self._in)
+        return bytes(self._in.unread)
 
     @property
     def has_unread(self) -> bool:
         """Whether there is anything :attr:`unread`."""
-        return bool(self._in)
+        return bool(self._in.unread)
 
     def is_stale(self) -> bool:
         """Whether an idle connection is of no use any more: the peer has hung up, or says so."""
         try:
-            if self.is_own and not self._in and not self._is_over:
+            if self.is_own and not self.has_unread and not self._is_over:
                 self._fill()
         except OSError:
             return True
-        return not self.is_own or self._is_over or bool(self._in) or self.is_closing
+        return not self.is_own or self._is_over or self.has_unread or self.is_closing
 
     def write(self, data: bytes | memoryview) -> None:
-        """Take `data`, which goes out while :meth:`advance` is called."""
+        """Take `data`, which goes out with the next :meth:`look` or :meth:`hear`."""
         self._out.append(data)
         self.put += len(data)
 
-    def advance(self, *, wait: bool) -> Reply | None:
-        """Write what can be written and return the next reply.
+    def look(self) -> Reply | None:
+        """Write what can be written, and return the next reply if it is there; as :meth:`hear`."""
+        reply = self._reply()
+        if reply is None:
+            self._flush()
+            reply = self._received()
+        return reply
 
-        :param wait: until there is one; otherwise ``None`` is returned where there is none yet.
+    def hear(self) -> Reply:
+        """Write, and wait for the next reply.
+
         :raises smtplib.SMTPServerDisconnected: the peer has hung up.
         :raises smtplib.SMTPResponseException: the reply is too long.
-        :raises TimeoutError: neither came forward in time.
+        :raises TimeoutError: neither side came forward in time.
         """
         reply = self._reply()
-        is_first = wait  # there can be no reply yet to what is only being written
         while reply is None:
             self._flush()
-            if not is_first:
-                self._fill()
-                reply = self._reply()
-                if reply is not None:
-                    break
-                if self._failure is not None:
-                    raise self._failure
-                if self._is_over:
-                    raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed")
-                if not wait:
-                    return None
-            is_first = False
             if self._failure is None:
                 self._wait()
-        if reply.code == 421:
-            self.is_closing = True
+            reply = self._received()
         return reply
 
     def ask(self, line: bytes, shown: str) -> Reply:
@@ -181,12 +179,6 @@ class Link:
         self.trace("C", shown)
         self.write(line + b"\r\n")
         return self.hear()
-
-    def hear(self) -> Reply:
-        """Return the next reply."""
-        while (reply := self.advance(wait=True)) is None:
-            raise AssertionError  # it waited for one
-        return reply
 
     def trace(self, who: str, text: str) -> None:
         """Log a line of the dialogue, if that is wanted."""
@@ -236,12 +228,12 @@ class Link:
         """Write as much as the operating system takes at once."""
         try:
             while self._out:
-                if len(self._out) > 1 and len(self._out[0]) < _JOINED:
+                if len(self._out) > 1 and len(self._out[0]) < JOINED:
                     self._join()
                 first = self._out.popleft()
                 count = 0
                 try:
-                    count = self._sock.send(first)
+                    count = self._sock.send(memoryview(first)[: self._piece])
                 finally:
                     if count < len(first):
                         self._out.appendleft(memoryview(first)[count:])
@@ -260,70 +252,40 @@ class Link:
         """Make one of the first pieces: what leaves in one write needs fewer packets."""
         pieces: list[bytes | memoryview] = []
         size = 0
-        while self._out and size + len(self._out[0]) <= _JOINED:
+        while self._out and size + len(self._out[0]) <= JOINED:
             size += len(self._out[0])
             pieces.append(self._out.popleft())
-        if pieces:
-            self._out.appendleft(b"".join(pieces))
+        self._out.appendleft(b"".join(pieces))
 
     def _fill(self) -> None:
         """Read what is there."""
         try:
-            while True:
-                data = self._sock.recv(_BLOCK)
-                self._in += data
-                if not data:
-                    self._is_over = True
-                if not data or len(self._in) > MAX_REPLY or not _has_pending(self._sock):
-                    return
+            data = self._sock.recv(_BLOCK)
+            self._in.unread += data
+            self._is_over = not data
         except _WOULD_BLOCK:
             pass
         except OSError as error:
-            if self._failure is None:
-                self._failure = error
-            if not self._in:
+            self._failure = self._failure or error
+            if not self.has_unread:
                 raise self._failure from None
 
-    def _line(self) -> bytes | None:
-        """Return the next line of what was read, if it is complete.
-
-        :raises smtplib.SMTPResponseException: the reply is too long.
-        """
-        end = self._in.find(b"\n", self._searched) + 1
-        self._searched = 0 if end else len(self._in)
-        length = end or len(self._in)
-        if length > MAX_LINE or self._size + length > MAX_REPLY or self._count >= MAX_LINES:
-            raise smtplib.SMTPResponseException(-1, b"a reply without an end")
-        if not end:
-            return None
-        line = bytes(self._in[:end])
-        del self._in[:end]
-        self._size += end
-        self._count += 1
-        if line[3:4] != b"-":
-            self._size = self._count = 0
-            self._since = None
-        if self._debug:
-            self.trace("S", printable(line.decode("utf-8", "replace")))
-        return line
+    def _received(self) -> Reply | None:
+        self._fill()
+        reply = self._reply()
+        if reply is None and self._failure is not None:
+            raise self._failure
+        if reply is None and self._is_over:
+            raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed")
+        return reply
 
     def _reply(self) -> Reply | None:
-        """Return the next reply of what was read, if it is complete."""
-        while (line := self._line()) is not None:
-            match = _LINE.fullmatch(line.rstrip(b"\r\n"))
-            if match is None:
-                self._lines.clear()
-                return reply_of((-1, line))
-            self._lines.append(match[3] or b"")
-            if match[2] != b"-":
-                text = b"\n".join(self._lines)
-                self._lines.clear()
-                return reply_of((int(match[1]), text))
-        return None
-
-
-def _has_pending(sock: Any) -> bool:
-    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        reply = self._in.reply()
+        if reply is not None:
+            self._since = None
+            self.is_closing = self.is_closing or reply.code == 421
+            self.trace("S", str(reply))
+        return reply
 
 
 def _is_ready(sock: Any, write: bool, seconds: float) -> bool:

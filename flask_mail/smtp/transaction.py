@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 AT_ONCE = 256 * 1024
 """Larger content waits until recipients are known to be accepted: it might travel in vain."""
 
+_TRIES = 2
+"""On how many connections a message is tried that was provably not accepted."""
+
 _CHUNK = 1024 * 1024
 
 # Where 250 is expected, any 25z does (RFC 5321 section 4.2.1: the first two digits decide); 354
@@ -64,7 +67,6 @@ class Transaction:
     :param deadline: when all of it must be over.
     :ivar result: set once it is known what became of the message.
     :ivar attempts: how often it was begun.
-    :ivar strikes: how often a connection broke just at it.
     """
 
     def __init__(self, envelope: Envelope, content: bytes, deadline: Deadline) -> None:
@@ -72,14 +74,15 @@ class Transaction:
         self.content = content
         self.deadline = deadline
         self.attempts = 0
-        self.strikes = 0
+        self._strikes = 0  # how often a connection broke at this message
         self.result: Result | None = None
         self._reason: tuple[OSError, str] | None = None  # why it was not accepted, and where
 
-    def begin(self, host: smtplib.SMTP, server: Server, *, reset: bool) -> None:
+    def begin(self, host: smtplib.SMTP, server: Server, *, reset: bool, waits: bool) -> None:
         """Start over, on the connection of `host`.
 
         :param reset: whether another transaction may be open there.
+        :param waits: whether content waits until recipients are accepted, as large content does.
         :raises MessageError: the message needs what the server does not offer.
         :raises MessageRefused: it is larger than the server takes.
         """
@@ -88,14 +91,16 @@ class Transaction:
         self._server = str(server)
         self.is_pipelined = server.pipelining and host.has_extn("pipelining")
         self._is_chunked = server.chunking and host.has_extn("chunking")
-        self._script = deque(self._opening(options, reset=reset))
+        waits = waits or len(self.content) > AT_ONCE
+        self._script = deque(self._opening(options, reset=reset, waits=waits))
         self._asked: deque[Command] = deque()
-        self._ahead = 0  # how many may be unanswered when the next commands are written
         self._replies: dict[str, Reply] = {}  # of the recipients
         self._refusal: tuple[OSError, str] | None = None  # what makes acceptance impossible
-        self._is_left = False  # the server said 421
+        self.is_left = False  # the server has no ear for it any more
         self._may_send_data = False
         self._content_is_said = False
+        self._is_certain = False  # each reply before the final one was taken when it was due
+        self._begins_at = 0
         self._content_ends_at: int | None = None
         self.leaves_open = True
 
@@ -107,32 +112,40 @@ class Transaction:
     def next_commands(self) -> list[Command]:
         """Return what to write now, up to the first command whose reply decides what follows."""
         commands: list[Command] = []
-        if not self._is_left and len(self._asked) <= self._ahead:
+        if not self.is_left and self._is_due():
             while self._script and not (commands and commands[-1].holds):
                 commands.append(self._script.popleft())
         self._asked.extend(commands)
-        self._content_is_said = self._content_is_said or _ends(commands)
+        if commands and commands[-1].stage == "accept":
+            self._content_is_said = True
+            self._is_certain = len(self._asked) == 1
         return commands
+
+    def begins_at(self, position: int) -> None:
+        """Remember how many octets went before it on this connection."""
+        self._begins_at = position
 
     def content_ends_at(self, position: int) -> None:
         """Remember after how many octets on this connection the content is complete."""
         self._content_ends_at = position
 
-    def answered(self, reply: Reply) -> None:
+    def answered(self, reply: Reply, *, server_left: bool) -> None:
         """Take the reply to the oldest command that is not answered.
 
+        :param server_left: whether the server said 421 before: it refuses all that follows then.
         :raises smtplib.SMTPResponseException: none like it may follow that command.
         """
         command = self._asked[0]
         if not reply.refuses and reply.code not in _expected(command):
             raise smtplib.SMTPResponseException(*reply.answer)
         self._asked.popleft()
-        if reply.code == 421 and command.stage != "accept":
-            self._is_left = True
+        if command.stage == "accept":
+            self.is_left = self.is_left or server_left
+        elif reply.refuses:
+            # A server that refuses RSET has had enough: Exim does that before it closes.
+            is_farewell = reply.code == 421 or command.stage == "reset"
+            self.is_left = self.is_left or server_left or is_farewell
         match command.stage:
-            case "reset" if reply.refuses and not self._is_left:
-                # What is left of another message must not be taken for this one's.
-                raise smtplib.SMTPServerDisconnected(f"RSET was refused: {reply}")
             case "sender" if reply.refuses:
                 refused = smtplib.SMTPSenderRefused(*reply.answer, self.envelope.sender)
                 self._refuse(refused, "sender")
@@ -146,16 +159,17 @@ class Transaction:
                 self._refuse(smtplib.SMTPDataError(*reply.answer), "data")
             case "accept":
                 self._finish(reply)
-        if self.result is None and not self._is_left and len(self._asked) <= self._ahead:
+        if self.result is None and not self.is_left and self._is_due():
             self._go_on()
 
-    def lost(self, error: OSError, octets_sent: int, *, server_left: bool) -> bool:
+    def lost(self, error: OSError, octets_sent: int, *, server_left: bool, is_first: bool) -> bool:
         """Take it that the connection is gone; return whether the message may be sent again.
 
         :param octets_sent: how many the operating system took on that connection.
         :param server_left: whether the server said 421 and closed: what followed was not read.
+        :param is_first: whether no other message was under way before this one.
         """
-        if self._refusal is not None and not self._is_left:
+        if self._refusal is not None and not self.is_left:
             self._conclude_refused()
             return False
         ends_at = self._content_ends_at
@@ -167,9 +181,14 @@ class Transaction:
             return False
         stage = self._asked[0].stage if self._asked else "sender"
         self._reason = self._refusal or (error, _STAGES.get(stage, stage))
-        if self._is_left and self._refusal is None and self._no():
+        if self.is_left and self._refusal is None and self._no():
             self._reason = (self._nobody(), "recipient")
-        if not (server_left or self._is_left or _is_break(error)):
+        if octets_sent <= self._begins_at:  # it has nothing to do with it
+            self.attempts -= 1
+            return True
+        self._strikes += is_first
+        may_be_tried = server_left or self.is_left or _is_break(error)
+        if is_first and not (may_be_tried and self._strikes < _TRIES):
             self.give_up()
             return False
         return True
@@ -183,17 +202,18 @@ class Transaction:
         """Take it that the server has said more than it was asked, so that each reply may belong
         to another command than it was taken for."""
         is_sent = self.result is not None and self.result.error is None
-        if self._content_is_said and not (is_sent and unread.startswith(b"2")):
+        is_good = is_sent and unread.startswith(b"2")
+        if self._content_is_said and not self._is_certain and not is_good:
             self._fail(smtplib.SMTPResponseException(-1, b"more replies than commands"), "accept")
 
-    def _opening(self, options: Sequence[str], *, reset: bool) -> Iterator[Command]:
+    def _opening(self, options: Sequence[str], *, reset: bool, waits: bool) -> Iterator[Command]:
         charset = "utf-8" if self.envelope.needs_smtputf8 else "ascii"
         holds = not self.is_pipelined
         if reset:
             yield Command("reset", b"RSET", holds=holds)
         sender = f"MAIL FROM:<{self.envelope.sender}>{_join(options)}"
         yield Command("sender", sender.encode(charset), holds=holds)
-        waits = self._is_chunked and len(self.content) > AT_ONCE
+        waits = self._is_chunked and waits
         of_recipient = _join(self.envelope.rcpt_options)
         *others, last = self.envelope.recipients
         for recipient in others:
@@ -215,17 +235,22 @@ class Transaction:
         view = memoryview(self.content)
         *chunks, last = range(0, len(view), _CHUNK)
         for start in chunks:
-            # One chunk is written while the one before it is answered.
             part = view[start : start + _CHUNK]
-            yield Command("chunk", b"BDAT %d" % len(part), part, holds or start > 0)
+            # One chunk is written while the one before it is answered.
+            is_followed = self.is_pipelined and start == 0 and len(chunks) > 1
+            yield Command("chunk", b"BDAT %d" % len(part), part, not is_followed)
         yield Command("accept", b"BDAT %d LAST" % len(view[last:]), view[last:], holds)
+
+    def _is_due(self) -> bool:
+        """Whether the replies are there that decide what follows."""
+        is_chunk = self.is_pipelined and bool(self._script) and self._script[0].stage == "chunk"
+        return len(self._asked) <= is_chunk
 
     def _go_on(self) -> None:
         """Decide what follows, now that there are replies."""
         if self._refusal is None:
             if not self._script and not self._asked:
                 self._script.extend(self._body())
-                self._ahead = int(self.is_pipelined)
             return
         self._script.clear()
         if self._may_send_data:
@@ -240,7 +265,8 @@ class Transaction:
         if reply.refuses:
             self._refuse(smtplib.SMTPDataError(*reply.answer), "accept")
         if self._refusal is not None:
-            self._conclude_refused()
+            if not self.is_left:  # else it was not judged
+                self._conclude_refused()
         else:
             self.result = Result(reply, self._refused(), attempts=self.attempts)
 
@@ -254,9 +280,10 @@ class Transaction:
     def _fail(self, error: OSError, stage: str) -> None:
         made = errors.failure(error, stage, self._server)
         made.__cause__ = error
-        made.attempts = self.attempts
-        made.refused = made.refused or self._refused()
-        self.result = Result(None, made.refused, made, self.attempts)
+        made.attempts = max(1, self.attempts)
+        if stage != "sender":  # else the recipients were refused because the sender was
+            made.refused = made.refused or self._refused()
+        self.result = Result(None, made.refused, made, made.attempts)
 
     def _no(self) -> dict[str, Reply]:
         return {each: reply for each, reply in self._replies.items() if reply.refuses}
@@ -268,10 +295,6 @@ class Transaction:
 
     def _refused(self) -> dict[str, Refusal]:
         return {each: reply.refusal for each, reply in self._no().items()}
-
-
-def _ends(commands: Sequence[Command]) -> bool:
-    return bool(commands) and commands[-1].stage == "accept"
 
 
 def _expected(command: Command) -> range:

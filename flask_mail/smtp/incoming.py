@@ -1,0 +1,66 @@
+"""Replies, taken from the octets in which they come, and bounded in size."""
+
+from __future__ import annotations
+
+import re
+import smtplib
+
+from .replies import Reply, reply_of
+
+# A peer that never ends its reply must not fill this host's memory.
+MAX_LINE = 8192
+MAX_LINES = 1000
+MAX_REPLY = 64 * 1024
+
+_LINE = re.compile(rb"([0-9]{3})(?:([ -])(.*))?", re.DOTALL)
+
+
+class Incoming:
+    """What a server has said and nobody has taken yet.
+
+    :ivar unread: the octets that no line was made of.
+    """
+
+    def __init__(self) -> None:
+        self.unread = bytearray()
+        self._searched = 0
+        self._texts: list[bytes] = []  # of the reply that is being read
+        self._size = 0
+        self._count = 0
+
+    def line(self) -> bytes | None:
+        """Return the next line with its end, if it is complete.
+
+        :raises smtplib.SMTPResponseException: the reply is too long.
+        """
+        end = self.unread.find(b"\n", self._searched) + 1
+        self._searched = 0 if end else len(self.unread)
+        length = end or len(self.unread)
+        if length > MAX_LINE or self._size + length > MAX_REPLY or self._count >= MAX_LINES:
+            raise smtplib.SMTPResponseException(-1, b"a reply without an end")
+        if not end:
+            return None
+        line = bytes(self.unread[:end])
+        del self.unread[:end]
+        self._size += end
+        self._count += 1
+        if line[3:4] != b"-":
+            self._size = self._count = 0
+        return line
+
+    def reply(self) -> Reply | None:
+        """Return the next reply, if it is complete; a line that is none has code -1.
+
+        :raises smtplib.SMTPResponseException: the reply is too long.
+        """
+        while (line := self.line()) is not None:
+            match = _LINE.fullmatch(line.rstrip(b"\r\n"))
+            if match is None:
+                self._texts.clear()
+                return reply_of((-1, line))
+            self._texts.append(match[3] or b"")
+            if match[2] != b"-":
+                text = b"\n".join(self._texts)
+                self._texts.clear()
+                return reply_of((int(match[1]), text))
+        return None

@@ -1,0 +1,78 @@
+"""Replies are read as they come, in pieces or together, and never without a bound."""
+
+from __future__ import annotations
+
+import smtplib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flask_mail.smtp.incoming import MAX_LINE, MAX_LINES, MAX_REPLY, Incoming
+from flask_mail.smtp.replies import Reply
+
+
+def replies_of(*pieces):
+    incoming = Incoming()
+    found = []
+    for piece in pieces:
+        incoming.unread += piece
+        while (reply := incoming.reply()) is not None:
+            found.append(reply)
+    return found, bytes(incoming.unread)
+
+
+@pytest.mark.parametrize(
+    ("said", "reply"),
+    [
+        (b"250 ok\r\n", Reply(250, "ok")),
+        (b"250 ok\n", Reply(250, "ok")),
+        (b"250\r\n", Reply(250, "")),
+        (b"250 \r\n", Reply(250, "")),
+        (b"250-one\r\n250-\r\n250 two\r\n", Reply(250, "one two")),
+        (b"250-one\r\n550 no\r\n", Reply(550, "no")),
+        (b"what?\r\n", Reply(-1, "what?")),
+        (b"\r\n", Reply(-1, "")),
+        (b"2500 ok\r\n", Reply(-1, "2500 ok")),
+        (b"25 ok\r\n", Reply(-1, "25 ok")),
+        (b"+25 ok\r\n", Reply(-1, "+25 ok")),
+        (b"250-one\r\nwhat?\r\n", Reply(-1, "what?")),
+    ],
+)
+def test_a_line_is_a_reply_if_it_begins_with_a_code(said, reply):
+    [found], unread = replies_of(said)
+    # The last line decides, as in smtplib; its text is all of the lines.
+    assert found.code == reply.code
+    assert found.text.endswith(reply.text)
+    assert unread == b""
+
+
+@given(st.data())
+def test_replies_are_the_same_however_they_are_cut(data):
+    said = b"220 hello\r\n250-mx.test\r\n250-PIPELINING\r\n250 CHUNKING\r\n250 ok\r\n354 go\r\n221 "
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(said)))))
+    pieces = [said[a:b] for a, b in zip([0, *cuts], [*cuts, len(said)], strict=True)]
+    found, unread = replies_of(*pieces)
+    assert [reply.code for reply in found] == [220, 250, 250, 354]
+    assert unread == b"221 "
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"250 " + b"x" * MAX_LINE,
+        b"250 " + b"x" * MAX_LINE + b"\r\n",
+        b"250-\r\n" * (MAX_LINES + 1),
+        (b"250-" + b"x" * 8000 + b"\r\n") * (MAX_REPLY // 8000 + 1),
+    ],
+    ids=["a line without an end", "a long line", "many lines", "many octets"],
+)
+def test_a_reply_without_an_end_is_an_error(said):
+    with pytest.raises(smtplib.SMTPResponseException, match="without an end"):
+        replies_of(*(said[start : start + 100] for start in range(0, len(said), 100)))
+
+
+def test_a_reply_of_the_greatest_length_is_followed_by_another():
+    longest = b"250-\r\n" * (MAX_LINES - 1) + b"250 ok\r\n"
+    found, _ = replies_of(longest + longest + b"250 ok\r\n")
+    assert [reply.code for reply in found] == [250] * 3
