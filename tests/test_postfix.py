@@ -1,138 +1,76 @@
-"""Delivery to Postfix: a mail server that is used, with its own idea of the protocol."""
+"""Delivery to Postfix: a mail server that is used, with its own idea of the protocol.
+
+What its own log, queue and maildir say is the judge of what a receipt says.
+"""
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
-import threading
-import uuid
-from email import message_from_bytes, policy
-from pathlib import Path
+import email
+import random
+from collections.abc import Iterator, Sequence
+from email import policy
+from typing import Any
 
+import mail_postfix
 import pytest
-from flask import Flask
+from mail_postfix import Postfix, queue_id
 
-from flask_mail import Mail, Message, MessageRefused, Outcome
+from flask_mail import Message
 
-POSTFIX = shutil.which("postfix", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+pytestmark = mail_postfix.NEEDED
 
-pytestmark = [
-    pytest.mark.server,
-    pytest.mark.skipif(
-        (POSTFIX is None or os.geteuid() != 0) and not os.environ.get("CI"),
-        reason="needs Postfix (Debian: apt-get install postfix) and root",
-    ),
-]
-
-MAIN_CF = """\
-compatibility_level = 3.6
-queue_directory = {queue}
-data_directory = {data}
-maillog_file_prefixes = {root}
-maillog_file = {root}/mail.log
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-myhostname = mx.test
-mydestination =
-smtpd_relay_restrictions = reject_unauth_destination
-smtpd_recipient_restrictions = check_recipient_access
-    inline:{{{{nobody@example.test = 550 5.1.1 no such user}}}}
-virtual_mailbox_domains = example.test
-virtual_mailbox_base = {mail}
-virtual_mailbox_maps = static:inbox/
-virtual_uid_maps = static:{uid}
-virtual_gid_maps = static:{gid}
-virtual_minimum_uid = 1
-smtputf8_enable = no
-"""
-
-MASTER_CF = """\
-127.0.0.1:{port} inet n - n - - smtpd
-postlog unix-dgram n - n - 1 postlogd
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-verify unix - - n - 1 verify
-flush unix n - n 1000? 0 flush
-error unix - - n - - error
-retry unix - - n - - error
-discard unix - - n - - discard
-virtual unix - n n - - virtual
-anvil unix - - n - 1 anvil
-proxymap unix - - n - - proxymap
-"""
+# What the server offers, what the settings want of it, and the command that content then comes by.
+WAYS = pytest.mark.parametrize(
+    ("service", "settings", "command"),
+    [
+        pytest.param("mx", {}, "bdat", id="all"),
+        pytest.param("no-chunking", {}, "data", id="no CHUNKING"),
+        pytest.param("no-pipelining", {}, "bdat", id="no PIPELINING"),
+        pytest.param("no-extension", {}, "data", id="no extension"),
+        pytest.param("mx", {"MAIL_CHUNKING": False}, "data", id="MAIL_CHUNKING off"),
+        pytest.param("mx", {"MAIL_PIPELINING": False}, "bdat", id="MAIL_PIPELINING off"),
+        pytest.param(
+            "mx", {"MAIL_CHUNKING": False, "MAIL_PIPELINING": False}, "data", id="both off"
+        ),
+    ],
+)
+OFFERS = pytest.mark.parametrize("service", ["mx", "no-chunking", "no-pipelining", "no-extension"])
+# So that a connection ends with its block, and Postfix then tells what it was asked.
+UNPOOLED = {"MAIL_POOL_SIZE": 0}
 
 
 @pytest.fixture(scope="module")
-def postfix():
-    """Run Postfix with a configuration of its own; yield its port and its maildir."""
-    assert POSTFIX, "CI has to install Postfix"
-    # Not tmp_path: Postfix's processes are other users and must get through.
-    root = Path(tempfile.mkdtemp(prefix="flask-mail-postfix-"))
-    root.chmod(0o755)
-    account = pwd.getpwnam("nobody")
-    for name in ("queue", "data", "mail", "etc"):
-        (root / name).mkdir(mode=0o755)
-    shutil.chown(root / "data", "postfix")
-    shutil.chown(root / "mail", account.pw_uid, account.pw_gid)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    values = {
-        "root": root,
-        "queue": root / "queue",
-        "data": root / "data",
-        "mail": root / "mail",
-        "port": port,
-        "uid": account.pw_uid,
-        "gid": account.pw_gid,
-    }
-    (root / "etc" / "main.cf").write_text(MAIN_CF.format(**values))
-    (root / "etc" / "master.cf").write_text(MASTER_CF.format(**values))
-    control = [POSTFIX, "-c", str(root / "etc")]
-    subprocess.run([*control, "start"], check=True, capture_output=True, timeout=60)
-    try:
-        yield port, root
-    finally:
-        subprocess.run([*control, "stop"], check=True, capture_output=True, timeout=60)
-        shutil.rmtree(root)
+def postfix() -> Iterator[Postfix]:
+    with mail_postfix.running() as postfix:
+        yield postfix
 
 
-@pytest.fixture
-def mail(postfix):
-    app = Flask(__name__)
-    app.config.update(
-        MAIL_SERVER="127.0.0.1",
-        MAIL_PORT=postfix[0],
-        MAIL_DEFAULT_SENDER=("Käthe", "kaethe@example.org"),
-    )
-    return Mail(app)
+class Ready(Message):
+    """A message whose content a program has made itself, as those that sign it do."""
+
+    content = b""
+
+    def as_bytes(self) -> bytes:
+        return self.content
 
 
-def delivered(root, queue_id):
-    """Return the message that Postfix has written to the maildir under this queue id."""
-    log = root / "mail.log"
-    done = f"{queue_id}: removed"
-    for _ in range(600):
-        if log.exists() and done in log.read_text():
-            break
-        threading.Event().wait(0.05)  # another program's work: there is nothing to be told by
-    else:
-        raise AssertionError(f"Postfix did not deliver {queue_id}:\n{log.read_text()}")
-    for path in (root / "mail" / "inbox" / "new").iterdir():
-        message = message_from_bytes(path.read_bytes(), policy=policy.default)
-        if queue_id in message["Received"]:
-            return message
-    raise AssertionError(f"{queue_id} is not in the maildir")
+def numbered(count: int) -> Iterator[Message]:
+    for number in range(count):
+        yield Message(f"Number {number}", ["juergen@example.test"], f"For number {number} alone.")
 
 
-def test_postfix_delivers_what_was_sent(postfix, mail):
+def assert_numbered(contents: Sequence[bytes]) -> None:
+    for number, content in enumerate(contents):
+        assert f"\nSubject: Number {number}\n".encode() in b"\n" + content
+        assert content.endswith(f"\n\nFor number {number} alone.\n".encode())
+
+
+def as_stored(message: Message) -> bytes:
+    """Return a message as a maildir has it: with this system's line ends, one at the end too."""
+    return message.as_bytes().replace(b"\r\n", b"\n").removesuffix(b"\n") + b"\n"
+
+
+def test_postfix_delivers_what_was_sent(postfix: Postfix) -> None:
     data = bytes(range(256)) * 50
     message = Message(
         "Grüße ✓",
@@ -142,10 +80,8 @@ def test_postfix_delivers_what_was_sent(postfix, mail):
         bcc=["hidden@example.test"],
     )
     message.attach("übersicht.bin", "application/octet-stream", data)
-    receipt = mail.send(message)
-    assert receipt.sent
-    queue_id = receipt.response.split()[-1]
-    arrived = delivered(postfix[1], queue_id)
+    [content] = postfix.assert_agrees_with([postfix.mail().send(message)])
+    arrived: Any = email.message_from_bytes(content, policy=policy.default)
     assert arrived["Subject"] == "Grüße ✓"
     assert arrived["From"] == "Käthe <kaethe@example.org>"
     assert arrived["To"].addresses[0].display_name == "Jürgen, im Büro"
@@ -157,26 +93,115 @@ def test_postfix_delivers_what_was_sent(postfix, mail):
     assert attachment.get_content() == data
 
 
-def test_a_refused_recipient_is_told_and_the_others_get_the_message(postfix, mail):
-    receipt = mail.send(Message("Hi", ["nobody@example.test", "juergen@example.test"]))
-    assert receipt.sent
-    assert receipt.refused["nobody@example.test"][:2] == (550, "5.1.1")
-    assert delivered(postfix[1], receipt.response.split()[-1])["Subject"] == "Hi"
+def test_a_batch_of_a_thousand_goes_over_one_connection_each_message_once(postfix: Postfix) -> None:
+    receipts = postfix.mail(**UNPOOLED).send_many(numbered(1000))
+    assert len(receipts) == 1000
+    assert {receipt.attempts for receipt in receipts} == {1}
+    port = postfix.only_connection("mx", receipts).port
+    assert_numbered(postfix.assert_agrees_with(receipts))
+    assert postfix.connection_from(port).commands["mail"] == 1000
 
 
-def test_relaying_is_refused_for_good(mail):
-    with pytest.raises(MessageRefused) as caught:
-        mail.send(Message("Hi", ["somebody@elsewhere.test"]))
-    assert caught.value.receipt.outcome is Outcome.REFUSED
+@WAYS
+def test_a_batch_arrives_whatever_the_server_offers_and_the_settings_want(
+    postfix: Postfix, service: str, settings: dict[str, bool], command: str
+) -> None:
+    receipts = postfix.mail(service, **settings, **UNPOOLED).send_many(numbered(100))
+    port = postfix.only_connection(service, receipts).port
+    assert_numbered(postfix.assert_agrees_with(receipts))
+    commands = postfix.connection_from(port).commands
+    assert commands[command] == 100
+    assert {"bdat", "data"} & set(commands) == {command}
 
 
-def test_a_batch_over_one_connection_arrives_whole(postfix, mail):
-    token = uuid.uuid4().hex
-    receipts = mail.send_many(
-        Message(f"{token} {number}", ["juergen@example.test"], f"Number {number}")
-        for number in range(50)
+@WAYS
+def test_content_that_looks_like_the_protocol_arrives_as_content(
+    postfix: Postfix, service: str, settings: dict[str, bool], command: str
+) -> None:
+    trap = (
+        "{start}\r\n.\r\n..\r\n...\r\n.\r\nMAIL FROM:<evil@example.org>\r\n"
+        "RCPT TO:<juergen@example.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nin DATA\r\n.\r\n"
+        "RSET\r\nMAIL FROM:<evil@example.org>\r\nRCPT TO:<juergen@example.test>\r\n"
+        "BDAT 27 LAST\r\nSubject: smuggled\r\n\r\nBDAT\r\nQUIT\r\n.\r\n.{end}"
     )
-    subjects = [
-        delivered(postfix[1], receipt.response.split()[-1])["Subject"] for receipt in receipts
-    ]
-    assert subjects == [f"{token} {number}" for number in range(50)]
+    messages = []
+    for start, end in (("", ""), (".", "\r\n"), ("x", "\r\n."), ("..", "\r\n.\r\n")):
+        text = trap.format(start=start, end=end)
+        messages.append(Message("Trap", ["juergen@example.test"], text))
+        ready = Ready("Trap", ["juergen@example.test"])
+        ready.content = f"Message-ID: {ready.msgId}\r\n\r\n{text}".encode()
+        messages.append(ready)
+    with postfix.mail(service, **settings, **UNPOOLED).connect() as connection:
+        receipts = [connection.send(message) for message in messages]
+        receipts += connection.send_many(reversed(messages))
+    port = postfix.only_connection(service, receipts).port
+    delivered = postfix.delivered(*map(queue_id, receipts))
+    for message, receipt in zip([*messages, *reversed(messages)], receipts, strict=True):
+        assert delivered[queue_id(receipt)] == as_stored(message)
+        assert b"\n.\n" in delivered[queue_id(receipt)]
+    commands = postfix.connection_from(port).commands
+    assert commands["mail"] == commands["rcpt"] == commands[command] == len(receipts)
+
+
+@OFFERS
+def test_a_message_of_twenty_mebibytes_arrives_byte_for_byte(
+    postfix: Postfix, service: str
+) -> None:
+    message = Message("Large", ["juergen@example.test"], "See the attachment.")
+    # Base64 makes it a third larger.
+    data = random.Random(service).randbytes(15 * 1024 * 1024)
+    message.attach("data.bin", "application/octet-stream", data)
+    receipt = postfix.mail(service).send(message)
+    [content] = postfix.assert_agrees_with([receipt])
+    assert len(content) > 20 * 1024 * 1024
+    # Not in one expression: pytest would take minutes to show a difference.
+    is_intact = content == as_stored(message)
+    assert is_intact
+
+
+@pytest.mark.parametrize("service", ["mx", "no-chunking", "no-pipelining"])
+def test_a_large_message_of_eight_bits_arrives_as_it_was_made(
+    postfix: Postfix, service: str
+) -> None:
+    """It needs 8BITMIME, and has line ends and dots wherever a chunk may end."""
+    lines = [b".", b"..", b"\xc3\xa9", b"\xff\x80", b"BDAT 0 LAST", b"QUIT", b"", b"x" * 900]
+    message = Ready("Ready", ["juergen@example.test"])
+    message.content = f"Message-ID: {message.msgId}\r\n\r\n".encode()
+    message.content += b"\r\n".join(random.Random(service).choices(lines, k=20_000)) + b".\r\n"
+    [content] = postfix.assert_agrees_with([postfix.mail(service).send(message)])
+    is_intact = content == as_stored(message)
+    assert is_intact
+
+
+def test_sends_of_one_mail_share_a_warm_connection(postfix: Postfix) -> None:
+    mail = postfix.mail(MAIL_KEEPALIVE=3600)
+    receipts = [mail.send(message) for message in numbered(5)]
+    postfix.only_connection("mx", receipts)
+    assert_numbered(postfix.assert_agrees_with(receipts))
+
+
+def test_a_batch_and_single_sends_share_a_warm_connection(postfix: Postfix) -> None:
+    mail = postfix.mail(MAIL_KEEPALIVE=3600)
+    receipts = [mail.send(message) for message in numbered(2)]
+    receipts += mail.send_many(numbered(20))
+    with mail.connect() as connection:
+        receipts += [connection.send(message) for message in numbered(2)]
+    postfix.only_connection("mx", receipts)
+    postfix.assert_agrees_with(receipts)
+
+
+def test_mail_max_emails_counts_the_messages_of_a_connection_across_sends(
+    postfix: Postfix,
+) -> None:
+    mail = postfix.mail(MAIL_MAX_EMAILS=2, MAIL_KEEPALIVE=3600)
+    receipts = [mail.send(message) for message in numbered(5)]
+    for part in (receipts[:2], receipts[2:4], receipts[4:]):
+        postfix.only_connection("mx", part)
+    assert_numbered(postfix.assert_agrees_with(receipts))
+
+
+def test_mail_max_emails_renews_the_connection_in_the_middle_of_a_batch(postfix: Postfix) -> None:
+    receipts = postfix.mail(MAIL_MAX_EMAILS=40, **UNPOOLED).send_many(numbered(100))
+    for part in (receipts[:40], receipts[40:80], receipts[80:]):
+        postfix.only_connection("mx", part)
+    assert_numbered(postfix.assert_agrees_with(receipts))
