@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import smtplib
 import socket
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
 
-from flask_mail import ConfigurationError, Message, MessageError, Outcome
+from flask_mail import ConfigurationError, Message, MessageError, MessageRefused, Outcome
 from flask_mail.backends.smtp import SmtpBackend, default_port
 from flask_mail.smtp import client
 
@@ -265,6 +266,46 @@ def test_an_ipv6_address_is_given_as_the_literal_that_rfc_5321_wants(address, li
     monkeypatch.setattr(socket, "gethostname", lambda: "web1")
     sock = SimpleNamespace(getsockname=lambda: (address, 1234, 0, 0))
     assert client._own_name(SimpleNamespace(sock=sock)) == literal
+
+
+# SIZE
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_a_message_over_the_announced_size_is_refused_before_anything_of_it_is_sent(pipelining):
+    heard = []
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("SIZE 1000", "PIPELINING", "CHUNKING")
+            heard.append(talk.hear())
+
+    with (
+        scripted_server(script) as port,
+        pytest.raises(MessageRefused, match="takes 1000") as caught,
+    ):
+        mail_to(port, MAIL_PIPELINING=pipelining).send(
+            Message("Hello", ["to@example.com"], body="x" * 2000)
+        )
+    assert heard == ["QUIT"]
+    error = caught.value
+    assert isinstance(error, smtplib.SMTPSenderRefused)
+    assert (error.smtp_code, error.sender) == (552, "me@example.com")
+    assert error.receipt.outcome is Outcome.REFUSED
+    assert error.receipt.response == "SIZE 1000"
+
+
+@pytest.mark.parametrize("announced", ["SIZE", "SIZE 0", "SIZE many", "SIZE 1000000"])
+def test_a_size_that_is_no_limit_or_a_greater_one_refuses_nothing(announced):
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet(announced)
+            talk.answer("250 ok", "250 ok", "354 go")
+            talk.content()
+            talk.say("250 ok")
+
+    with scripted_server(script) as port:
+        assert mail_to(port).send(Message("Hello", ["to@example.com"], body="x" * 2000)).sent
 
 
 # MAIL_DEBUG

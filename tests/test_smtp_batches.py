@@ -13,6 +13,7 @@ import pytest
 from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
 
 from flask_mail import BackendUnavailable, Connection, DeliveryUnknown, Message, Outcome
+from flask_mail.smtp import flight
 
 SENT, REFUSED, NOT_SENT, UNKNOWN = (
     Outcome.SENT,
@@ -237,6 +238,50 @@ def test_a_session_that_a_program_opened_itself_is_greeted_and_made_anew_once_it
         assert caught.value.receipt.outcome is NOT_SENT
         assert connection.send(three).sent
     assert (first.subjects, second.subjects) == (["one"], ["three"])
+
+
+def test_a_program_that_closed_its_own_session_is_told_so(monkeypatch):
+    monkeypatch.setattr(Connection, "configure_host", lambda connection: smtplib.SMTP())
+    with mail_to(25).connect() as connection, pytest.raises(BackendUnavailable) as caught:
+        connection.send(*messages("one"))
+    assert "not connected" in str(caught.value)
+    assert caught.value.stage == "connect"
+
+
+def test_a_session_of_a_program_that_sent_nothing_says_goodbye(monkeypatch):
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.say("220 scripted")
+            assert talk.hear() == "QUIT"
+
+    with scripted_server(script) as port:
+        monkeypatch.setattr(
+            Connection, "configure_host", lambda connection: smtplib.SMTP("127.0.0.1", port)
+        )
+        with mail_to(port).connect():
+            pass
+
+
+@pytest.mark.parametrize(
+    ("replies", "outcome"),
+    [(["421 bye"], NOT_SENT), (["250 ok", "421 bye"], NOT_SENT), (["250 ok", "250 ok"], UNKNOWN)],
+)
+def test_a_farewell_of_a_server_that_stays_and_is_silent_proves_what_it_says(
+    replies, outcome, monkeypatch
+):
+    """All has been written by then: a sender that was refused cannot have been accepted."""
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("PIPELINING", "CHUNKING")
+            talk.hear()
+            talk.say(*replies)
+            talk.wait()
+
+    monkeypatch.setattr(flight, "_GRACE", 0.05)
+    with scripted_server(script) as port:
+        [receipt] = mail_to(port, MAIL_TIMEOUT=0.3).send_many(messages("one"))
+    assert (receipt.outcome, receipt.attempts) == (outcome, 1)
 
 
 def test_a_server_that_takes_no_greeting_refuses_a_session_of_a_program(monkeypatch):

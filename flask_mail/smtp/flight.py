@@ -39,9 +39,7 @@ class Flight:
 
     @property
     def has_room(self) -> bool:
-        """Whether another message may be added now."""
-        if not self.under_way:
-            return True
+        """Whether another message may be added to those that are under way."""
         last = self.under_way[-1]
         return (
             last.is_pipelined
@@ -74,16 +72,15 @@ class Flight:
     def advance(self, *, wait: bool) -> bool:
         """Write what can be written and take the next reply; return whether there was one.
 
+        There must be a message under way.
+
         :raises OSError: the connection is of no use any more.
         """
-        if self.under_way:
-            self.link.deadline = self.under_way[0].deadline
+        self.link.deadline = self.under_way[0].deadline
         was_closing = self.link.is_closing
         reply = self.link.hear() if wait else self.link.look()
         if reply is None:
             return False
-        if not self._asked:
-            raise smtplib.SMTPResponseException(*reply.answer)
         transaction, end = self._asked.popleft()
         if not reply.refuses and self.link.sent < end:
             raise smtplib.SMTPResponseException(-1, _TOO_MANY)

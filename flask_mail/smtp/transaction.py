@@ -169,15 +169,13 @@ class Transaction:
         :param server_left: whether the server said 421 and closed: what followed was not read.
         :param is_first: whether no other message was under way before this one.
         """
-        if self._refusal is not None and not self.is_left:
-            self._conclude_refused()
-            return False
         ends_at = self._content_ends_at
-        if ends_at is not None and octets_sent >= ends_at and not server_left:
-            if self._refusal is not None:
-                self._conclude_refused()
-            else:
-                self._fail(error, "accept")
+        is_complete = ends_at is not None and octets_sent >= ends_at and not server_left
+        if self._refusal is not None and (is_complete or not self.is_left):
+            self._fail(*self._refusal)
+            return False
+        if is_complete:
+            self._fail(error, "accept")
             return False
         stage = self._asked[0].stage if self._asked else "sender"
         self._reason = self._refusal or (error, _STAGES.get(stage, stage))
@@ -233,7 +231,7 @@ class Transaction:
             yield Command("accept", b"", _stuffed(self.content), holds)
             return
         view = memoryview(self.content)
-        *chunks, last = range(0, len(view), _CHUNK)
+        *chunks, last = range(0, max(1, len(view)), _CHUNK)
         for start in chunks:
             part = view[start : start + _CHUNK]
             # One chunk is written while the one before it is answered.
@@ -258,24 +256,19 @@ class Transaction:
             self._may_send_data = False
             self._script.append(Command("accept", b"."))
         elif not self._asked:
-            self._conclude_refused()
+            self._fail(*self._refusal)
 
     def _finish(self, reply: Reply) -> None:
         self.leaves_open = self._is_chunked and reply.refuses
         if reply.refuses:
             self._refuse(smtplib.SMTPDataError(*reply.answer), "accept")
-        if self._refusal is not None:
-            if not self.is_left:  # else it was not judged
-                self._conclude_refused()
-        else:
+        if self._refusal is None:
             self.result = Result(reply, self._refused(), attempts=self.attempts)
+        elif not self.is_left:  # else it was not judged
+            self._fail(*self._refusal)
 
     def _refuse(self, error: OSError, stage: str) -> None:
         self._refusal = self._refusal or (error, stage)  # the others only follow from the first
-
-    def _conclude_refused(self) -> None:
-        if self._refusal is not None:
-            self._fail(*self._refusal)
 
     def _fail(self, error: OSError, stage: str) -> None:
         made = errors.failure(error, stage, self._server)
