@@ -82,6 +82,7 @@ class Link:
         self._clock = clock
         self._pid = os.getpid()
         self._is_prompt = False
+        self._blocked = 0  # how much the system would not take the last time
         # A TLS socket tells nothing of its progress within a piece.
         self._piece = _RECORD if isinstance(sock, ssl.SSLSocket) else None
         self._since: float | None = None  # when the wait began that is under way
@@ -230,13 +231,18 @@ class Link:
             while self._out:
                 if len(self._out) > 1 and len(self._out[0]) < JOINED:
                     self._join()
-                first = self._out.popleft()
+                first = memoryview(self._out.popleft())
+                piece = first[: self._blocked or self._piece]
                 count = 0
+                # Tried again, it must be as long: OpenSSL goes on where it was, and tells nothing
+                # of a part, so more than it has counted would be with the peer.
+                self._blocked = len(piece)
                 try:
-                    count = self._sock.send(memoryview(first)[: self._piece])
+                    count = self._sock.send(piece)
+                    self._blocked = 0
                 finally:
                     if count < len(first):
-                        self._out.appendleft(memoryview(first)[count:])
+                        self._out.appendleft(first[count:])
                 self.sent += count
                 self._written += count
                 if self._written >= _PROGRESS or not self._out:
