@@ -13,7 +13,7 @@ import pytest
 from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
 
 from flask_mail import BackendUnavailable, Connection, DeliveryUnknown, Message, Outcome
-from flask_mail.smtp import flight
+from flask_mail.smtp import client, flight
 
 SENT, REFUSED, NOT_SENT, UNKNOWN = (
     Outcome.SENT,
@@ -246,6 +246,10 @@ def test_a_program_that_closed_its_own_session_is_told_so(monkeypatch):
         connection.send(*messages("one"))
     assert "not connected" in str(caught.value)
     assert caught.value.stage == "connect"
+
+
+def test_a_session_that_was_never_connected_ends_without_a_word():
+    client.end(smtplib.SMTP())
 
 
 def test_a_session_of_a_program_that_sent_nothing_says_goodbye(monkeypatch):

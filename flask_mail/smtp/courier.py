@@ -84,7 +84,7 @@ class Courier:
                         self._begin(taken)
                 elif self._flight is not None and self._flight.under_way:
                     self._attempt(lambda flight: flight.advance(wait=True))
-                elif not waiting:
+                else:
                     return
 
     def settle(self) -> None:
