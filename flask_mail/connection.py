@@ -83,7 +83,7 @@ class Connection:
     ) -> None:
         with self._lock():
             self._blocks -= 1
-            if not self._blocks:
+            if not self._blocks and not self._uses:  # else a batch goes on, and closes it
                 # An interrupted worker has no time left to say goodbye.
                 self._close_session(politely=exc_type is None or issubclass(exc_type, Exception))
 

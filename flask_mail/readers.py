@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from typing import Any
 
 _TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
 _FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
+_LONGEST = 1_000_000
 _NO_TEXT = (bytes, bool, float, Mapping, list, tuple, set)
 
 
@@ -43,15 +43,15 @@ def to_port(value: object) -> int | None:
 
 
 def to_seconds(value: object) -> float:
-    """Read a finite number of seconds above zero, also from a string."""
+    """Read a number of seconds above zero, and no more than the system can wait."""
     if isinstance(value, (int, float, str)) and not isinstance(value, bool):
         try:
             seconds = float(value)
         except ValueError:
             seconds = 0.0
-        if 0 < seconds < math.inf:
+        if 0 < seconds <= _LONGEST:
             return seconds
-    raise ValueError("a number of seconds above 0")
+    raise ValueError("a number of seconds above 0, a million at most")
 
 
 def to_limit(value: object) -> int | None:

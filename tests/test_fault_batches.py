@@ -27,6 +27,12 @@ every_mode = pytest.mark.parametrize("mode", MODES)
 step_by_step = pytest.mark.parametrize("mode", [each for each in MODES if each not in AT_ONCE])
 
 
+def replied(mode):
+    """Return what may become of a message whose reply is followed by 421 at once: where all was
+    under way before the first reply, each may be another command's."""
+    return {SENT, UNKNOWN} if mode in AT_ONCE else SENT
+
+
 @every_mode
 @pytest.mark.parametrize("kind", ["421", "4xx", "5xx", "close", "reset", *NONSENSE])
 def test_a_server_that_cannot_be_reached_again_leaves_the_rest_not_sent(mode, kind):
@@ -34,7 +40,7 @@ def test_a_server_that_cannot_be_reached_again_leaves_the_rest_not_sent(mode, ki
     faults = Fault("replied", "421", ((1, 2),)), Fault("greeting", kind, ((2, 0),))
     with Play(mode, *faults) as play:
         play.send_many(5)
-        play.expect(SENT, SENT, NOT_SENT, NOT_SENT, NOT_SENT)
+        play.expect(SENT, replied(mode), NOT_SENT, NOT_SENT, NOT_SENT)
     assert play.problems == []
     assert len(play.server.conversations) == 2
 
@@ -43,7 +49,7 @@ def test_a_server_that_cannot_be_reached_again_leaves_the_rest_not_sent(mode, ki
 def test_a_server_that_listens_no_more_leaves_the_rest_not_sent(mode):
     with Play(mode, Fault("replied", "421", ((1, 2),)), server={"connections": 1}) as play:
         play.send_many(5)
-        play.expect(SENT, SENT, NOT_SENT, NOT_SENT, NOT_SENT)
+        play.expect(SENT, replied(mode), NOT_SENT, NOT_SENT, NOT_SENT)
     assert play.problems == []
 
 

@@ -35,6 +35,7 @@ LAYERS = (
     "smtp.errors",
     "smtp.incoming",
     "smtp.link",
+    "smtp.lending",
     "smtp.mechanisms",
     "smtp.login",
     "smtp.client",

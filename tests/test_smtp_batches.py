@@ -367,3 +367,19 @@ def test_a_child_that_sends_nothing_says_no_goodbye_for_its_parent(monkeypatch):
     ):
         monkeypatch.setattr(os, "getpid", lambda: -1)
     assert heard == []
+
+
+@pytest.mark.parametrize("stray", ["451 later", "550 never"])
+def test_a_refusal_and_an_acceptance_of_one_message_are_an_unknown_outcome(stray):
+    """A stray line was taken for the reply to MAIL, and now nobody knows which is whose."""
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("PIPELINING", "CHUNKING")
+            talk.hear()
+            talk.say(stray, "250 ok", "250 ok", "250 accepted")
+            talk.wait()
+
+    with scripted_server(script) as port:
+        [receipt] = mail_to(port).send_many(messages("one"))
+    assert receipt.outcome is UNKNOWN

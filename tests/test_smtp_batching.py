@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import smtplib
 import time
 
@@ -164,15 +165,99 @@ def test_an_exception_of_the_source_comes_after_the_receipts(server):
     assert subjects(server) == ["0", "1"]
 
 
-def test_an_interrupt_of_the_source_closes_the_connection_with_what_is_under_way(fast):
+def test_an_interrupt_of_the_source_closes_the_connection_with_what_is_under_way():
     def batch():
         yield message(0)
         raise KeyboardInterrupt
 
-    with mail_to(fast.port).connect() as connection:
+    silent = fault_server(Fault("content", "stall"), extensions=MODES["both"])
+    with silent as server, mail_to(server.port).connect() as connection:
         with pytest.raises(KeyboardInterrupt):
             connection.send_many(batch())
-        assert connection.host is None or connection.host.sock is None
+        assert connection.host.sock is None
+
+
+def test_a_source_that_waits_does_so_after_all_before_was_written(server):
+    """So a queue may be the source: each message leaves when it is given, but for the last one
+    where its end would leave together with the next one's beginning."""
+
+    def has_got(count):
+        return len(server.accepted) >= count
+
+    holds_one = "PIPELINING" in server.extensions(1) and "CHUNKING" not in server.extensions(1)
+
+    def batch():
+        for number in range(6):
+            with server.changed:
+                server.changed.wait_for(functools.partial(has_got, number - holds_one), 10)
+            assert has_got(number - holds_one)
+            yield message(number)
+
+    assert all(each.sent for each in mail_to(server.port).send_many(batch()))
+
+
+def test_what_has_arrived_by_the_deadline_is_in_time_however_late_it_is_looked_at(fast):
+    now = [0.0]
+    where = client.Server("127.0.0.1", fast.port, timeout=10)
+    host = client.connect(where)
+    envelope = Envelope("me@example.com", ("to@example.com",))
+
+    def items():
+        for _ in range(3):
+            yield envelope, b"Hi\r\n"
+            with fast.changed:
+                fast.changed.wait_for(lambda: fast.accepted, 10)
+            now[0] += 100
+
+    carrier = Courier(host, where, reopen=None, seconds=lambda octets: 5, clock=lambda: now[0])
+    assert [each.error for each in carrier.carry(items())] == [None] * 3
+    client.drop(host)
+
+
+def test_receipts_keep_no_content_alive(fast):
+    """Ten thousand failures must not keep ten thousand attachments."""
+    refuse = Fault("mail", "5xx")
+    with fault_server(refuse, extensions=MODES["both"]) as server:
+        batch = (message(number, body="x" * 500) for number in range(5))
+        receipts = mail_to(server.port).send_many(batch)
+    for receipt in receipts:
+        assert receipt.error.__traceback__ is None
+        assert receipt.error.__cause__.__traceback__ is None
+
+
+def test_a_message_that_runs_out_of_time_while_it_reconnects_leaves_the_others_theirs():
+    """Each has a deadline of its own."""
+    now = [0.0]
+    with fault_server(Fault("mail", "421", ((1, 1),))) as server:
+        where = client.Server("127.0.0.1", server.port, timeout=10)
+        host = client.connect(where)
+        envelope = Envelope("me@example.com", ("to@example.com",))
+        openings = []
+
+        def reopen(deadline):
+            openings.append(deadline)
+            if len(openings) == 1:
+                now[0] += 100
+            client.establish(host, where, deadline)
+
+        carrier = Courier(
+            host, where, reopen=reopen, seconds=lambda octets: 5, clock=lambda: now[0]
+        )
+        results = list(carrier.carry([(envelope, b"Hi\r\n")] * 3))
+        client.drop(host)
+    assert [each.error is None for each in results] == [False, True, True]
+
+
+def test_a_line_that_nothing_asked_for_is_not_taken_for_a_refused_rset():
+    """Else every reply behind it would be another command's."""
+    for kind in ("4xx", "5xx"):
+        with fault_server(Fault("replied", kind, ((1, 2),)), extensions=MODES["both"]) as server:
+            receipts = mail_to(server.port).send_many(message(number) for number in range(9))
+        sent = [str(number) for number, each in enumerate(receipts) if each.sent]
+        assert set(sent) <= set(subjects(server))
+        assert len(subjects(server)) == len(set(subjects(server)))
+        lost = [number for number, each in enumerate(receipts) if each.outcome is NOT_SENT]
+        assert not {str(number) for number in lost} & set(subjects(server))
 
 
 def test_large_and_small_messages_follow_each_other(server):

@@ -18,7 +18,7 @@ from ..errors import BackendUnavailable, ConfigurationError
 from ..headers import mailbox
 from ..outgoing import Outcome, Receipt
 from ..settings import BY_KEY, convert
-from ..smtp import client, stand_in
+from ..smtp import client, lending, stand_in
 from ..smtp.courier import Courier, Item
 from ..smtp.deadline import Deadline
 from ..smtp.link import Link
@@ -158,7 +158,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
     def close(self, session: Any) -> None:
         if not stand_in.is_genuine(session):
             stand_in.end(session)
-        elif not (session in self._own and self._is_fit(session) and self._pool.give(session)):
+        elif not (self._is_fit(session) and self._pool.give(session)):
             client.end(session)
 
     def retire(self, session: Any) -> None:
@@ -200,6 +200,8 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
                 given.append(mail)
                 yield mail.envelope, mail.content
 
+        if isinstance(session.file, Link):
+            session.file.spent = 0.0
         courier = self._courier(session, lambda octets: self._deadline)
         for result in courier.carry(items()):
             mail = given.popleft()
@@ -230,11 +232,14 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         return self._deadline or 2 * self._server.timeout + octets // _SLOWEST
 
     def _is_fit(self, session: Any) -> bool:
-        """Whether a session can carry another message."""
+        """Whether a session can carry messages of others."""
         link = session.file
-        return isinstance(link, Link) and not (
-            link.is_stale() or (self._max_emails and link.messages >= self._max_emails)
-        )
+        if session not in self._own or lending.was_used(session) or not isinstance(link, Link):
+            return False
+        is_full = self._max_emails is not None and link.messages >= self._max_emails
+        is_fit = not is_full and not link.is_stale()
+        link.give_back()
+        return is_fit
 
     def _deliver_by_stand_in(self, mail: Outgoing, session: Any) -> Receipt:
         message = mail.message

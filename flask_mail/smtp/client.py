@@ -13,7 +13,7 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import errors
+from . import errors, lending
 from .deadline import Deadline
 from .link import Link
 from .login import log_in
@@ -69,9 +69,13 @@ def connect(server: Server, deadline: Deadline | None = None) -> smtplib.SMTP:
     """
     # Any name keeps smtplib from looking up this host's, which takes seconds where DNS is slow.
     arguments: dict[str, Any] = {"timeout": server.timeout, "local_hostname": "localhost"}
+    made = kind(server)
     if server.implicit_tls:
-        arguments["context"] = _WithoutHandshake(server.tls_context())
-    host = kind(server)(**arguments)
+        context: Any = server.tls_context()
+        # A program's own way of connecting may look at the certificate at once.
+        is_plain = made._get_socket is _GET_SOCKET_SSL  # noqa: SLF001
+        arguments["context"] = _WithoutHandshake(context) if is_plain else context
+    host = made(**arguments)
     host._host = server.host  # noqa: SLF001 (the name that TLS checks)
     establish(host, server, deadline or Deadline())
     return host  # type: ignore[no-any-return]
@@ -80,6 +84,7 @@ def connect(server: Server, deadline: Deadline | None = None) -> smtplib.SMTP:
 def establish(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
     """Connect a session that is not connected, or not any more; as :func:`connect`."""
     stage = "connect"
+    lending.forget(host)
     try:
         _connect(host, server, deadline)
         link = link_of(host, server)
@@ -100,6 +105,8 @@ def establish(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
         if server.username is not None and server.secret is not None:
             stage = "login"
             log_in(host, server.username, server.secret, (server.host, server.port))
+        link_of(host, server).give_back()
+        lending.watch(host)
     except BaseException as error:
         drop(host)
         if not isinstance(error, (OSError, ValueError)):
@@ -210,7 +217,8 @@ def _addresses(host: Any, server: Server) -> list[tuple[str, int]]:
     if type(host)._get_socket not in (_GET_SOCKET, _GET_SOCKET_SSL):  # noqa: SLF001
         # A program's way through a proxy, which may look up names itself.
         return [(server.host, server.port)]
-    found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+    # Positional, as socket.create_connection() does it: programs replace this by what takes that.
+    found = socket.getaddrinfo(server.host, server.port, 0, socket.SOCK_STREAM)
     return list(dict.fromkeys((str(address[0]), int(address[1])) for *_, address in found))
 
 
@@ -258,6 +266,9 @@ def _own_name(host: Any) -> str:
     name = socket.gethostname()
     if _FULL_NAME.fullmatch(name):
         return name
-    address = host.sock.getsockname()[0].partition("%")[0]  # without an IPv6 zone
+    own = host.sock.getsockname()
+    if not isinstance(own, tuple):
+        return "[127.0.0.1]"  # no network: the server is on this host
+    address = own[0].partition("%")[0]  # without an IPv6 zone
     # An address literal where there is no full name (RFC 5321 section 4.1.4).
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import BackendUnavailable, MailError
 from . import client, errors
-from .deadline import Clock, Deadline
+from .deadline import Clock, Deadline, DeadlinePassed
 from .flight import Flight
 from .link import Link
 from .transaction import Result, Transaction
@@ -103,8 +103,9 @@ class Courier:
         finally:
             if self._flight is not None:
                 self._flight.link.settle = None
-                if self._flight.under_way:  # it was interrupted
-                    client.drop(self._host)
+                if self._flight.under_way and self._host.file is self._flight.link:
+                    client.drop(self._host)  # it was interrupted
+                self._flight.link.give_back()
 
     def _has_room(self) -> bool:
         flight = self._flight
@@ -133,7 +134,9 @@ class Courier:
                 raise copy.copy(self._gone)  # each has its own, which gets its own receipt
             self._make_ready(transaction.deadline)
         except MailError as error:
-            self._gone = error
+            error.with_traceback(None)  # its frames would keep the content alive
+            if not _is_own_deadline(error):
+                self._gone = error
             transaction.give_up()  # the first error wins
             transaction.result = transaction.result or Result(error=error)
         else:
@@ -143,10 +146,11 @@ class Courier:
         try:
             flight.add(transaction)
         except MailError as error:  # it cannot be sent here, and nothing was said of it
+            error.with_traceback(None)
             transaction.result = Result(error=error, attempts=transaction.attempts + 1)
         else:
-            if flight.has_room:
-                flight.advance(wait=False)
+            while flight.under_way and flight.has_room and flight.advance(wait=False):
+                pass
 
     def _attempt(self, step: Callable[[Flight], object]) -> None:
         """Take a step, and see to what it leaves where the connection breaks."""
@@ -184,11 +188,11 @@ class Courier:
         if self._flight is not None and self._flight.under_way:
             return
         host = self._host
-        if host.sock is not None and self._reopen is not None:
+        if host.sock is not None:
             link = client.link_of(host, self._server)
             if link.is_stale():
                 client.drop(host)
-            elif self._is_full(link):
+            elif self._is_full(link) and self._reopen is not None:
                 client.end(host)
         if host.sock is None and self._reopen is not None:
             self._connect(self._reopen, deadline)
@@ -211,3 +215,9 @@ class Courier:
 
     def _is_full(self, link: Link, under_way: int = 0) -> bool:
         return self._max_emails is not None and link.messages + under_way >= self._max_emails
+
+
+def _is_own_deadline(error: MailError) -> bool:
+    """Whether a message ran out of time while its connection was opened: others have their own."""
+    cause = error.__cause__
+    return isinstance((cause and errors.hidden_cause(cause)) or cause, DeadlinePassed)

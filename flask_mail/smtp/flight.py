@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from .link import FIRST_MESSAGES, Link
-from .transaction import AT_ONCE, Command, Result, Transaction
+from .transaction import AT_ONCE, Command, Result, Transaction, is_break
 
 if TYPE_CHECKING:
     from .client import Server
@@ -32,6 +32,7 @@ class Flight:
         self.under_way: deque[Transaction] = deque()
         self.concluded = 0
         """How many got their result from the server."""
+        self._stays = False  # it goes on after it said that it would not
         self._host = host
         self._server = server
         # Whose command each reply to come belongs to, and where on the link that ends.
@@ -65,6 +66,7 @@ class Flight:
             waits=self.link.window == 1,
         )
         self.link.is_dirty = True
+        self.link.is_lent = False
         transaction.begins_at(self.link.put)
         self.under_way.append(transaction)
         self._say(transaction)
@@ -84,6 +86,7 @@ class Flight:
         transaction, end = self._asked.popleft()
         if not reply.refuses and self.link.sent < end:
             raise smtplib.SMTPResponseException(-1, _TOO_MANY)
+        self._stays = self._stays or (was_closing and not reply.refuses)
         transaction.answered(reply, server_left=was_closing)
         self.link.is_closing = self.link.is_closing or transaction.is_left
         if not self.link.is_closing and transaction.result is None:
@@ -107,7 +110,7 @@ class Flight:
     def end(self, error: OSError) -> list[Transaction]:
         """Take it that the connection is gone; return the messages that may be sent again."""
         ended, self.under_way = self.under_way, deque()
-        left = self.link.is_closing and not isinstance(error, TimeoutError)
+        left = self.link.is_closing and not self._stays and is_break(error)
         sent = self.link.sent
         return [
             each

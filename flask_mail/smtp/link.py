@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from .deadline import Clock, Deadline
+from .deadline import Clock, Deadline, DeadlinePassed
 from .incoming import Incoming
 from .replies import Reply, printable
 
@@ -55,6 +55,7 @@ class Link:
     :ivar messages: how many messages it has carried.
     :ivar window: how many may be under way.
     :ivar is_dirty: whether a transaction may be open, which RSET has to end.
+    :ivar is_lent: whether a program has used it since the last message.
     :ivar is_closing: whether the server has said 421, after which it closes.
     :ivar sent: how many octets the operating system has taken, of those :attr:`put`.
     :ivar secret: what the transcript must not show.
@@ -69,6 +70,7 @@ class Link:
         self.messages = 0
         self.window = FIRST_MESSAGES
         self.is_dirty = False
+        self.is_lent = False
         self.is_closing = False
         self.put = 0
         self.sent = 0
@@ -82,6 +84,7 @@ class Link:
         self._clock = clock
         self._pid = os.getpid()
         self._is_prompt = False
+        self._wants_read = False  # before more can be written
         self._blocked = 0  # how much the system would not take the last time
         # A TLS socket tells nothing of its progress within a piece.
         self._piece = _RECORD if isinstance(sock, ssl.SSLSocket) else None
@@ -91,7 +94,24 @@ class Link:
         self._failure: OSError | None = None
         self._in = Incoming()
         self._is_over = False
-        sock.settimeout(0)
+        self._lent_timeout: float | None = timeout
+
+    def take(self) -> None:
+        """Use the socket without waiting in it; :meth:`lend` ends that."""
+        timeout = self._sock.gettimeout()
+        if timeout != 0:
+            self._lent_timeout = timeout
+            self._sock.settimeout(0)
+
+    def give_back(self) -> None:
+        """Let a program use the session."""
+        self.deadline = Deadline()
+        self.lend()
+
+    def lend(self) -> None:
+        """Leave the socket as smtplib's methods want it."""
+        with suppress(OSError):  # it is closed
+            self._sock.settimeout(self._lent_timeout)
 
     def be_prompt(self) -> None:
         """Let the end of a message not wait until the server has confirmed its beginning.
@@ -139,6 +159,7 @@ class Link:
         """Whether an idle connection is of no use any more: the peer has hung up, or says so."""
         try:
             if self.is_own and not self.has_unread and not self._is_over:
+                self.take()
                 self._fill()
         except OSError:
             return True
@@ -151,11 +172,8 @@ class Link:
 
     def look(self) -> Reply | None:
         """Write what can be written, and return the next reply if it is there; as :meth:`hear`."""
-        reply = self._reply()
-        if reply is None:
-            self._flush()
-            reply = self._received()
-        return reply
+        self._flush()
+        return self._reply() or self._received()
 
     def hear(self) -> Reply:
         """Write, and wait for the next reply.
@@ -197,6 +215,7 @@ class Link:
 
         :raises OSError: where it fails.
         """
+        self.take()
         since = self._clock()
         while True:
             try:
@@ -217,17 +236,28 @@ class Link:
             # which the system puts off for 40 ms, and forgets each time that it should not.
             with suppress(OSError):
                 self._sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-        self._await(self._since, write=bool(self._out))
+        self._await(self._since, write=bool(self._out) and not self._wants_read)
 
     def _await(self, since: float, *, write: bool) -> None:
-        seconds = self.deadline.left(max(0.0, since + self._timeout - self._clock()))
-        if not _is_ready(self._sock, write, seconds):
-            self.deadline.left(1.0)  # which of the two it was
-            raise TimeoutError("timed out")
+        left = max(0.0, since + self._timeout - self._clock())
+        try:
+            left = self.deadline.left(left)
+        except DeadlinePassed:
+            # What has arrived by then is in time, however late the program comes to look.
+            if not _is_ready(self._sock, write=False, seconds=0):
+                raise
+        else:
+            if not _is_ready(self._sock, write, left):
+                self.deadline.left(1.0)  # which of the two it was
+                raise TimeoutError("timed out")
 
     def _flush(self) -> None:
         """Write as much as the operating system takes at once."""
+        self._wants_read = False
         try:
+            if not self.is_own:
+                raise ConnectionAbortedError("the connection is another process's")
+            self.take()
             while self._out:
                 if len(self._out) > 1 and len(self._out[0]) < JOINED:
                     self._join()
@@ -247,6 +277,8 @@ class Link:
                 self._written += count
                 if self._written >= _PROGRESS or not self._out:
                     self._since = None
+        except ssl.SSLWantReadError:
+            self._wants_read = True
         except _WOULD_BLOCK:
             pass
         except OSError as error:
@@ -290,6 +322,8 @@ class Link:
         if reply is not None:
             self._since = None
             self.is_closing = self.is_closing or reply.code == 421
+            if self.secret is not None and reply.code != 334:  # a challenge is answered as it is
+                reply = reply._replace(text=self.secret.redact(reply.text))
             self.trace("S", str(reply))
         return reply
 

@@ -62,8 +62,11 @@ class Pool:
 
     def close(self) -> None:
         """Close what is idle, and keep nothing from now on."""
-        self._size = 0
-        self._end()
+        with self._lock():
+            self._size = 0
+            idle = deque(self._idle)
+            self._idle.clear()
+        _leave_all(idle)
 
     def _expired(self) -> deque[tuple[float, smtplib.SMTP]]:
         expired: deque[tuple[float, smtplib.SMTP]] = deque()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _SMTP, _SMTP_SSL = smtplib.SMTP, smtplib.SMTP_SSL
 _CONSTRUCTORS = {_SMTP: _SMTP.__init__, _SMTP_SSL: _SMTP_SSL.__init__}
 _CONNECT, _STARTTLS, _SENDMAIL = _SMTP.connect, _SMTP.starttls, _SMTP.sendmail
+_LOGIN = _SMTP.login
 
 
 def is_replaced(server: client.Server) -> bool:
@@ -37,6 +38,8 @@ def is_replaced(server: client.Server) -> bool:
         and issubclass(kind, original)
         and kind.__init__ is _CONSTRUCTORS[original]
         and kind.connect is _CONNECT
+        and kind.starttls is _STARTTLS
+        and kind.login is _LOGIN
     )
 
 
@@ -75,7 +78,9 @@ def connect(server: client.Server) -> Any:
     except BaseException as error:
         client.drop(host)
         if isinstance(error, OSError):
-            raise errors.failure(error, stage, str(server)) from error
+            # smtplib's login keeps the password in its frames.
+            hidden = error.with_traceback(None) if stage == "login" else error
+            raise errors.failure(error, stage, str(server)) from hidden
         raise
     return host
 

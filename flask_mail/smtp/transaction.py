@@ -95,8 +95,10 @@ class Transaction:
         self._script = deque(self._opening(options, reset=reset, waits=waits))
         self._asked: deque[Command] = deque()
         self._replies: dict[str, Reply] = {}  # of the recipients
+        self._refusals = 0  # of recipients
         self._refusal: tuple[OSError, str] | None = None  # what makes acceptance impossible
         self.is_left = False  # the server has no ear for it any more
+        self._is_reset_refused = False
         self._may_send_data = False
         self._content_is_said = False
         self._is_certain = False  # each reply before the final one was taken when it was due
@@ -139,11 +141,15 @@ class Transaction:
         if not reply.refuses and reply.code not in _expected(command):
             raise smtplib.SMTPResponseException(*reply.answer)
         self._asked.popleft()
+        if self._is_reset_refused and not reply.refuses:
+            # A line that nothing asked for was taken for the reply to RSET.
+            raise smtplib.SMTPResponseException(*reply.answer)
         if command.stage == "accept":
             self.is_left = self.is_left or server_left
         elif reply.refuses:
             # A server that refuses RSET has had enough: Exim does that before it closes.
-            is_farewell = reply.code == 421 or command.stage == "reset"
+            self._is_reset_refused = self._is_reset_refused or command.stage == "reset"
+            is_farewell = reply.code == 421 or self._is_reset_refused
             self.is_left = self.is_left or server_left or is_farewell
         match command.stage:
             case "sender" if reply.refuses:
@@ -151,7 +157,8 @@ class Transaction:
                 self._refuse(refused, "sender")
             case "recipient":
                 self._replies[self.envelope.recipients[len(self._replies)]] = reply
-                if len(self._no()) == len(self.envelope.recipients):
+                self._refusals += reply.refuses
+                if self._refusals == len(self.envelope.recipients):
                     self._refuse(self._nobody(), "recipient")
             case "data" if not reply.refuses:
                 self._may_send_data = True
@@ -181,11 +188,9 @@ class Transaction:
         self._reason = self._refusal or (error, _STAGES.get(stage, stage))
         if self.is_left and self._refusal is None and self._no():
             self._reason = (self._nobody(), "recipient")
-        if octets_sent <= self._begins_at:  # it has nothing to do with it
-            self.attempts -= 1
-            return True
         self._strikes += is_first
-        may_be_tried = server_left or self.is_left or _is_break(error)
+        is_untouched = octets_sent <= self._begins_at
+        may_be_tried = server_left or self.is_left or is_untouched or is_break(error)
         if is_first and not (may_be_tried and self._strikes < _TRIES):
             self.give_up()
             return False
@@ -200,7 +205,8 @@ class Transaction:
         """Take it that the server has said more than it was asked, so that each reply may belong
         to another command than it was taken for."""
         is_sent = self.result is not None and self.result.error is None
-        is_good = is_sent and unread.startswith(b"2")
+        # Were the last reply another command's, a yes to the content would be among the unread.
+        is_good = unread.startswith(b"2" if is_sent else b"421")
         if self._content_is_said and not self._is_certain and not is_good:
             self._fail(smtplib.SMTPResponseException(-1, b"more replies than commands"), "accept")
 
@@ -260,6 +266,10 @@ class Transaction:
 
     def _finish(self, reply: Reply) -> None:
         self.leaves_open = self._is_chunked and reply.refuses
+        if self._refusal is not None and self._is_chunked and not reply.refuses:
+            # One of the two belongs to another command, and which one nobody knows.
+            self._refusal = None
+            raise smtplib.SMTPResponseException(*reply.answer)
         if reply.refuses:
             self._refuse(smtplib.SMTPDataError(*reply.answer), "accept")
         if self._refusal is None:
@@ -272,7 +282,8 @@ class Transaction:
 
     def _fail(self, error: OSError, stage: str) -> None:
         made = errors.failure(error, stage, self._server)
-        made.__cause__ = error
+        # Its frames would keep the content alive for as long as the receipt is.
+        made.__cause__ = error.with_traceback(None)
         made.attempts = max(1, self.attempts)
         if stage != "sender":  # else the recipients were refused because the sender was
             made.refused = made.refused or self._refused()
@@ -294,7 +305,7 @@ def _expected(command: Command) -> range:
     return _GO_AHEAD if command.stage == "data" else _OK
 
 
-def _is_break(error: OSError) -> bool:
+def is_break(error: OSError) -> bool:
     """Whether the link went, rather than that the server fell silent or made no sense."""
     cause = errors.hidden_cause(error) or error
     return not isinstance(cause, (TimeoutError, smtplib.SMTPResponseException))
