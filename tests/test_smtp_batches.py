@@ -252,6 +252,21 @@ def test_a_session_that_was_never_connected_ends_without_a_word():
     client.end(smtplib.SMTP())
 
 
+def test_a_session_of_another_process_ends_without_a_word(monkeypatch):
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet()
+            heard.extend(talk.connection.recv(100))
+
+    heard = []
+    with scripted_server(script) as port:
+        host = client.connect(client.Server("127.0.0.1", port, timeout=10))
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        client.end(host)
+        monkeypatch.undo()
+    assert heard == []
+
+
 def test_a_session_of_a_program_that_sent_nothing_says_goodbye(monkeypatch):
     def script(connection):
         with Dialogue(connection) as talk:
@@ -383,3 +398,20 @@ def test_a_refusal_and_an_acceptance_of_one_message_are_an_unknown_outcome(stray
     with scripted_server(script) as port:
         [receipt] = mail_to(port).send_many(messages("one"))
     assert receipt.outcome is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"), [("550 5.1.8 no such sender", REFUSED), ("451 later", NOT_SENT)]
+)
+def test_a_refused_sender_is_refused_whatever_becomes_of_the_link_behind_it(reply, outcome):
+    """The content had left by then, and cannot have been accepted."""
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("PIPELINING", "CHUNKING")
+            talk.hear()
+            talk.say(reply)
+
+    with scripted_server(script) as port:
+        [receipt] = mail_to(port).send_many(messages("one"))
+    assert (receipt.outcome, receipt.attempts) == (outcome, 1)

@@ -12,6 +12,7 @@ import pytest
 from flask_mail.smtp import link as module
 from flask_mail.smtp.deadline import Deadline, DeadlinePassed
 from flask_mail.smtp.link import Link
+from flask_mail.smtp.unsent import JOINED
 
 
 @pytest.fixture
@@ -114,6 +115,63 @@ def test_nothing_is_waited_for_after_the_deadline(pair):
         link.hear()
     with pytest.raises(DeadlinePassed, match="no time left"):
         link.hear()
+
+
+def test_what_has_arrived_by_the_deadline_is_heard_after_it(pair):
+    ours, theirs = pair
+    link = link_to(ours)
+    theirs.sendall(b"250 ok\r\n")
+    link.deadline = Deadline(0)
+    assert link.hear().code == 250
+    with pytest.raises(DeadlinePassed):
+        link.hear()
+
+
+def test_a_child_of_a_fork_writes_nothing_on_its_parents_connection(pair, monkeypatch):
+    ours, theirs = pair
+    link = link_to(ours)
+    link.write(b"QUIT\r\n")
+    monkeypatch.setattr(module.os, "getpid", lambda: -1)
+    with pytest.raises(ConnectionAbortedError):
+        link.look()
+    theirs.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        theirs.recv(100)
+
+
+def test_writing_that_has_to_wait_for_reading_waits_for_that_alone(pair, monkeypatch):
+    """As TLS may: otherwise a socket that can be written would never be waited for."""
+    ours, theirs = pair
+    waits = []
+
+    class Renegotiating:
+        refusals = 2
+
+        def __getattr__(self, name):
+            return getattr(ours, name)
+
+        def send(self, data):
+            if self.refusals:
+                self.refusals -= 1
+                raise module.ssl.SSLWantReadError
+            return ours.send(data)
+
+    is_ready = module._is_ready
+
+    def noting(sock, write, seconds):
+        waits.append(write)
+        return is_ready(ours, write, seconds)
+
+    monkeypatch.setattr(module, "_is_ready", noting)
+    link = link_to(Renegotiating())
+    link.write(b"MAIL\r\n")
+    theirs.sendall(b"2")
+    assert link.look() is None
+    theirs.sendall(b"50 ok\r\n")
+    assert link.hear().code == 250
+    assert True not in waits
+    assert link.look() is None
+    assert link.sent == link.put
 
 
 def test_a_deadline_that_passes_in_the_handshake_is_a_time_out(pair):
@@ -232,7 +290,7 @@ def test_small_pieces_leave_in_one_write(pair):
     assert link.hear().code == 250
     assert sizes == [18]
     link.write(b"BDAT\r\n")
-    link.write(memoryview(b"x" * (module.JOINED + 1)))
+    link.write(memoryview(b"x" * (JOINED + 1)))
     while link.sent < link.put:
         link.look()
         if select.select([theirs], [], [], 0)[0]:

@@ -6,7 +6,6 @@ import ipaddress
 import logging
 import os
 import re
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +23,7 @@ from ..smtp.deadline import Deadline
 from ..smtp.link import Link
 from ..smtp.pool import Pool
 from ..smtp.secret import Secret, Token
+from ..smtp.tls import client_context
 from .base import Backend
 from .sending import failure_of
 
@@ -103,7 +103,12 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             implicit_tls=use_ssl,
             starttls=use_tls,
             context=(
-                _tls_context(tls_verify, tls_ca_file, tls_cert_file, tls_key_file)
+                client_context(
+                    verify=tls_verify,
+                    ca_file=tls_ca_file,
+                    cert_file=tls_cert_file,
+                    key_file=tls_key_file,
+                )
                 if encrypted
                 else None
             ),
@@ -180,9 +185,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             raise BackendUnavailable("The smtp backend needs a session: the one that open() gives.")
         if not stand_in.is_genuine(session):
             return self._deliver_by_stand_in(mail, session)
-        spent = 0.0
-        if isinstance(session.file, Link):
-            spent, session.file.spent = session.file.spent, 0.0
+        spent = _spent(session)
         courier = self._courier(session, lambda octets: self._seconds(octets) - spent)
         (result,) = courier.carry([(mail.envelope, mail.content)])
         if result.error is not None:
@@ -200,8 +203,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
                 given.append(mail)
                 yield mail.envelope, mail.content
 
-        if isinstance(session.file, Link):
-            session.file.spent = 0.0
+        _spent(session)  # a batch has no limit that it would be part of
         courier = self._courier(session, lambda octets: self._deadline)
         for result in courier.carry(items()):
             mail = given.popleft()
@@ -266,6 +268,14 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         )
 
 
+def _spent(session: Any) -> float:
+    """Return how many seconds it took to open a session, once."""
+    link, spent = session.file, 0.0
+    if isinstance(link, Link):
+        spent, link.spent = link.spent, 0.0
+    return spent
+
+
 def _read(key: str, value: object) -> Any:
     return convert(key, BY_KEY[key].read, value)
 
@@ -298,33 +308,6 @@ def _check_login(username: str | None, password: Secret | None, token: Token | N
             f" {token.must_be}"
         )
         raise ConfigurationError(f"{both}; one of them is not, and may have been decoded wrongly.")
-
-
-def _tls_context(
-    verify: bool,
-    ca_file: str | os.PathLike[str] | None,
-    cert_file: str | os.PathLike[str] | None,
-    key_file: str | os.PathLike[str] | None,
-) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except (OSError, TypeError, ValueError) as error:
-        raise ConfigurationError(
-            f"MAIL_TLS_CA_FILE cannot be read as certificates (PEM): {error}"
-        ) from error
-    if cert_file is not None:
-        try:
-            # With a password, even an empty one, OpenSSL asks no terminal for that of the key.
-            context.load_cert_chain(cert_file, key_file, password="")
-        except (OSError, TypeError, ValueError) as error:
-            raise ConfigurationError(
-                "MAIL_TLS_CERT_FILE and MAIL_TLS_KEY_FILE cannot be read as a certificate and its"
-                f" key (PEM, not encrypted): {error}"
-            ) from error
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def is_loopback(server: str) -> bool:

@@ -86,8 +86,8 @@ class Flight:
         transaction, end = self._asked.popleft()
         if not reply.refuses and self.link.sent < end:
             raise smtplib.SMTPResponseException(-1, _TOO_MANY)
-        self._stays = self._stays or (was_closing and not reply.refuses)
         transaction.answered(reply, server_left=was_closing)
+        self._stays = self._stays or transaction.is_heard
         self.link.is_closing = self.link.is_closing or transaction.is_left
         if not self.link.is_closing and transaction.result is None:
             self._say(transaction)

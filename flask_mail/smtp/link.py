@@ -13,7 +13,6 @@ import smtplib
 import socket
 import ssl
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from .deadline import Clock, Deadline, DeadlinePassed
 from .incoming import Incoming
 from .replies import Reply, printable
+from .unsent import Unsent
 
 if TYPE_CHECKING:
     from .secret import Secrets
@@ -32,10 +32,6 @@ _BLOCK = 64 * 1024
 
 FIRST_MESSAGES = 4
 """How many messages may be under way on a new connection."""
-
-JOINED = 512 * 1024
-_RECORD = 16 * 1024
-"""What a TLS record holds; a peer has all of it or none (RFC 8446 section 5.1)."""
 
 _PROGRESS = 16 * 1024
 """How much has to be taken within MAIL_TIMEOUT: a byte now and then is no progress."""
@@ -57,7 +53,6 @@ class Link:
     :ivar is_dirty: whether a transaction may be open, which RSET has to end.
     :ivar is_lent: whether a program has used it since the last message.
     :ivar is_closing: whether the server has said 421, after which it closes.
-    :ivar sent: how many octets the operating system has taken, of those :attr:`put`.
     :ivar secret: what the transcript must not show.
     :ivar settle: ends what is under way, where somebody else has to use the connection.
     :ivar spent: seconds that opening took and that no message was charged for yet.
@@ -72,8 +67,6 @@ class Link:
         self.is_dirty = False
         self.is_lent = False
         self.is_closing = False
-        self.put = 0
-        self.sent = 0
         self.spent = 0.0
         self.secret: Secrets | None = None
         self.settle: Callable[[], None] | None = None
@@ -85,12 +78,9 @@ class Link:
         self._pid = os.getpid()
         self._is_prompt = False
         self._wants_read = False  # before more can be written
-        self._blocked = 0  # how much the system would not take the last time
-        # A TLS socket tells nothing of its progress within a piece.
-        self._piece = _RECORD if isinstance(sock, ssl.SSLSocket) else None
         self._since: float | None = None  # when the wait began that is under way
         self._written = 0  # how much was, since then
-        self._out: deque[bytes | memoryview] = deque()
+        self._out = Unsent(sock)
         self._failure: OSError | None = None
         self._in = Incoming()
         self._is_over = False
@@ -165,10 +155,19 @@ class Link:
             return True
         return not self.is_own or self._is_over or self.has_unread or self.is_closing
 
+    @property
+    def put(self) -> int:
+        """How many octets were ever given to :meth:`write`."""
+        return self._out.put
+
+    @property
+    def sent(self) -> int:
+        """How many of them the operating system has taken."""
+        return self._out.sent
+
     def write(self, data: bytes | memoryview) -> None:
         """Take `data`, which goes out with the next :meth:`look` or :meth:`hear`."""
-        self._out.append(data)
-        self.put += len(data)
+        self._out.write(data)
 
     def look(self) -> Reply | None:
         """Write what can be written, and return the next reply if it is there; as :meth:`hear`."""
@@ -254,29 +253,12 @@ class Link:
     def _flush(self) -> None:
         """Write as much as the operating system takes at once."""
         self._wants_read = False
+        before = self._out.sent
         try:
             if not self.is_own:
                 raise ConnectionAbortedError("the connection is another process's")
             self.take()
-            while self._out:
-                if len(self._out) > 1 and len(self._out[0]) < JOINED:
-                    self._join()
-                first = memoryview(self._out.popleft())
-                piece = first[: self._blocked or self._piece]
-                count = 0
-                # Tried again, it must be as long: OpenSSL goes on where it was, and tells nothing
-                # of a part, so more than it has counted would be with the peer.
-                self._blocked = len(piece)
-                try:
-                    count = self._sock.send(piece)
-                    self._blocked = 0
-                finally:
-                    if count < len(first):
-                        self._out.appendleft(first[count:])
-                self.sent += count
-                self._written += count
-                if self._written >= _PROGRESS or not self._out:
-                    self._since = None
+            self._out.flush()
         except ssl.SSLWantReadError:
             self._wants_read = True
         except _WOULD_BLOCK:
@@ -285,15 +267,10 @@ class Link:
             # Why the peer hung up may be waiting to be read.
             self._failure = self._failure or error
             self._out.clear()
-
-    def _join(self) -> None:
-        """Make one of the first pieces: what leaves in one write needs fewer packets."""
-        pieces: list[bytes | memoryview] = []
-        size = 0
-        while self._out and size + len(self._out[0]) <= JOINED:
-            size += len(self._out[0])
-            pieces.append(self._out.popleft())
-        self._out.appendleft(b"".join(pieces))
+        written = self._out.sent - before
+        self._written += written
+        if self._written >= _PROGRESS or (written and not self._out):
+            self._since = None
 
     def _fill(self) -> None:
         """Read what is there."""

@@ -98,6 +98,7 @@ class Transaction:
         self._refusals = 0  # of recipients
         self._refusal: tuple[OSError, str] | None = None  # what makes acceptance impossible
         self.is_left = False  # the server has no ear for it any more
+        self.is_heard = False  # although the server had said 421
         self._is_reset_refused = False
         self._may_send_data = False
         self._content_is_said = False
@@ -144,6 +145,8 @@ class Transaction:
         if self._is_reset_refused and not reply.refuses:
             # A line that nothing asked for was taken for the reply to RSET.
             raise smtplib.SMTPResponseException(*reply.answer)
+        # Exim goes on to say yes to RSET alone.
+        self.is_heard = server_left and not reply.refuses and command.stage != "reset"
         if command.stage == "accept":
             self.is_left = self.is_left or server_left
         elif reply.refuses:
@@ -178,10 +181,10 @@ class Transaction:
         """
         ends_at = self._content_ends_at
         is_complete = ends_at is not None and octets_sent >= ends_at and not server_left
-        if self._refusal is not None and (is_complete or not self.is_left):
+        if self._refusal is not None and not self.is_left:
             self._fail(*self._refusal)
             return False
-        if is_complete:
+        if is_complete and self._refusal is None:
             self._fail(error, "accept")
             return False
         stage = self._asked[0].stage if self._asked else "sender"
