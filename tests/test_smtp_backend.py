@@ -331,3 +331,32 @@ def test_without_debugging_nothing_of_the_dialogue_is_logged_or_printed(server, 
     mail_to(server.port).send(Message("Hello", ["to@example.com"], body="Hi"))
     assert not [record for record in caplog.records if record.name == "flask_mail.smtp"]
     assert capfd.readouterr() == ("", "")
+
+
+# Addresses
+
+
+def test_each_address_of_a_server_is_tried_once_in_order(server, monkeypatch):
+    """A link-local one with its interface."""
+    found = [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fe80::1", server.port, 0, 1)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", server.port)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", server.port)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port)),
+    ]
+    tried = []
+
+    def counted(address, *args, **kwargs):
+        tried.append(address[0])
+        if address[0] != "127.0.0.1":
+            raise ConnectionRefusedError
+        sock = socket.socket()
+        sock.connect(("127.0.0.1", server.port))
+        return sock
+
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args: found)
+    monkeypatch.setattr(socket, "create_connection", counted)
+    where = client.Server("mx.test", server.port, timeout=10)
+    host = client.connect(where)
+    client.end(host)
+    assert tried == ["fe80::1%1", "127.0.0.2", "127.0.0.1"]

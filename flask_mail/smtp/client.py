@@ -219,7 +219,11 @@ def _addresses(host: Any, server: Server) -> list[tuple[str, int]]:
         return [(server.host, server.port)]
     # Positional, as socket.create_connection() does it: programs replace this by what takes that.
     found = socket.getaddrinfo(server.host, server.port, 0, socket.SOCK_STREAM)
-    return list(dict.fromkeys((str(address[0]), int(address[1])) for *_, address in found))
+    return list(dict.fromkeys(_numeric(*address) for *_, address in found))
+
+
+def _numeric(host: str, port: int, flow: int = 0, scope: int = 0) -> tuple[str, int]:
+    return f"{host}%{scope}" if scope else host, port  # a link-local address is one of an interface
 
 
 def _greet(host: smtplib.SMTP, server: Server) -> None:
