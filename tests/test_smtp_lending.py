@@ -100,6 +100,15 @@ def test_the_time_out_that_a_program_has_set_stays(server):
     assert len(server.conversations) == 1
 
 
+def test_a_session_from_the_pool_waits_as_a_new_one_does(server):
+    mail = pooled(server, MAIL_TIMEOUT=7)
+    for _ in range(2):
+        with mail.connect() as connection:
+            assert connection.host.sock.gettimeout() == 7
+            assert connection.send(message()).sent
+    assert len(server.conversations) == 1
+
+
 def test_the_deadline_of_a_message_is_not_that_of_a_programs_command(server):
     with pooled(server, MAIL_DEADLINE=0.2).connect() as connection:
         connection.send(message())

@@ -239,9 +239,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         if session not in self._own or lending.was_used(session) or not isinstance(link, Link):
             return False
         is_full = self._max_emails is not None and link.messages >= self._max_emails
-        is_fit = not is_full and not link.is_stale()
-        link.give_back()
-        return is_fit
+        return not is_full and not link.is_stale()
 
     def _deliver_by_stand_in(self, mail: Outgoing, session: Any) -> Receipt:
         message = mail.message

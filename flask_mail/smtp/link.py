@@ -149,8 +149,11 @@ class Link:
         """Whether an idle connection is of no use any more: the peer has hung up, or says so."""
         try:
             if self.is_own and not self.has_unread and not self._is_over:
+                is_lent = self._sock.gettimeout() != 0
                 self.take()
                 self._fill()
+                if is_lent:
+                    self.lend()
         except OSError:
             return True
         return not self.is_own or self._is_over or self.has_unread or self.is_closing

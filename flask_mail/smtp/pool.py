@@ -34,7 +34,7 @@ class Pool:
         self._lock = ForkSafeLock()
         self._idle: deque[tuple[float, smtplib.SMTP]] = deque()  # the longest idle ones first
         # Also at exit; before the sockets of what is not needed any more are collected.
-        self._end = weakref.finalize(self, _leave_all, self._idle)
+        weakref.finalize(self, _leave_all, self._idle)
 
     def take(self, kind: Any) -> smtplib.SMTP | None:
         """Return a session of that class which can be used at once, if there is one."""
