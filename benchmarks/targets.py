@@ -65,5 +65,5 @@ TARGETS = (
     Target("20 ms: `conn.send`, CHUNKING", "loop", "20 ms", OURS, "round_trips", 1.3),
     Target("20 ms: `conn.send`, PIPELINING only", "loop", "20 ms", PIPELINING, "round_trips", 2.3),
     Target("20 ms: `send_many` against Flask-Mail 0.10", "batch", "20 ms", OURS, "times", 40),
-    Target("smtp-sink on loopback: the same", "sink", "batch", OURS, "times", 3),
+    Target("smtp-sink on loopback: `send_many` again", "sink", "batch", OURS, "times", 3),
 )

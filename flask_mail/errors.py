@@ -115,7 +115,7 @@ class MessageRefused(DeliveryError):
 
 
 class DeliveryUnknown(DeliveryError):
-    """The link broke after the last byte and before the reply: it may have been accepted."""
+    """No valid reply came after the last byte: the message may have been accepted."""
 
 
 def _bare(cls: type[DeliveryError], args: tuple[object, ...]) -> DeliveryError:

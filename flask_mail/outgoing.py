@@ -27,7 +27,7 @@ class Outcome(Enum):
     NOT_SENT = "not sent"
     """It was provably not accepted: it is safe to try again."""
     UNKNOWN = "unknown"
-    """The link broke between the last byte and the reply: only a person may retry."""
+    """No valid reply came after the last byte: only a person may retry."""
 
 
 class Refusal(NamedTuple):

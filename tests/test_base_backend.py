@@ -731,7 +731,7 @@ class TestLog:
 
     @pytest.fixture(autouse=True)
     def _level(self, caplog):
-        caplog.set_level(logging.DEBUG, logger="flask_mail")
+        caplog.set_level(logging.INFO, logger="flask_mail")
 
     def test_a_message_that_was_sent_is_one_line(self, caplog):
         backend = PlainBackend(lambda mail: (given.append(mail), backend.accepted(mail))[1])
@@ -776,6 +776,18 @@ class TestLog:
         list(backend.send_many([private, private, invalid]))
         assert len(caplog.records) == 5
         assert "private" not in caplog.text
+
+    def test_the_details_are_told_at_level_debug(self, caplog):
+        caplog.set_level(logging.DEBUG, logger="flask_mail")
+        answered = PlainBackend(lambda mail: answered.accepted(mail, response="250 as 42"))
+        receipt = answered.send(message())
+        with pytest.raises(MessageRefused) as caught:
+            PlainBackend(MessageRefused("550 never")).send(message())
+        details = [each.getMessage() for each in caplog.records if each.levelname == "DEBUG"]
+        assert details == [
+            f"{receipt.message_id} attempts: 1, 250 as 42",
+            f"{caught.value.receipt.message_id} attempts: 1, 550 never",
+        ]
 
 
 class TestDefaults:

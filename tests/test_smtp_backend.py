@@ -360,3 +360,15 @@ def test_each_address_of_a_server_is_tried_once_in_order(server, monkeypatch):
     host = client.connect(where)
     client.end(host)
     assert tried == ["fe80::1%1", "127.0.0.2", "127.0.0.1"]
+
+
+def test_a_deadline_that_has_passed_is_named():
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet()
+            talk.wait()
+
+    named = pytest.raises(TimeoutError, match="MAIL_DEADLINE")
+    with scripted_server(script) as port, named as caught:
+        mail_to(port, MAIL_DEADLINE=0.3).send(Message("Hello", ["to@example.com"], body="Hi"))
+    assert caught.value.receipt.outcome is Outcome.NOT_SENT

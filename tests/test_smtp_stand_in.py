@@ -342,3 +342,34 @@ def unverified():
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+@pytest.mark.parametrize(
+    ("password", "kind"),
+    [
+        ("sécret", smtplib.SMTPNotSupportedError),  # smtplib's login takes ASCII only
+        ("wrong-secret", smtplib.SMTPAuthenticationError),
+    ],
+)
+def test_a_login_by_a_factory_of_smtplibs_sessions_shows_no_password(password, kind, monkeypatch):
+    """smtplib keeps it in the variables of its frames, and in the error of encoding it."""
+    monkeypatch.setattr("flask_mail.smtplib.SMTP", functools.partial(smtplib.SMTP))
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("AUTH PLAIN")
+            talk.answer("535 no")
+
+    with scripted_server(script) as port, pytest.raises(kind) as caught:
+        mail_to(port, MAIL_USERNAME="joe", MAIL_PASSWORD=password).send(message())
+    assert caught.value.stage == "login"
+    shown, error = [], caught.value
+    while error is not None:
+        shown.append(repr(vars(error)) + str(error) + repr(getattr(error, "object", "")))
+        trace = error.__traceback__
+        while trace is not None:
+            if "smtplib" in trace.tb_frame.f_code.co_filename:
+                shown.append(repr(trace.tb_frame.f_locals))
+            trace = trace.tb_next
+        error = error.__cause__ or error.__context__
+    assert password not in "".join(shown)

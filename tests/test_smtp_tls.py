@@ -12,6 +12,7 @@ import trustme
 from servers import Dialogue, Recorder, mail_to, scripted_server, signed_by_itself, smtp_server
 
 from flask_mail import BackendUnavailable, Message, Outcome
+from flask_mail.backends.smtp import SmtpBackend
 from flask_mail.smtp import client
 
 STARTTLS, IMPLICIT = {"MAIL_USE_TLS": True}, {"MAIL_USE_SSL": True}
@@ -328,3 +329,9 @@ def test_a_session_that_is_interrupted_in_the_handshake_leaves_nothing_open(
         monkeypatch.setattr(ssl.SSLSocket, "do_handshake", do_handshake)
         with pytest.raises(KeyboardInterrupt):
             mail_to(server.port, MAIL_TLS_CA_FILE=ca_file, **STARTTLS).send(message())
+
+
+def test_nothing_older_than_tls_1_2_is_spoken():
+    """RFC 8996."""
+    backend = SmtpBackend(server="localhost", use_tls=True)
+    assert backend.server.tls_context().minimum_version >= ssl.TLSVersion.TLSv1_2

@@ -90,7 +90,7 @@ def conclude(
 ) -> tuple[Receipt, Exception | None]:
     """Log the outcome of a message and fire its signal, once.
 
-    The log names no address.
+    The log names no address, but for the details at level DEBUG.
 
     :param mail: the message as the backend got it; ``None`` if it never did.
 
@@ -109,6 +109,12 @@ def conclude(
         len(mail.content) if mail else 0,
         receipt.seconds,
         f", {type(error).__name__}" if error else "",
+    )
+    _log.debug(
+        "%s attempts: %d, %s",
+        receipt.message_id or "message",
+        receipt.attempts,
+        error or receipt.response or "no response",
     )
     if receipt.refused:
         _log.warning(

@@ -49,7 +49,8 @@ none: that was how mail was suppressed before there were backends."""
 
 
 class SmtpBackend(Backend["smtplib.SMTP"]):
-    """Delivers over SMTP. A session is an :class:`smtplib.SMTP`, which reconnects when it broke."""
+    """Delivers over SMTP. A session is an :class:`smtplib.SMTP`; one that :meth:`open` made is
+    connected again where it broke."""
 
     name = "smtp"
     option_prefix = "MAIL_"  # its settings are older than backends

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import BackendUnavailable, DeliveryError, DeliveryUnknown, MessageRefused
 from ..outgoing import Refusal
+from .deadline import DeadlinePassed
 from .replies import reply_of
 
 # The foreign classes come second: theirs are the attributes, ours the constructor and the text.
@@ -76,7 +77,7 @@ class DataRefused(MessageRefused, smtplib.SMTPDataError):
 
 
 class AcceptanceUnknown(DeliveryUnknown, smtplib.SMTPServerDisconnected):
-    """The link broke between the last byte of the content and the reply."""
+    """No valid reply came after the last byte of the content."""
 
 
 class _OfTheSystem(BackendUnavailable):
@@ -305,7 +306,11 @@ def _advice(cause: Exception, stage: str) -> str:
         return "Check MAIL_SERVER."
     if isinstance(cause, ConnectionRefusedError):
         return "Check that it runs there (MAIL_SERVER, MAIL_PORT)."
-    advice = "It did not answer within MAIL_TIMEOUT. " if isinstance(cause, TimeoutError) else ""
+    advice = ""
+    if isinstance(cause, DeadlinePassed):
+        advice = "It took longer than MAIL_DEADLINE, by default twice MAIL_TIMEOUT, in all. "
+    elif isinstance(cause, TimeoutError):
+        advice = "It did not answer within MAIL_TIMEOUT. "
     if stage == "greeting":
         advice += "If the port speaks TLS at once, such as 465, set MAIL_USE_SSL."
     return advice

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..outgoing import Refusal
+    from .secret import Secret
 
 # As they were imported, before anything is patched.
 _SMTP, _SMTP_SSL = smtplib.SMTP, smtplib.SMTP_SSL
@@ -68,7 +69,7 @@ def connect(server: client.Server) -> Any:
         _check_verified(host, server)
         if server.username is not None and server.password is not None:
             stage = "login"
-            host.login(server.username, server.password.reveal())
+            _log_in(host, server.username, server.password)
         elif server.token is not None:
             stage = "login"
             raise smtplib.SMTPNotSupportedError(
@@ -78,9 +79,7 @@ def connect(server: client.Server) -> Any:
     except BaseException as error:
         client.drop(host)
         if isinstance(error, OSError):
-            # smtplib's login keeps the password in its frames.
-            hidden = error.with_traceback(None) if stage == "login" else error
-            raise errors.failure(error, stage, str(server)) from hidden
+            raise errors.failure(error, stage, str(server)) from error
         raise
     return host
 
@@ -124,6 +123,24 @@ def end(host: Any) -> None:
     finally:
         if is_smtplibs:
             client.drop(host)
+
+
+def _log_in(host: Any, username: str, password: Secret) -> None:
+    """Log in by the session's own method; what smtplib's raises would show the password."""
+    failure: OSError
+    try:
+        host.login(username, password.reveal())
+    except UnicodeError:
+        failure = smtplib.SMTPNotSupportedError(
+            "what replaces smtplib logs in with ASCII only, which MAIL_USERNAME or MAIL_PASSWORD"
+            " is not"
+        )
+    except OSError as error:
+        failure = error.with_traceback(None)
+    else:
+        return
+    failure.__context__ = failure.__cause__ = None
+    raise failure
 
 
 def _check_verified(host: Any, server: client.Server) -> None:
