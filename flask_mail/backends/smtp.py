@@ -49,7 +49,7 @@ none: that was how mail was suppressed before there were backends."""
 
 
 class SmtpBackend(Backend["smtplib.SMTP"]):
-    """Delivers over SMTP. A session is an :class:`smtplib.SMTP`; one that :meth:`open` made is
+    """Delivers over SMTP. A session is an :class:`smtplib.SMTP`; one that `open` made is
     connected again where it broke."""
 
     name = "smtp"
