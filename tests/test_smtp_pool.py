@@ -225,6 +225,19 @@ def test_an_app_that_is_no_longer_needed_leaves_no_connection(server):
     assert host.sock is None
 
 
+def test_a_connection_that_is_kept_goes_on_with_the_window_that_it_had_reached(server):
+    """It grows with each message that is accepted, and is one after a refusal."""
+    server.recorder.answers["no@example.com"] = "550 5.1.1 no such user"
+    mail = pooled(server)
+    reached = []
+    for recipient in ("to@example.com", "to@example.com", "no@example.com", "to@example.com"):
+        mail.send_many([Message("Hello", [recipient], body="Hi")])
+        with mail.connect() as connection:
+            reached.append(connection.host.file.window)
+    assert reached == [5, 6, 1, 5]
+    assert server.recorder.greetings == 1
+
+
 def test_a_session_that_broke_is_not_kept(server):
     mail = pooled(server)
     with mail.connect() as connection:

@@ -162,10 +162,9 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         return host
 
     def close(self, session: Any) -> None:
-        if not stand_in.is_genuine(session):
-            stand_in.end(session)
-        elif not (self._is_fit(session) and self._pool.give(session)):
-            client.end(session)
+        is_fit = stand_in.is_genuine(session) and self._is_fit(session)
+        if not (is_fit and self._pool.give(session)):
+            self.retire(session)
 
     def retire(self, session: Any) -> None:
         if not stand_in.is_genuine(session):
