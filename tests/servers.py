@@ -169,10 +169,13 @@ def scripted_server(*scripts: Callable[[socket.socket], None]) -> Iterator[int]:
     """Run one script for each connection, in order; then refuse. Yields the port.
 
     A script talks on a plain socket, so it can close, stall and answer whatever a server must not.
+    At its end the peer finds that the server has hung up. What the peer says after that makes no
+    reset of it, which would depend on who is faster: the sockets are closed when the test is over.
     """
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
     errors: list[BaseException] = []
+    accepted = contextlib.ExitStack()
 
     def serve() -> None:
         for script in scripts:
@@ -180,14 +183,15 @@ def scripted_server(*scripts: Callable[[socket.socket], None]) -> Iterator[int]:
                 connection, _ = listening.accept()
             except OSError:  # the test is over
                 return
-            with connection:
-                connection.settimeout(10)
-                try:
-                    script(connection)
-                except (ConnectionError, EOFError):
-                    pass
-                except BaseException as error:  # noqa: BLE001 (raised in the test's thread)
-                    errors.append(error)
+            accepted.enter_context(connection)
+            connection.settimeout(10)
+            try:
+                script(connection)
+            except (ConnectionError, EOFError):
+                pass
+            except BaseException as error:  # noqa: BLE001 (raised in the test's thread)
+                errors.append(error)
+            hang_up(connection)
         listening.close()
 
     thread = threading.Thread(target=serve, daemon=True)
@@ -199,12 +203,19 @@ def scripted_server(*scripts: Callable[[socket.socket], None]) -> Iterator[int]:
             listening.shutdown(socket.SHUT_RDWR)
         listening.close()
         thread.join(10)
+        accepted.close()
         if errors:
             raise errors[0]
 
 
+def hang_up(connection: socket.socket) -> None:
+    """Say no more; the peer sees the end of the connection."""
+    with contextlib.suppress(OSError):  # it is closed, or the peer has hung up
+        connection.shutdown(socket.SHUT_WR)
+
+
 class Dialogue:
-    """One connection of a scripted server, line by line; closed at the end of a ``with`` block."""
+    """One connection of a scripted server, line by line; hangs up after a ``with`` block."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
@@ -215,7 +226,10 @@ class Dialogue:
 
     def __exit__(self, *exc_info: object) -> None:
         self._reader.close()
-        self.connection.close()
+        if isinstance(self.connection, ssl.SSLSocket):
+            self.connection.close()
+        else:
+            hang_up(self.connection)  # whoever accepted it closes it
 
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Speak TLS from here on."""
@@ -226,7 +240,8 @@ class Dialogue:
     def reset(self) -> None:
         """Make the peer's next read or write fail with a connection reset."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.__exit__()
+        self._reader.close()
+        self.connection.close()
 
     def wait(self) -> None:
         """Say nothing until the peer hangs up."""
