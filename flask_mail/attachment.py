@@ -2,30 +2,72 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Mapping
 from mimetypes import guess_type
 from operator import length_hint
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias
 
+from .errors import MessageError
+from .files import FileData
+from .parts import content_id_in
 from .texts import describe
 
 Data: TypeAlias = str | bytes | bytearray | memoryview
+FilePath: TypeAlias = str | os.PathLike[str]
+
+
+class Readable(Protocol):
+    """An open file, or an upload such as Werkzeug's FileStorage."""
+
+    def read(self) -> str | bytes: ...
+
+
+File: TypeAlias = Readable | os.PathLike[str] | bytes | bytearray | memoryview
+
+
+# What begins so is nothing else. An archive may be a document, and text be anything.
+_BEGINNINGS = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+)
+# A name such as page.html.gz tells what is inside; what is attached is the outside.
+_COMPRESSED = {
+    "gzip": "application/gzip",
+    "bzip2": "application/x-bzip2",
+    "xz": "application/x-xz",
+    "compress": "application/x-compress",
+}
+_UNKNOWN = "application/octet-stream"
+_CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}")
 
 
 class Attachment:
     """A file that goes with a message.
 
-    :param filename: the name that readers see.
-    :param content_type: ``type/subtype``; guessed from the name, else ``text/plain`` for str and
-        ``application/octet-stream`` for bytes.
-    :param data: the content; required.
-    :param disposition: ``attachment`` (the default) or ``inline``.
-    :param headers: further headers of this part, such as ``{"Content-ID": "<logo>"}``.
+    :param filename: the name that readers see; by default that of `path` or `file`.
+    :param content_type: ``type/subtype``; by default that of an upload, else guessed from the name,
+        else from the first octets where they leave no doubt, else ``text/plain`` for str and
+        ``application/octet-stream``.
+    :param data: the content. Exactly one of `data`, `path` and `file` is required.
+    :param disposition: ``attachment``, or ``inline``, which is the default with a `content_id`.
+    :param headers: further headers of this part.
+    :param path: a file to attach. It is read when the message is sent, block by block, and must not
+        have changed by then.
+    :param file: an open file, or an upload (Werkzeug's FileStorage); it is read at once. Also what
+        `path` and `data` take, but for str, which could be either.
+    :param content_id: what the HTML calls it: ``"logo"`` for ``<img src="cid:logo">``.
+    :raises OSError: the file at `path` cannot be read.
+    :raises MessageError: `path`, `file` or `content_id` is not what it must be.
     """
 
     filename: str | None
     content_type: str
-    data: Data
+    data: Data | FileData
     disposition: str
     headers: dict[str, str]
 
@@ -36,19 +78,96 @@ class Attachment:
         data: Data | None = None,
         disposition: str | None = None,
         headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        *,
+        path: FilePath | None = None,
+        file: File | None = None,
+        content_id: str | None = None,
     ) -> None:
-        if data is None:
-            raise ValueError("The 'data' argument is required.")
-        if content_type is None and filename is not None:
-            content_type = guess_type(str(filename))[0]
-        if content_type is None:
-            content_type = "text/plain" if isinstance(data, str) else "application/octet-stream"
+        if sum(each is not None for each in (data, path, file)) > 1:
+            raise MessageError("Give one of 'data', 'path' and 'file'.")
+        if isinstance(file, os.PathLike):
+            path, file = file, None
+        content: Data | FileData
+        if path is not None:
+            content = FileData.of(path)
+            filename = os.path.basename(content.path) if filename is None else filename  # noqa: PTH119
+        elif file is not None:
+            content = _read(file)
+            filename = _name_of(file) if filename is None else filename
+            content_type = content_type or getattr(file, "mimetype", None)
+        elif data is not None:
+            content = data
+        else:
+            raise MessageError("The 'data' argument is required, or 'path' or 'file'.")
         self.filename = filename
-        self.content_type = content_type
-        self.data = data
-        self.disposition = disposition or "attachment"
+        self.content_type = content_type or guess_content_type(filename, content)
+        self.data = content
+        self.disposition = disposition or ("attachment" if content_id is None else "inline")
         self.headers = dict(headers or {})
+        if content_id is not None:
+            self.headers["Content-ID"] = f"<{_checked(content_id)}>"
+
+    def read(self) -> bytes:
+        """Return the content as bytes, text in UTF-8.
+
+        :raises MessageError: it is a file's, and the file is gone or has changed.
+        """
+        return self.data.encode() if isinstance(self.data, str) else bytes(self.data)
+
+    @property
+    def content_id(self) -> str | None:
+        """What the HTML calls it after ``cid:``; ``None`` where it has no Content-ID."""
+        return content_id_in(self.headers)
 
     def __repr__(self) -> str:
         name, kind = describe(self.filename), describe(self.content_type)
         return f"<Attachment {name} {kind} {length_hint(self.data)}>"
+
+
+def guess_content_type(filename: object, data: object) -> str:
+    """Return the content type that a name suggests, else the data."""
+    kind, compression = guess_type(str(filename)) if filename is not None else (None, None)
+    if compression is not None and not isinstance(data, str):
+        return _COMPRESSED.get(compression, _UNKNOWN)
+    if kind is None and isinstance(data, str):
+        kind = "text/plain"
+    return kind or _certain_type(data) or _UNKNOWN
+
+
+def _certain_type(data: object) -> str | None:
+    if isinstance(data, FileData):
+        beginning = next(data.blocks(), b"")
+    else:
+        beginning = bytes(data[:8]) if isinstance(data, (bytes, bytearray, memoryview)) else b""
+    return next((kind for start, kind in _BEGINNINGS if beginning.startswith(start)), None)
+
+
+def _read(file: Any) -> Data:
+    if isinstance(file, (bytes, bytearray, memoryview)):
+        return file
+    if not hasattr(file, "read"):
+        raise MessageError(
+            f"'file' must be an open file, not {type(file).__name__}: give the name of a file as"
+            " 'path', and content as 'data'."
+        )
+    content = file.read()
+    if not isinstance(content, (str, bytes, bytearray, memoryview)):
+        raise MessageError(f"The file's read() gave {type(content).__name__}, not bytes.")
+    return content
+
+
+def _name_of(file: Any) -> str | None:
+    # An upload has a name of its own; that of its temporary file is no name.
+    name = getattr(file, "filename", None) or getattr(file, "name", None)
+    # Also of a path as another system writes it: a browser may tell one.
+    return (name.replace("\\", "/").rpartition("/")[2] or None) if isinstance(name, str) else None
+
+
+def _checked(content_id: str) -> str:
+    bare = content_id.removeprefix("<").removesuffix(">")
+    if not _CONTENT_ID.fullmatch(bare):
+        raise MessageError(
+            f"The content_id {describe(content_id)} is none: use printable ASCII without spaces and"
+            ' angle brackets, such as "logo".'
+        )
+    return bare

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from .attachment import Attachment
+from .files import FileData
 from .outgoing import Envelope
 from .texts import plain_text
 
@@ -54,6 +55,8 @@ def frozen(value: Any) -> Any:
         return (list if isinstance(value, list) else tuple)(map(frozen, value))
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
+    if isinstance(value, FileData):
+        return value
     if isinstance(value, Attachment):
         clone = copy.copy(value)
         clone.__dict__.update({key: frozen(each) for key, each in value.__dict__.items()})

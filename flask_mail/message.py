@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import re
 import secrets
 import time
 import warnings
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from email import message_from_bytes, policy
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _context, mime
 from .addresses import parse_address
-from .attachment import Attachment, Data
+from .attachment import Attachment, Data, File, FilePath
 from .checks import check_fields
 from .copies import Copied, copied, deep_copy, frozen
 from .errors import BadHeaderError, MessageError
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
     from email.message import Message as ParsedMessage
 
     from .connection import Connection
+    from .content import Content
     from .outgoing import Receipt
 
 AddressLike: TypeAlias = str | tuple[str, str]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _NEEDS_QUOTES = re.compile(r'["\\@<>;]')
 # Refolding by the standard library would split mailboxes, and ours are folded.
 _POLICY = policy.SMTP.clone(refold_source="none")
@@ -68,6 +72,9 @@ class Message:
     :param extra_headers: further headers; one that Flask-Mail writes too replaces it.
     :param mail_options: ESMTP options of MAIL FROM, such as ``["BODY=8BITMIME"]``.
     :param rcpt_options: ESMTP options of each RCPT TO, such as ``["NOTIFY=SUCCESS"]``.
+    :param seed: what the Message-ID and the boundaries are made of instead of chance, for tests
+        that compare a message with a file: the same seed and fields give the same bytes. The date
+        is in 1970 then, unless it is given. Never send two messages with the same seed.
 
     Collections may be of any kind, also where they are assigned later; they are copied. Nothing is
     refused before the message is sent.
@@ -107,6 +114,8 @@ class Message:
         extra_headers: Mapping[str, str] | None = None,
         mail_options: Iterable[str] | None = None,
         rcpt_options: Iterable[str] | None = None,
+        *,
+        seed: object = None,
     ) -> None:
         self.recipients = recipients
         self.subject = subject
@@ -124,7 +133,11 @@ class Message:
         self.mail_options = mail_options
         self.rcpt_options = rcpt_options
         self.attachments = attachments
-        self._token = secrets.token_hex(16)
+        if seed is None:
+            self._token = secrets.token_hex(16)
+        else:
+            self._token = hashlib.sha256(str(seed).encode()).hexdigest()[:32]
+            self.date = _EPOCH if date is None else date
         if make_msgid is not _own_make_msgid:
             self.msgId = make_msgid()  # a function that a program put in place of ours
 
@@ -170,9 +183,60 @@ class Message:
         data: Data | None = None,
         disposition: str | None = None,
         headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        *,
+        path: FilePath | None = None,
+        file: File | None = None,
+        content_id: str | None = None,
     ) -> None:
         """Add an :class:`Attachment`, which takes the same arguments."""
-        self.attachments.append(Attachment(filename, content_type, data, disposition, headers))
+        self.attachments.append(
+            Attachment(
+                filename,
+                content_type,
+                data,
+                disposition,
+                headers,
+                path=path,
+                file=file,
+                content_id=content_id,
+            )
+        )
+
+    def attach_file(
+        self, path: FilePath, filename: str | None = None, content_type: str | None = None
+    ) -> None:
+        """Attach a file, which is read when the message is sent.
+
+        :param filename: the name that readers see; that of the file by default.
+        :param content_type: guessed by default.
+        :raises OSError: it cannot be read.
+        """
+        self.attach(filename, content_type, path=path)
+
+    def embed(
+        self,
+        content: FilePath | File,
+        filename: str | None = None,
+        content_type: str | None = None,
+        *,
+        content_id: str | None = None,
+    ) -> str:
+        """Add an image, or another file, that the HTML shows; return its Content-ID.
+
+        The HTML refers to it as ``<img src="cid:...">``, with what is returned after ``cid:``.
+
+        :param content: the path of a file, its content as bytes, or an open file.
+        :param content_id: a name of your own instead of one that is made up.
+        :raises OSError: it cannot be read.
+        """
+        attachment = Attachment(
+            filename,
+            content_type,
+            file=Path(content) if isinstance(content, str) else content,
+            content_id=content_id or f"part{len(self.attachments) + 1}.{self._token[:16]}@embedded",
+        )
+        self.attachments.append(attachment)
+        return str(attachment.content_id)
 
     def has_bad_headers(self) -> bool:
         """Whether a header, address, name or option holds a line break or another control."""
@@ -200,7 +264,7 @@ class Message:
         """
         if getattr(self._message, "__func__", None) is not Message._message:
             return self._message().as_bytes()
-        return self._rendered()
+        return bytes(self._rendered())
 
     def as_string(self) -> str:
         """Return :meth:`as_bytes` as a str."""
@@ -219,11 +283,23 @@ class Message:
 
     def _message(self) -> ParsedMessage:
         # Programs override this to add headers or to sign, as 0.10 rendered through it.
-        content = self._rendered()
+        content = bytes(self._rendered())
         # A header is raw UTF-8 where an address is (RFC 6532), and encoding it would break that.
         return message_from_bytes(content, policy=_POLICY.clone(utf8=not content.isascii()))
 
-    def _rendered(self) -> bytes:
+    def content_to_send(self) -> bytes | Content:
+        """Return what :meth:`as_bytes` returns, in a form that takes no memory where it is large.
+
+        A subclass that overrides `as_bytes` is asked for that.
+        """
+        kind = type(self)
+        is_own = kind.as_bytes is Message.as_bytes and kind._message is Message._message  # noqa: SLF001
+        # A program may also have put a function of its own on the message itself.
+        if is_own and not self.__dict__.keys() & {"as_bytes", "_message"}:
+            return self._rendered()
+        return self.as_bytes()
+
+    def _rendered(self) -> bytes | Content:
         state = _context.current_state()
         return mime.render(
             self,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .addresses import parse_address, parse_addresses
 from .checks import check_message, check_options
+from .content import Content
 from .errors import MessageError, NoRecipients, NoSender
 
 if TYPE_CHECKING:
@@ -80,15 +81,35 @@ class Envelope:
         return not (self.sender.isascii() and all(each.isascii() for each in self.recipients))
 
 
-@dataclass(frozen=True, slots=True)
+class _Whole:
+    """The content as bytes, whatever form it is kept in."""
+
+    def __get__(self, mail: Outgoing | None, owner: type[Outgoing]) -> bytes:
+        if mail is None:
+            raise AttributeError("content")  # the field has no default
+        return bytes(mail.octets)
+
+    def __set__(self, mail: Outgoing, value: bytes | Content) -> None:
+        mail.__dict__["content"] = value
+
+
+@dataclass(frozen=True, repr=False)
 class Outgoing:
     """A message that was validated and rendered, once, ready to be delivered."""
 
     envelope: Envelope
-    content: bytes = field(repr=False)
-    """The message as RFC 5322 wants it: no line ends but CRLF, no blind copies."""
+    if TYPE_CHECKING:
+        content: bytes
+    else:
+        content: bytes = _Whole()
+    """The message as RFC 5322 wants it, as bytes: no line ends but CRLF, no blind copies.
+
+    All of it, made anew each time where it is large. A backend that can deliver it in pieces takes
+    :meth:`blocks`. Raises :class:`MessageError` where a file that was attached is gone or has
+    changed.
+    """
     message_id: str
-    message: Message = field(repr=False)
+    message: Message
     """What was sent, for backends that need its fields; they must not change it."""
 
     @classmethod
@@ -101,7 +122,35 @@ class Outgoing:
         envelope = envelope_of(message, envelope_from)
         if message.date is None:
             message.date = time.time()
-        return cls(envelope, _canonical(message.as_bytes()), _message_id(message), message)
+        octets: Any = message.content_to_send()
+        if isinstance(octets, Content):
+            octets.check()
+        else:
+            octets = _canonical(octets)
+        return cls(envelope, octets, _message_id(message), message)
+
+    def __repr__(self) -> str:
+        return f"Outgoing(envelope={self.envelope!r}, message_id={self.message_id!r})"
+
+    @property
+    def octets(self) -> bytes | Content:
+        """The content in the form in which it is kept: where it is large, it is not made yet."""
+        kept: bytes | Content = self.__dict__["content"]
+        return kept
+
+    @property
+    def size(self) -> int:
+        """How many octets the content has."""
+        return len(self.octets)
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield the content in pieces, so that a large one is nowhere in memory as a whole.
+
+        :raises MessageError: a file that was attached is gone, or has changed. Then the last piece
+            was not yielded, and what was must not be delivered.
+        """
+        octets = self.octets
+        return octets.blocks() if isinstance(octets, Content) else iter((octets,))
 
 
 def envelope_of(message: Message, envelope_from: str | tuple[str, str] | None = None) -> Envelope:

@@ -9,6 +9,8 @@ import re
 from email.charset import BASE64, QP, Charset
 from typing import TYPE_CHECKING
 
+from .content import encode_base64
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,7 +20,6 @@ MAX_WORD = 75
 """The longest encoded-word, with its delimiters (RFC 2047 section 2)."""
 
 _WIDEST = 12  # one character: four octets in Q, or two and their escapes in ISO-2022-JP in B
-_LF = re.compile(b"(?<!\r)\n")
 # The characters that may stand for themselves in a word wherever it is used (section 5, rule 3).
 _Q_SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!*+-/")
 _Q = [
@@ -34,6 +35,8 @@ def _lines_of(octets: bytes) -> re.Pattern[bytes]:
 
 SEVEN_BIT = _lines_of(rb"\x01-\t\x0b\x0c\x0e-\x7f")
 """What may travel as it is (RFC 2045 section 2.7)."""
+EIGHT_BIT = _lines_of(rb"\x01-\t\x0b\x0c\x0e-\xff")
+"""What may travel as it is where a server offers 8BITMIME (RFC 2045 section 2.8)."""
 _PLAIN = _lines_of(rb"\t -~")  # text without controls
 _PLAIN_ISO_2022 = _lines_of(rb"\t\x1b -~")  # its alphabets are switched with ESC
 
@@ -83,13 +86,8 @@ def transfer_encode(octets: bytes, label: str) -> tuple[str, bytes]:
         return "7bit", octets
     encoded = encode_base64(octets)
     # Soft breaks follow the first line end, and are LF where there is none.
-    quoted = _LF.sub(b"\r\n", binascii.b2a_qp(octets, istext=True))
+    quoted = binascii.b2a_qp(octets, istext=True).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     return ("quoted-printable", quoted) if len(quoted) <= len(encoded) else ("base64", encoded)
-
-
-def encode_base64(octets: bytes) -> bytes:
-    """Encode `octets` in lines of 76 characters, the last one without a line end."""
-    return base64.encodebytes(octets).replace(b"\n", b"\r\n").removesuffix(b"\r\n")
 
 
 def _words(

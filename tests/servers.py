@@ -257,6 +257,10 @@ class Dialogue:
             raise EOFError
         return line.decode().rstrip("\r\n")
 
+    def read_into(self, buffer: memoryview) -> int:
+        """Read what comes next, without its being a line."""
+        return self._reader.readinto(buffer) or 0
+
     def greet(self, *extensions: str) -> None:
         """Say 220 and answer EHLO."""
         self.say("220 scripted")

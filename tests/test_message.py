@@ -246,7 +246,7 @@ def test_the_app_that_applies_says_whether_names_are_ascii(value: bool) -> None:
     message = compose(attachments=[Attachment("é.txt", data=b"")])
 
     with app.app_context():
-        assert ('filename="e.txt"' in message.as_string()) is value
+        assert ("filename*=" not in message.as_string()) is value
 
 
 def test_a_stand_in_for_the_state_needs_no_settings() -> None:

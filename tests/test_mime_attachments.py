@@ -99,14 +99,38 @@ def test_an_attached_message_is_not_encoded(line_end: str, encode: Any) -> None:
     assert inner.get_payload() == "A form feed: \f. ISO-2022-JP: \x1b$B\r\n"
 
 
-@pytest.mark.parametrize("body", [b"\xe9", b"\0", b"x" * 999])
-def test_an_attached_message_that_cannot_travel_as_it_is_is_encoded(body: bytes) -> None:
+def test_an_attached_message_that_is_not_ascii_travels_in_eight_bits() -> None:
+    """And so does what it is a part of (RFC 2045 section 6.4)."""
+    inner = b"Subject: one\r\n\r\n\xc3\xa9"
     message = compose()
-    message.attach("a.eml", "message/rfc822", b"Subject: one\r\n\r\n" + body)
+    message.attach("a.eml", "message/rfc822", inner)
+    message.attach("a.bin", data=b"\xff")
 
-    assert b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64" in (
-        message.as_bytes()
-    )
+    content = message.as_bytes()
+
+    mixed, _, attached, *_ = parsed(content).walk()
+    assert mixed["Content-Transfer-Encoding"] == "8bit"
+    assert attached["Content-Transfer-Encoding"] == "8bit"
+    assert b"\r\n\r\n" + inner + b"\r\n--" in content
+
+
+@pytest.mark.parametrize("body", [b"\0", b"x" * 999])
+def test_an_attached_message_that_cannot_travel_as_it_is_is_a_file(body: bytes) -> None:
+    """It may not be encoded, and readers save the file and open it."""
+    content = b"Subject: one\r\n\r\n" + body
+
+    part = attached("a.eml", "message/rfc822", content)
+
+    assert part.get_content_type() == "application/octet-stream"
+    assert part.get_filename() == "a.eml"
+    assert part.get_payload(decode=True) == content
+
+
+def test_an_internationalized_message_may_be_encoded() -> None:
+    """RFC 6532 section 3.7."""
+    message = compose(attachments=[Attachment("a.u8msg", "message/global", "Subject: é\r\n\r\n")])
+
+    assert b"message/global\r\nContent-Transfer-Encoding: base64\r\n" in message.as_bytes()
 
 
 # --- Names ---------------------------------------------------------------------------------------
@@ -125,18 +149,19 @@ def test_any_name_reads_back(name: str) -> None:
 def test_a_name_that_was_encoded_beforehand_is_written_anew(charset: str) -> None:
     encoded = Header("Größe.pdf", charset).encode()
 
-    assert attached(encoded, data=b"").get_filename() == "Größe.pdf"
+    disposition = attached(encoded, data=b"")["Content-Disposition"]
+
+    assert "filename*=utf-8''Gr%C3%B6%C3%9Fe.pdf;" in disposition
 
 
 def test_old_readers_find_an_ascii_form_of_the_name() -> None:
-    """In the content type: as `filename=`, Python would prefer it to the real one."""
+    """Those that know no RFC 2231. It comes after the real one, which others find first."""
     part = attached("Größe 表.pdf", "application/pdf", b"")
 
     assert part["Content-Type"] == 'application/pdf; name="Gro_e _.pdf"'
     assert part["Content-Disposition"] == (
-        "attachment;\r\n filename*=utf-8''Gr%C3%B6%C3%9Fe%20%E8%A1%A8.pdf"
+        "attachment;\r\n filename*=utf-8''Gr%C3%B6%C3%9Fe%20%E8%A1%A8.pdf; filename=\"Gro_e _.pdf\""
     )
-    assert part.get_filename() == "Größe 表.pdf"
 
 
 def test_an_ascii_name_stands_in_one_place() -> None:

@@ -94,10 +94,10 @@ class FileBackend(Backend[None]):
         ours: list[Path] = []
         try:
             _make_folder(self._folder)
-            contents = {envelope: _envelope(mail, moment), message: mail.content}
+            contents = {envelope: [_envelope(mail, moment)], message: mail.blocks()}
             temporary = {
-                final: _write(final.with_name(f".{final.name}.tmp"), octets, ours)
-                for final, octets in contents.items()
+                final: _write(final.with_name(f".{final.name}.tmp"), blocks, ours)
+                for final, blocks in contents.items()
             }
             for final in (envelope, message):
                 ours.append(final)
@@ -135,7 +135,7 @@ def _make_folder(folder: Path) -> None:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
 
 
-def _write(path: Path, octets: bytes, ours: list[Path]) -> Path:
+def _write(path: Path, blocks: Iterable[bytes], ours: list[Path]) -> Path:
     """Create a file that is on the disk when this returns; `ours` has its path once it exists."""
     ours.append(path)  # before it exists: an interrupt may come right after
     try:
@@ -144,9 +144,10 @@ def _write(path: Path, octets: bytes, ours: list[Path]) -> Path:
         ours.remove(path)  # what stands in the way is somebody else's
         raise
     try:
-        rest = memoryview(octets)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+        for block in blocks:
+            rest = memoryview(block)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -187,7 +187,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             return self._deliver_by_stand_in(mail, session)
         spent = _spent(session)
         courier = self._courier(session, lambda octets: self._seconds(octets) - spent)
-        (result,) = courier.carry([(mail.envelope, mail.content)])
+        (result,) = courier.carry([(mail.envelope, mail.octets)])
         if result.error is not None:
             raise result.error
         return self._receipt(mail, result)
@@ -201,7 +201,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         def items() -> Iterator[Item]:
             for mail in mails:
                 given.append(mail)
-                yield mail.envelope, mail.content
+                yield mail.envelope, mail.octets
 
         _spent(session)  # a batch has no limit that it would be part of
         courier = self._courier(session, lambda octets: self._deadline)

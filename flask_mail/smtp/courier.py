@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..errors import BackendUnavailable, MailError
+from ..errors import BackendUnavailable, MailError, MessageError
 from . import client, errors
 from .deadline import Clock, Deadline, DeadlinePassed
 from .flight import Flight
@@ -18,6 +18,7 @@ from .link import Link
 from .transaction import Result, Transaction
 
 if TYPE_CHECKING:
+    from ..content import Content
     from ..outgoing import Envelope
     from .client import Server
 
@@ -27,7 +28,7 @@ _IN_VAIN = 3
 _SLOW = 0.1
 """Seconds: messages that are so long in coming are not waited for with others under way."""
 
-Item = tuple["Envelope", bytes]
+Item = tuple["Envelope", "bytes | Content"]
 
 
 class Courier:
@@ -161,6 +162,11 @@ class Courier:
             step(flight)
         except OSError as error:
             self._lose(flight, error)
+        except MessageError as error:
+            # A file that was to be sent is not what it was. The server does not take what has no
+            # end.
+            client.drop(self._host)
+            flight.break_off(error)
         else:
             if not flight.under_way and (flight.link.is_closing or flight.link.has_unread):
                 client.drop(self._host)

@@ -9,12 +9,13 @@ from ..errors import MessageError
 from . import errors
 
 if TYPE_CHECKING:
+    from ..content import Content
     from ..outgoing import Envelope
     from .client import Server
 
 
 def mail_options(
-    host: smtplib.SMTP, server: Server, envelope: Envelope, content: bytes
+    host: smtplib.SMTP, server: Server, envelope: Envelope, content: bytes | Content
 ) -> list[str]:
     """Return the options of MAIL: the caller's own, and what the message needs.
 
@@ -27,16 +28,18 @@ def mail_options(
             f"The mail_options and rcpt_options need a server with EHLO, and {server} has only"
             " HELO: leave them out."
         )
-    if b"\0" in content:
+    # Whatever is not base64.
+    literal = content if isinstance(content, bytes) else content.literal
+    if b"\0" in literal:
         raise MessageError("The content holds a NUL, which is never sent raw (RFC 5321 4.5.2).")
     given = {option.partition("=")[0].upper() for option in options}
     if host.has_extn("size"):
-        _check_size(host, server, envelope, content)
+        _check_size(host, server, envelope, len(content))
         if "SIZE" not in given:
             options.insert(0, f"SIZE={len(content)}")
     needs_smtputf8 = envelope.needs_smtputf8
-    if not content.isascii():
-        header, _, body = content.partition(b"\r\n\r\n")
+    if not literal.isascii():
+        header, _, body = literal.partition(b"\r\n\r\n")
         needs_smtputf8 = needs_smtputf8 or not header.isascii()
         if host.has_extn("8bitmime"):
             # Whatever the caller says it is: it is not 7BIT.
@@ -58,13 +61,13 @@ def mail_options(
     return options
 
 
-def _check_size(host: smtplib.SMTP, server: Server, envelope: Envelope, content: bytes) -> None:
+def _check_size(host: smtplib.SMTP, server: Server, envelope: Envelope, size: int) -> None:
     announced = host.esmtp_features["size"].strip()
     limit = int(announced) if announced.isascii() and announced.isdecimal() else 0
-    if not limit or len(content) <= limit:  # none, or 0: no fixed limit (RFC 1870 section 3)
+    if not limit or size <= limit:  # none, or 0: no fixed limit (RFC 1870 section 3)
         return
     refused: errors.SenderRefused = errors.SenderRefused(
-        f"The message has {len(content)} octets, and the server {server} takes {limit} at most:"
+        f"The message has {size} octets, and the server {server} takes {limit} at most:"
         " make its attachments smaller, or send links to them.",
         stage="sender",
         response=f"SIZE {limit}",

@@ -10,6 +10,7 @@ from .link import FIRST_MESSAGES, Link
 from .transaction import AT_ONCE, Command, Result, Transaction, is_break
 
 if TYPE_CHECKING:
+    from ..errors import MessageError
     from .client import Server
 
 # What is under way when a link breaks has an unknown outcome. So it is few messages at first, more
@@ -117,6 +118,14 @@ class Flight:
             for number, each in enumerate(ended)
             if each.lost(error, sent, server_left=left, is_first=not number)
         ]
+
+    def break_off(self, error: MessageError) -> None:
+        """Take it that the content of the message under way cannot be made any further.
+
+        It is large, so no other is under way.
+        """
+        transaction = self.under_way.popleft()
+        transaction.result = Result(error=error.with_traceback(None), attempts=transaction.attempts)
 
     def _conclude(self, transaction: Transaction, result: Result) -> None:
         self.concluded += 1

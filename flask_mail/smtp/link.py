@@ -23,6 +23,7 @@ from .replies import Reply, printable
 from .unsent import Unsent
 
 if TYPE_CHECKING:
+    from ..content import Content, Portion
     from .secret import Secrets
 
 log = logging.getLogger("flask_mail.smtp")
@@ -168,7 +169,7 @@ class Link:
         """How many of them the operating system has taken."""
         return self._out.sent
 
-    def write(self, data: bytes | memoryview) -> None:
+    def write(self, data: bytes | memoryview | Content | Portion) -> None:
         """Take `data`, which goes out with the next :meth:`look` or :meth:`hear`."""
         self._out.write(data)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..content import LARGE, Content, Portion, Supply
 from . import errors
 from .extensions import mail_options
 from .replies import Reply
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from .client import Server
     from .deadline import Deadline
 
-AT_ONCE = 256 * 1024
+AT_ONCE = LARGE
 """Larger content waits until recipients are known to be accepted: it might travel in vain."""
 
 _TRIES = 2
@@ -45,7 +46,7 @@ class Command(NamedTuple):
     """As in :class:`DeliveryError`; and "chunk" for BDAT but the last one, "reset" for RSET."""
     line: bytes
     """Without its end; empty for the content that follows DATA."""
-    content: bytes | memoryview = b""
+    content: bytes | memoryview | Content | Portion = b""
     holds: bool = False
     """Whether nothing may be written before it is answered."""
 
@@ -69,7 +70,7 @@ class Transaction:
     :ivar attempts: how often it was begun.
     """
 
-    def __init__(self, envelope: Envelope, content: bytes, deadline: Deadline) -> None:
+    def __init__(self, envelope: Envelope, content: bytes | Content, deadline: Deadline) -> None:
         self.envelope = envelope
         self.content = content
         self.deadline = deadline
@@ -239,14 +240,16 @@ class Transaction:
         if not self._is_chunked:
             yield Command("accept", b"", _stuffed(self.content), holds)
             return
-        view = memoryview(self.content)
-        *chunks, last = range(0, max(1, len(view)), _CHUNK)
+        supply = Supply(self.content)
+        size = len(self.content)
+        *chunks, last = range(0, max(1, size), _CHUNK)
         for start in chunks:
-            part = view[start : start + _CHUNK]
             # One chunk is written while the one before it is answered.
             is_followed = self.is_pipelined and start == 0 and len(chunks) > 1
-            yield Command("chunk", b"BDAT %d" % len(part), part, not is_followed)
-        yield Command("accept", b"BDAT %d LAST" % len(view[last:]), view[last:], holds)
+            part = Portion(supply, _CHUNK)
+            yield Command("chunk", b"BDAT %d" % _CHUNK, part, not is_followed)
+        part = Portion(supply, size - last)
+        yield Command("accept", b"BDAT %d LAST" % len(part), part, holds)
 
     def _is_due(self) -> bool:
         """Whether the replies are there that decide what follows."""
@@ -314,13 +317,20 @@ def is_break(error: OSError) -> bool:
     return not isinstance(cause, (TimeoutError, smtplib.SMTPResponseException))
 
 
-def _stuffed(content: bytes) -> bytes:
+def _stuffed(content: bytes | Content) -> bytes | Content:
     """Return the content for DATA: dots stuffed, ended by a dot (RFC 5321 section 4.5.2)."""
     # Also after a bare LF, which some servers take for a line end: nobody smuggles an end of DATA.
-    stuffed = content.replace(b"\n.", b"\n..")
-    if stuffed.startswith(b"."):
-        stuffed = b"." + stuffed
-    return stuffed + (b".\r\n" if stuffed.endswith(b"\r\n") else b"\r\n.\r\n")
+    # Base64 has no dots, and its last line no end.
+    pieces = [
+        each.replace(b"\n.", b"\n..") if isinstance(each, bytes) else each
+        for each in ([content] if isinstance(content, bytes) else content.pieces)
+    ]
+    first, last = pieces[0], pieces[-1]
+    if isinstance(first, bytes) and first.startswith(b"."):
+        pieces[0] = b"." + first
+    ends_a_line = isinstance(last, bytes) and last.endswith(b"\r\n")
+    stuffed = Content([*pieces, b".\r\n" if ends_a_line else b"\r\n.\r\n"])
+    return bytes(stuffed) if isinstance(content, bytes) else stuffed
 
 
 def _join(options: Sequence[str]) -> str:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import ssl
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-JOINED = 512 * 1024
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..content import Content, Portion
+
+JOINED = 128 * 1024
 _RECORD = 16 * 1024
 """What a TLS record holds; a peer has all of it or none (RFC 8446 section 5.1)."""
 
@@ -22,7 +27,7 @@ class Unsent:
         self.put = 0
         self.sent = 0
         self._sock = sock
-        self._pieces: deque[bytes | memoryview] = deque()
+        self._pieces: deque[bytes | memoryview | Iterator[bytes | memoryview]] = deque()
         self._blocked = 0  # how much the system would not take the last time
         # A TLS socket tells nothing of its progress within a piece.
         self._size = _RECORD if isinstance(sock, ssl.SSLSocket) else None
@@ -30,9 +35,9 @@ class Unsent:
     def __bool__(self) -> bool:
         return bool(self._pieces)
 
-    def write(self, data: bytes | memoryview) -> None:
-        """Put `data` behind the rest."""
-        self._pieces.append(data)
+    def write(self, data: bytes | memoryview | Content | Portion) -> None:
+        """Put `data` behind the rest; content is made when it is its turn to leave."""
+        self._pieces.append(data if isinstance(data, (bytes, memoryview)) else data.blocks())
         self.put += len(data)
 
     def clear(self) -> None:
@@ -43,11 +48,9 @@ class Unsent:
         """Write as much as the operating system takes at once.
 
         :raises OSError: as the socket does, also where it takes no more for now.
+        :raises MessageError: the content cannot be made, so not all of it will leave.
         """
-        while self._pieces:
-            if len(self._pieces) > 1 and len(self._pieces[0]) < JOINED:
-                self._join()
-            first = memoryview(self._pieces.popleft())
+        while (first := self._first()) is not None:
             piece = first[: self._blocked or self._size]
             count = 0
             # Tried again, it must be as long: OpenSSL goes on where it was, and tells nothing of a
@@ -61,11 +64,23 @@ class Unsent:
                 if count < len(first):
                     self._pieces.appendleft(first[count:])
 
-    def _join(self) -> None:
-        """Make one of the first pieces: what leaves in one write needs fewer packets."""
-        pieces: list[bytes | memoryview] = []
+    def _first(self) -> memoryview | None:
+        """Take the first pieces as one: what leaves in one write needs fewer packets."""
+        taken: list[bytes | memoryview] = []
         size = 0
-        while self._pieces and size + len(self._pieces[0]) <= JOINED:
-            size += len(self._pieces[0])
-            pieces.append(self._pieces.popleft())
-        self._pieces.appendleft(b"".join(pieces))
+        while self._pieces and size < JOINED // 2:
+            piece = self._pieces.popleft()
+            if not isinstance(piece, (bytes, memoryview)):
+                block = next(piece, None)
+                if block is None:
+                    continue
+                self._pieces.appendleft(piece)
+                piece = block
+            if taken and size + len(piece) > JOINED:
+                self._pieces.appendleft(piece)
+                break
+            taken.append(piece)
+            size += len(piece)
+        if len(taken) > 1:
+            return memoryview(b"".join(taken))
+        return memoryview(taken[0]) if taken else None

@@ -1,0 +1,239 @@
+"""The parts that a message is made of, and what parts them (RFC 2045, 2046, 2183, 2387). Pure.
+
+Tolerant, as :mod:`flask_mail.mime` is, which puts them together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from .content import Base64, encode_base64
+from .errors import MessageError
+from .files import BLOCK, FileData
+from .headers import (
+    CRLF,
+    as_text,
+    ascii_form,
+    check_content_type,
+    check_disposition,
+    check_header_name,
+    clean,
+    given_parameters,
+    parameter,
+    structured,
+    unstructured,
+)
+from .texts import decode_words
+from .words import EIGHT_BIT, SEVEN_BIT, encode_text, transfer_encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from email.charset import Charset
+
+    from .attachment import Attachment
+
+T = TypeVar("T")
+
+# Headers that describe the structure of the message, which is ours to describe; and those that
+# would show blind copies to everybody (RFC 5322 section 3.6.3).
+OURS = frozenset(
+    {
+        "bcc",
+        "content-disposition",
+        "content-transfer-encoding",
+        "content-type",
+        "mime-version",
+        "resent-bcc",
+    }
+)
+
+_LINE_END = re.compile("\r\n|\r|\n")
+_OCTETS_LINE_END = re.compile(b"\r\n|\r|\n")
+_SPACES = re.compile(r"\s+")
+
+
+class Part(NamedTuple):
+    """Header fields, and the octets that follow them."""
+
+    head: str
+    """The fields, each with its CRLF."""
+    body: Sequence[bytes | Base64]
+    is_8bit: bool = False
+    """Whether it holds octets that are not ASCII, which what it is a part of has to say too."""
+
+
+def text_part(text: object, content_type: str, charset: Charset) -> Part:
+    """Return text, of a content type whose charset parameter does not count."""
+    written = as_text(text)
+    canonical = _LINE_END.sub(CRLF, written) if "\r" in written else written.replace("\n", CRLF)
+    octets, label = encode_text(canonical, charset)
+    encoding, octets = transfer_encode(octets, label)
+    return Part(_text_head(content_type, label, encoding), (octets,))
+
+
+def multipart(subtype: str, parts: Sequence[Part], seed: str, root: str = "") -> Part:
+    """Return parts as one.
+
+    :param seed: what makes the boundary: the same octets each time.
+    :param root: the content type of the first part, where a reader has to be told.
+    """
+    # In none of its parts, also where they hold this message or come from somebody who knows its
+    # seed (RFC 2046 section 5.1.1). No line of base64 begins as it does.
+    delimiter = _delimiter(f"{seed}/{subtype}".encode())
+    while any(
+        delimiter in piece for part in parts for piece in part.body if isinstance(piece, bytes)
+    ):
+        delimiter = _delimiter(delimiter)
+    body: list[bytes | Base64] = []
+    for part in parts:
+        body += (b"%b\r\n%b\r\n" % (delimiter, part.head.encode()), *part.body, b"\r\n")
+    body.append(delimiter + b"--\r\n")
+    kind = f'; type="{root}"' if root else ""
+    is_8bit = any(part.is_8bit for part in parts)
+    return Part(
+        f"Content-Type: multipart/{subtype}{kind};\r\n"
+        f' boundary="{delimiter[2:].decode()}"\r\n'
+        + ("Content-Transfer-Encoding: 8bit\r\n" if is_8bit else ""),
+        body,
+        is_8bit,
+    )
+
+
+def attached_part(attachment: Attachment, ascii_only: bool) -> Part:
+    """Return an attachment.
+
+    :param ascii_only: write its name in ASCII, dropping what has no equivalent.
+    """
+    main, parameters = tolerated(check_content_type, attachment.content_type, "") or (
+        "application/octet-stream",
+        {},
+    )
+    disposition, further = tolerated(check_disposition, attachment.disposition, "") or (
+        "attachment",
+        {},
+    )
+    named: list[str] = []
+    if attachment.filename is not None:
+        name = attachment_name(attachment.filename, ascii_only)
+        further.pop("filename", None)
+        named = parameter("filename", name)
+        if named[0].startswith("filename*"):
+            # After the real one, which readers that know RFC 2231 then find first.
+            named.append(f'filename="{ascii_form(name)}"')
+            parameters.setdefault("name", ascii_form(name))
+    if main.lower().startswith("message/") and not main.lower().startswith("message/global"):
+        encoding, body = _attached_message(attachment.data, parameters)
+        if encoding == "base64":
+            main = "application/octet-stream"
+    else:
+        encoding, body = "base64", _encoded(attachment.data, main.lower(), parameters)
+    fields = [
+        structured("Content-Type", main, given_parameters(parameters)),
+        f"Content-Transfer-Encoding: {encoding}",
+        structured("Content-Disposition", disposition, [*named, *given_parameters(further)]),
+        *(unstructured(name, value) for name, value in allowed(attachment.headers)),
+    ]
+    return Part(joined(fields), (body,), encoding == "8bit")
+
+
+def attachment_name(filename: object, ascii_only: bool) -> str:
+    """Return a file name that fits a header; in ASCII when `ascii_only`."""
+    name = decode_words(clean(filename))
+    if ascii_only:
+        name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")
+        name = _SPACES.sub(" ", name).strip()
+    return clean(name)
+
+
+def content_id_in(headers: object) -> str | None:
+    """Return the Content-ID among the headers of a part, without its brackets (RFC 2392)."""
+    for name, value in items(headers):
+        if clean(name).lower() == "content-id":
+            return clean(value).strip().removeprefix("<").removesuffix(">")
+    return None
+
+
+def joined(fields: Iterable[str]) -> str:
+    """Return header fields as lines."""
+    return "".join([f"{field}\r\n" for field in fields])
+
+
+def allowed(headers: object) -> list[tuple[str, str]]:
+    """Return the headers of a mapping that may be written, cleaned of controls."""
+    if not headers:
+        return []
+    return [
+        (name, clean(value))
+        for name, value in ((clean(name), value) for name, value in items(headers))
+        if name.lower() not in OURS and tolerated(check_header_name, name, "") is not None
+    ]
+
+
+def items(mapping: object) -> Iterable[tuple[object, object]]:
+    """Return what a mapping holds; nothing, where it is none."""
+    return mapping.items() if isinstance(mapping, Mapping) else ()
+
+
+def tolerated(check: Callable[..., T], value: object, *field: str) -> T | None:
+    """Return what a check returns, and ``None`` where it refuses."""
+    try:
+        return check(value, *field)
+    except MessageError:
+        return None
+
+
+@lru_cache(maxsize=256)
+def _text_head(content_type: str, label: str, encoding: str) -> str:
+    main, parameters = tolerated(check_content_type, content_type, "") or ("text/plain", {})
+    parameters.pop("charset", None)
+    written = [*given_parameters(parameters), f'charset="{label}"']
+    return joined(
+        [structured("Content-Type", main, written), f"Content-Transfer-Encoding: {encoding}"]
+    )
+
+
+def _delimiter(seed: bytes) -> bytes:
+    return b"--=_" + hashlib.sha256(seed).hexdigest()[:32].encode()
+
+
+def _encoded(data: object, kind: str, parameters: dict[str, str]) -> bytes | Base64:
+    """Return `data` in base64; where that is text, `parameters` will tell how it was encoded."""
+    octets = _octets(data, kind, parameters)
+    # What is small is encoded here and now: that takes less than to remember how.
+    return encode_base64(bytes(octets)) if len(octets) < BLOCK else Base64(octets)
+
+
+def _attached_message(data: object, parameters: dict[str, str]) -> tuple[str, bytes | Base64]:
+    """Return a message as it is: RFC 2046 section 5.2.1 forbids to encode it.
+
+    One whose lines are too long, or which holds NUL, cannot travel so. It is a file then, whose
+    octets arrive as they are.
+    """
+    octets = bytes(_octets(data, "message/", parameters))
+    # It is text, whatever its line ends are.
+    lines = _OCTETS_LINE_END.sub(b"\r\n", octets)
+    if SEVEN_BIT.fullmatch(lines):
+        return "7bit", lines
+    if EIGHT_BIT.fullmatch(lines):
+        return "8bit", lines
+    return "base64", encode_base64(octets)
+
+
+def _octets(data: object, kind: str, parameters: dict[str, str]) -> bytes | FileData:
+    if isinstance(data, (bytes, FileData)):
+        return data
+    if isinstance(data, (bytearray, memoryview)):
+        return bytes(data)
+    codec = parameters.get("charset", "utf-8")
+    try:
+        octets = as_text(data).encode(codec)
+    except (LookupError, UnicodeError):
+        octets, codec = as_text(data).encode("utf-8", "replace"), "utf-8"
+    if kind.startswith("text/"):
+        parameters["charset"] = codec
+    return octets
