@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, cast
 
 from .errors import MessageError
@@ -51,6 +52,9 @@ _WORD = re.compile(rf'{_QUOTED}|[^"<>@;]+')
 _ESCAPED = re.compile(r"\\(.)")
 _ADDR_SPEC = re.compile(rf'({_QUOTED}|[^"@]*)@(.*)')
 _COMMENT = re.compile(r"[^()<>@\\]*\)")
+
+# What nearly all addresses are.
+_SIMPLE = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9.-]+")
 
 _PLURAL = {"recipient": "recipients"}
 _EMPTY = "it is empty"
@@ -100,7 +104,7 @@ def parse_address(value: object, field: str) -> Address:
     :raises BadHeaderError: a part holds a newline or another control character.
     :raises MessageError: it is no mailbox by RFC 5321 4.1.2, or more than one.
     """
-    name, text = _parts(value)
+    name, text = (None, value) if type(value) is str else _parts(value)
     if text is None:
         raise MessageError(
             f"The {field} must be a string or a (name, address) pair, not {describe(value)}:"
@@ -139,6 +143,9 @@ def tolerant_address(value: object) -> Address:
 
     No part holds a control character. The result is a guess: never send to it.
     """
+    if type(value) is str:
+        with contextlib.suppress(MessageError):
+            return _read(None, value)
     try:
         name, text = _parts(value)
     except Exception:  # noqa: BLE001 - a lazy string may raise anything when evaluated
@@ -169,6 +176,8 @@ def quote_display_name(name: str) -> str:
 
 
 def _items(values: object, field: str) -> Iterator[object]:
+    if type(values) is list:
+        return iter(values)
     single = isinstance(values, (str, bytes, bytearray, Mapping))
     if values is None or (single and not values):
         return iter(())
@@ -198,7 +207,12 @@ def _is_pair(*items: object) -> bool:
     return False
 
 
+# One message needs the address of each field several times, and many messages have the same.
+@lru_cache(maxsize=1024)
 def _read(name: str | None, text: str) -> Address:
+    if name is None and len(text) <= _MAX_LOCAL and _SIMPLE.fullmatch(text):
+        local, _, domain = text.partition("@")
+        return Address("", local, domain_to_ascii(domain))
     if name is None:
         if len(text) > MAX_TEXT:
             raise MessageError(f"it may have {MAX_TEXT} characters at most")

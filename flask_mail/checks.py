@@ -9,7 +9,9 @@ from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 from .addresses import parse_address
+from .dates import date_header
 from .errors import BadHeaderError, MessageError
+from .files import FileData
 from .headers import (
     charset_of,
     check_content_type,
@@ -19,8 +21,9 @@ from .headers import (
     check_text,
     parse_mailboxes,
 )
-from .mime import OF_ADDRESSES, OURS, addresses_in, date_header
-from .texts import describe, plain_text
+from .mime import OF_ADDRESSES, addresses_in
+from .parts import OURS
+from .texts import describe, is_plain, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +44,8 @@ def check_fields(message: Message) -> None:
         folded as RFC 5322 section 2.2.3 allows is none.
     :raises MessageError: none does, and one is not what it should be.
     """
+    if _is_plain(message):
+        return
     wrong: MessageError | None = None
     for check, value, field in _values(message):
         try:
@@ -93,6 +98,34 @@ def check_options(options: object, field: str) -> tuple[str, ...]:
             )
         checked.append(text)
     return tuple(checked)
+
+
+def _is_plain(message: Message) -> bool:
+    """Whether nothing can be wrong: a message without headers, files and options of its own, whose
+    fields hold printable ASCII. That is what nearly all are, and costs little to find out."""
+    if (
+        message.extra_headers
+        or message.attachments
+        or message.mail_options
+        or message.rcpt_options
+        or type(message.alts) is not dict
+        or len(message.alts) > ("html" in message.alts)
+    ):
+        return False
+    texts: list[Any] = [
+        message.subject,
+        message.sender,
+        message.charset,
+        vars(message).get("msgId"),
+    ]
+    try:
+        for field in (message.recipients, message.cc, message.bcc, addresses_in(message.reply_to)):
+            for each in field:
+                texts += each if type(each) is tuple else (each,)
+        joined = "".join([text for text in texts if text])
+    except TypeError:
+        return False
+    return is_plain(joined) and "=?" not in joined
 
 
 def _values(message: Message) -> Iterator[tuple[Callable[[object, str], object], object, str]]:
@@ -163,7 +196,8 @@ def _check_body(value: object, field: str) -> None:
             f"{': decode it' if isinstance(value, (bytes, bytearray, memoryview)) else ''}."
         )
     try:
-        text.encode("utf-8")
+        if not text.isascii():
+            text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise MessageError(
             f"The {field} holds a lone surrogate at character {error.start}, which no charset"
@@ -175,7 +209,7 @@ def _check_attachment(attachment: Attachment) -> None:
     label = describe(attachment.filename or attachment.content_type)
     if isinstance(attachment.data, str):
         _check_body(attachment.data, f"attachment {label}")
-    elif not isinstance(attachment.data, (bytes, bytearray, memoryview)):
+    elif not isinstance(attachment.data, (bytes, bytearray, memoryview, FileData)):
         raise MessageError(
             f"The attachment {label} has data of type {type(attachment.data).__name__}: give bytes"
             " or str, such as what read() returns."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 from email.charset import Charset
+from functools import lru_cache
 from numbers import Number
 from typing import TYPE_CHECKING
 from unicodedata import combining, normalize
@@ -16,7 +17,7 @@ from urllib.parse import quote
 
 from .addresses import parse_address, quote_display_name
 from .errors import BadHeaderError, MessageError
-from .texts import check_controls, decode_words, describe, plain_text, remove_controls
+from .texts import check_controls, decode_words, describe, is_plain, plain_text, remove_controls
 from .words import LONGEST_LINE, codec_of, encode_words
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _PROBE = "Aa..\r\n"  # idna refuses the dots
 
 _NAME = re.compile(r"[!-9;-~]{1,76}")
 _CHARSET = re.compile(r"[\w.:+-]{1,40}", re.ASCII)  # RFC 2978 section 2.3, as programs use it
+_SHORT = re.compile(r"[!-<>-~](?:[ -<>-~]*[!-<>-~])?")  # without "=", no word is encoded
 _CHUNK = re.compile(r"[ \t]*[^ \t]+")
 _TOKEN = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")  # RFC 2045 section 5.1
 _TYPE = re.compile(rf"(?!multipart/){_TOKEN.pattern}/{_TOKEN.pattern}", re.IGNORECASE)
@@ -59,6 +61,8 @@ def check_text(value: object, field: str) -> str:
     :raises MessageError: where it is no text, such as bytes.
     """
     text = plain_text(value)
+    if text is not None and is_plain(text) and "=?" not in text:
+        return text
     if text is None:
         if not isinstance(value, Number):
             raise MessageError(f"The {field} must be a string, not {describe(value)}.")
@@ -80,7 +84,7 @@ def check_folded(value: object, field: str) -> str:
     :raises BadHeaderError: for any other line break or control character.
     """
     text = plain_text(value)
-    if text is None:
+    if text is None or is_plain(text):
         return check_text(value, field)
     first, *others = text.split(CRLF)
     if first.strip(" \t") and all(line[:1] in " \t" and line.strip(" \t") for line in others):
@@ -129,6 +133,8 @@ def check_disposition(value: object, field: str) -> tuple[str, dict[str, str]]:
 
 def as_text(value: object) -> str:
     """Return `value` as a str, whatever it is; never refuses."""
+    if type(value) is str:
+        return value
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value).decode("utf-8", "replace")
     text = plain_text(value)
@@ -148,7 +154,11 @@ def charset_of(name: object) -> Charset:
 
     :raises MessageError: where there is no such charset for text.
     """
-    text = str(name)
+    return _charset_of(str(name))
+
+
+@lru_cache(maxsize=64)
+def _charset_of(text: str) -> Charset:
     try:
         if not _CHARSET.fullmatch(text):
             raise LookupError(text)
@@ -170,13 +180,16 @@ def unstructured(name: str, value: str, charset: Charset = UTF_8) -> str:
     ASCII is written as it is, also where it is folded or encoded already; text that is not is
     written in encoded-words.
     """
+    if _SHORT.fullmatch(value) and len(name) + len(": ") + len(value) <= LINE:
+        return f"{name}: {value}"
     lines = f"{name}: {value}".split(CRLF)
     if len(lines) > 1 and value.isascii() and max(map(len, lines)) <= LONGEST_LINE:
         return CRLF.join(lines)
     text = value.replace(CRLF, "")
-    if _is_plain(text) and (written := verbatim(name, text)):
+    if _reads_back(text) and (written := verbatim(name, text)):
         return written
-    return _fold(f"{name}:", [f" {word}" for word in encode_words(text, charset, len(name) + 1)])
+    words = _encoded(text, charset.input_charset, len(name) + 1)
+    return _fold(f"{name}:", [f" {word}" for word in words])
 
 
 def verbatim(name: str, text: str) -> str | None:
@@ -271,21 +284,29 @@ def _split_parameters(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _mailbox_chunks(address: Address, charset: Charset, taken: int) -> list[str]:
-    spec = address.addr_spec.encode()[:_MAX_ADDR_SPEC].decode(errors="ignore")
+    spec = address.addr_spec
+    if len(spec) > _MAX_ADDR_SPEC // 4:
+        spec = spec.encode()[:_MAX_ADDR_SPEC].decode(errors="ignore")
     if not address.name:
         return [f" {spec}"]
-    if "=?" not in address.name and _is_plain(address.name):
+    if "=?" not in address.name and _reads_back(address.name):
         name = f" {quote_display_name(address.name)}"
         if len(name) + len(spec) <= LINE - len(" <>,") - taken:
             return [f"{name} <{spec}>"]
         chunks = _CHUNK.findall(name)
         if max(map(len, chunks)) <= LINE - taken:
             return [*chunks, f" <{spec}>"]
-    words = encode_words(address.name, charset, taken)
+    words = _encoded(address.name, charset.input_charset, taken)
     return [*(f" {word}" for word in words), f" <{spec}>"]
 
 
-def _is_plain(text: str) -> bool:
+@lru_cache(maxsize=512)
+def _encoded(text: str, charset: str, taken: int) -> tuple[str, ...]:
+    """Return encoded-words. Names and subjects come again and again."""
+    return tuple(encode_words(text, charset_of(charset), taken))
+
+
+def _reads_back(text: str) -> bool:
     """Whether readers get `text` back when it is written as it is, or was encoded beforehand."""
     return (
         text.isascii()

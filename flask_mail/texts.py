@@ -42,6 +42,8 @@ def plain_text(value: object) -> str | None:
     ``None`` for what cannot be meant as text: bytes, numbers, containers, ``None``. Whatever a
     lazy string raises is passed on.
     """
+    if type(value) is str:
+        return value
     text = _exact(value)
     if text is None and value is not None and not isinstance(value, _NOT_TEXT):
         text = _exact(str(value))
@@ -54,6 +56,8 @@ def check_controls(text: str, subject: str = "it") -> None:
     :param subject: what the text is, as the error's sentence begins.
     :raises BadHeaderError: the text holds one.
     """
+    if is_plain(text):
+        return
     if found := _CONTROL.search(text):
         raise BadHeaderError(
             f"{subject} holds the character U+{ord(found[0]):04X}; newlines and other control"
@@ -63,7 +67,12 @@ def check_controls(text: str, subject: str = "it") -> None:
 
 def remove_controls(text: str) -> str:
     """Remove every character that :func:`check_controls` refuses."""
-    return _CONTROL.sub("", text)
+    return text if is_plain(text) else _CONTROL.sub("", text)
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text is printable ASCII, as nearly all that mail is made of is."""
+    return text.isascii() and text.isprintable()
 
 
 def decode_words(text: str) -> str:

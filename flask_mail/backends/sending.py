@@ -69,7 +69,8 @@ def checked(backend: str, answer: object, mail: Outgoing | None) -> Receipt:
             " belongs, so whether the message was accepted is unknown."
         )
         return failure_of(backend, problem, mail, handed_over=True)
-    return replace(answer, error=None if answer.sent else error_of(answer))
+    error = None if answer.sent else error_of(answer)
+    return answer if answer.error is error else replace(answer, error=error)
 
 
 def error_of(receipt: Receipt) -> Exception:
@@ -85,6 +86,20 @@ def error_of(receipt: Receipt) -> Exception:
     )
 
 
+def _timed(receipt: Receipt, seconds: float) -> Receipt:
+    # As dataclasses.replace() does, which takes several times as long.
+    return Receipt(
+        receipt.message_id,
+        receipt.backend,
+        receipt.outcome,
+        receipt.refused,
+        receipt.response,
+        receipt.attempts,
+        seconds,
+        receipt.error,
+    )
+
+
 def conclude(
     app: object, message: Message, mail: Outgoing | None, receipt: Receipt, started: float
 ) -> tuple[Receipt, Exception | None]:
@@ -96,7 +111,8 @@ def conclude(
 
     Returns the final receipt, and what a receiver raised if Flask would let it through.
     """
-    receipt = replace(receipt, seconds=receipt.seconds or time.perf_counter() - started)
+    if not receipt.seconds:
+        receipt = _timed(receipt, time.perf_counter() - started)
     error = receipt.error
     if isinstance(error, DeliveryError):
         error.receipt = receipt
@@ -106,7 +122,7 @@ def conclude(
         receipt.outcome.value,
         receipt.backend,
         len(mail.envelope.recipients) if mail else 0,
-        len(mail.content) if mail else 0,
+        mail.size if mail else 0,
         receipt.seconds,
         f", {type(error).__name__}" if error else "",
     )
