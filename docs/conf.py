@@ -25,6 +25,8 @@ nitpick_ignore_regex = [
     # Other projects' names: nothing is fetched to link them. S is a type variable.
     ("py:.*", r"(flask\.app|blinker|collections|datetime|email|os|smtplib)(\..*)?"),
     ("py:class", r"(flask_mail\.backends\.base\.)?S"),
+    # What File stands for, which has its own entry.
+    ("py:class", r"flask_mail\.attachment\.Readable"),
 ]
 
 html_theme = "furo"
