@@ -151,9 +151,12 @@ class Flight:
                 transaction.content_ends_at(self.link.put)
 
     def _write(self, command: Command) -> None:
+        if self.link.is_traced:
+            if command.line:
+                self.link.trace("C", command.line.decode("utf-8"))
+            if command.content:
+                self.link.trace("C", f"({len(command.content)} octets of content)")
         if command.line:
-            self.link.trace("C", command.line.decode("utf-8"))
             self.link.write(command.line + b"\r\n")
         if command.content:
-            self.link.trace("C", f"({len(command.content)} octets of content)")
             self.link.write(command.content)

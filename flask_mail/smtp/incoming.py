@@ -12,6 +12,8 @@ MAX_LINE = 8192
 MAX_LINES = 1000
 MAX_REPLY = 64 * 1024
 
+# What nearly all replies are.
+_SINGLE = re.compile(rb"([0-9]{3}) ([ -~]{0,500})\r\n")
 _LINE = re.compile(rb"([0-9]{3})(?:([ -])(.*))?", re.DOTALL)
 
 
@@ -53,6 +55,12 @@ class Incoming:
 
         :raises smtplib.SMTPResponseException: the reply is too long.
         """
+        if not self._texts and (match := _SINGLE.match(self.unread)) is not None:
+            code, text, end = match[1], match[2], match.end()
+            del match  # it holds on to the octets
+            del self.unread[:end]
+            self._searched = 0
+            return reply_of((int(code), text))
         while (line := self.line()) is not None:
             match = _LINE.fullmatch(line.rstrip(b"\r\n"))
             if match is None:

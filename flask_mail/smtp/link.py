@@ -54,6 +54,7 @@ class Link:
     :ivar is_dirty: whether a transaction may be open, which RSET has to end.
     :ivar is_lent: whether a program has used it since the last message.
     :ivar is_closing: whether the server has said 421, after which it closes.
+    :ivar is_traced: whether its dialogue is logged.
     :ivar secret: what the transcript must not show.
     :ivar settle: ends what is under way, where somebody else has to use the connection.
     :ivar spent: seconds that opening took and that no message was charged for yet.
@@ -74,7 +75,7 @@ class Link:
         self._sock = sock
         self._timeout = timeout
         self._name = name
-        self._debug = debug
+        self.is_traced = debug
         self._clock = clock
         self._pid = os.getpid()
         self._is_prompt = False
@@ -204,7 +205,7 @@ class Link:
 
     def trace(self, who: str, text: str) -> None:
         """Log a line of the dialogue, if that is wanted."""
-        if self._debug:
+        if self.is_traced:
             if self.secret is not None:
                 text = self.secret.redact(text)
             log.debug("%s %s: %s", self._name, who, text)
@@ -305,7 +306,8 @@ class Link:
             self.is_closing = self.is_closing or reply.code == 421
             if self.secret is not None and reply.code != 334:  # a challenge is answered as it is
                 reply = reply._replace(text=self.secret.redact(reply.text))
-            self.trace("S", str(reply))
+            if self.is_traced:
+                self.trace("S", str(reply))
         return reply
 
 

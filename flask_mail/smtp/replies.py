@@ -49,4 +49,6 @@ def reply_of(answer: tuple[int, str | bytes]) -> Reply:
 def printable(text: str) -> str:
     """Return `text` on one line, with control characters made visible."""
     line = " ".join(text.split())
+    if line.isprintable():
+        return line
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
