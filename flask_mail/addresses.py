@@ -53,8 +53,8 @@ _ESCAPED = re.compile(r"\\(.)")
 _ADDR_SPEC = re.compile(rf'({_QUOTED}|[^"@]*)@(.*)')
 _COMMENT = re.compile(r"[^()<>@\\]*\)")
 
-# What nearly all addresses are.
-_SIMPLE = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9.-]+")
+_SIMPLE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_ -]*")
+_SIMPLE_SPEC = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9.-]+")
 
 _PLURAL = {"recipient": "recipients"}
 _EMPTY = "it is empty"
@@ -210,9 +210,8 @@ def _is_pair(*items: object) -> bool:
 # One message needs the address of each field several times, and many messages have the same.
 @lru_cache(maxsize=1024)
 def _read(name: str | None, text: str) -> Address:
-    if name is None and len(text) <= _MAX_LOCAL and _SIMPLE.fullmatch(text):
-        local, _, domain = text.partition("@")
-        return Address("", local, domain_to_ascii(domain))
+    if name is None and len(text) <= _MAX_ADDRESS and (simple := _simple(text)):
+        return simple
     if name is None:
         if len(text) > MAX_TEXT:
             raise MessageError(f"it may have {MAX_TEXT} characters at most")
@@ -231,6 +230,20 @@ def _read(name: str | None, text: str) -> Address:
     name = decode_words(name.strip(" ")).strip(" ")
     check_controls(name, "the decoded name")
     return Address(name, local, domain)
+
+
+def _simple(text: str) -> Address | None:
+    """Read what nearly all mailboxes are: letters and digits, with a name before them or not."""
+    if text.endswith(">"):
+        name, _, spec = text[:-1].partition(" <")
+        if not _SIMPLE_NAME.fullmatch(name):
+            return None
+    else:
+        name, spec = "", text
+    if len(spec) > _MAX_LOCAL or not _SIMPLE_SPEC.fullmatch(spec):
+        return None
+    local, _, domain = spec.partition("@")
+    return Address(name.rstrip(" "), local, domain_to_ascii(domain))
 
 
 def _split(text: str) -> tuple[str, str]:
