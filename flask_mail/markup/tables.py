@@ -1,0 +1,61 @@
+"""Tables: which of their rows are lines, and which are paragraphs. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from .prose import Prose
+
+_LONGEST_ROW: Final = 100  # longer cells of a layout are paragraphs
+_TALLEST_CELL: Final = 3  # lines of a cell of data that still become one
+
+
+@dataclass(slots=True)
+class Table:
+    """A table that is being read."""
+
+    depth: int
+    layout: bool
+    """It says of itself that it holds no data."""
+    headed: bool = False
+    nesting: bool = False
+    """A cell of this row holds more than text."""
+    cell: int = 0
+    """The depth of the open cell."""
+    _cells: list[tuple[int, int]] = field(default_factory=list)  # of this row: the lines of each
+    _end: int = -1  # where the last row ended, if that was one line
+
+    def end_cell(self, start: int, end: int) -> None:
+        """Note that a cell has ended, and which lines it holds."""
+        self.cell = 0
+        self._cells.append((start, end))
+
+    def end_row(self, prose: Prose) -> None:
+        """Make the cells of the row one line, where that reads better than paragraphs."""
+        if not self._cells:
+            return
+        cells, self._cells = self._cells, []
+        nesting, self.nesting = self.nesting, False
+        lines = prose.lines
+        filled = [(start, end) for start, end in cells if end > start]
+        data = self.headed and not self.layout
+        if nesting or not filled or (len(filled) == 1 and not data):
+            return
+        heights = [end - start for start, end in filled]
+        first = filled[0][0]
+        # Where that differs, there is text between the cells.
+        if sum(heights) != len(lines) - first or max(heights) > (_TALLEST_CELL if data else 1):
+            return
+        texts = [" ".join([line.text for line in lines[start:end]]) for start, end in cells]
+        if data:
+            while not texts[-1]:
+                texts.pop()
+            text = " | ".join(texts).lstrip()
+        else:
+            text = " ".join(filter(None, texts))
+            if len(text) > _LONGEST_ROW:
+                return
+        apart = lines[first].apart and self._end != first
+        lines[first:] = [lines[first]._replace(text=text, apart=apart)]
+        self._end = len(lines)
