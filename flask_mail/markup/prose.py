@@ -125,7 +125,8 @@ class Prose:
 
     def start_link(self, url: str, depth: int) -> None:
         """Begin a link; it ends before an element that is open at a lower depth does."""
-        self.end_link()
+        if self.link:
+            self.end_link()
         url = "%20".join(_IN_URLS.sub("", url).split())
         if url and not url.lower().startswith(_NO_URLS):
             self.link = Link(url, depth, len(self._parts), len(self.lines))
@@ -212,7 +213,7 @@ def _names(text: str, url: str) -> bool:
         return _NO_DIGITS.sub("", text) == _NO_DIGITS.sub("", rest)
     if scheme.lower() == "mailto":
         return text.lower() in (url.lower(), rest.partition("?")[0].lower())
-    return _bare(text) == _bare(url)
+    return " " not in text and _bare(text) == _bare(url)
 
 
 def _bare(url: str) -> str:

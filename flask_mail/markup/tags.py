@@ -27,10 +27,7 @@ _ATTRIBUTE = re.compile(
     r"(?:[ \t\n\r\f]*=[ \t\n\r\f]*(?:\"([^\"]*)\"|'([^']*)'|[\"']?([^ \t\n\r\f>]+)))?"
 )
 # Elements that hold no tags, and whose text no reader sees.
-_RAW: Final = {
-    name: re.compile(rf"</{name}(?=[ \t\n\r\f/>])", re.IGNORECASE)
-    for name in ("script", "style", "title", "iframe", "noembed", "noframes")
-}
+_RAW: Final = frozenset({"script", "style", "title", "iframe", "noembed", "noframes"})
 
 # In an attribute, "&copy=1" is what it says, as URLs have it (HTML, named character references).
 _REFERENCE = re.compile(r"&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[a-zA-Z][a-zA-Z0-9]{1,31}(?![\w=]);?)")
@@ -84,7 +81,8 @@ def split_tags(html: str) -> Iterator[tuple[str, str, str]]:
         yield html[start:opening], name, attributes
         start = look = end
         if name in _RAW:
-            closing = _RAW[name].search(html, end, last + 1)
+            raw_end = re.compile(rf"</{name}(?=[ \t\n\r\f/>])", re.IGNORECASE)
+            closing = raw_end.search(html, end, last + 1)
             start = look = closing.start() if closing else len(html)
     # Nothing ends here any more: not even a comment, which stays hidden.
     comment_start = html.find("<!--", look)
