@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .addresses import Address, tolerant_address
@@ -131,7 +132,10 @@ def _content(message: Message, charset: Charset, ascii_attachments: bool) -> Par
     alternatives = [
         text_part(content, f"text/{subtype}", charset) for subtype, content in items(message.alts)
     ]
-    content = text_part(message.body, "text/plain", charset)
+    text = message.body
+    if not text and alternatives:
+        text = _text_instead(message.alts)
+    content = text_part(text, "text/plain", charset)
     seed = clean(message.msgId)
     if alternatives:
         content = multipart("alternative", [content, *alternatives], seed)
@@ -146,6 +150,21 @@ def _content(message: Message, charset: Charset, ascii_attachments: bool) -> Par
     if shown:
         content = multipart("related", [content, *shown], seed, "multipart/alternative")
     return multipart("mixed", [content, *attached], seed) if attached else content
+
+
+def _text_instead(alternatives: object) -> str:
+    """Return the HTML as text, for readers that show no HTML."""
+    for subtype, content in items(alternatives):
+        if clean(subtype).partition(";")[0].strip().lower() == "html":
+            return _text_of_html(as_text(content))
+    return ""
+
+
+@lru_cache(maxsize=16)  # a message may be rendered several times
+def _text_of_html(html: str) -> str:
+    from .markup import text_of_html  # only messages without a text need it
+
+    return text_of_html(html)
 
 
 def _is_shown(attachment: Attachment, message: Message) -> bool:

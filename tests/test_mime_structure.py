@@ -99,6 +99,46 @@ def test_invitations_and_amp_are_alternatives() -> None:
     assert calendar["Content-Type"].params["method"] == "REQUEST"
 
 
+# --- HTML without a text --------------------------------------------------------------------------
+
+
+def text_beside(**fields: Any) -> str:
+    plain, *_ = parsed(compose(**fields).as_bytes()).iter_parts()
+    assert plain.get_content_type() == "text/plain"
+    return str(plain.get_content()).strip().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("body", [None, ""])
+def test_html_without_a_text_gets_one(body: str | None) -> None:
+    html = "<h1>Hello</h1><p>Tea &amp; cake"
+
+    assert text_beside(body=body, html=html) == "Hello\n\nTea & cake"
+
+
+def test_html_with_parameters_is_html() -> None:
+    assert text_beside(body=None, alts={"x-amp-html": "no", "HTML; a=b": "<p>yes"}) == "yes"
+
+
+def test_a_text_stays_as_it_is() -> None:
+    assert text_beside(body=" ", html="<p>Hello") == ""
+    assert text_beside(body="Hi", html="<p>Hello") == "Hi"
+
+
+def test_other_alternatives_give_no_text() -> None:
+    assert text_beside(body=None, alts={"calendar": "BEGIN:VCALENDAR"}) == ""
+
+
+def test_the_message_itself_is_left_alone() -> None:
+    message = compose(body=None, html="<p>Hello")
+    message.as_bytes()
+
+    assert message.body is None
+
+
+def test_the_html_may_be_anything() -> None:
+    assert text_beside(body=None, alts={"html": 12}) == "12"
+
+
 # --- The same each time --------------------------------------------------------------------------
 
 

@@ -442,10 +442,11 @@ def test_html_is_an_alternative_to_the_text() -> None:
     assert html.get_payload() == "<p>Hello World</p>"
 
 
-def test_html_alone_comes_with_an_empty_text() -> None:
+def test_html_alone_comes_with_a_text_made_from_it() -> None:
+    """It was empty in 0.10."""
     plain, html = parts_of(compose(html="<p>Hello World</p>"))
 
-    assert (plain.get_content_type(), text_of(plain).strip()) == ("text/plain", "")
+    assert (plain.get_content_type(), text_of(plain).strip()) == ("text/plain", "Hello World")
     assert html.get_payload() == "<p>Hello World</p>"
 
 
