@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from mimetypes import guess_type
 from operator import length_hint
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from .errors import MessageError
@@ -122,6 +123,75 @@ class Attachment:
     def __repr__(self) -> str:
         name, kind = describe(self.filename), describe(self.content_type)
         return f"<Attachment {name} {kind} {length_hint(self.data)}>"
+
+
+class Attaching:
+    """What holds attachments."""
+
+    attachments: list[Attachment]
+    _token: str
+
+    def attach(
+        self,
+        filename: str | None = None,
+        content_type: str | None = None,
+        data: Data | None = None,
+        disposition: str | None = None,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        *,
+        path: FilePath | None = None,
+        file: File | None = None,
+        content_id: str | None = None,
+    ) -> None:
+        """Add an :class:`Attachment`, which takes the same arguments."""
+        self.attachments.append(
+            Attachment(
+                filename,
+                content_type,
+                data,
+                disposition,
+                headers,
+                path=path,
+                file=file,
+                content_id=content_id,
+            )
+        )
+
+    def attach_file(
+        self, path: FilePath, filename: str | None = None, content_type: str | None = None
+    ) -> None:
+        """Attach a file, which is read when the message is sent.
+
+        :param filename: the name that readers see; that of the file by default.
+        :param content_type: guessed by default.
+        :raises OSError: it cannot be read.
+        """
+        self.attach(filename, content_type, path=path)
+
+    def embed(
+        self,
+        content: FilePath | File,
+        filename: str | None = None,
+        content_type: str | None = None,
+        *,
+        content_id: str | None = None,
+    ) -> str:
+        """Add an image, or another file, that the HTML shows; return its Content-ID.
+
+        The HTML refers to it as ``<img src="cid:...">``, with what is returned after ``cid:``.
+
+        :param content: the path of a file, its content as bytes, or an open file.
+        :param content_id: a name of your own instead of one that is made up.
+        :raises OSError: it cannot be read.
+        """
+        attachment = Attachment(
+            filename,
+            content_type,
+            file=Path(content) if isinstance(content, str) else content,
+            content_id=content_id or f"part{len(self.attachments) + 1}.{self._token[:16]}@embedded",
+        )
+        self.attachments.append(attachment)
+        return str(attachment.content_id)
 
 
 def guess_content_type(filename: object, data: object) -> str:

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from email import message_from_bytes, policy
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _context, mime
 from .addresses import parse_address
-from .attachment import Attachment, Data, File, FilePath
+from .attachment import Attaching, Attachment
 from .checks import check_fields
+from .conventions import Conventions
 from .copies import Copied, copied, deep_copy, frozen
 from .errors import BadHeaderError, MessageError
 from .outgoing import Envelope, unordered_recipients
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from .connection import Connection
     from .content import Content
+    from .conventions import MessageIds
     from .outgoing import Receipt
 
 AddressLike: TypeAlias = str | tuple[str, str]
@@ -52,7 +53,7 @@ def make_msgid(idstring: str | None = None, domain: str | None = None) -> str:
 _own_make_msgid = make_msgid
 
 
-class Message:
+class Message(Attaching, Conventions):
     """An email message.
 
     :param subject: the subject.
@@ -72,6 +73,10 @@ class Message:
     :param extra_headers: further headers; one that Flask-Mail writes too replaces it.
     :param mail_options: ESMTP options of MAIL FROM, such as ``["BODY=8BITMIME"]``.
     :param rcpt_options: ESMTP options of each RCPT TO, such as ``["NOTIFY=SUCCESS"]``.
+    :param priority: ``"high"``, ``"normal"`` or ``"low"``.
+    :param in_reply_to: the message that it answers, or its Message-ID.
+    :param references: the messages of its thread; that of `in_reply_to` by default.
+    :param auto_submitted: ``True`` or ``"auto-replied"`` where no person wrote it.
     :param seed: what the Message-ID and the boundaries are made of instead of chance, for tests
         that compare a message with a file: the same seed and fields give the same bytes. The date
         is in 1970 then, unless it is given. Never send two messages with the same seed.
@@ -115,6 +120,10 @@ class Message:
         mail_options: Iterable[str] | None = None,
         rcpt_options: Iterable[str] | None = None,
         *,
+        priority: str | int | None = None,
+        in_reply_to: str | Message | None = None,
+        references: MessageIds | None = None,
+        auto_submitted: str | bool | None = None,
         seed: object = None,
     ) -> None:
         self.recipients = recipients
@@ -130,6 +139,14 @@ class Message:
         self.date = date
         self.charset = charset
         self.extra_headers = None if extra_headers is None else copied(extra_headers, dict)
+        if priority is not None:
+            self.priority = priority
+        if references is not None:
+            self.references = references
+        if in_reply_to is not None:
+            self.in_reply_to = in_reply_to
+        if auto_submitted is not None:
+            self.auto_submitted = auto_submitted
         self.mail_options = mail_options
         self.rcpt_options = rcpt_options
         self.attachments = attachments
@@ -175,68 +192,6 @@ class Message:
     def add_recipient(self, recipient: AddressLike) -> None:
         """Add a To address."""
         self.recipients.append(recipient)
-
-    def attach(
-        self,
-        filename: str | None = None,
-        content_type: str | None = None,
-        data: Data | None = None,
-        disposition: str | None = None,
-        headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
-        *,
-        path: FilePath | None = None,
-        file: File | None = None,
-        content_id: str | None = None,
-    ) -> None:
-        """Add an :class:`Attachment`, which takes the same arguments."""
-        self.attachments.append(
-            Attachment(
-                filename,
-                content_type,
-                data,
-                disposition,
-                headers,
-                path=path,
-                file=file,
-                content_id=content_id,
-            )
-        )
-
-    def attach_file(
-        self, path: FilePath, filename: str | None = None, content_type: str | None = None
-    ) -> None:
-        """Attach a file, which is read when the message is sent.
-
-        :param filename: the name that readers see; that of the file by default.
-        :param content_type: guessed by default.
-        :raises OSError: it cannot be read.
-        """
-        self.attach(filename, content_type, path=path)
-
-    def embed(
-        self,
-        content: FilePath | File,
-        filename: str | None = None,
-        content_type: str | None = None,
-        *,
-        content_id: str | None = None,
-    ) -> str:
-        """Add an image, or another file, that the HTML shows; return its Content-ID.
-
-        The HTML refers to it as ``<img src="cid:...">``, with what is returned after ``cid:``.
-
-        :param content: the path of a file, its content as bytes, or an open file.
-        :param content_id: a name of your own instead of one that is made up.
-        :raises OSError: it cannot be read.
-        """
-        attachment = Attachment(
-            filename,
-            content_type,
-            file=Path(content) if isinstance(content, str) else content,
-            content_id=content_id or f"part{len(self.attachments) + 1}.{self._token[:16]}@embedded",
-        )
-        self.attachments.append(attachment)
-        return str(attachment.content_id)
 
     def has_bad_headers(self) -> bool:
         """Whether a header, address, name or option holds a line break or another control."""

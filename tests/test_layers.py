@@ -61,6 +61,7 @@ LAYERS = (
     "_context",
     "attachment",
     "copies",
+    "conventions",
     "message",
     "backends.options",
     "backends.sending",

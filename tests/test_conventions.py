@@ -1,0 +1,226 @@
+"""Priority, threads, automatic mail and mailing lists, as mail programs read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from reading import compose, parsed
+
+from flask_mail import Message, MessageError
+
+# --- Priority ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "level", "number"),
+    [("high", "high", "1"), (1, "high", "1"), (2, "high", "1"), ("normal", "normal", "3"),
+     (3, "normal", "3"), ("low", "low", "5"), (4, "low", "5"), (5, "low", "5")],
+)  # fmt: skip
+def test_a_priority_is_told_in_each_of_the_ways_that_programs_know(
+    value: Any, level: str, number: str
+) -> None:
+    message = compose(priority=value)
+
+    assert message.priority == level
+    arrived = parsed(message.as_bytes())
+    assert (arrived["Importance"], arrived["X-Priority"]) == (level, number)
+    assert arrived["Priority"] in ("urgent", "normal", "non-urgent")
+
+
+@pytest.mark.parametrize("value", [0, 6, "urgent", ""])
+def test_what_is_no_priority_is_refused(value: Any) -> None:
+    with pytest.raises(MessageError, match="priority"):
+        Message(priority=value)
+
+
+def test_a_priority_is_taken_away() -> None:
+    message = compose(priority="high", extra_headers={"X-Other": "1"})
+    message.priority = None
+
+    assert message.extra_headers == {"X-Other": "1"}
+
+
+def test_nothing_is_written_unless_it_is_set() -> None:
+    message = compose()
+    message.priority = message.in_reply_to = message.references = message.auto_submitted = None
+
+    assert message.extra_headers is None
+
+
+# --- Threads -------------------------------------------------------------------------------------
+
+
+def test_an_answer_names_the_message_and_its_thread() -> None:
+    first = compose()
+    second = compose(in_reply_to=first)
+    third = compose(in_reply_to=second)
+
+    assert second.in_reply_to == second.references == first.msgId
+    assert third.in_reply_to == second.msgId
+    assert third.references == f"{first.msgId} {second.msgId}"
+
+
+@pytest.mark.parametrize("written", ["<1@example.com>", "1@example.com", " <1@example.com> "])
+def test_a_message_id_gets_its_brackets(written: str) -> None:
+    assert compose(in_reply_to=written).in_reply_to == "<1@example.com>"
+
+
+@pytest.mark.parametrize(
+    "references",
+    ["<1@a.b> <2@a.b>", ["1@a.b", "<2@a.b>"], ["<1@a.b>", "<2@a.b>", "<1@a.b>"]],
+)
+def test_references_are_a_list_or_a_text(references: Any) -> None:
+    message = compose(references=references, in_reply_to="<3@a.b>")
+
+    assert message.references == "<1@a.b> <2@a.b>"
+    assert message.in_reply_to == "<3@a.b>"
+
+
+def test_references_may_be_messages() -> None:
+    first, second = compose(), compose()
+
+    assert compose(references=first).references == first.msgId
+    assert compose(references=[first, second]).references == f"{first.msgId} {second.msgId}"
+    assert compose(references=[]).references is None
+
+
+@pytest.mark.parametrize("value", ["", "no id", "<a>", "<a@b> <c@d>", "<a@b\r\nX: 1>", 12])
+def test_what_is_no_message_id_is_refused(value: Any) -> None:
+    with pytest.raises(MessageError, match="in_reply_to .* is no Message-ID"):
+        Message(in_reply_to=value)
+    with pytest.raises(MessageError, match="references .* is no Message-ID"):
+        Message(references=[value])
+    if value == 12:
+        with pytest.raises(MessageError, match="references"):
+            Message(references=value)
+
+
+def test_a_long_thread_is_folded() -> None:
+    ids = [f"<{number}@example.com>" for number in range(200)]
+    source = compose(references=ids).as_bytes()
+
+    assert max(map(len, source.split(b"\r\n"))) <= 78
+    assert parsed(source)["References"].split() == ids
+
+
+# --- Automatic mail ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(True, "auto-generated"), ("auto-replied", "auto-replied"), ("no", "no"), (False, None)],
+)
+def test_automatic_mail_says_so(value: Any, written: str | None) -> None:
+    message = compose(auto_submitted=value)
+
+    assert message.auto_submitted == written
+    assert parsed(message.as_bytes())["Auto-Submitted"] == written
+
+
+@pytest.mark.parametrize("value", ["yes", "auto-", "auto-replied\r\nX: 1", 1])
+def test_what_is_no_kind_of_automatic_mail_is_refused(value: Any) -> None:
+    with pytest.raises(MessageError, match="auto_submitted"):
+        Message(auto_submitted=value)
+
+
+# --- Headers that are there already --------------------------------------------------------------
+
+
+def test_headers_are_found_and_replaced_in_any_case() -> None:
+    message = compose(extra_headers={"importance": "low", "AUTO-SUBMITTED": "no"})
+    assert (message.priority, message.auto_submitted) == ("low", "no")
+
+    message.priority = "high"
+    message.auto_submitted = True
+
+    assert message.extra_headers == {
+        "X-Priority": "1",
+        "Importance": "high",
+        "Priority": "urgent",
+        "Auto-Submitted": "auto-generated",
+    }
+
+
+def test_headers_given_elsewhere_are_left_alone() -> None:
+    given = {"X-Other": "1"}
+    compose(extra_headers=given, priority="low")
+
+    assert given == {"X-Other": "1"}
+
+
+def test_what_is_no_mapping_is_none() -> None:
+    message = compose()
+    message.extra_headers = ["X: 1"]  # type: ignore[assignment]
+
+    assert message.priority is None
+
+
+# --- Mailing lists -------------------------------------------------------------------------------
+
+
+def unsubscribe(**arguments: Any) -> tuple[str | None, str | None]:
+    message = compose()
+    message.list_unsubscribe(**arguments)
+    arrived = parsed(message.as_bytes())
+    return arrived["List-Unsubscribe"], arrived["List-Unsubscribe-Post"]
+
+
+def test_one_click_is_as_rfc_8058_has_it() -> None:
+    assert unsubscribe(
+        url="https://example.com/leave?u=1&t=a,b", mailto="leave@example.com", one_click=True
+    ) == (
+        "<https://example.com/leave?u=1&t=a%2Cb>, <mailto:leave@example.com>",
+        "List-Unsubscribe=One-Click",
+    )
+
+
+@pytest.mark.parametrize(
+    ("mailto", "written"),
+    [
+        ("leave@example.com", "<mailto:leave@example.com>"),
+        (
+            "mailto:leave@example.com?subject=out,now",
+            "<mailto:leave@example.com?subject=out%2Cnow>",
+        ),
+        ("a%b?subject=out", None),
+        ("a&b@bücher.example", "<mailto:a%26b@xn--bcher-kva.example>"),
+        ("Ann <leave@example.com>", None),
+        ("leave@example.com?subject=<a>", None),
+        ("leave@example.com?subject=a b", None),
+        ("leave@example.com\r\nX: 1", None),
+    ],
+)
+def test_an_address_to_leave_by_is_checked(mailto: str, written: str | None) -> None:
+    if written is None:
+        with pytest.raises(MessageError, match="mailto"):
+            unsubscribe(mailto=mailto)
+    else:
+        assert unsubscribe(mailto=mailto) == (written, None)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "example.com", "ftp://example.com", "javascript:alert(1)", "https://", "https://a b",
+     "https://a>b", "https://bücher.example", "https://a\r\nX: 1", "https://" + "a" * 901],
+)  # fmt: skip
+def test_what_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(MessageError, match="list_unsubscribe"):
+        unsubscribe(url=url)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"url": "http://example.com/"}, {"mailto": "leave@example.com"}, {}],
+)
+def test_one_click_needs_https(arguments: Any) -> None:
+    with pytest.raises(MessageError, match=r"https://|needs url"):
+        unsubscribe(**arguments, one_click=True)
+
+
+def test_without_one_click_none_is_promised() -> None:
+    message = compose()
+    message.list_unsubscribe(url="https://example.com/1", one_click=True)
+    message.list_unsubscribe(url="https://example.com/2")
+
+    assert message.extra_headers == {"List-Unsubscribe": "<https://example.com/2>"}
