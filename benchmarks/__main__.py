@@ -14,13 +14,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import measure, report, servers
-from .cells import FULL, GROUPS, QUICK
+from . import delivering, making, measure, report, servers
+from .cells import FULL, QUICK
 from .environments import CHECKOUT, LIBRARIES, OURS, Environments, find_python
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "RESULTS.md"
 NOTES = HERE / "notes.md"
+GROUPS = [*making.GROUPS, *delivering.GROUPS]
 
 
 def arguments() -> argparse.Namespace:
@@ -28,12 +29,12 @@ def arguments() -> argparse.Namespace:
     names = [group.name for group in GROUPS]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
-    add("--quick", action="store_true", help="20 ms only, few messages, each once: two minutes")
+    add("--quick", action="store_true", help="20 ms only, few messages, each once: four minutes")
     add("--only", action="append", choices=names, metavar="NAME", help=f"of: {', '.join(names)}")
     add("--python", help="the Python for all libraries, 3.12 or newer")
     add("--workdir", type=Path, default=CHECKOUT / ".bench", help="for environments and results")
     add("--queue", type=Path, help="a folder for Postfix's queue (default: for temporary files)")
-    add("--limit", type=float, default=1200, help="seconds after which nothing more is started")
+    add("--limit", type=float, default=1800, help="seconds after which nothing more is started")
     add("--markdown", type=Path, help="write the results here, too")
     add("--write", action="store_true", help=f"write {RESULTS.name}: not with --quick or --only")
     add("--render", type=Path, metavar="JSON", help="write what an earlier run has found instead")

@@ -1,4 +1,4 @@
-"""What sends: a worker in a library's environment, or Postfix's own client."""
+"""What is measured: a worker in a library's environment, its imports, or Postfix's own client."""
 
 from __future__ import annotations
 
@@ -96,6 +96,44 @@ class Worker:
             self._process.kill()
             self._process.wait(20)
         self._log.close()
+
+
+_IMPORT = """\
+import importlib, sys, time
+module, *above = sys.argv[1:]
+for name in above:
+    importlib.import_module(name)
+start = time.perf_counter()
+importlib.import_module(module)
+print(time.perf_counter() - start)
+"""
+
+
+class Imports:
+    """New processes that import a library, and nothing else."""
+
+    def __init__(self, python: Path) -> None:
+        self._python = python
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the seconds that each import took; a first one, which may compile, is not told.
+
+        :raises CouldNotSend: it cannot be imported.
+        """
+        names = [request["module"], *([request["above"]] if request["above"] else [])]
+        # Isolated, so that this folder's modules are not found instead.
+        command = [str(self._python), "-I", "-c", _IMPORT, *names]
+        samples = []
+        for _ in range(request["count"] + 1):
+            try:
+                done = subprocess.run(command, check=True, capture_output=True, timeout=TIME_LIMIT)
+            except (subprocess.SubprocessError, OSError) as error:
+                raise CouldNotSend(f"import of {names[0]}: {error}") from error
+            samples.append(float(done.stdout))
+        return {"samples": samples[1:]}
+
+    def close(self) -> None:
+        """End it: nothing is running."""
 
 
 class SmtpSource:

@@ -27,6 +27,7 @@ class Library:
     name: str
     folder: str
     requirement: str
+    """What pip installs; empty: nothing."""
     adapter: str
     """The module in ``workers`` that speaks its API."""
 
@@ -35,6 +36,7 @@ OURS = "Flask-Mail 1.0"  # this checkout
 OLD = "Flask-Mail 0.10.0"
 MAILMAN = "Flask-Mailman 1.1.1"
 DJANGO = "Django 6.1"
+STDLIB = "the standard library"
 
 LIBRARIES = {
     each.name: each
@@ -43,6 +45,7 @@ LIBRARIES = {
         Library(OLD, "flask-mail", "Flask-Mail==0.10.0", "flask_mail_api"),
         Library(MAILMAN, "flask-mailman", "Flask-Mailman==1.1.1", "flask_mailman_api"),
         Library(DJANGO, "django", "Django==6.1", "django_api"),
+        Library(STDLIB, "stdlib", "", "stdlib_api"),
     )
 }
 
@@ -103,8 +106,9 @@ class Environments:
         shutil.rmtree(folder, ignore_errors=True)
         make = [str(self._python), "-m", "venv", str(folder)]
         subprocess.run(make, check=True, capture_output=True, timeout=120)
-        install = [str(python), "-m", "pip", "install", "-qq", library.requirement]
-        subprocess.run(install, check=True, timeout=300)
+        if library.requirement:
+            install = [str(python), "-m", "pip", "install", "-qq", library.requirement]
+            subprocess.run(install, check=True, timeout=300)
         made_for.write_text(wanted)
         return python
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from . import login, servers
-from .cells import SMTP_SOURCE, Cell, Entry, Group, Plan
-from .contestants import Contestant, CouldNotSend, SmtpSource, Worker
+from .cells import NOWHERE, SMTP_SOURCE, Cell, Entry, Group, Plan
+from .contestants import Contestant, CouldNotSend, Imports, SmtpSource, Worker
 from .environments import LIBRARIES, OLD
 
 LOG = "workers.log"  # what the workers print
@@ -61,6 +61,8 @@ class Bench:
         return results
 
     def _contestant(self, cell: Cell, entry: Entry) -> Contestant:
+        if entry.request["task"] == "imports":
+            return Imports(self._pythons[entry.library])
         server = entry.server or cell.server
         port = self._ports[server, cell.milliseconds]
         if entry.library == SMTP_SOURCE:
@@ -73,6 +75,7 @@ class Bench:
             "username": login.USERNAME if secure else None,
             "password": login.PASSWORD if secure else None,
             "settings": entry.settings,
+            "folder": str(self._folder),
         }
         return Worker(
             self._pythons[entry.library],
@@ -88,11 +91,11 @@ class Bench:
         try:
             answer = contestant.ask(entry.request)
         except CouldNotSend:
-            if cell.server != "sink":
+            if cell.server in self._postfix.ports:
                 time.sleep(1)
                 self._postfix.done(0)  # what had been sent is not the next one's
             raise
-        if cell.server != "sink":
+        if cell.server in self._postfix.ports:
             arrived = self._postfix.done(answer["sent"])
             if arrived != answer["sent"]:
                 raise CouldNotSend(f"Postfix got {arrived} of {answer['sent']} messages")
@@ -104,13 +107,16 @@ def summary(cell: Cell, entry: Entry, answers: list[dict[str, Any]]) -> dict[str
     result: dict[str, Any] = {
         "label": entry.label,
         "library": entry.library,
-        "messages": entry.request["count"],
+        "messages": entry.request.get("count"),
         "turns": len(answers),
     }
     if not answers:
         return result
-    if "growth" in answers[0]:
-        return result | {"growth": statistics.median(each["growth"] for each in answers)}
+    for name in ("growth", "above"):
+        if name in answers[0]:
+            result[name] = statistics.median(each[name] for each in answers)
+    if entry.request["task"] == "memory":
+        return result
     times = [seconds_of_a_message(cell, entry, each) for each in answers]
     seconds = statistics.median(times)
     result |= {"seconds": seconds, "lowest": min(times), "highest": max(times)}
@@ -121,10 +127,10 @@ def summary(cell: Cell, entry: Entry, answers: list[dict[str, Any]]) -> dict[str
 
 def seconds_of_a_message(cell: Cell, entry: Entry, answer: dict[str, Any]) -> float:
     """Return the figure of one turn."""
-    if entry.request["task"] == "single":
-        if entry.request["threads"] == 1:
-            return float(statistics.median(answer["samples"]))
+    if entry.request.get("threads", 1) > 1 and entry.request["task"] == "single":
         return float(answer["seconds"]) / int(entry.request["count"])
+    if "samples" in answer:
+        return float(statistics.median(answer["samples"]))
     each = float(answer["sending"]) / int(answer["count"])
     if not cell.nominal:
         return each
@@ -136,9 +142,9 @@ def compare(results: list[dict[str, Any]]) -> None:
     """Add to each result how many times as fast, or as small, as Flask-Mail 0.10 it is."""
     old = next((each for each in results if each["label"] == OLD), {})
     for each in results:
-        for figure in ("seconds", "growth"):
+        for figure, factor in (("seconds", "times"), ("growth", "smaller")):
             if each.get(figure) and figure in old:
-                each["times"] = old[figure] / each[figure]
+                each[factor] = old[figure] / each[figure]
 
 
 def run(
@@ -159,7 +165,7 @@ def run(
         through = stack.enter_context(
             servers.lines([(ms / 1000, direct[name]) for name, ms in delayed])
         )
-        ports = {(name, 0): port for name, port in direct.items()}
+        ports = {(NOWHERE, 0): 0} | {(name, 0): port for name, port in direct.items()}
         ports |= dict(zip(delayed, through, strict=True))
         pings = {
             str(ms): servers.ping(ports["postfix", ms]) * 1000

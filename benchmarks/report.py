@@ -24,20 +24,34 @@ def figure(entry: dict[str, Any] | None, shows: str) -> str:
     """Return what a table says of an entry."""
     if entry is None:
         return ""
-    if "seconds" not in entry and "growth" not in entry:
-        return "failed"
-    if shows == "memory":
-        text = f"{entry['growth'] / 1024:.1f} MiB"
-    elif shows == "rate":
-        text = f"{1 / entry['seconds']:,.0f}/s"
-    else:
-        text = f"{entry['seconds'] * 1000:,.{1 if entry['seconds'] >= 0.01 else 2}f} ms"
-        if "round_trips" in entry:
-            text += f" = {entry['round_trips']:.2f} rt"
-    if "times" in entry:
-        times = entry["times"]
-        text += f" ({times:.{0 if times >= 20 else 1 if times >= 2 else 2}f}x)"
-    return text
+    parts = []
+    if "seconds" in entry:
+        if shows == "rate":
+            text = f"{1 / entry['seconds']:,.0f}/s"
+        else:
+            text = period(entry["seconds"])
+            if "round_trips" in entry:
+                text += f" = {entry['round_trips']:.2f} rt"
+        parts.append(text + factor(entry.get("times")))
+    if "above" in entry:
+        parts.append(f"{period(entry['above'])} above")
+    if "growth" in entry:
+        parts.append(f"{entry['growth'] / 1024:.1f} MiB{factor(entry.get('smaller'))}")
+    return ", ".join(parts) or "failed"
+
+
+def period(seconds: float) -> str:
+    """Return a time with three digits or more."""
+    value, unit = (seconds * 1e6, "µs") if abs(seconds) < 0.001 else (seconds * 1000, "ms")
+    digits = 0 if value >= 1000 else 1 if value >= 10 else 2
+    return f"{value:,.{digits}f} {unit}"
+
+
+def factor(times: float | None) -> str:
+    """Return how many times as good as Flask-Mail 0.10 something is, in brackets."""
+    if times is None:
+        return ""
+    return f" ({times:.{0 if times >= 20 else 1 if times >= 2 else 2}f}x)"
 
 
 def group_table(group: dict[str, Any]) -> str:

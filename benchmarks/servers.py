@@ -38,6 +38,8 @@ smtp_dns_support_level = disabled
 # Otherwise Postfix pauses a second where mail comes faster than it goes: its own limit would be
 # measured instead of the client's.
 in_flow_delay = 0
+# Room for an attachment of 25 MiB in base64; the default is 10 MB.
+message_size_limit = 52428800
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = inet:127.0.0.1:{passwords}
 smtpd_tls_cert_file = {certificate}

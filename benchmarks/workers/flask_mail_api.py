@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
-from content import HTML, SENDER, SUBJECT, TEXT
+from content import HTML, SENDER, SUBJECT, TEXT, Content
 from flask import Flask
 
+import flask_mail
 from flask_mail import Connection, Mail, Message
 
 
@@ -37,6 +39,39 @@ class Sender:
         """Make the message."""
         return Message(SUBJECT, recipients=recipients, body=TEXT, html=HTML)
 
+    def compose(self, content: Content) -> Message:
+        """Make a message that says what it is told."""
+        message = Message(
+            content.subject,
+            recipients=list(content.to),
+            body=content.text,
+            html=content.html,
+            sender=content.sender,
+            cc=list(content.cc),
+            reply_to=content.reply_to,
+        )
+        for name, kind, data in content.files:
+            message.attach(name, kind, data)
+        return message
+
+    def render(self, message: Message) -> bytes:
+        """Return the message as it would travel."""
+        return message.as_bytes()
+
+    def attach(self, message: Message, name: str, data: bytes) -> None:
+        """Attach data that is in memory."""
+        message.attach(name, "application/octet-stream", data)
+
+    def attach_path(self, message: Message, path: Path) -> None:
+        """Attach a file."""
+        if not self.has_send_many:
+            message.attach(path.name, "application/octet-stream", path.read_bytes())
+            return
+        try:
+            message.attach(path.name, path=path)
+        except TypeError as error:
+            raise NotImplementedError("attach(path=...) is not supported") from error
+
     def send(self, message: Message) -> None:
         """Send one as a request of a web application does."""
         self._mail.send(message)
@@ -59,3 +94,21 @@ class Sender:
         for receipt in self._mail.send_many(messages):
             if not receipt.sent:
                 raise RuntimeError(f"A message of the batch was not sent: {receipt!r}")
+
+    def check(self, message: Message) -> None:
+        """Do the part of sending that is a check of the fields."""
+        if message.has_bad_headers():
+            raise RuntimeError("The message of the benchmark has bad headers.")
+
+    def listen(self) -> None:
+        """Give each signal a receiver that does nothing."""
+        for signal in (flask_mail.email_sending, flask_mail.email_dispatched):
+            signal.connect(_nothing, sender=self._app)
+
+    def forget(self) -> None:
+        """Forget what was sent to the outbox."""
+        self._mail.outbox.clear()
+
+
+def _nothing(app: Flask, message: Message) -> None:
+    """Receive a signal."""

@@ -1,7 +1,7 @@
 """Sends with one library, in its environment, what the lines of JSON on standard input ask for.
 
 ``python worker.py ADAPTER OPTIONS``; each request is answered by one line of JSON. Making a message
-is part of sending it, and of the time.
+is part of sending it, and of the time. What sends nothing is in ``making.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from content import recipients
+from content import Content, large, large_file, recipients
+from making import Making
 
 clock = time.perf_counter
 
@@ -56,12 +57,13 @@ def in_threads(
     return ended - started[0], sum(prepared)
 
 
-class Worker:
+class Worker(Making):
     """What can be asked for."""
 
     def __init__(self, adapter: Any, options: dict[str, Any]) -> None:
         self._make = lambda: adapter.Sender(options)
-        self._sender = self._make()
+        super().__init__(self._make())
+        self._folder = Path(options["folder"])
         self._warm = False
 
     def _warm_up(self) -> int:
@@ -153,12 +155,42 @@ class Worker:
         """Send a batch from a generator; answer by how much it made the process grow."""
         with self._sender.context():
             self._batch(100)
-            gc.collect()
-            # The peak that getrusage tells cannot be forgotten, and importing is a high one.
-            Path("/proc/self/clear_refs").write_text("5")
-            before = _status("VmRSS")
+            before = _resident()
             self._batch(count)
         return {"growth": _status("VmHWM") - before, "before": before, "sent": count + 100}
+
+    def attachment(self, count: int, mebibytes: int, *, by_path: bool) -> dict[str, Any]:
+        """Send messages with a large attachment, given as bytes or as a file; answer how long each
+        took, and by how much they made the process grow.
+        """
+        sender = self._sender
+        data = b"" if by_path else large(mebibytes)
+        path = large_file(self._folder, mebibytes) if by_path else None
+        samples = []
+        before = self._warm_up()
+        self._warm = True
+        with sender.context():
+            resident = _resident()  # the data is part of it
+            for _ in range(count):
+                start = clock()
+                message = sender.compose(Content())
+                if path is None:
+                    sender.attach(message, "large.bin", data)
+                else:
+                    sender.attach_path(message, path)
+                sender.send(message)
+                samples.append(clock() - start)
+                del message
+        growth = _status("VmHWM") - resident
+        return {"samples": samples, "growth": growth, "sent": before + count}
+
+
+def _resident() -> int:
+    """Return the resident memory in KiB, and let its peak begin there."""
+    gc.collect()
+    # The peak that getrusage tells cannot be forgotten, and importing is a high one.
+    Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
 
 
 def _status(name: str) -> int:
