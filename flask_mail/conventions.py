@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from .addresses import parse_address
 from .errors import MessageError
@@ -12,8 +12,6 @@ from .texts import describe, plain_text
 
 if TYPE_CHECKING:
     from .message import Message
-
-    MessageIds: TypeAlias = str | Message | Iterable[str | Message]
 
 # Programs read one or another: Outlook the first two, Thunderbird and Apple Mail X-Priority.
 _PRIORITIES = {
@@ -90,7 +88,7 @@ class Conventions:
         return self._header("References")
 
     @references.setter
-    def references(self, value: MessageIds | None) -> None:
+    def references(self, value: str | Message | Iterable[str | Message] | None) -> None:
         if value is None:
             self._set_header("References", None)
             return

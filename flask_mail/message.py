@@ -14,7 +14,7 @@ from email import message_from_bytes, policy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from . import _context, mime
+from . import _context, mime, records
 from .addresses import parse_address
 from .attachment import Attaching, Attachment
 from .checks import check_fields
@@ -27,9 +27,10 @@ from .texts import describe
 if TYPE_CHECKING:
     from email.message import Message as ParsedMessage
 
+    from typing_extensions import Self
+
     from .connection import Connection
     from .content import Content
-    from .conventions import MessageIds
     from .outgoing import Receipt
 
 AddressLike: TypeAlias = str | tuple[str, str]
@@ -122,7 +123,7 @@ class Message(Attaching, Conventions):
         *,
         priority: str | int | None = None,
         in_reply_to: str | Message | None = None,
-        references: MessageIds | None = None,
+        references: str | Message | Iterable[str | Message] | None = None,
         auto_submitted: str | bool | None = None,
         seed: object = None,
     ) -> None:
@@ -268,6 +269,34 @@ class Message(Attaching, Conventions):
         for name, value in self.__dict__.items():
             clone.__dict__[name] = frozen(value) if name in _OWN else deep_copy(value)
         return clone
+
+    def to_dict(self, *, files: bool = False) -> dict[str, Any]:
+        """Return this message in types that JSON has, for a queue or a database.
+
+        :param files: name the files that were attached by their paths instead of putting their
+            content into the record: for a reader on the same machine.
+        :raises MessageError: it holds what JSON cannot say, such as an attribute of a subclass, or
+            a file that is gone or has changed.
+        """
+        if self.date is None:
+            _ = self._first_rendered  # the same date on both sides
+        return records.to_record(self, files=files)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any], *, files: bool = False) -> Self:
+        """Return the message that :meth:`to_dict` made `record` of; its bytes are the same.
+
+        Reading it runs and imports nothing, whoever has written it.
+
+        :param files: attach the files that the record names. Whoever writes records can have any
+            file sent that this program can read: leave it out for records of others.
+        :raises MessageError: it is no record, is of another version, or names a file without
+            `files`, or one that is gone or has changed.
+        """
+        message = object.__new__(cls)
+        Message.__init__(message)
+        records.fill(message, record, files=files)
+        return message
 
     def __copy__(self) -> Message:
         clone = object.__new__(type(self))

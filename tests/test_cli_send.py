@@ -85,14 +85,13 @@ def test_an_empty_subject_is_left_empty(app, server):
     assert not received(server)[1]["Subject"]
 
 
-def test_html_alone_gets_no_text_of_ours(app, server, tmp_path):
+def test_html_alone_gets_no_text_but_its_own(app, server, tmp_path):
     page = tmp_path / "page.html"
     page.write_text("<p>Hi</p>")
     run(app, "send", "ann@example.com", "--html", str(page))
     message = received(server)[1]
     assert message.get_body(("html",)).get_content().strip() == "<p>Hi</p>"
-    text = message.get_body(("plain",))
-    assert text is None or not text.get_content().strip()
+    assert message.get_body(("plain",)).get_content().strip() == "Hi"
 
 
 def test_the_text_is_read_from_standard_input(app, server):

@@ -62,6 +62,7 @@ LAYERS = (
     "attachment",
     "copies",
     "conventions",
+    "records",
     "message",
     "backends.options",
     "backends.sending",

@@ -9,6 +9,7 @@ import threading
 from collections import namedtuple
 from collections.abc import Callable
 from datetime import datetime, timezone
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -216,3 +217,14 @@ def test_a_message_that_0_10_pickled_is_read() -> None:
     assert outgoing.message_id == "<1.2@host>"
     assert outgoing.envelope.recipients == ("a@b.c", "d@e.f")
     assert outgoing.message.envelope is None
+
+
+def test_a_file_stays_a_file_in_a_copy(tmp_path: Path) -> None:
+    """It is not read for a copy, however large it is."""
+    (tmp_path / "a").write_bytes(b"data")
+    message = Message()
+    message.attach_file(tmp_path / "a")
+
+    for made in (message.snapshot(), copy.deepcopy(message), pickle.loads(pickle.dumps(message))):
+        assert made.attachments[0].data == message.attachments[0].data
+        assert made.attachments[0].read() == b"data"

@@ -67,10 +67,7 @@ class Sender:
         if not self.has_send_many:
             message.attach(path.name, "application/octet-stream", path.read_bytes())
             return
-        try:
-            message.attach(path.name, path=path)
-        except TypeError as error:
-            raise NotImplementedError("attach(path=...) is not supported") from error
+        message.attach(path.name, path=path)
 
     def send(self, message: Message) -> None:
         """Send one as a request of a web application does."""
