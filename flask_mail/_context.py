@@ -7,11 +7,19 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from flask import current_app, has_app_context
+from flask import (
+    Flask,
+    before_render_template,
+    current_app,
+    has_app_context,
+    template_rendered,
+)
 from flask.globals import app_ctx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    import jinja2
 
 # The state that a send is bound to, and the app context in which that began. Any: a program may
 # have put a stand-in into app.extensions["mail"].
@@ -38,6 +46,50 @@ def bound(state: object) -> Iterator[None]:
         yield
     finally:
         _bound.reset(token)
+
+
+class AppTemplates:
+    """The templates of an app, rendered as Flask's :func:`render_template` does."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+
+    @property
+    def environment(self) -> jinja2.Environment:
+        return self._app.jinja_env
+
+    def folders(self) -> list[str]:
+        scaffolds = (self._app, *self._app.iter_blueprints())
+        loaders = [each.jinja_loader for each in scaffolds]
+        return [path for loader in loaders for path in getattr(loader, "searchpath", ())]
+
+    def rendering(self, template: jinja2.Template, variables: dict[str, Any]) -> None:
+        self._app.update_template_context(variables)
+        before_render_template.send(
+            self._app, _async_wrapper=self._app.ensure_sync, template=template, context=variables
+        )
+
+    def rendered(self, template: jinja2.Template, variables: dict[str, Any]) -> None:
+        template_rendered.send(
+            self._app, _async_wrapper=self._app.ensure_sync, template=template, context=variables
+        )
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        return self._app.config
+
+
+def app_templates() -> AppTemplates:
+    """Return the templates of the current app.
+
+    :raises RuntimeError: there is none.
+    """
+    if not has_app_context():
+        raise RuntimeError(
+            "Templates are those of an app, and none is current: use mail.render(), or an"
+            " app_context()."
+        )
+    return AppTemplates(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _app_context() -> object:

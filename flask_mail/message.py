@@ -14,7 +14,7 @@ from email import message_from_bytes, policy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from . import _context, mime, records
+from . import _context, mime, records, settings
 from .addresses import parse_address
 from .attachment import Attaching, Attachment
 from .checks import check_fields
@@ -269,6 +269,29 @@ class Message(Attaching, Conventions):
         for name, value in self.__dict__.items():
             clone.__dict__[name] = frozen(value) if name in _OWN else deep_copy(value)
         return clone
+
+    @classmethod
+    def from_template(
+        cls, name: str, recipients: Iterable[AddressLike] | None = None, /, **variables: Any
+    ) -> Self:
+        """Return a message that the current app's templates ``name.txt`` and ``name.html`` write.
+
+        Either of the two may be missing. The subject is what ``name.subject.txt`` gives, else the
+        block ``subject`` of the text or the HTML, which is left out of both. Only the HTML is
+        escaped. Its style sheets are inlined with the extra ``css`` (``MAIL_INLINE_CSS``).
+
+        :param variables: what the templates use.
+        :raises jinja2.TemplateNotFound: there is neither; a :class:`MessageError` too.
+        :raises RuntimeError: no app is current; :meth:`Mail.render` needs none.
+        """
+        from . import inlining, templates  # what only some programs need
+
+        source = _context.app_templates()
+        subject, body, html = templates.render(source, name, variables)
+        if html is not None:
+            wanted = settings.lookup(source.config, "MAIL_INLINE_CSS")
+            html = inlining.inline_css(html, wanted)
+        return cls(subject, recipients, body, html)
 
     def to_dict(self, *, files: bool = False) -> dict[str, Any]:
         """Return this message in types that JSON has, for a queue or a database.

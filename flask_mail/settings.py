@@ -68,6 +68,11 @@ TABLE: tuple[Setting, ...] = (
         "General",
     ),
     Setting(
+        "MAIL_INLINE_CSS", "bool", to_bool, "True with the extra `css`",
+        "Write the `<style>` of HTML templates into the elements that it styles.",
+        "General",
+    ),
+    Setting(
         "MAIL_DEBUG", "bool", to_bool, "`app.debug`",
         "Log the SMTP dialogue on the logger `flask_mail.smtp` at level DEBUG; never a password.",
         "General",

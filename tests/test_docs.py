@@ -143,6 +143,14 @@ class Page:
                 printed += completed.stdout + completed.stderr
         return printed
 
+    def run_jinja(self, block: Block) -> str:
+        """Make a template; its first line, a comment, tells where it belongs."""
+        comment, _, source = block.body.partition("\n")
+        path = self.folder / comment.removeprefix("{# ").removesuffix(" #}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source, encoding="utf-8")
+        return ""
+
     def run_toml(self, block: Block) -> str:
         project = tomllib.loads(block.body).get("project", {})
         for group, points in project.get("entry-points", {}).items():
@@ -239,7 +247,7 @@ def test_pages_hold_no_block_of_an_unknown_kind() -> None:
         for path in PAGES
         for opening in re.findall(r"^ *```+ *\w.*", path.read_text(encoding="utf-8"), re.M)
     }
-    known = {f"```{kind}" for kind in ("python", "text", "shell", "toml")}
+    known = {f"```{kind}" for kind in ("python", "text", "shell", "toml", "jinja")}
     assert {each for each in openings if each[1] not in known} == set()
 
 

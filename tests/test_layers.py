@@ -39,6 +39,8 @@ LAYERS = (
     "signals",
     "readers",
     "settings",
+    "inlining",
+    "templates",
     "smtp",
     "smtp.deadline",
     "smtp.secret",

@@ -1,0 +1,131 @@
+"""Messages written as Jinja templates: the text, the HTML and the subject of one name."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import jinja2
+
+from .errors import MessageError
+from .texts import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+SUBJECT = "subject"
+"""The name of the block that holds the subject."""
+
+_SUFFIXES = (".txt", ".html")
+_BLANK_LINES = re.compile(r"\A(?:[ \t]*\r?\n)+")
+_SPACES = re.compile(r"\s+")
+
+
+class Source(Protocol):
+    """Where templates come from: an app."""
+
+    @property
+    def environment(self) -> jinja2.Environment:
+        """The environment, with the app's filters, globals and loader."""
+
+    def folders(self) -> Iterable[str]:
+        """The folders that it looks into."""
+
+    def rendering(self, template: jinja2.Template, variables: dict[str, Any]) -> None:
+        """Add what the app gives to all of its templates; tell that one is about to be rendered."""
+
+    def rendered(self, template: jinja2.Template, variables: dict[str, Any]) -> None:
+        """Tell that one was rendered."""
+
+
+class TemplateNotFound(MessageError, jinja2.TemplatesNotFound):
+    """There is no template of this name, neither for text nor for HTML."""
+
+    def __init__(self, names: Iterable[str], message: str) -> None:
+        jinja2.TemplatesNotFound.__init__(self, list(names), message)
+
+
+class Rendered(NamedTuple):
+    """What the templates of one name give."""
+
+    subject: str
+    body: str | None
+    html: str | None
+
+
+def render(source: Source, name: str, variables: Mapping[str, Any]) -> Rendered:
+    """Render ``name.txt``, ``name.html`` and ``name.subject.txt``, as far as they are there.
+
+    The subject is that of ``name.subject.txt``, else of a block ``subject`` in the text, else in
+    the HTML. That block is left out of both.
+
+    :raises TemplateNotFound: there is neither a text nor HTML; it is a :class:`MessageError` and
+        jinja2's `TemplateNotFound` too.
+    :raises jinja2.TemplateError: as a template does.
+    """
+    if name.endswith(_SUFFIXES):
+        raise MessageError(
+            f"The template {describe(name)} is named with its suffix: leave that away, and both the"
+            " text and the HTML are looked for."
+        )
+    plain = _unescaping(source.environment)
+    text = _find(plain, f"{name}.txt")
+    page = _find(source.environment, f"{name}.html")
+    if text is None and page is None:
+        wanted = [f"{name}{suffix}" for suffix in _SUFFIXES]
+        raise TemplateNotFound(
+            wanted,
+            f"There is no template {' or '.join(map(repr, wanted))} in"
+            f" {', '.join(map(repr, source.folders())) or 'any folder'}.",
+        )
+    body, subject = (None, None) if text is None else _written(source, text, variables)
+    html, unescaped = (None, None) if page is None else _written(source, page, variables)
+    own = _find(plain, f"{name}.{SUBJECT}.txt")
+    if own is not None:
+        subject, _ = _written(source, own, variables)
+    if subject is None and unescaped is not None:
+        # Once more without escapes: a subject is no HTML, wherever it stands.
+        _, subject = _written(source, plain.get_template(f"{name}.html"), variables)
+    return Rendered(_SPACES.sub(" ", subject or "").strip(), body, html)
+
+
+def _written(
+    source: Source, template: jinja2.Template, variables: Mapping[str, Any]
+) -> tuple[str, str | None]:
+    """Render a template without its subject; return that beside it, ``None`` if it has none."""
+    given = dict(variables)
+    source.rendering(template, given)
+    context = template.new_context(given)
+    # Of the blocks of one name, which inheritance collects, the first is what is written.
+    context.blocks[SUBJECT] = [_nothing, *context.blocks.get(SUBJECT, [])]
+    try:
+        text = "".join(template.root_render_func(context))
+        del context.blocks[SUBJECT][0]
+        of_subject = context.blocks[SUBJECT][:1]
+        subject = "".join(of_subject[0](context)) if of_subject else None
+    except Exception:  # noqa: BLE001
+        template.environment.handle_exception()  # raises it, with the template's own lines
+    source.rendered(template, given)
+    return _BLANK_LINES.sub("", text), subject
+
+
+def _nothing(context: object) -> Iterator[str]:
+    return iter(())
+
+
+def _find(environment: jinja2.Environment, name: str) -> jinja2.Template | None:
+    try:
+        return environment.get_template(name)
+    except jinja2.TemplateNotFound as error:
+        if error.name != name:
+            raise
+        return None
+
+
+def _unescaping(environment: jinja2.Environment) -> jinja2.Environment:
+    """Return an environment that is the same but escapes nothing, whatever an app says."""
+    # One for each environment: it keeps the templates that it has compiled.
+    if not hasattr(environment, "flask_mail_plain"):
+        environment.extend(flask_mail_plain=environment.overlay(autoescape=False))
+    plain: jinja2.Environment = vars(environment)["flask_mail_plain"]
+    return plain

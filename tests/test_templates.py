@@ -1,0 +1,296 @@
+"""Messages written as Jinja templates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+from flask import Blueprint, Flask, before_render_template, g, template_rendered
+
+from flask_mail import Mail, Message, MessageError
+from flask_mail.templates import TemplateNotFound
+
+NAME = "Tom & <b>Ann"
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Flask:
+    app = Flask("shop", root_path=str(tmp_path))
+    app.config.update(MAIL_BACKEND="locmem", MAIL_DEFAULT_SENDER="shop@example.com")
+    Mail(app)
+    return app
+
+
+@pytest.fixture
+def render(app: Flask, tmp_path: Path) -> Any:
+    """Write templates, and render those of ``a``."""
+
+    def render(__name: str = "a", **templates: str) -> Message:
+        folder = tmp_path / "templates"
+        for name, source in templates.items():
+            path = folder / name.replace("__", "/").replace("_", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(source, encoding="utf-8")
+        with app.app_context():
+            return Message.from_template(__name, name=NAME)
+
+    return render
+
+
+# --- Which templates -----------------------------------------------------------------------------
+
+
+def test_text_and_html_are_looked_for(render: Any) -> None:
+    message = render(a_txt="Hello {{ name }}.\n", a_html="<p>Hello {{ name }}.\n")
+
+    assert message.body == f"Hello {NAME}."
+    assert message.html == "<p>Hello Tom &amp; &lt;b&gt;Ann."
+    assert (message.subject, message.recipients) == ("", [])
+    assert message.sender == "shop@example.com"
+
+
+def test_either_may_be_missing(render: Any) -> None:
+    assert render(a_txt="text").html is None
+    message = render("b", b_html="<p>HTML")
+    assert (message.body, message.html) == (None, "<p>HTML")
+
+
+def test_neither_is_an_error_that_says_where_it_was_looked_for(
+    app: Flask, render: Any, tmp_path: Path
+) -> None:
+    blueprint = Blueprint("b", "b", root_path=str(tmp_path / "b"), template_folder="mail")
+    app.register_blueprint(blueprint)
+
+    with pytest.raises(TemplateNotFound) as caught:
+        render("mail/a", mail__a_subject_txt="only a subject")
+
+    assert isinstance(caught.value, MessageError)
+    assert isinstance(caught.value, jinja2.TemplateNotFound)
+    assert str(caught.value) == (
+        f"There is no template 'mail/a.txt' or 'mail/a.html' in '{tmp_path / 'templates'}',"
+        f" '{tmp_path / 'b' / 'mail'}'."
+    )
+
+
+def test_an_app_may_have_no_folder() -> None:
+    app = Flask("shop", template_folder=None)
+    app.jinja_options = {"loader": jinja2.DictLoader({})}
+
+    with app.app_context(), pytest.raises(TemplateNotFound, match="in any folder"):
+        Message.from_template("a")
+
+
+def test_a_template_that_misses_another_one_names_that(render: Any) -> None:
+    with pytest.raises(jinja2.TemplateNotFound, match="layout") as caught:
+        render(a_txt="{% extends 'layout.txt' %}")
+
+    assert not isinstance(caught.value, MessageError)
+
+
+def test_a_loader_that_misses_another_one_names_that(app: Flask) -> None:
+    """A loader of the app's own may load one template for another."""
+
+    class Loader(jinja2.BaseLoader):
+        def get_source(self, environment: Any, template: str) -> Any:
+            raise jinja2.TemplateNotFound("layout.txt")
+
+    app.jinja_options = {"loader": Loader()}
+
+    with app.app_context(), pytest.raises(jinja2.TemplateNotFound, match=r"layout\.txt"):
+        Message.from_template("a")
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.html"])
+def test_a_name_with_its_suffix_is_an_error(render: Any, name: str) -> None:
+    with pytest.raises(MessageError, match="leave that away"):
+        render(name, a_txt="text")
+
+
+def test_blueprints_have_templates_too(app: Flask, tmp_path: Path) -> None:
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail" / "a.txt").write_text("text")
+    app.register_blueprint(Blueprint("b", "b", root_path=str(tmp_path), template_folder="mail"))
+
+    with app.app_context():
+        assert Message.from_template("a").body == "text"
+
+
+# --- The subject ---------------------------------------------------------------------------------
+
+
+def test_a_block_in_the_text_is_the_subject_and_no_text(render: Any) -> None:
+    message = render(
+        a_txt="{% block subject %}\n  Hello\n\t{{ name }} {% endblock %}\n \n\n  Text\n{# #}",
+        a_html="{% block subject %}other{% endblock %}<p>",
+    )
+
+    assert message.subject == f"Hello {NAME}"
+    assert message.body == "  Text\n"
+    assert message.html == "<p>"
+
+
+def test_it_may_stand_anywhere(render: Any) -> None:
+    message = render(a_txt="One\n{% block subject %}Hello{% endblock %}two")
+
+    assert (message.subject, message.body) == ("Hello", "One\ntwo")
+
+
+def test_the_subject_of_html_alone_is_not_escaped(render: Any) -> None:
+    message = render(
+        a_html="<title>{{ name }}</title>{% block subject %}Hello {{ name }}{% endblock %}<p>"
+    )
+
+    assert message.subject == f"Hello {NAME}"
+    assert message.html == "<title>Tom &amp; &lt;b&gt;Ann</title><p>"
+
+
+def test_a_template_of_its_own_wins(render: Any) -> None:
+    message = render(
+        a_subject_txt="Hello\n {{ name }}\n", a_txt="{% block subject %}other{% endblock %}text"
+    )
+
+    assert (message.subject, message.body) == (f"Hello {NAME}", "text")
+
+
+def test_blocks_are_inherited_and_extended(render: Any) -> None:
+    message = render(
+        layout_txt="{% block subject %}Shop{% endblock %}{% block main %}{% endblock %} Bye.",
+        middle_txt="{% extends 'layout.txt' %}{% block subject %}{{ super() }}: {% endblock %}",
+        a_txt="{% extends 'middle.txt' %}{% set title = 'Hello' %}"
+        "{% block subject %}{{ super() }}{{ title }}{% endblock %}"
+        "{% block main %}Hi.{% endblock %}",
+    )
+
+    assert (message.subject, message.body) == ("Shop: Hello", "Hi. Bye.")
+
+
+def test_a_layout_s_own_subject_counts(render: Any) -> None:
+    message = render(
+        layout_html="{% block subject %}A & {{ name }}{% endblock %}<p>{% block b %}{% endblock %}",
+        a_html="{% extends 'layout.html' %}{% block b %}B{% endblock %}",
+    )
+
+    assert (message.subject, message.html) == (f"A & {NAME}", "<p>B")
+
+
+def test_a_line_break_in_a_name_adds_no_header(app: Flask, render: Any) -> None:
+    render(a_txt="{% block subject %}Hello {{ name }}{% endblock %}")
+
+    with app.app_context():
+        message = Message.from_template("a", ["a@example.com"], name="A\r\nBcc: b@example.com")
+
+    assert message.subject == "Hello A Bcc: b@example.com"
+
+
+# --- As the app renders --------------------------------------------------------------------------
+
+
+def test_text_is_never_escaped_whatever_the_app_says(app: Flask, render: Any) -> None:
+    app.jinja_env.autoescape = True
+
+    message = render(a_txt="{{ name }}", a_html="{{ name }}")
+
+    assert (message.body, message.html) == (NAME, "Tom &amp; &lt;b&gt;Ann")
+
+
+def test_filters_globals_and_context_processors_apply(app: Flask, render: Any) -> None:
+    app.jinja_env.filters["shout"] = str.upper
+    app.jinja_env.globals["site"] = "Shop"
+
+    @app.context_processor
+    def add() -> dict[str, str]:
+        return {"added": "yes", "name": "not this one"}
+
+    with app.app_context():
+        g.color = "teal"
+        source = "{{ site|shout }} {{ added }} {{ name }} {{ config.TESTING }}"
+        assert render(a_txt=source).body == f"SHOP yes {NAME} False"
+
+
+def test_what_is_undefined_is_as_the_app_has_it(app: Flask, render: Any) -> None:
+    assert render(a_txt="a{{ missing }}").body == "a"
+
+    app.jinja_env.undefined = jinja2.StrictUndefined
+    with pytest.raises(jinja2.UndefinedError, match="missing"):
+        render("b", b_html="a{{ missing }}")
+
+
+def test_an_error_shows_the_line_of_the_template(render: Any, tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        render(a_txt="one\n{{ 1 / 0 }}")
+
+    last = caught.traceback[-1]
+    assert (last.path, last.lineno) == (tmp_path / "templates" / "a.txt", 1)
+
+
+def test_flask_s_signals_tell_of_each_template(app: Flask, render: Any) -> None:
+    told: list[tuple[str, str, Any]] = []
+
+    def before(sender: Flask, template: Any, context: Any) -> None:
+        context["name"] = "changed"
+        told.append(("before", template.name, sender))
+
+    def after(sender: Flask, template: Any, context: Any) -> None:
+        told.append(("after", template.name, sender))
+
+    with (
+        before_render_template.connected_to(before, app),
+        template_rendered.connected_to(after, app),
+    ):
+        message = render(a_txt="{{ name }}", a_html="{{ name }}")
+
+    assert (message.body, message.html) == ("changed", "changed")
+    assert [each[:2] for each in told] == [
+        (when, name) for name in ("a.txt", "a.html") for when in ("before", "after")
+    ]
+
+
+# --- Where it is called --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def outside(app: Flask, tmp_path: Path) -> Mail:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "a.txt").write_text("Hello {{ name }} of {{ site }}")
+    app.jinja_env.globals["site"] = "the shop"
+    return Mail(app)
+
+
+def test_mail_renders_where_no_app_is_current(outside: Mail) -> None:
+    message = outside.render("a", ["a@example.com"], name="Ann")
+
+    assert (message.body, message.recipients) == ("Hello Ann of the shop", ["a@example.com"])
+    assert message.sender == "shop@example.com"
+
+
+def test_mail_renders_as_its_own_app_within_another(outside: Mail, app: Flask) -> None:
+    with Flask("other").app_context():
+        assert outside.render("a", name="Ann").body == "Hello Ann of the shop"
+    with app.app_context():
+        assert outside.render("a", name="Ann").body == "Hello Ann of the shop"
+
+
+def test_mail_without_an_app_renders_as_the_current_one(outside: Mail, app: Flask) -> None:
+    with app.app_context():
+        assert Mail().render("a", name="Ann").body == "Hello Ann of the shop"
+
+
+def test_without_any_app_it_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(RuntimeError, match=r"mail\.render\(\), or an app_context"):
+        Message.from_template("a")
+
+
+def test_any_name_may_be_a_variable(outside: Mail) -> None:
+    message = outside.render("a", name="Ann", self="me", cls=1, recipients=2, variables=3)
+
+    assert message.body == "Hello Ann of the shop"
+
+
+def test_a_subclass_renders_itself(outside: Mail, app: Flask) -> None:
+    class Welcome(Message):
+        pass
+
+    with app.app_context():
+        assert isinstance(Welcome.from_template("a"), Welcome)
