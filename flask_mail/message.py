@@ -10,7 +10,6 @@ import time
 import warnings
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
-from email import message_from_bytes, policy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -37,8 +36,6 @@ AddressLike: TypeAlias = str | tuple[str, str]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _NEEDS_QUOTES = re.compile(r'["\\@<>;]')
-# Refolding by the standard library would split mailboxes, and ours are folded.
-_POLICY = policy.SMTP.clone(refold_source="none")
 
 
 def make_msgid(idstring: str | None = None, domain: str | None = None) -> str:
@@ -239,9 +236,14 @@ class Message(Attaching, Conventions):
 
     def _message(self) -> ParsedMessage:
         # Programs override this to add headers or to sign, as 0.10 rendered through it.
+        from email import message_from_bytes, policy  # slow to import, and seldom needed
+
         content = bytes(self._rendered())
-        # A header is raw UTF-8 where an address is (RFC 6532), and encoding it would break that.
-        return message_from_bytes(content, policy=_POLICY.clone(utf8=not content.isascii()))
+        # Refolding by the standard library would split mailboxes, and ours are folded. A header is
+        # raw UTF-8 where an address is (RFC 6532), and encoding it would break that.
+        return message_from_bytes(
+            content, policy=policy.SMTP.clone(refold_source="none", utf8=not content.isascii())
+        )
 
     def content_to_send(self) -> bytes | Content:
         """Return what :meth:`as_bytes` returns, in a form that takes no memory where it is large.
