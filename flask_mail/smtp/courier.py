@@ -65,9 +65,11 @@ class Courier:
     def carry(self, items: Iterable[Item]) -> Iterator[Result]:
         """Yield what became of each message, in order.
 
-        Messages are taken from `items` as there is room for them.
+        Messages are taken from `items` as there is room for them, and one more: it is made while
+        the server thinks.
         """
         source: Iterator[Item] | None = iter(items)
+        upcoming: Item | None = None
         waiting: deque[Transaction] = deque()
         with self._alone():
             while True:
@@ -76,13 +78,14 @@ class Courier:
                     yield result
                 if self._again and self._has_room():
                     self._begin(self._again.popleft())
-                elif source is not None and not self._again and self._may_take():
-                    taken = self._next(source)
-                    if taken is None:
+                elif upcoming is not None and not self._again and self._has_room():
+                    waiting.append(self._transaction(*upcoming))
+                    upcoming = None
+                    self._begin(waiting[-1])
+                elif upcoming is None and source is not None and self._may_take():
+                    upcoming = self._next(source)
+                    if upcoming is None:
                         source = None
-                    else:
-                        waiting.append(taken)
-                        self._begin(taken)
                 elif self._flight is not None and self._flight.under_way:
                     self._attempt(lambda flight: flight.advance(wait=True))
                 else:
@@ -115,17 +118,23 @@ class Courier:
         return flight.has_room and not self._is_full(flight.link, len(flight.under_way))
 
     def _may_take(self) -> bool:
-        if self._is_slow and self._flight is not None and self._flight.under_way:
-            return False  # tell first what became of those that are
-        return self._has_room()
+        flight = self._flight
+        if flight is None or not flight.under_way:
+            return True
+        if self._is_slow:
+            return False  # tell first what became of those that are under way
+        return self._has_room() or flight.under_way[-1].is_pipelined
 
-    def _next(self, source: Iterator[Item]) -> Transaction | None:
+    def _next(self, source: Iterator[Item]) -> Item | None:
+        if not self._has_room():
+            # Nothing waits for its sender while a message is made that has to wait itself.
+            self._attempt(lambda flight: flight.advance(wait=False))
         asked = self._clock()
         item = next(source, None)
-        if item is None:
-            return None
         self._is_slow = self._clock() - asked > _SLOW
-        envelope, content = item
+        return item
+
+    def _transaction(self, envelope: Envelope, content: bytes | Content) -> Transaction:
         deadline = Deadline(self._seconds(len(content)), self._clock)
         return Transaction(envelope, content, deadline)
 
