@@ -308,6 +308,22 @@ class Message(Attaching, Conventions):
         return records.to_record(self, files=files)
 
     @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Read a message, such as an ``.eml`` file, of any origin: the best reading of it.
+
+        Of headers that appear several times, such as Received, `extra_headers` has the first.
+
+        :raises MessageError: it has parts in parts without end, or too many.
+        """
+        from . import parsing  # slow to import, and what only some programs need
+
+        message = object.__new__(cls)
+        Message.__init__(message)
+        for name, value in parsing.fields_of(content).items():
+            setattr(message, name, sender_text(value) if name == "sender" else value)
+        return message
+
+    @classmethod
     def from_dict(cls, record: Mapping[str, Any], *, files: bool = False) -> Self:
         """Return the message that :meth:`to_dict` made `record` of; its bytes are the same.
 

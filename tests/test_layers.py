@@ -65,6 +65,7 @@ LAYERS = (
     "copies",
     "conventions",
     "records",
+    "parsing",
     "message",
     "backends.options",
     "backends.sending",
