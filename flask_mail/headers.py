@@ -288,7 +288,8 @@ def _mailbox_chunks(address: Address, charset: Charset, taken: int) -> list[str]
     if len(spec) > _MAX_ADDR_SPEC // 4:
         spec = spec.encode()[:_MAX_ADDR_SPEC].decode(errors="ignore")
     if not address.name:
-        return [f" {spec}"]
+        # Some readers take a quoted-string for a name, and the colon of [IPv6:...] for a group.
+        return [f" <{spec}>" if spec.startswith('"') or spec.endswith("]") else f" {spec}"]
     if "=?" not in address.name and _reads_back(address.name):
         name = f" {quote_display_name(address.name)}"
         if len(name) + len(spec) <= LINE - len(" <>,") - taken:

@@ -192,6 +192,21 @@ def test_a_name_is_quoted_or_encoded_only_where_it_has_to_be(name: str, written:
     assert mailbox(Address(name, "bob", "example.com")) == written
 
 
+@pytest.mark.parametrize(
+    ("local", "domain", "written"),
+    [
+        ('"a b"', "example.com", '<"a b"@example.com>'),
+        ("a", "[192.0.2.1]", "<a@[192.0.2.1]>"),
+        ("a", "[IPv6:2001:db8::1]", "<a@[IPv6:2001:db8::1]>"),
+    ],
+)
+def test_an_odd_address_without_a_name_is_in_brackets(
+    local: str, domain: str, written: str
+) -> None:
+    """Without them, some readers take it for a name or a group, and the next address with it."""
+    assert mailbox(Address("", local, domain)) == written
+
+
 def test_a_mailbox_is_not_folded_where_it_fits_in_a_line() -> None:
     smith = Address("Smith, John", "john.smith", "example.com")
 
