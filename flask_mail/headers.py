@@ -38,7 +38,8 @@ _CHARSET = re.compile(r"[\w.:+-]{1,40}", re.ASCII)  # RFC 2978 section 2.3, as p
 _SHORT = re.compile(r"[!-<>-~](?:[ -<>-~]*[!-<>-~])?")  # without "=", no word is encoded
 _CHUNK = re.compile(r"[ \t]*[^ \t]+")
 _TOKEN = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")  # RFC 2045 section 5.1
-_TYPE = re.compile(rf"(?!multipart/){_TOKEN.pattern}/{_TOKEN.pattern}", re.IGNORECASE)
+# ASCII, or KELVIN SIGN and LONG S would be letters too.
+_TYPE = re.compile(rf"(?!multipart/){_TOKEN.pattern}/{_TOKEN.pattern}", re.ASCII | re.IGNORECASE)
 _PARAMETER = re.compile(rf' *; *({_TOKEN.pattern})=({_TOKEN.pattern}|"(?:[^"\\]|\\.)*")')
 # No part of it can match what the next one can, so that spaces take linear time.
 _STRUCTURED = re.compile(rf"([^; ]*(?: +[^; ]+)*)((?:{_PARAMETER.pattern})*) *;?")

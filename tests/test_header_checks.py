@@ -160,6 +160,7 @@ def test_a_content_type_is_two_tokens_and_parameters(
     [
         "", "text", "text/", "/plain", "a/b/c", "text/pl ain", "multipart/mixed", "MultiPart/x",
         "text/plain; x", "text/plain; =x", 'text/plain; x="y', "text/plain; x=y z", "text/plän",
+        "text/\u212a", "\u017f/plain",
         "text/plain; " + "x=y; " * 200, "text/plain" + ";" * 500 + "é", None, b"text/plain",
     ],
 )  # fmt: skip
