@@ -6,60 +6,10 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
+from messages import INJECTIONS, messages
 from reading import compose, headers_of, own_parts, parsed, split_message
 
 from flask_mail import Attachment, Message
-
-INJECTIONS = ["\r\nX-Injected: 1", "\nX-Injected: 1", "\rX-Injected: 1", "\vX-Injected: 1",
-              "\x1cX-Injected: 1", "\x85X-Injected: 1", "\u2028X-Injected: 1",
-              "\r\n\r\n<b>evil</b>", "\n\n--boundary\n"]  # fmt: skip
-
-TEXTS = (
-    st.text(max_size=30)
-    | st.text(st.sampled_from('ab@<>,;:"\\()[] =?é\r\n\t\0\v\x1c\x85\u2028\ud800'), max_size=60)
-    | st.tuples(st.sampled_from(["", "a", "a@b.c"]), st.sampled_from(INJECTIONS)).map("".join)
-)
-# What programs have put into fields, by mistake or not.
-ANYTHING = TEXTS | st.none() | st.binary(max_size=9) | st.integers() | st.lists(TEXTS, max_size=3)
-ADDRESSES = ANYTHING | st.tuples(TEXTS, TEXTS)
-LISTS = ANYTHING | st.lists(ADDRESSES, max_size=4)
-MAPPINGS = st.none() | st.dictionaries(TEXTS, ANYTHING, max_size=3)
-
-
-@st.composite
-def attachments(draw: st.DrawFn) -> Attachment:
-    attachment = Attachment(data=draw(TEXTS | st.binary() | st.integers()))
-    attachment.filename = draw(ANYTHING)  # type: ignore[assignment]
-    attachment.content_type = draw(ANYTHING | st.just("message/rfc822"))  # type: ignore[assignment]
-    attachment.disposition = draw(ANYTHING)  # type: ignore[assignment]
-    attachment.headers = draw(MAPPINGS)  # type: ignore[assignment]
-    return attachment
-
-
-@st.composite
-def messages(draw: st.DrawFn) -> Message:
-    message = Message(
-        subject=draw(ANYTHING),
-        recipients=draw(LISTS),
-        body=draw(ANYTHING),
-        html=draw(st.none() | TEXTS),
-        alts=draw(MAPPINGS),
-        sender=draw(ADDRESSES),
-        cc=draw(LISTS),
-        bcc=["hidden@example.com"],
-        attachments=draw(st.lists(attachments(), max_size=2)),
-        reply_to=draw(LISTS | ADDRESSES),
-        date=draw(ANYTHING | st.floats()),
-        charset=draw(ANYTHING | st.sampled_from(["utf-8", "shift_jis", "utf-7", "idna"])),
-        extra_headers=draw(
-            MAPPINGS
-            | st.dictionaries(st.sampled_from(["Bcc", "From", "To", "Subject", "Date"]), ANYTHING)
-        ),
-    )
-    if draw(st.booleans()):
-        message.msgId = draw(ANYTHING)
-    return message
 
 
 @settings(max_examples=300, deadline=None)
