@@ -9,10 +9,12 @@ import email
 import random
 from collections.abc import Iterator, Sequence
 from email import policy
+from pathlib import Path
 from typing import Any
 
 import mail_postfix
 import pytest
+from awkward import AWKWARD
 from mail_postfix import Postfix, queue_id
 
 from flask_mail import Message
@@ -52,6 +54,14 @@ class Ready(Message):
 
     def as_bytes(self) -> bytes:
         return self.content
+
+
+class Redirected(Message):
+    """A message that goes to the one mailbox here, whomever it names."""
+
+    @property
+    def send_to(self) -> set[Any]:
+        return {"juergen@example.test"}
 
 
 def numbered(count: int) -> Iterator[Message]:
@@ -157,6 +167,34 @@ def test_a_message_of_twenty_mebibytes_arrives_byte_for_byte(
     # Not in one expression: pytest would take minutes to show a difference.
     is_intact = content == as_stored(message)
     assert is_intact
+
+
+def test_a_large_file_arrives_byte_for_byte(postfix: Postfix, tmp_path: Path) -> None:
+    """It is read and encoded block by block as it is sent."""
+    path = tmp_path / "large.bin"
+    path.write_bytes(random.Random(1).randbytes(8 * 1024 * 1024 + 1))
+    messages = [Message("Large", ["juergen@example.test"], "See the file.") for _ in range(2)]
+    for message in messages:
+        message.attach_file(path)
+    messages[1].attach("small.bin", "application/octet-stream", b"data")
+    receipts = postfix.mail().send_many(messages)
+    for content, message in zip(postfix.assert_agrees_with(receipts), messages, strict=True):
+        is_intact = content == as_stored(message)
+        assert is_intact
+    attached = email.message_from_bytes(content).get_payload()[1]
+    is_intact = attached.get_payload(decode=True) == path.read_bytes()
+    assert is_intact
+
+
+@pytest.mark.parametrize("service", ["mx", "no-chunking"])
+def test_awkward_messages_are_stored_as_they_were_built(postfix: Postfix, service: str) -> None:
+    messages = [
+        draft.message(f"{name} at {service}", Redirected) for name, draft in AWKWARD.items()
+    ]
+    receipts = postfix.mail(service).send_many(messages)
+    stored = postfix.assert_agrees_with(receipts)
+    for name, content, message in zip(AWKWARD, stored, messages, strict=True):
+        assert (name, content) == (name, as_stored(message))
 
 
 @pytest.mark.parametrize("service", ["mx", "no-chunking", "no-pipelining"])

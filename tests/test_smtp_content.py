@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from awkward import AWKWARD
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from servers import Dialogue, mail_to, scripted_server, smtp_server
@@ -65,6 +68,36 @@ def test_any_text_arrives_as_it_was_rendered(server, session, body, html):
     arrived = server.recorder.accepted.pop().content
     assert arrived.removesuffix(b"\r\n") == mail.content.removesuffix(b"\r\n")
     assert arrived.isascii()
+
+
+def test_awkward_messages_are_stored_as_they_were_built(server):
+    mail = mail_to(server.port, MAIL_POOL_SIZE=0)
+    messages = [draft.message(name) for name, draft in AWKWARD.items()]
+    server.recorder.accepted.clear()
+    receipts = mail.send_many(messages)
+    assert [each.error for each in receipts] == [None] * len(messages)
+    for name, message, envelope in zip(AWKWARD, messages, server.recorder.accepted, strict=True):
+        content = message.as_bytes()
+        end = b"" if content.endswith(b"\r\n") else b"\r\n"
+        assert (name, envelope.content) == (name, content + end)
+        expected = Outgoing.of(message).envelope
+        assert (envelope.mail_from, tuple(envelope.rcpt_tos)) == (
+            expected.sender,
+            expected.recipients,
+        )
+
+
+def test_a_large_file_is_stored_byte_for_byte(server, tmp_path):
+    """It is read and encoded block by block as it is sent."""
+    path = tmp_path / "large.bin"
+    path.write_bytes(os.urandom(3 * 1024 * 1024 + 1))
+    message = Message("Large", ["to@example.com"], ".\r\n", sender="me@example.com")
+    message.attach_file(path)
+    server.recorder.accepted.clear()
+    mail_to(server.port, MAIL_POOL_SIZE=0).send(message)
+    [envelope] = server.recorder.accepted
+    is_intact = envelope.content == message.as_bytes()
+    assert is_intact
 
 
 def test_a_line_feed_without_a_carriage_return_ends_no_message():
