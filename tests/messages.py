@@ -6,7 +6,8 @@ What a reader must get back is told here from the input alone, and never by the 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeAlias
 
@@ -178,6 +179,8 @@ def _file(file: File, seed: object) -> ReadPart:
 # What was encoded beforehand is decoded on purpose, and has tests of its own.
 FREE_TEXTS = HEADER_TEXTS.filter(lambda text: decode_header(text) == text)
 CHARSETS = (None, "utf-8", "iso-8859-1", "shift_jis", "euc-kr", "koi8-r", "us-ascii")
+# What browsers, and readers that follow them, take these for (the Encoding Standard of WHATWG).
+_OF_BROWSERS = {"iso-8859-1": "cp1252", "euc-kr": "cp949", "shift_jis": "cp932"}
 BODIES = (
     st.text()
     | st.text(st.sampled_from("ab .=\té山\r\n"), max_size=300)
@@ -210,6 +213,14 @@ def _lists(mailboxes: st.SearchStrategy[Mailbox], least: int) -> Any:
     return st.lists(mailboxes, min_size=least, max_size=3).map(tuple)
 
 
+def _is_read_alike(texts: Iterable[str], charset: str | None) -> bool:
+    """Whether all readers agree what these texts are in a charset."""
+    if charset not in _OF_BROWSERS:
+        return True
+    octets = "".join(texts).encode(charset, "replace")
+    return octets.decode(charset, "replace") == octets.decode(_OF_BROWSERS[charset], "replace")
+
+
 @st.composite
 def drafts(draw: st.DrawFn, depth: int = 1) -> Draft:
     """Draw a draft that can be sent, with messages in it down to `depth`."""
@@ -226,7 +237,7 @@ def drafts(draw: st.DrawFn, depth: int = 1) -> Draft:
         files.append(File(name, kind, data, f"part{number}@embedded" if is_shown else None))
     names = st.text(st.sampled_from("ab-1"), max_size=8).map("X-{}".format)
     headers = draw(st.dictionaries(names, FREE_TEXTS, max_size=2))
-    return Draft(
+    draft = Draft(
         draw(FREE_TEXTS),
         draw(MAILBOXES),
         draw(_lists(MAILBOXES, 1)),
@@ -240,6 +251,9 @@ def drafts(draw: st.DrawFn, depth: int = 1) -> Draft:
         tuple({name.lower(): (name, text) for name, text in headers.items()}.values()),
         tuple(files),
     )
+    names = [name for name, _ in (draft.sender, *draft.to, *draft.cc, *draft.reply_to)]
+    texts = [draft.subject, draft.body, *alts.values(), *headers.values(), *names]
+    return draft if _is_read_alike(texts, draft.charset) else replace(draft, charset=None)
 
 
 # --- Anything in any field -----------------------------------------------------------------------
