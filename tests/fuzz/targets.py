@@ -1,0 +1,240 @@
+"""What is promised for every value, and values that try it. Values are what JSON can hold."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from email import policy
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+from messages import INJECTIONS, bare
+from readers import HAS_SECOND, older_parser
+from reading import own_parts, parsed, split_message
+
+from flask_mail import Attachment, Message, MessageError
+from flask_mail.addresses import Address, parse_address, tolerant_address
+from flask_mail.headers import mailboxes
+from flask_mail.outgoing import Outgoing
+
+if HAS_SECOND:
+    import fast_mail_parser
+
+SEEDS = Path(__file__).with_name("seeds")
+
+CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# RFC 5321 section 4.1.2 and RFC 6531 section 3.3, but for what is in the brackets of a literal.
+_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\x80-\U0010ffff]+"
+_QUOTED = r'"(?:[ !#-\[\]-~\x80-\U0010ffff]|\\[ -~])*"'
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+MAILBOX = re.compile(
+    rf"(?:{_ATEXT}(?:\.{_ATEXT})*|{_QUOTED})"
+    rf"@(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9.]+\]|\[(?i:ipv6):[0-9A-Fa-f:.]+\])"
+)
+
+_ONCE = frozenset(
+    {"subject", "from", "to", "date", "message-id", "cc", "reply-to", "mime-version"}
+    | {"content-type", "content-transfer-encoding", "sender", "in-reply-to", "references"}
+)
+_ALWAYS = frozenset({"date", "message-id", "mime-version", "content-type"})
+_NEVER = frozenset(
+    {"bcc", "resent-bcc", "content-disposition", "content-transfer-encoding", "content-type"}
+    | {"mime-version"}
+)
+
+
+def seeds_of(target: str) -> list[Any]:
+    """Return the values that are kept for a target."""
+    lines = (SEEDS / f"{target}.jsonl").read_text("ascii").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+# --- Addresses -----------------------------------------------------------------------------------
+
+
+def addresses(value: Any) -> None:
+    """A text, or a name and a text, is one address or an error, whoever reads it afterwards."""
+    value = tuple(value) if isinstance(value, list) else value
+    shown = tolerant_address(value)
+    assert not CONTROLS.search(shown.name + shown.addr_spec)
+    try:
+        address = parse_address(value, "recipient")
+    except MessageError:
+        return
+    spec = address.addr_spec
+    assert MAILBOX.fullmatch(spec)
+    assert len(address.local.encode()) <= 64
+    assert len(spec.encode()) <= 254
+    assert not CONTROLS.search(address.name + spec)
+    plain = Address("", address.local, address.domain)
+    assert parse_address(spec, "recipient") == plain
+    assert parse_address(f"<{spec}>", "recipient") == plain
+    assert parse_address((address.name, spec), "recipient") == address
+    assert shown == address
+    _assert_stays_one(address)
+
+
+def _assert_stays_one(address: Address) -> None:
+    """Every reader finds one address where one was written, with its neighbours beside it."""
+    first, last = Address("", "first", "example.com"), Address("Last", "last", "example.com")
+    field = mailboxes("To", [first, address, last])
+    written = field.replace("\r\n", "")[len("To: ") :]
+    expected = [bare(each.addr_spec) for each in (first, address, last)]
+    assert [bare(spec) for _, spec in older_parser(written)] == expected
+    modern = policy.default.header_factory("To", written).addresses
+    assert [f"{each.username}@{each.domain}" for each in modern] == expected
+    # The reader in Rust takes the first ">" for the end of an address, also where it is quoted.
+    if HAS_SECOND and ">" not in address.local:
+        mail = fast_mail_parser.parse_email(f"{field}\r\n\r\n".encode())
+        assert [bare(each.address) for each in mail.to] == expected
+
+
+# --- Messages ------------------------------------------------------------------------------------
+
+FIELDS = ("subject", "recipients", "body", "alts", "sender", "cc", "reply_to", "date", "charset")
+
+
+def message_of(value: dict[str, Any]) -> Message:
+    """Return the message whose fields a value holds."""
+    given = {name: _pairs(value[name]) for name in FIELDS if name in value}
+    message = Message(
+        **given, extra_headers=value.get("headers"), bcc=["hidden@example.com"], seed="fuzz"
+    )
+    for each in value.get("files", ()):
+        attachment = Attachment(data=b"")
+        data = each.get("data", "")
+        attachment.data = data.encode("latin-1") if _is_octets(data) else data
+        attachment.filename = each.get("filename")
+        attachment.content_type = each.get("content_type")
+        attachment.disposition = each.get("disposition", "attachment")
+        attachment.headers = each.get("headers", {})
+        message.attachments.append(attachment)
+    if "id" in value:
+        message.msgId = value["id"]
+    return message
+
+
+def messages(value: dict[str, Any]) -> None:
+    """Whatever the fields hold, one well-formed message comes out, with what was asked for."""
+    message = message_of(value)
+    content = message.as_bytes()
+    headers, _ = split_message(content)  # line ends, line lengths, NUL
+    _assert_only_expected(value, [name.lower() for name, _ in headers])
+    assert b"hidden@example.com" not in content
+    assert message.as_bytes() == content
+    parts = list(own_parts(parsed(content)))
+    leaves = [part for part in parts if part.get_content_maintype() != "multipart"]
+    assert len(leaves) == 1 + len(message.alts) + len(message.attachments)
+    for part in leaves:
+        assert "X-Injected" not in part
+    head = content.partition(b"\r\n\r\n")[0]
+    # Only an address may be beyond ASCII in a header (RFC 6532).
+    sources = ("recipients", "sender", "cc", "reply_to", "headers")
+    given = json.dumps([value.get(name) for name in sources], ensure_ascii=False)
+    assert head.isascii() or not given.isascii()
+    attached = [str(each.get("content_type")).lower() for each in value.get("files", ())]
+    may_be_8bit = any(kind.strip().startswith("message/") for kind in attached)
+    assert content[len(head) :].isascii() or may_be_8bit
+    with contextlib.suppress(MessageError):
+        mail = Outgoing.of(message)
+        assert mail.content == content
+        assert all(MAILBOX.fullmatch(each) for each in mail.envelope.recipients)
+
+
+def _assert_only_expected(value: dict[str, Any], names: list[str]) -> None:
+    names_given = [CONTROLS.sub("", name) for name in value.get("headers") or {}]
+    asked = {each.lower() for each in names_given if re.fullmatch("[!-9;-~]{1,76}", each)} - _NEVER
+    found = set(names)
+    assert found >= _ALWAYS | asked
+    assert found <= _ONCE | asked
+    assert all(names.count(name) == 1 for name in _ONCE & found)
+
+
+def _pairs(value: Any) -> Any:
+    """Return lists of two within lists as the pairs that they stand for."""
+    if isinstance(value, list):
+        return [tuple(each) if isinstance(each, list) else each for each in value]
+    return value
+
+
+def _is_octets(data: Any) -> bool:
+    return isinstance(data, str) and data.isprintable() and all(each < "\u0100" for each in data)
+
+
+# --- Values --------------------------------------------------------------------------------------
+
+_PIECES = [
+    *("@", "<", ">", '"', "\\", ",", ";", ":", "(", ")", "[", "]", ".", "..", " ", "  ", "\t"),
+    *("=?utf-8?q?", "?=", "=?utf-8?b?", "=40", "=0A", "\r\n", "\n", "\r ", "\0", "\v", "\x85"),
+    *("\u2028", "\ud800", "\udfff", "é", "山", "\u0308", "\u202e", "\uff20", "\uff1e", "\u3002"),
+    *("\u212a", "\u037e", "ß", "👩‍👩‍👧", "xn--", "-", "a", "B", "1", "_", "%", "*", "/", "=", "?"),
+    *("a@b.c", "<d@e.f>", '"x y"@z', "[192.0.2.1]", "[IPv6:::1]", "example.com", "x" * 70),
+    *("multipart/mixed", "message/rfc822", "text/html; charset=", "attachment; filename=", "--=_"),
+    *INJECTIONS,
+]
+TEXTS = st.lists(st.sampled_from(_PIECES) | st.text(max_size=4), max_size=9).map("".join)
+
+
+@st.composite
+def mutated(draw: st.DrawFn, text: str) -> str:
+    """Draw a text that differs from another by a few pieces."""
+    for _ in range(draw(st.integers(0, 3))):
+        start = draw(st.integers(0, len(text)))
+        end = draw(st.integers(start, min(len(text), start + 4)))
+        text = text[:start] + draw(st.sampled_from(["", *_PIECES])) + text[end:]
+    return text
+
+
+def near(value: Any) -> st.SearchStrategy[Any]:
+    """Return what is like `value` but for a few pieces."""
+    if isinstance(value, str):
+        return mutated(value)
+    if isinstance(value, list):
+        return st.tuples(*map(near, value)).map(list)
+    if isinstance(value, dict):
+        return st.fixed_dictionaries({name: near(each) for name, each in value.items()})
+    return st.just(value)
+
+
+_ANYTHING = TEXTS | st.none() | st.integers(-(2**40), 2**40) | st.lists(TEXTS, max_size=3)
+_ADDRESSES = TEXTS | st.lists(TEXTS, min_size=2, max_size=2)
+_LISTS = _ANYTHING | st.lists(_ADDRESSES, max_size=4)
+_MAPPINGS = st.dictionaries(TEXTS, TEXTS, max_size=3)
+_TYPES = st.sampled_from(["text/plain", "message/rfc822", "image/png", "message/delivery-status"])
+_FILES = st.fixed_dictionaries(
+    {},
+    optional={
+        "filename": _ANYTHING,
+        "content_type": _ANYTHING | _TYPES,
+        "data": TEXTS,
+        "disposition": _ANYTHING,
+        "headers": _MAPPINGS,
+    },
+)
+_CHARSETS = st.sampled_from(["utf-8", "iso-8859-1", "shift_jis", "euc-kr", "utf-16", "utf-7"])
+_NAMES = st.sampled_from(["From", "To", "Sender", "sender", "Bcc", "References", "Content-Type"])
+
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "addresses": st.sampled_from(seeds_of("addresses")).flatmap(near) | _ADDRESSES,
+    "messages": st.sampled_from(seeds_of("messages")).flatmap(near)
+    | st.fixed_dictionaries(
+        {},
+        optional={
+            "subject": _ANYTHING,
+            "recipients": _LISTS,
+            "body": _ANYTHING,
+            "alts": _MAPPINGS,
+            "sender": TEXTS,
+            "cc": _LISTS,
+            "reply_to": _LISTS,
+            "date": _ANYTHING | st.floats(),
+            "charset": _ANYTHING | _CHARSETS,
+            "headers": _MAPPINGS | st.dictionaries(_NAMES, TEXTS, max_size=3),
+            "files": st.lists(_FILES, max_size=2),
+            "id": TEXTS,
+        },
+    ),
+}
+TARGETS = {"addresses": addresses, "messages": messages}

@@ -1,0 +1,83 @@
+"""What fuzzing has tried, and what it has found, keeps its promises (see `tests/fuzz`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fuzz import __main__ as fuzzing
+from fuzz import targets
+from fuzz.targets import TARGETS, VALUES, seeds_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from reading import PATIENT
+
+from flask_mail import addresses, parts
+
+
+def try_seeds(target: str) -> None:
+    for value in seeds_of(target):
+        TARGETS[target](value)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_values_that_are_kept_keep_their_promises(target: str) -> None:
+    try_seeds(target)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@settings(PATIENT, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_a_few_new_values_keep_their_promises(target: str, data: st.DataObject) -> None:
+    TARGETS[target](data.draw(VALUES[target]))
+
+
+@pytest.mark.parametrize(
+    ("target", "module", "name", "broken"),
+    [
+        ("addresses", addresses, "_check_local", lambda local: local),
+        ("messages", parts, "clean", str),
+    ],
+)
+def test_a_broken_promise_is_noticed(
+    target: str, module: Any, name: str, broken: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Otherwise addresses would come from its cache, and those that are wrong stay there.
+    monkeypatch.setattr(addresses, "_read", addresses._read.__wrapped__)
+    monkeypatch.setattr(module, name, broken)
+
+    with pytest.raises(AssertionError):
+        try_seeds(target)
+
+
+@pytest.fixture
+def own_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the addresses seeds that are for one test."""
+    (tmp_path / "addresses.jsonl").write_text('"a"\n')
+    for module in (fuzzing, targets):
+        monkeypatch.setattr(module, "SEEDS", tmp_path)
+
+
+@pytest.mark.usefixtures("own_seeds")
+def test_fuzzing_keeps_and_tells_what_breaks_a_promise(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def holds_no_at(value: Any) -> None:
+        assert "@" not in str(value)
+
+    monkeypatch.setitem(TARGETS, "addresses", holds_no_at)
+
+    with pytest.raises(AssertionError):
+        fuzzing.fuzz("addresses", 60, None, 1)
+
+    [_, found] = seeds_of("addresses")
+    assert "@" in found
+    assert f"{found!a} breaks a promise" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("own_seeds")
+def test_fuzzing_ends_when_its_time_is_over(capsys: pytest.CaptureFixture[str]) -> None:
+    fuzzing.main(["addresses", "--seconds", "0.1"])
+
+    assert "addresses: " in capsys.readouterr().out
