@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from reading import CHARACTERS, HEADER_TEXTS, decode_header
 
 from flask_mail import Attachment, Message
+from flask_mail.markup import text_of_html
 
 Mailbox: TypeAlias = tuple[str, str]
 """A display name, and an address whose local part is quoted where it must be."""
@@ -114,7 +115,8 @@ class Draft:
 
     def _content(self, seed: object) -> ReadPart:
         """mixed(related(alternative(text, ...), what is shown), files), each where it is needed."""
-        content = ReadPart("text/plain", canonical(self.body))
+        text = self.body or text_of_html(dict(self.alts).get("html", ""))
+        content = ReadPart("text/plain", canonical(text))
         if self.alts:
             texts = [ReadPart(f"text/{kind}", canonical(text)) for kind, text in self.alts]
             content = ReadPart("multipart/alternative", (content, *texts))

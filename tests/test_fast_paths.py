@@ -27,6 +27,7 @@ from flask_mail import (
     dates,
     headers,
     idn,
+    mime,
     outgoing,
     parts,
     texts,
@@ -70,7 +71,7 @@ def the_long_way() -> Iterator[None]:
             patch.setattr(module, "is_plain", lambda text: False)
         patch.setattr(checks, "_is_plain", lambda message: False)
         patch.setattr(headers, "_SHORT", NEVER)
-        patch.setattr(addresses, "_SIMPLE", NEVER)
+        patch.setattr(addresses, "_simple", lambda text: None)
         patch.setattr(addresses, "domain_to_ascii", _slow_domain)
         for module, name in (
             (addresses, "_read"),
@@ -78,6 +79,7 @@ def the_long_way() -> Iterator[None]:
             (headers, "_encoded"),
             (parts, "_text_head"),
             (dates, "_of_second"),
+            (mime, "_text_of_html"),
         ):
             patch.setattr(module, name, getattr(module, name).__wrapped__)
         yield
