@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import _context
 from .backends.smtp import NO_HOST, SmtpBackend
+from .copies import sender_text
 from .errors import OPENING, BackendUnavailable, DeliveryError
 from .forks import ForkSafeLock
-from .message import Message, sender_text
+from .message import Message
 from .readers import to_limit
 from .selection import Selection
 from .settings import convert

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -11,6 +12,8 @@ from .attachment import Attachment
 from .files import FileData
 from .outgoing import Envelope
 from .texts import plain_text
+
+_NEEDS_QUOTES = re.compile(r'["\\@<>;]')
 
 Given = TypeVar("Given")
 Kept = TypeVar("Kept")
@@ -45,6 +48,18 @@ def copied(value: Any, kind: Callable[[Any], Any]) -> Any:
         return kind(value or ())
     except (TypeError, ValueError):
         return value
+
+
+def sender_text(sender: Any) -> Any:
+    """Return a (name, address) pair as ``name <address>``, anything else as it is."""
+    if not isinstance(sender, (tuple, list)) or len(sender) != 2:
+        return sender
+    name, address = sender
+    name = "" if name is None else str(name)
+    if _NEEDS_QUOTES.search(name):
+        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+        name = f'"{escaped}"'
+    return f"{name} <{address}>"
 
 
 def frozen(value: Any) -> Any:

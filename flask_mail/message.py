@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import re
 import secrets
 import time
 import warnings
@@ -13,13 +12,14 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from . import _context, mime, records, settings
+from . import _context, mime
 from .addresses import parse_address
 from .attachment import Attaching, Attachment
 from .checks import check_fields
 from .conventions import Conventions
-from .copies import Copied, copied, deep_copy, frozen
+from .copies import Copied, copied, deep_copy, frozen, sender_text
 from .errors import BadHeaderError, MessageError
+from .forms import Forms
 from .outgoing import Envelope, unordered_recipients
 from .texts import describe
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 AddressLike: TypeAlias = str | tuple[str, str]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_NEEDS_QUOTES = re.compile(r'["\\@<>;]')
 
 
 def make_msgid(idstring: str | None = None, domain: str | None = None) -> str:
@@ -51,7 +50,7 @@ def make_msgid(idstring: str | None = None, domain: str | None = None) -> str:
 _own_make_msgid = make_msgid
 
 
-class Message(Attaching, Conventions):
+class Message(Attaching, Conventions, Forms):
     """An email message.
 
     :param subject: the subject.
@@ -273,70 +272,10 @@ class Message(Attaching, Conventions):
         return clone
 
     @classmethod
-    def from_template(
-        cls, name: str, recipients: Iterable[AddressLike] | None = None, /, **variables: Any
-    ) -> Self:
-        """Return a message that the current app's templates ``name.txt`` and ``name.html`` write.
-
-        Either of the two may be missing. The subject is what ``name.subject.txt`` gives, else the
-        block ``subject`` of the text or the HTML, which is left out of both. Only the HTML is
-        escaped. Its style sheets are inlined with the extra ``css`` (``MAIL_INLINE_CSS``).
-
-        :param variables: what the templates use.
-        :raises jinja2.TemplateNotFound: there is neither; a :class:`MessageError` too.
-        :raises RuntimeError: no app is current; :meth:`Mail.render` needs none.
-        """
-        from . import inlining, templates  # what only some programs need
-
-        source = _context.app_templates()
-        subject, body, html = templates.render(source, name, variables)
-        if html is not None:
-            wanted = settings.lookup(source.config, "MAIL_INLINE_CSS")
-            html = inlining.inline_css(html, wanted)
-        return cls(subject, recipients, body, html)
-
-    def to_dict(self, *, files: bool = False) -> dict[str, Any]:
-        """Return this message in types that JSON has, for a queue or a database.
-
-        :param files: name the files that were attached by their paths instead of putting their
-            content into the record: for a reader on the same machine.
-        :raises MessageError: it holds what JSON cannot say, such as an attribute of a subclass, or
-            a file that is gone or has changed.
-        """
-        if self.date is None:
-            _ = self._first_rendered  # the same date on both sides
-        return records.to_record(self, files=files)
-
-    @classmethod
-    def from_bytes(cls, content: bytes) -> Self:
-        """Read a message, such as an ``.eml`` file, of any origin: the best reading of it.
-
-        Of headers that appear several times, such as Received, `extra_headers` has the first.
-
-        :raises MessageError: it has parts in parts without end, or too many.
-        """
-        from . import parsing  # slow to import, and what only some programs need
-
+    def _blank(cls) -> Self:
+        # A subclass's own constructor may want what only the program knows.
         message = object.__new__(cls)
         Message.__init__(message)
-        for name, value in parsing.fields_of(content).items():
-            setattr(message, name, sender_text(value) if name == "sender" else value)
-        return message
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any], *, files: bool = False) -> Self:
-        """Return the message that :meth:`to_dict` made `record` of; its bytes are the same.
-
-        Reading it runs and imports nothing, whoever has written it.
-
-        :param files: attach the files that the record names. Whoever writes records can have any
-            file sent that this program can read: leave it out for records of others.
-        :raises MessageError: it is no record, is of another version, or names a file without
-            `files`, or one that is gone or has changed.
-        """
-        message = object.__new__(cls)
-        Message.__init__(message)
-        records.fill(message, record, files=files)
         return message
 
     def __copy__(self) -> Message:
@@ -354,18 +293,6 @@ class Message(Attaching, Conventions):
 def default_sender() -> Any:
     """Return the default sender of the mail state that applies here, if there is one."""
     return getattr(_context.current_state(), "default_sender", None)
-
-
-def sender_text(sender: Any) -> Any:
-    """Return a (name, address) pair as ``name <address>``, anything else as it is."""
-    if not isinstance(sender, (tuple, list)) or len(sender) != 2:
-        return sender
-    name, address = sender
-    name = "" if name is None else str(name)
-    if _NEEDS_QUOTES.search(name):
-        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-        name = f'"{escaped}"'
-    return f"{name} <{address}>"
 
 
 # What Message itself stores; a subclass may add anything.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from .addresses import parse_address
 from .attachment import Attachment
+from .copies import sender_text
 from .errors import MessageError
 from .headers import clean, given_parameters
 from .mime import OF_ADDRESSES
@@ -110,7 +111,7 @@ def fields_of(content: bytes) -> dict[str, Any]:
     reply_to = [_pair(each) for each in _mailboxes(first.get("reply-to"))]
     fields: dict[str, Any] = {
         "subject": _text(_decoded(first.get("subject", ""))),
-        "sender": next((_pair(each) for each in _mailboxes(first.get("from"))), None),
+        "sender": next((sender_text(_pair(each)) for each in _mailboxes(first.get("from"))), None),
         "reply_to": reply_to[0] if len(reply_to) == 1 else reply_to or None,
         "date": _date(first.get("date")),
         "body": reading.body,

@@ -9,7 +9,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .attachment import Attachment
 from .copies import frozen
@@ -17,9 +17,6 @@ from .errors import MessageError
 from .files import FileData
 from .outgoing import Envelope
 from .texts import describe
-
-if TYPE_CHECKING:
-    from .message import Message
 
 VERSION = 1
 
@@ -54,7 +51,7 @@ _ATTACHMENT = {"filename", "content_type", "disposition", "headers", "text", "ba
 _FILE = {"path", "size", "mtime_ns", "digest"}
 
 
-def to_record(message: Message, *, files: bool) -> dict[str, Any]:
+def to_record(message: object, *, files: bool) -> dict[str, Any]:
     """Return `message` in types that JSON has.
 
     :param files: whether files that were attached by their paths stay where they are; otherwise
@@ -74,7 +71,7 @@ def to_record(message: Message, *, files: bool) -> dict[str, Any]:
     return record
 
 
-def fill(message: Message, record: object, *, files: bool) -> None:
+def fill(message: object, record: object, *, files: bool) -> None:
     """Give an empty `message` the fields that are in `record`.
 
     :param files: whether the record may name files to attach.
@@ -116,7 +113,7 @@ def _to_json(field: str, value: Any, files: bool) -> Any:
     return _plain(value, field)
 
 
-def _restore(message: Message, field: str, value: Any, files: bool) -> None:
+def _restore(message: object, field: str, value: Any, files: bool) -> None:
     fields = vars(message)
     if field == "further":
         for name, each in value.items():

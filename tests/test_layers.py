@@ -66,6 +66,7 @@ LAYERS = (
     "conventions",
     "records",
     "parsing",
+    "forms",
     "message",
     "backends.options",
     "backends.sending",

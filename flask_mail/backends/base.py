@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final
 
-from .. import signals
 from ..outgoing import Outcome, Outgoing, Receipt, Refusal
+from ..signals import sending as tell_sending
 from .options import read_options
 from .sending import Batch, checked, conclude, failure_of
 
@@ -151,7 +151,7 @@ class Backend(ABC, Generic[S]):
         mail = None
         handed_over = False
         try:
-            signals.sending(app, message)
+            tell_sending(app, message)
             mail = Outgoing.of(message, envelope_from)
             if open_session is not None:
                 session = open_session()

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from .. import signals
 from ..errors import (
     BackendUnavailable,
     ConfigurationError,
@@ -21,6 +20,9 @@ from ..errors import (
     MessageRefused,
 )
 from ..outgoing import Outcome, Outgoing, Receipt
+from ..signals import dispatched as tell_dispatched
+from ..signals import failed as tell_failed
+from ..signals import sending as tell_sending
 
 if TYPE_CHECKING:
     from ..message import Message
@@ -139,8 +141,8 @@ def conclude(
             len(receipt.refused),
         )
     if error is None:
-        return receipt, signals.dispatched(app, message, receipt)
-    signals.failed(app, message, receipt, error)
+        return receipt, tell_dispatched(app, message, receipt)
+    tell_failed(app, message, receipt, error)
     return receipt, None
 
 
@@ -175,7 +177,7 @@ class Batch:
             waiting = _Waiting(message, time.perf_counter())
             self._waiting.append(waiting)
             try:
-                signals.sending(self._app, message)
+                tell_sending(self._app, message)
                 waiting.mail = Outgoing.of(message)
             except Exception as error:  # noqa: BLE001 (the receipt tells)
                 waiting.failure = failure_of(self._backend, error, None, handed_over=False)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from ..addresses import parse_address
 from ..backends.smtp import SmtpBackend, default_port, is_loopback
+from ..copies import sender_text
 from ..errors import ConfigurationError, MessageError
-from ..message import sender_text
 from ..readers import to_bool
 from ..settings import BY_KEY, FAIL_SILENTLY, convert
 
