@@ -74,7 +74,7 @@ def check_message(message: Message) -> None:
     _check_headers(message.extra_headers, "extra_headers")
     _check_body(message.body, "body")
     for subtype, content in _mapping(message.alts, "alts").items():
-        _check_body(content, f"alternative {describe(subtype)}")
+        _check_body(content, "alternative", subtype)
     for attachment in _attachments(message):
         _check_attachment(attachment)
 
@@ -108,8 +108,8 @@ def _is_plain(message: Message) -> bool:
         or message.attachments
         or message.mail_options
         or message.rcpt_options
-        or type(message.alts) is not dict
-        or len(message.alts) > ("html" in message.alts)
+        or type(alts := message.alts) is not dict
+        or len(alts) > ("html" in alts)
     ):
         return False
     texts: list[Any] = [
@@ -186,21 +186,23 @@ def _check_headers(headers: object, field: str) -> None:
             parse_mailboxes(str(value), f"extra header {describe(name)}")
 
 
-def _check_body(value: object, field: str) -> None:
+def _check_body(value: object, field: str, name: object = None) -> None:
     text = plain_text(value)
+    if text is not None and text.isascii():
+        return
+    label = field if name is None else f"{field} {describe(name)}"
     if text is None:
         if value is None or isinstance(value, Number):
             return
         raise MessageError(
-            f"The {field} must be a string, not {type(value).__name__}"
+            f"The {label} must be a string, not {type(value).__name__}"
             f"{': decode it' if isinstance(value, (bytes, bytearray, memoryview)) else ''}."
         )
     try:
-        if not text.isascii():
-            text.encode("utf-8")
+        text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise MessageError(
-            f"The {field} holds a lone surrogate at character {error.start}, which no charset"
+            f"The {label} holds a lone surrogate at character {error.start}, which no charset"
             " can express: it was decoded wrongly where it came from."
         ) from error
 
@@ -232,6 +234,6 @@ def _attachments(message: Message) -> Iterable[Attachment]:
 def _mapping(value: object, field: str) -> Mapping[object, object]:
     if value is None:
         return {}
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):
         raise MessageError(f"The {field} are no mapping: write them as {{name: value}}.")
     return value

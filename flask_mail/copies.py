@@ -29,9 +29,10 @@ class Copied(Generic[Given, Kept]):
         self._name = name
 
     def __get__(self, message: Any, owner: type | None = None) -> Kept:
-        if message is None or self._name not in message.__dict__:
-            raise AttributeError(self._name)  # messages have it, their class has not
-        kept: Kept = message.__dict__[self._name]
+        try:
+            kept: Kept = message.__dict__[self._name]
+        except (AttributeError, KeyError):
+            raise AttributeError(self._name) from None  # messages have it, their class has not
         return kept
 
     def __set__(self, message: Any, value: Given | None) -> None:

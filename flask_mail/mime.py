@@ -196,6 +196,8 @@ def _mailbox_field(name: str, values: object, charset: Charset) -> str | None:
 
 def _listed(values: object) -> Iterable[Any]:
     # A bare string where a list belongs is one address here, and an error when it is sent.
+    if type(values) is list:
+        return values
     if isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping)):
         return values
     return [values]

@@ -47,6 +47,8 @@ def encode_text(text: str, charset: Charset) -> tuple[bytes, str]:
     A lone surrogate, which no charset can express, becomes a question mark.
     """
     codec = codec_of(charset)
+    if codec == "utf-8" and text.isascii():
+        return text.encode(), charset.get_output_charset() or "us-ascii"
     with contextlib.suppress(UnicodeError):
         octets = text.encode(codec)
         # ISO-2022-JP, for one, writes an ESC of the text as if it were its own.
