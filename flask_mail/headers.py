@@ -225,10 +225,15 @@ def parse_mailboxes(text: str, field: str) -> list[Address]:
     try:
         return [parse_address(text, field)]
     except MessageError:
-        items = _LIST_ITEM.findall(text)
+        items = list_items(text)
         if len(items) < 2:
             raise
     return [parse_address(item, field) for item in items]
+
+
+def list_items(text: str) -> list[str]:
+    """Return what stands between commas, as far as they are not in quotes."""
+    return _LIST_ITEM.findall(text)
 
 
 def structured(name: str, value: str, parameters: Iterable[str] = ()) -> str:

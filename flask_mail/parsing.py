@@ -18,7 +18,7 @@ from .addresses import parse_address
 from .attachment import Attachment
 from .copies import sender_text
 from .errors import MessageError
-from .headers import clean, given_parameters
+from .headers import clean, given_parameters, list_items
 from .mime import OF_ADDRESSES
 from .parts import OURS, tolerated
 
@@ -36,8 +36,6 @@ _LONGEST_LIST = 100_000
 
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _LINE_END = re.compile("\r\n|\r|\n")
-# A quoted-string that is never closed ends with the text, so this takes linear time.
-_ITEM = re.compile(r'(?:"(?:[^"\\]|\\.?)*"?|[^",])+', re.DOTALL)
 _GROUP = re.compile(r'[^"<>@:,]*:')
 # Headers of attached messages stay as they are.
 _AS_IT_IS = policy.compat32.clone(mangle_from_=False, max_line_length=None, linesep="\r\n")
@@ -202,7 +200,7 @@ def _parameters(part: Part, header: str) -> list[tuple[str, Any]]:
 def _mailboxes(value: str | None) -> Iterator[Address]:
     """Read the mailboxes of an address header, as far as they are some."""
     text = _FOLD.sub("", value or "")[:_LONGEST_LIST]
-    for item in _ITEM.findall(text):
+    for item in list_items(text):
         shown = clean(item).strip()
         # A group (RFC 5322 section 3.4) is its members.
         for each in (shown, _GROUP.sub("", shown, count=1).rstrip("; ")):
