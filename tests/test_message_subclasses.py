@@ -133,3 +133,18 @@ def test_lazy_strings_are_read_when_the_message_is_sent() -> None:
     words["it"] = "evil\n"
     with pytest.raises(BadHeaderError):
         Outgoing.of(message)
+
+
+def test_recipients_may_come_from_a_property_of_any_collection() -> None:
+    class ToTheTeam(Message):
+        @property
+        def recipients(self) -> tuple[str, ...]:  # type: ignore[override]
+            return ("ann@example.com", "bob@example.com")
+
+        @recipients.setter
+        def recipients(self, value: object) -> None:
+            """What the constructor is given does not count."""
+
+    content = ToTheTeam("Hello", sender="shop@example.com").as_bytes()
+
+    assert b"\r\nTo: ann@example.com, bob@example.com\r\n" in content
