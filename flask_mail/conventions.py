@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from .addresses import parse_address
 from .errors import MessageError
@@ -19,14 +20,21 @@ _PRIORITIES = {
     "normal": {"X-Priority": "3", "Importance": "normal", "Priority": "normal"},
     "low": {"X-Priority": "5", "Importance": "low", "Priority": "non-urgent"},
 }
-_LEVELS = {1: "high", 2: "high", 3: "normal", 4: "low", 5: "low"}
+_LEVELS = {"1": "high", "2": "high", "3": "normal", "4": "low", "5": "low"}
 
-_ID = re.compile(r"<?([!-;=?-~]+@[!-;=?-~]+)>?")
+# Who answers has it from whoever wrote. Only the first @ can be the one that is looked for, so this
+# takes linear time.
+_ID = re.compile(r"<?([!-;=?A-~]+@[!-;=?-~]+)>?")
+_LONGEST_ID = 900  # it must fit in a line of 998 octets, as it cannot be folded
 # RFC 3834 section 5 and RFC 5436 section 2.7.1; a later one may add more.
 _AUTOMATIC = re.compile(r"no|auto-[a-z]{1,40}")
 
-_URL = re.compile(r"https?://[!#-;=?-\[\]_a-z~]{1,900}", re.IGNORECASE)
-_QUERY = re.compile(r"[!#-;=?-\[\]_a-z~]{0,500}", re.IGNORECASE)
+# ASCII, or KELVIN SIGN and LONG S would be letters too.
+_URL = re.compile(r"https?://[!$-.0-;=@-\[\]_a-z~][!#-;=?-\[\]_a-z~]*", re.ASCII | re.IGNORECASE)
+_QUERY = re.compile(r"[!#-;=?-\[\]_a-z~]*", re.ASCII | re.IGNORECASE)
+_LONGEST_LINK = 900  # it must fit in a line of 998 octets, as it cannot be folded
+# What may stand for itself before the @ of a mailto (RFC 6068 section 2).
+_OF_A_LOCAL_PART = "!$'()*+-._~"
 
 
 class Conventions:
@@ -45,12 +53,16 @@ class Conventions:
 
         :raises MessageError: for any other value.
         """
-        return self._header("Importance")
+        importance = (self._header("Importance") or "").strip().lower()
+        if importance in _PRIORITIES:
+            return importance
+        return _LEVELS.get((self._header("X-Priority") or "").strip()[:1])
 
     @priority.setter
     def priority(self, value: str | int | None) -> None:
-        level = _LEVELS.get(value, "") if isinstance(value, int) else value
-        if level is not None and level not in _PRIORITIES:
+        is_level = isinstance(value, int) and not isinstance(value, bool)
+        level = _LEVELS.get(str(value), "") if is_level else plain_text(value)
+        if value is not None and level not in _PRIORITIES:
             raise MessageError(
                 f'The priority {describe(value)} is none: use "high", "normal" or "low", or a'
                 " number from 1 (highest) to 5."
@@ -74,8 +86,10 @@ class Conventions:
         answered = None if value is None else _id_of(value, "in_reply_to")
         self._set_header("In-Reply-To", answered)
         if answered is not None and self.references is None:
-            earlier = getattr(value, "references", None)
-            self._set_header("References", f"{earlier} {answered}" if earlier else answered)
+            # RFC 5322 section 3.6.4. What a message from outside refers to may be anything.
+            earlier = getattr(value, "references", None) or getattr(value, "in_reply_to", None)
+            ids = [each for each in (earlier or "").split() if _found_id(each)]
+            self._set_header("References", " ".join(dict.fromkeys([*ids, answered])))
 
     @property
     def references(self) -> str | None:
@@ -136,12 +150,12 @@ class Conventions:
         """
         links = []
         if url is not None:
-            links.append(_checked_url(url))
+            links.append(_checked_url(plain_text(url) or ""))
         if mailto is not None:
-            links.append(_checked_mailto(mailto))
+            links.append(_checked_mailto(plain_text(mailto) or ""))
         if not links:
             raise MessageError("list_unsubscribe needs url=... or mailto=..., or both.")
-        if one_click and not (url or "").lower().startswith("https://"):
+        if one_click and not links[0].lower().startswith("https://"):
             raise MessageError(
                 "list_unsubscribe with one_click needs a url that begins with https://"
                 " (RFC 8058 section 3.1)."
@@ -174,8 +188,11 @@ def _items(headers: object) -> Iterable[tuple[str, str]]:
 
 
 def _id_of(value: object, argument: str) -> str:
-    written = str(getattr(value, "msgId", value)).strip()
-    found = _ID.fullmatch(written)
+    given: Any = getattr(value, "msgId", value)
+    for name, own in _items(getattr(value, "extra_headers", None)):
+        if str(name).lower() == "message-id":  # the one that is sent
+            given = own
+    found = _found_id((plain_text(given) or "").strip())
     if found is None:
         raise MessageError(
             f"{argument} {describe(value)} is no Message-ID: write it as <unique@domain>, or give"
@@ -184,24 +201,29 @@ def _id_of(value: object, argument: str) -> str:
     return f"<{found[1]}>"
 
 
+def _found_id(written: str) -> re.Match[str] | None:
+    return _ID.fullmatch(written) if len(written) <= _LONGEST_ID else None
+
+
 def _checked_url(url: str) -> str:
-    if not _URL.fullmatch(url):
+    link = url.replace(",", "%2C")  # which would end it for some
+    if len(link) > _LONGEST_LINK or not _URL.fullmatch(link):
         raise MessageError(
             f"The url {describe(url)} of list_unsubscribe is none that mail programs take: it must"
-            " begin with https:// or http://, and what is not ASCII or a space must be"
-            " percent-encoded."
+            " begin with https:// or http:// and a host, have 900 characters at most, and what is"
+            " not ASCII or a space must be percent-encoded."
         )
-    return url.replace(",", "%2C")  # which would end it for some
+    return link
 
 
 def _checked_mailto(mailto: str) -> str:
     address, mark, query = mailto.removeprefix("mailto:").partition("?")
     found = parse_address(address, "mailto")
-    if found.name or not _QUERY.fullmatch(query):
+    link = f"mailto:{quote(found.local, safe=_OF_A_LOCAL_PART)}@{found.domain}{mark}"
+    link += query.replace(",", "%2C")
+    if found.name or not _QUERY.fullmatch(query) or len(link) > _LONGEST_LINK:
         raise MessageError(
             f"The mailto {describe(mailto)} of list_unsubscribe must be an address without a name,"
-            " and a query such as ?subject=leave, percent-encoded."
+            " and a query such as ?subject=leave, percent-encoded, with 900 characters at most."
         )
-    # RFC 6068 section 2: a local part may hold what means something in a URI.
-    local = found.local.replace("%", "%25").replace("?", "%3F").replace("&", "%26")
-    return f"mailto:{local}@{found.domain}{mark}{query.replace(',', '%2C')}"
+    return link

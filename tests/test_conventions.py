@@ -224,3 +224,87 @@ def test_without_one_click_none_is_promised() -> None:
     message.list_unsubscribe(url="https://example.com/2")
 
     assert message.extra_headers == {"List-Unsubscribe": "<https://example.com/2>"}
+
+
+# --- What would break a header, or the program ---------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [["high"], {}, True, 1.0, b"high"])
+def test_a_priority_of_another_type_is_refused(value: Any) -> None:
+    with pytest.raises(MessageError, match="priority"):
+        Message(priority=value)
+
+
+@pytest.mark.parametrize(
+    ("headers", "level"),
+    [
+        ({"Importance": "High"}, "high"),
+        ({"X-Priority": "1 (Highest)"}, "high"),
+        ({"X-Priority": "9"}, None),
+        ({"Importance": "?", "X-Priority": "5"}, "low"),
+    ],
+)
+def test_the_priority_that_another_program_wrote_is_read(
+    headers: dict[str, str], level: str | None
+) -> None:
+    assert compose(extra_headers=headers).priority == level
+
+
+def test_an_answer_names_the_id_that_the_message_is_sent_with() -> None:
+    message = compose(extra_headers={"message-id": "<own@example.com>", "X-A": "1"})
+
+    assert compose(in_reply_to=message).in_reply_to == "<own@example.com>"
+    assert compose(references=[message]).references == "<own@example.com>"
+
+
+def test_a_thread_that_only_names_what_it_answers_is_kept() -> None:
+    """RFC 5322 section 3.6.4."""
+    message = compose(extra_headers={"In-Reply-To": "<1@a.b>"})
+
+    assert compose(in_reply_to=message).references == f"<1@a.b> {message.msgId}"
+
+
+def test_what_a_message_from_outside_refers_to_spoils_no_answer() -> None:
+    references = f"<1@a.b> é {'<' + 'a' * 2000 + '@b>'} nonsense"
+    message = compose(extra_headers={"References": references})
+
+    assert compose(in_reply_to=message).references == f"<1@a.b> {message.msgId}"
+
+
+@pytest.mark.parametrize("value", [b"a@b", "@" * 50_000 + " ", "a" * 2000 + "@b", "@a@b"])
+def test_no_message_id_takes_long_or_spoils_a_line(value: Any) -> None:
+    with pytest.raises(MessageError, match="no Message-ID"):
+        Message(in_reply_to=value)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"url": 5},
+        {"url": b"https://a.b"},
+        {"mailto": 5},
+        {"url": "https://example.com/\u212a"},
+        {"url": "http\u017f://example.com/"},
+        {"url": "https:///path"},
+        {"url": "https://?query"},
+        {"url": "https://example.com/" + "," * 400},
+        {"mailto": "leave@example.com?subject=\u017f"},
+        {"mailto": "leave@example.com?subject=" + "a" * 900},
+    ],
+)
+def test_no_link_breaks_its_header(arguments: Any) -> None:
+    with pytest.raises(MessageError, match=r"list_unsubscribe|mailto"):
+        unsubscribe(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("mailto", "written"),
+    [
+        ("zoë@example.com", "<mailto:zo%C3%AB@example.com>"),
+        ('"a>, <b"@example.com', "<mailto:%22a%3E%2C%20%3Cb%22@example.com>"),
+        ("a%b#c/d@example.com", "<mailto:a%25b%23c%2Fd@example.com>"),
+    ],
+)
+def test_what_means_something_in_a_link_is_encoded(mailto: str, written: str) -> None:
+    """RFC 6068 section 2."""
+    assert unsubscribe(mailto=mailto) == (written, None)
