@@ -15,6 +15,8 @@ from .texts import plain_text
 
 _NEEDS_QUOTES = re.compile(r'["\\@<>;]')
 
+_OF_AN_ATTACHMENT = frozenset({"filename", "content_type", "data", "disposition", "headers"})
+
 Given = TypeVar("Given")
 Kept = TypeVar("Kept")
 
@@ -75,7 +77,9 @@ def frozen(value: Any) -> Any:
         return value
     if isinstance(value, Attachment):
         clone = copy.copy(value)
-        clone.__dict__.update({key: frozen(each) for key, each in value.__dict__.items()})
+        for name, each in value.__dict__.items():
+            # A subclass or a program may add anything, which has no words.
+            clone.__dict__[name] = frozen(each) if name in _OF_AN_ATTACHMENT else deep_copy(each)
         return clone
     if isinstance(value, (datetime, Envelope)) or hasattr(value, "content_type"):
         return deep_copy(value)

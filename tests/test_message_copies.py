@@ -228,3 +228,25 @@ def test_a_file_stays_a_file_in_a_copy(tmp_path: Path) -> None:
     for made in (message.snapshot(), copy.deepcopy(message), pickle.loads(pickle.dumps(message))):
         assert made.attachments[0].data == message.attachments[0].data
         assert made.attachments[0].read() == b"data"
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_what_a_program_adds_to_an_attachment_stays_what_it_is(
+    copied: Callable[[Message], Message],
+) -> None:
+    attachment = Attachment("a", data=b"")
+    attachment.source = Path("a")  # type: ignore[attr-defined]
+    attachment.tags = ["x"]  # type: ignore[attr-defined]
+    clone = copied(compose(attachments=[attachment])).attachments[0]
+    attachment.tags.append("y")  # type: ignore[attr-defined]
+
+    assert (clone.source, clone.tags) == (Path("a"), ["x"])  # type: ignore[attr-defined]
+
+
+def test_a_message_shows_no_text_when_it_is_printed() -> None:
+    message = compose(subject="s" * 5000, body="secret", html="<p>secret")
+    message.attach("a.txt", data="secret")
+
+    assert "secret" not in repr(message)
+    assert "secret" not in repr(message.attachments)
+    assert len(repr(message)) < 100
