@@ -1,54 +1,59 @@
 """A message as JSON, for queues and databases, and back.
 
-A record is data and nothing else: reading one imports nothing and runs nothing.
+A record is data and nothing else: reading one imports nothing and runs nothing. What is written is
+checked as what is read is, so that whoever makes a record learns what is wrong with it.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from .attachment import Attachment
 from .copies import frozen
+from .dates import date_header
+from .enclosures import attachment_of, enclosure_of
 from .errors import MessageError
-from .files import FileData
+from .mime import addresses_in
 from .outgoing import Envelope
+from .parts import tolerated
 from .texts import describe
+from .values import check_kind, check_list, json_of, pairs_of, table_of
 
 VERSION = 1
 
-# What a field of a message must be in a record; None is what most of them are by default.
-_TEXT = (str,)
-_LIST = (list,)
-_TABLE = (dict,)
+_NONE = type(None)
+_NUMBER = (int, float)
+# What a field of a message must be in a record. Subject and body may be numbers, as in a message.
 _FIELDS: Mapping[str, tuple[type, ...]] = {
-    "subject": _TEXT,
-    "recipients": _LIST,
-    "cc": _LIST,
-    "bcc": _LIST,
-    "sender": (*_TEXT, *_LIST),
-    "reply_to": (*_TEXT, *_LIST),
-    "body": _TEXT,
-    "alts": _LIST,
-    "charset": _TEXT,
-    "extra_headers": _LIST,
-    "mail_options": _LIST,
-    "rcpt_options": _LIST,
-    "date": (int, float, *_TABLE),
-    "msgId": _TEXT,
-    "attachments": _LIST,
-    "envelope": _TABLE,
-    "further": _TABLE,
-    "token": _TEXT,
-    "rendered_at": (int, float),
+    "subject": (str, *_NUMBER, bool, _NONE),
+    "recipients": (list, _NONE),
+    "cc": (list, _NONE),
+    "bcc": (list, _NONE),
+    "sender": (str, list, _NONE),
+    "reply_to": (str, list, _NONE),
+    "body": (str, *_NUMBER, bool, _NONE),
+    "alts": (list, _NONE),
+    "charset": (str, _NONE),
+    "extra_headers": (list, _NONE),
+    "mail_options": (list, _NONE),
+    "rcpt_options": (list, _NONE),
+    "date": (*_NUMBER, dict, _NONE),
+    "msgId": (str,),
+    "attachments": (list, _NONE),
+    "envelope": (dict, _NONE),
+    "further": (dict,),
+    "token": (str,),
+    "rendered_at": _NUMBER,
 }
-# What a message stores under another name.
+# What a message stores under another name; a subclass may well have a token of its own.
 _STORED = {"token": "_token", "rendered_at": "_first_rendered"}
-_ATTACHMENT = {"filename", "content_type", "disposition", "headers", "text", "base64", "file"}
-_FILE = {"path", "size", "mtime_ns", "digest"}
+_NAMES = {field: _STORED.get(field, field) for field in _FIELDS if field != "further"}
+_ATTRIBUTES = {name: field for field, name in _NAMES.items()}
+_COLLECTIONS = frozenset(
+    {"recipients", "cc", "bcc", "alts", "mail_options", "rcpt_options", "attachments"}
+)
+_ENVELOPE = ("sender", "recipients", "mail_options", "rcpt_options")
 
 
 def to_record(message: object, *, files: bool) -> dict[str, Any]:
@@ -58,14 +63,18 @@ def to_record(message: object, *, files: bool) -> dict[str, Any]:
         their content is part of the record.
     :raises MessageError: it holds what JSON cannot say, or a file that is gone or has changed.
     """
-    record: dict[str, Any] = {"version": VERSION}
-    further: dict[str, Any] = {}
-    for name, value in vars(message).items():
-        field = next((each for each, stored in _STORED.items() if stored == name), name)
-        if field in _FIELDS:
-            record[field] = _to_json(field, value, files)
-        else:
-            further[name] = _json(value, name)
+    try:
+        record: dict[str, Any] = {"version": VERSION}
+        further: dict[str, Any] = {}
+        for name, value in vars(message).items():
+            if name not in _ATTRIBUTES:
+                further[name] = json_of(value, name)
+            else:
+                field = _ATTRIBUTES[name]
+                record[field] = _written(field, value, files)
+                _check(field, record[field])
+    except RecursionError:
+        raise MessageError("The message holds a list that holds itself.") from None
     if further:
         record["further"] = further
     return record
@@ -89,170 +98,97 @@ def fill(message: object, record: object, *, files: bool) -> None:
             continue
         if field not in _FIELDS:
             raise MessageError(f"The record holds {describe(field)}, which is no field of one.")
-        if value is not None and (not isinstance(value, _FIELDS[field]) or isinstance(value, bool)):
-            raise MessageError(f"The record's {field!r} is a {type(value).__name__}.")
-        _restore(message, field, value, files)
+        _check(field, value)
+        if field == "further":
+            vars(message).update(table_of(value, type(message), _ATTRIBUTES))
+        else:
+            vars(message)[_NAMES[field]] = _read(field, value, files)
 
 
-def _to_json(field: str, value: Any, files: bool) -> Any:
+def _written(field: str, value: Any, files: bool) -> Any:
+    match field:
+        case "attachments" if isinstance(value, (list, tuple)):
+            return [enclosure_of(each, files=files) for each in value]
+        case "alts" | "extra_headers" if isinstance(value, Mapping):
+            return pairs_of(value, field)
+        case "reply_to" if isinstance(value, (list, tuple)):
+            # JSON has no tuples, so that a pair could be two addresses.
+            value = addresses_in(value)
+        case "date" if isinstance(value, datetime):
+            # An hour that comes twice, when clocks are put back, has a second one.
+            return {"datetime": value.isoformat(), **({"fold": 1} if value.fold else {})}
+        case "envelope" if isinstance(value, Envelope):
+            value = {name: getattr(value, name) for name in _ENVELOPE}
+    return json_of(frozen(value), field)
+
+
+def _read(field: str, value: Any, files: bool) -> Any:
+    if value is None:
+        if field not in _COLLECTIONS:
+            return None
+        value = []
     match field:
         case "attachments":
-            return [_attachment_record(each, files) for each in value]
-        case "alts" | "extra_headers" if isinstance(value, Mapping):
-            # Pairs: their order counts, and not every database keeps that of a JSON object.
-            return [[_plain(name, field), _plain(each, field)] for name, each in value.items()]
-        case "date" if isinstance(value, datetime):
-            return {"datetime": value.isoformat()}
-        case "envelope" if isinstance(value, Envelope):
-            return {
-                "sender": value.sender,
-                "recipients": list(value.recipients),
-                "mail_options": list(value.mail_options),
-                "rcpt_options": list(value.rcpt_options),
-            }
-    return _plain(value, field)
+            return [attachment_of(each, files=files) for each in value]
+        case "alts" | "extra_headers":
+            return dict(value)
+        case "recipients" | "cc" | "bcc" | "sender" | "reply_to" if isinstance(value, list):
+            if field == "sender":
+                return tuple(value)
+            return [tuple(each) if isinstance(each, list) else each for each in value]
+        case "date" if isinstance(value, dict):
+            return _moment(value)
+        case "envelope":
+            return Envelope(value["sender"], *(tuple(value[name]) for name in _ENVELOPE[1:]))
+    return list(value) if isinstance(value, list) else value
 
 
-def _restore(message: object, field: str, value: Any, files: bool) -> None:
-    fields = vars(message)
-    if field == "further":
-        for name, each in value.items():
-            # JSON has no functions, so this would only break the message.
-            is_method = callable(getattr(type(message), name, None))
-            if is_method or name in _FIELDS or name in _STORED.values():
-                raise MessageError(f"The record's 'further' holds {describe(name)}.")
-            fields[name] = each
+def _check(field: str, value: Any) -> None:
+    """Refuse what a record cannot hold there."""
+    check_kind(value, _FIELDS[field], field)
+    if value is None:
         return
-    restored = list(value) if isinstance(value, list) else value
-    if value is not None:
-        match field:
-            case "attachments":
-                restored = [_attachment(each, files) for each in value]
-            case "alts" | "extra_headers":
-                restored = dict(_pairs(value, field))
-            case "recipients" | "cc" | "bcc":
-                restored = [tuple(each) if isinstance(each, list) else each for each in value]
-            case "date" if isinstance(value, dict):
-                restored = _read(datetime.fromisoformat, value.get("datetime"), "date")
-            case "envelope":
-                restored = _envelope(value)
-    fields[_STORED.get(field, field)] = restored
+    match field:
+        case "recipients" | "cc" | "bcc" | "reply_to" if isinstance(value, list):
+            for each in value:
+                _check_address(each, field)
+        case "sender":
+            _check_address(value, field)
+        case "alts" | "extra_headers":
+            for each in value:
+                check_list(each, field, (str,), (str, *_NUMBER, bool, _NONE))
+        case "mail_options" | "rcpt_options":
+            check_list(value, field, *[(str,)] * len(value))
+        case "date" if isinstance(value, dict):
+            _moment(value)
+        case "rendered_at":
+            if tolerated(date_header, value) is None:
+                raise MessageError(f"The record's {field!r} is no moment: {describe(value)}.")
+        case "envelope":
+            _check_envelope(value)
 
 
-def _attachment_record(attachment: Any, files: bool) -> dict[str, Any]:
-    if not isinstance(attachment, Attachment):
-        raise MessageError(f"The attachment {describe(attachment)} is no Attachment.")
-    record: dict[str, Any] = {
-        "filename": _plain(attachment.filename, "filename"),
-        "content_type": _plain(attachment.content_type, "content_type"),
-        "disposition": _plain(attachment.disposition, "disposition"),
-        "headers": [
-            [_plain(name, "headers"), _plain(value, "headers")]
-            for name, value in attachment.headers.items()
-        ],
-    }
-    data = attachment.data
-    if isinstance(data, FileData) and files:
-        data.check()
-        record["file"] = {
-            "path": data.path,
-            "size": data.size,
-            "mtime_ns": data.mtime_ns,
-            "digest": data.digest,
-        }
-    elif isinstance(data, (bytes, bytearray, memoryview, FileData)):
-        record["base64"] = base64.b64encode(bytes(data)).decode("ascii")
+def _check_address(value: Any, field: str) -> None:
+    if isinstance(value, list):
+        check_list(value, field, (str, _NONE), (str,))
     else:
-        record["text"] = _plain(data, "data")
-    return record
+        check_kind(value, (str,), field)
 
 
-def _attachment(record: Any, files: bool) -> Attachment:
-    if not isinstance(record, dict) or record.keys() - _ATTACHMENT:
-        raise MessageError("The record's 'attachments' hold what is no attachment.")
-    data: Any
-    if "file" in record:
-        data = _file(record["file"], files)
-    elif "base64" in record:
-        data = _read(_from_base64, record["base64"], "base64")
-    else:
-        data = record.get("text")
-    headers = dict(_pairs(record.get("headers") or [], "headers"))
-    attachment = Attachment(data="" if data is None else data)
-    for name in ("filename", "content_type", "disposition"):
-        value = record.get(name)
-        if value is not None and not isinstance(value, str):
-            raise MessageError(f"The record's {name!r} is a {type(value).__name__}.")
-        setattr(attachment, name, value)
-    attachment.data = data
-    attachment.headers = headers
-    return attachment
-
-
-def _file(record: Any, files: bool) -> FileData:
-    if not files:
-        raise MessageError(
-            "The record names a file to attach. Whoever wrote it chose which: give files=True if"
-            " that was your own program, or make records with their content, by to_dict()."
-        )
-    if (
-        not isinstance(record, dict)
-        or record.keys() != _FILE
-        or not all(isinstance(record[each], str) for each in ("path", "digest"))
-        or not all(type(record[each]) is int for each in ("size", "mtime_ns"))
-    ):
-        raise MessageError("The record's 'file' is not what to_dict() writes.")
-    data = FileData(**record)
-    data.check()
-    return data
-
-
-def _envelope(record: dict[str, Any]) -> Envelope:
-    lists = ("recipients", "mail_options", "rcpt_options")
-    if (
-        record.keys() != {"sender", *lists}
-        or not isinstance(record["sender"], str)
-        or not all(isinstance(record[each], list) for each in lists)
-    ):
+def _check_envelope(value: dict[str, Any]) -> None:
+    if value.keys() != set(_ENVELOPE):
         raise MessageError("The record's 'envelope' is not what to_dict() writes.")
-    return Envelope(record["sender"], *(tuple(map(str, record[each])) for each in lists))
+    check_kind(value["sender"], (str,), "envelope")
+    for name in _ENVELOPE[1:]:
+        check_kind(value[name], (list,), "envelope")
+        check_list(value[name], "envelope", *[(str,)] * len(value[name]))
 
 
-def _pairs(value: Any, field: str) -> list[tuple[str, Any]]:
-    if not all(
-        isinstance(each, list) and len(each) == 2 and isinstance(each[0], str) for each in value
-    ):
-        raise MessageError(f"The record's {field!r} are no pairs of a name and a value.")
-    return [(name, each) for name, each in value]
-
-
-def _read(reader: Callable[[Any], Any], value: object, field: str) -> Any:
+def _moment(value: dict[str, Any]) -> datetime:
     try:
-        return reader(value)
+        if value.keys() - {"datetime", "fold"}:
+            raise ValueError("it has other keys than 'datetime' and 'fold'")
+        moment = datetime.fromisoformat(value.get("datetime", ""))
+        return moment.replace(fold=1) if value.get("fold") == 1 else moment
     except (TypeError, ValueError) as error:
-        raise MessageError(f"The record's {field!r} cannot be read: {error}.") from None
-
-
-def _from_base64(value: Any) -> bytes:
-    try:
-        return base64.b64decode(value, validate=True)
-    except binascii.Error as error:
-        raise ValueError(error) from None
-
-
-def _plain(value: Any, field: str) -> Any:
-    """Return `value` in types that JSON has; lazy strings as their words."""
-    return _json(frozen(value), field)
-
-
-def _json(value: Any, field: str) -> Any:
-    if value is None or type(value) in (str, int, float, bool):
-        return value
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_json(each, field) for each in value]
-    if isinstance(value, dict) and all(type(name) is str for name in value):
-        return {name: _json(each, field) for name, each in value.items()}
-    raise MessageError(
-        f"{field} holds {describe(value)}, of type {type(value).__name__}, which JSON cannot say:"
-        " pickle the message instead, or leave it out."
-    )
+        raise MessageError(f"The record's 'date' cannot be read: {error}.") from None

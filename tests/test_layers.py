@@ -64,6 +64,8 @@ LAYERS = (
     "attachment",
     "copies",
     "conventions",
+    "values",
+    "enclosures",
     "records",
     "parsing",
     "forms",

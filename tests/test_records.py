@@ -317,3 +317,164 @@ def test_the_folder_may_be_another(path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(os.sep)
 
     assert Message.from_dict(record, files=True).as_bytes() == message.as_bytes()
+
+
+# --- Exactness -----------------------------------------------------------------------------------
+
+
+def test_an_attribute_of_a_subclass_is_never_taken_for_one_of_ours() -> None:
+    """One called token would have become the Message-ID, for everybody to read."""
+
+    class Reset(Message):
+        token = rendered_at = version = further = ""
+
+    message = Reset("Hello", ["ann@example.com"], sender="shop@example.com")
+    message.token = message.rendered_at = message.version = message.further = "secret"
+
+    arrived = travelled(message)
+
+    assert isinstance(arrived, Reset)
+    assert vars(arrived) == vars(message)
+    assert arrived.as_bytes() == message.as_bytes()
+    assert b"secret" not in arrived.as_bytes()
+
+
+@pytest.mark.parametrize(
+    "reply_to",
+    [
+        "",
+        [],
+        "r@b.c",
+        ("R", "r@b.c"),
+        ("a@b.c", "r@b.c"),
+        ["R", "r@b.c"],
+        ["a@b.c", "r@b.c"],
+        [("A", "a@b.c"), ("R", "r@b.c")],
+    ],
+)
+def test_a_pair_stays_one_address_and_a_list_several(reply_to: Any) -> None:
+    message = compose(reply_to=reply_to)
+
+    assert travelled(message).as_bytes() == message.as_bytes()
+
+
+def test_a_sender_that_was_assigned_as_a_pair_stays_one() -> None:
+    message = compose()
+    message.sender = ("Me, too", "me@example.com")
+
+    assert travelled(message).sender == ("Me, too", "me@example.com")
+
+
+@pytest.mark.parametrize("number", [0, 5, 1.5, True])
+def test_numbers_travel_where_a_message_takes_them(number: Any) -> None:
+    message = compose(subject=number, body=number, html="<p>", extra_headers={"X-A": number})
+    message.attachments = [Attachment(number, data=b"", headers={"X-B": number})]
+
+    assert travelled(message).as_bytes() == message.as_bytes()
+
+
+def test_the_second_of_two_equal_hours_stays_the_second() -> None:
+    date = datetime(2026, 10, 25, 2, 30, fold=1)
+
+    assert travelled(compose(date=date)).date.fold == 1  # type: ignore[union-attr]
+
+
+def test_an_attachment_keeps_what_a_program_added() -> None:
+    attachment = Attachment("a", data=b"")
+    attachment.tags = ["x"]  # type: ignore[attr-defined]
+
+    arrived = travelled(compose(attachments=[attachment])).attachments[0]
+
+    assert arrived.tags == ["x"]  # type: ignore[attr-defined]
+    attachment.tags = {"x"}  # type: ignore[attr-defined]
+    with pytest.raises(MessageError, match="attachment holds"):
+        compose(attachments=[attachment]).to_dict()
+
+
+def test_what_is_missing_in_a_record_is_as_for_any_message() -> None:
+    attachments = [{"text": "a", "filename": "a.csv"}]
+    record = {"version": 1, "cc": None, "alts": None, "attachments": attachments}
+
+    message = Message.from_dict(record)
+
+    assert (message.cc, message.alts, message.html) == ([], {}, None)
+    assert message.attachments[0].content_type == "text/csv"
+    assert message.attachments[0].disposition == "attachment"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a"}])
+def test_what_is_not_json_is_not_made_to_look_like_it(value: Any) -> None:
+    with pytest.raises(MessageError, match="campaign holds"):
+        Campaign(value).to_dict()
+
+
+def test_what_could_not_be_read_is_not_written() -> None:
+    """Whoever makes a record learns it, not the worker that reads it."""
+    for field, value in (("recipients", "a@b.c"), ("cc", [None]), ("msgId", None), ("body", b"")):
+        message = compose()
+        setattr(message, field, value)
+        with pytest.raises(MessageError, match=field):
+            message.to_dict()
+    message = compose()
+    message.attach("a", data=[[]])  # type: ignore[arg-type]
+    with pytest.raises(MessageError, match="text"):
+        message.to_dict()
+
+
+def test_lists_without_end_are_an_error() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(MessageError, match="campaign holds lists in lists"):
+        Campaign(endless).to_dict()
+    with pytest.raises(MessageError, match="holds itself"):
+        compose(recipients=endless).to_dict()
+    deep = json.loads("[" * 900 + "]" * 900)
+    with pytest.raises(MessageError, match="deep holds lists in lists"):
+        Message.from_dict({"version": 1, "further": {"deep": deep}})
+    with pytest.raises(MessageError, match="recipients"):
+        Message.from_dict({"version": 1, "recipients": deep})
+
+
+def test_a_message_shares_nothing_with_its_record() -> None:
+    record = {"version": 1, "further": {"campaign": {"tags": ["a"]}}}
+    message = Campaign.from_dict(record)
+    message.campaign["tags"].append("b")
+
+    assert record == {"version": 1, "further": {"campaign": {"tags": ["a"]}}}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("token", None),
+        ("msgId", None),
+        ("rendered_at", None),
+        ("rendered_at", float("inf")),
+        ("recipients", [5]),
+        ("recipients", [["A", "a@b.c", "d@e.f"]]),
+        ("reply_to", [["A", {}]]),
+        ("sender", ["a@b.c"]),
+        ("extra_headers", [["X", {}]]),
+        ("mail_options", [5]),
+        ("date", {"datetime": "2026-01-01", "zone": "x"}),
+        ("envelope", {"sender": "", "recipients": [5], "mail_options": [], "rcpt_options": []}),
+        ("further", {"html": "x"}),
+        ("further", {"priority": "high"}),
+        ("further", {"from_dict": "x"}),
+        ("further", {"__class__": "x"}),
+        ("further", {5: "x"}),
+        ("attachments", [{}]),
+        ("attachments", [{"text": "a", "base64": ""}]),
+        ("attachments", [{"text": {}}]),
+        ("attachments", [{"base64": "é"}]),
+        ("attachments", [{"text": "a", "headers": 5}]),
+        ("attachments", [{"text": "a", "headers": [["X", {}]]}]),
+        ("attachments", [{"text": "a", "further": {"read": "x"}}]),
+        ("attachments", [{"text": "a", "further": []}]),
+        ("attachments", [{"file": {**FILE, "path": "a\0b"}}]),
+        ("attachments", [{"file": {**FILE, "size": True}}]),
+    ],
+)
+def test_nothing_but_a_message_error_comes_of_a_wrong_record(field: str, value: Any) -> None:
+    with pytest.raises(MessageError, match="record"):
+        Message.from_dict({"version": 1, field: value}, files=True)
