@@ -6,39 +6,41 @@ For messages of any origin: whatever they hold, the best reading of it, in bound
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timezone
-from email import message_from_bytes, policy
-from email.header import decode_header, make_header
-from email.message import Message as Parsed
-from email.utils import collapse_rfc2231_value, parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from email.utils import parsedate_to_datetime
+from typing import Any
 
 from .addresses import parse_address
 from .attachment import Attachment
 from .copies import sender_text
+from .dates import date_header
+from .entities import Entity, Value, decode_text
 from .errors import MessageError
-from .headers import clean, given_parameters, list_items
+from .headers import (
+    check_content_type,
+    check_disposition,
+    check_header_name,
+    clean,
+    given_parameters,
+)
 from .mime import OF_ADDRESSES
 from .parts import OURS, tolerated
-
-if TYPE_CHECKING:
-    from .addresses import Address
-
-    Part: TypeAlias = Parsed[Any, Any]
-
-T = TypeVar("T")
+from .texts import MAX_TEXT, decode_octets
 
 _DEEPEST = 20
 _MOST_PARTS = 1000
 _LONGEST_LIST = 100_000
 """Characters of an address header: more is not read."""
+_LONGEST_DATE = 100
 
-_FOLD = re.compile(r"\r?\n(?=[ \t])")
 _LINE_END = re.compile("\r\n|\r|\n")
-_GROUP = re.compile(r'[^"<>@:,]*:')
-# Headers of attached messages stay as they are.
-_AS_IT_IS = policy.compat32.clone(mangle_from_=False, max_line_length=None, linesep="\r\n")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# As others write it: with comments, and with semicolons. A quoted-string or comment that is never
+# closed ends with the text, so this takes linear time.
+_ITEM = re.compile(r'(?:"(?:[^"\\]|\\.?)*"?|\((?:[^()\\]|\\.?)*\)?|[^",;()]|\))+')
+_ROUGH_ITEM = re.compile(r"[^,;]+")
+_GROUP = re.compile(r'\A[^"<>@:,]*:')  # not elsewhere, which would take quadratic time
 
 _FIELDS = frozenset(
     {"subject", "from", "to", "cc", "bcc", "reply-to", "date", "message-id", "mime-version"}
@@ -57,68 +59,72 @@ class Reading:
         self.charsets: set[str] = set()
         self._parts = 0
 
-    def read(self, part: Part, depth: int = 0, *, is_alternative: bool = False) -> None:
+    def read(self, part: Entity, depth: int = 0, *, is_alternative: bool = False) -> None:
         """Take a part, with those that it has."""
         self._parts += 1
         if self._parts > _MOST_PARTS:
             raise MessageError(f"The message has more than {_MOST_PARTS} parts.")
-        kind = part.get_content_type()
-        payload = part.get_payload()
-        if part.get_content_maintype() == "multipart" and isinstance(payload, list):
-            if depth >= _DEEPEST:
-                raise MessageError(f"The message has parts in parts, {_DEEPEST} deep and more.")
-            each: Any
-            for each in payload:
+        kind = _kind(part)
+        is_text = kind.startswith("text/") and not _is_file(part)
+        if kind.startswith("multipart/"):
+            before = self._parts
+            for each in part.parts():
+                if depth >= _DEEPEST:
+                    raise MessageError(f"The message has parts in parts, {_DEEPEST} deep and more.")
                 self.read(each, depth + 1, is_alternative=kind == "multipart/alternative")
-        elif kind == "text/plain" and self.body is None and not _is_file(part):
+            if self._parts == before:  # it has none, so it is something else
+                self.attachments.append(_attachment(part))
+        elif kind == "text/plain" and self.body is None and is_text:
             self.body = self._text(part)
-        elif kind == "text/html" and "html" not in self.alts and not _is_file(part):
+        elif kind == "text/html" and "html" not in self.alts and is_text:
             self.alts["html"] = self._text(part)
-        elif is_alternative and kind.startswith("text/") and not _is_file(part):
+        elif is_alternative and is_text:
             self.alts[_content_type(part, {"charset"}).removeprefix("text/")] = self._text(part)
         else:
             self.attachments.append(_attachment(part))
 
-    def _text(self, part: Part) -> str:
-        octets = _octets(part)
-        charset = _safely(part.get_content_charset, None) or "utf-8"
+    def _text(self, part: Entity) -> str:
+        octets = part.octets()
+        charset = part.content_type.parameters.get("charset", "").lower() or "utf-8"
         try:
-            text = octets.decode(charset)
+            text = decode_octets(octets, charset)
         except (LookupError, ValueError):
             text = octets.decode("utf-8", "replace")
         else:
             self.charsets.add(charset)
-        return _LINE_END.sub("\n", text)
+        # UTF-7, for one, can spell halves of characters.
+        return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", _LINE_END.sub("\n", text))
 
 
-def fields_of(content: bytes) -> dict[str, Any]:
+def fields_of(content: object) -> dict[str, Any]:
     """Return the fields of a message, by the names that they have in `Message`.
 
-    :raises MessageError: it is nested too deeply, or has too many parts.
+    :raises MessageError: it is not bytes, is nested too deeply, or has too many parts.
     """
-    try:
-        parsed = message_from_bytes(content)
-        reading = Reading()
-        reading.read(parsed)
-    except RecursionError:
-        raise MessageError("The message is nested too deeply to be read.") from None
-    headers = [(name, _raw(value)) for name, value in parsed.raw_items()]
+    if not isinstance(content, (bytes, bytearray, memoryview)):
+        raise MessageError(
+            f"A message is read from bytes, not {type(content).__name__}: open files in binary mode"
+            ' ("rb").'
+        )
+    message = Entity.of(bytes(content))
+    reading = Reading()
+    reading.read(message)
     first: dict[str, str] = {}
-    for name, value in headers:
+    for name, value in message.fields:
         first.setdefault(name.lower(), value)
-    reply_to = [_pair(each) for each in _mailboxes(first.get("reply-to"))]
+    reply_to = list(_mailboxes(first.get("reply-to")))
     fields: dict[str, Any] = {
-        "subject": _text(_decoded(first.get("subject", ""))),
-        "sender": next((sender_text(_pair(each)) for each in _mailboxes(first.get("from"))), None),
+        "subject": _text(decode_text(first.get("subject", ""))),
+        "sender": next(map(sender_text, _mailboxes(first.get("from"))), None),
         "reply_to": reply_to[0] if len(reply_to) == 1 else reply_to or None,
         "date": _date(first.get("date")),
         "body": reading.body,
         "alts": reading.alts,
         "attachments": reading.attachments,
-        "extra_headers": _further(headers),
+        "extra_headers": _further(message.fields, _FIELDS) or None,
     }
     for field, name in (("recipients", "to"), ("cc", "cc"), ("bcc", "bcc")):
-        fields[field] = [_pair(each) for each in _mailboxes(first.get(name))]
+        fields[field] = list(_mailboxes(first.get(name)))
     if message_id := _text(first.get("message-id", "")):
         fields["msgId"] = message_id
     charsets = reading.charsets - {"us-ascii"}
@@ -127,120 +133,99 @@ def fields_of(content: bytes) -> dict[str, Any]:
     return fields
 
 
-def _further(headers: list[tuple[str, str]]) -> dict[str, str] | None:
+def _further(headers: list[tuple[str, str]], known: frozenset[str]) -> dict[str, str]:
     further: dict[str, str] = {}
-    seen = set(_FIELDS | OURS)
+    seen = set(known | OURS)
     for name, value in headers:
         lowered = name.lower()
-        if lowered not in seen:
+        # A name that cannot be written would be an error when the message is sent again.
+        if lowered not in seen and tolerated(check_header_name, name, "") is not None:
             seen.add(lowered)
-            further[name] = _text(value if lowered in OF_ADDRESSES else _decoded(value))
-    return further or None
+            further[name] = _text(value if lowered in OF_ADDRESSES else decode_text(value))
+    return further
 
 
-def _attachment(part: Part) -> Attachment:
-    attachment = Attachment(data=_octets(part))
+def _attachment(part: Entity) -> Attachment:
+    attachment = Attachment(data=part.octets())
     name = _name(part)
     attachment.filename = None if name is None else clean(name)
     attachment.content_type = _content_type(part, set())
-    attachment.disposition = _safely(part.get_content_disposition, None) or "attachment"
-    attachment.headers = {
-        name: _text(_decoded(_raw(value)))
-        for name, value in part.raw_items()
-        if name.lower() not in OURS
-    }
+    disposition = _written(part.disposition, {"filename"})
+    is_one = tolerated(check_disposition, disposition, "") is not None
+    attachment.disposition = disposition if is_one else "attachment"
+    attachment.headers = _further(part.fields, frozenset())
     return attachment
 
 
-def _octets(part: Part) -> bytes:
-    payload: Any = part.get_payload()
-    if isinstance(payload, list):  # a message, or several
-        return b"".join(map(_as_it_is, payload))
-    octets: Any = _safely(lambda: part.get_payload(decode=True), None)
-    return octets or b""
+def _is_file(part: Entity) -> bool:
+    return part.disposition.main == "attachment" or _name(part) is not None
 
 
-def _as_it_is(part: Part) -> bytes:
-    return _safely(lambda: part.as_bytes(policy=_AS_IT_IS), b"")
+def _name(part: Entity) -> str | None:
+    name = part.disposition.parameters.get("filename")
+    return part.content_type.parameters.get("name") if name is None else name
 
 
-def _is_file(part: Part) -> bool:
-    disposition = _safely(part.get_content_disposition, None)
-    return disposition == "attachment" or _name(part) is not None
+def _kind(part: Entity) -> str:
+    kind = part.content_type.main
+    return kind if kind.count("/") == 1 else "text/plain"  # RFC 2045 section 5.2
 
 
-def _name(part: Part) -> str | None:
-    name = _parameter(part, "filename", "content-disposition")
-    return _parameter(part, "name") if name is None else name
+def _content_type(part: Entity, without: set[str]) -> str:
+    kind = _kind(part)
+    written = _written(Value(kind, part.content_type.parameters), _WRITING | without)
+    for each in (written, kind):
+        if tolerated(check_content_type, each, "") is not None:
+            return each
+    return "application/octet-stream"
 
 
-def _content_type(part: Part, without: set[str]) -> str:
-    given = dict.fromkeys(each[0].lower() for each in _parameters(part, "content-type")[1:])
+def _written(value: Value, without: set[str] | frozenset[str]) -> str:
     parameters = {
-        name: clean(_parameter(part, name) or "")
-        for name in given
-        if name not in _WRITING | without
+        name: clean(each) for name, each in value.parameters.items() if name not in without
     }
-    return "; ".join([part.get_content_type(), *given_parameters(parameters)])
+    return "; ".join([value.main, *given_parameters(parameters)])
 
 
-def _parameter(part: Part, name: str, header: str = "content-type") -> str | None:
-    values = [value for key, value in _parameters(part, header)[1:] if key.lower() == name]
-    # As RFC 2231 has it, before the ASCII form that old readers get.
-    values.sort(key=lambda value: not isinstance(value, tuple))
-    if not values:
-        return None
-    return _decoded(_safely(lambda: collapse_rfc2231_value(values[0]), str(values[0])))
+def _mailboxes(value: str | None) -> Iterator[str | tuple[str, str]]:
+    """Read the mailboxes of an address header, as far as they are some.
+
+    What looks like one and cannot be used stays as it is, for the error that sending it raises:
+    that a recipient was left out, nobody would notice.
+    """
+    for item in _ITEM.findall(_text((value or "")[:_LONGEST_LIST])):
+        if "@" not in item:
+            continue
+        if (found := _mailbox(item)) is not None:
+            yield found
+            continue
+        for each in _ROUGH_ITEM.findall(item):  # a parenthesis may be that of :-(
+            if (found := _mailbox(each)) is not None:
+                yield found
+            elif "@" in each:
+                yield each.strip()[:MAX_TEXT]
 
 
-def _parameters(part: Part, header: str) -> list[tuple[str, Any]]:
-    return _safely(lambda: part.get_params([], header), None) or [("", "")]
-
-
-def _mailboxes(value: str | None) -> Iterator[Address]:
-    """Read the mailboxes of an address header, as far as they are some."""
-    text = _FOLD.sub("", value or "")[:_LONGEST_LIST]
-    for item in list_items(text):
-        shown = clean(item).strip()
-        # A group (RFC 5322 section 3.4) is its members.
-        for each in (shown, _GROUP.sub("", shown, count=1).rstrip("; ")):
-            address = tolerated(parse_address, each, "address")
-            if address is not None:
-                yield address
-                break
-
-
-def _pair(address: Address) -> str | tuple[str, str]:
-    name = clean(_decoded(address.name))
-    return (name, address.addr_spec) if name else address.addr_spec
+def _mailbox(item: str) -> str | tuple[str, str] | None:
+    shown = item.strip()
+    # A group (RFC 5322 section 3.4) is its members.
+    for each in (shown, _GROUP.sub("", shown, count=1)):
+        address = tolerated(parse_address, each, "address")
+        if address is not None:
+            # A name that was all words is decoded by now, and says what it says.
+            name = clean(decode_text(address.name) if address.name in each else address.name)
+            return (name, address.addr_spec) if name else address.addr_spec
+    return None
 
 
 def _date(value: str | None) -> datetime | None:
-    date = value and _safely(lambda: parsedate_to_datetime(_FOLD.sub("", value)), None)
-    if not date:
+    try:
+        date = parsedate_to_datetime((value or "")[:_LONGEST_DATE])
+    except Exception:  # noqa: BLE001 (which ones depends on the version of Python)
         return None
-    return date if date.tzinfo is not None else date.replace(tzinfo=timezone.utc)
+    date = date if date.tzinfo is not None else date.replace(tzinfo=timezone.utc)
+    return date if tolerated(date_header, date) else None
 
 
 def _text(value: str) -> str:
-    return clean(_FOLD.sub("", value).replace("\t", " ")).strip()
-
-
-def _raw(value: object) -> str:
-    """Return a header as text: the parser leaves octets that are not ASCII as surrogates."""
-    return str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def _decoded(value: str) -> str:
-    text = _FOLD.sub("", value)
-    if "=?" not in text:
-        return text
-    return _safely(lambda: str(make_header(decode_header(text))), text)
-
-
-def _safely(read: Callable[[], T], otherwise: T) -> T:
-    """Return what `read` does; the standard library's parser fails on some input."""
-    try:
-        return read()
-    except Exception:  # noqa: BLE001
-        return otherwise
+    return clean(value.replace("\t", " "))

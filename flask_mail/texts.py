@@ -16,6 +16,7 @@ from .errors import BadHeaderError
 
 MAX_TEXT: Final = 998  # RFC 5322 2.1.1: what is longer fits in no header line
 _MAX_SHOWN: Final = 60
+_MAX_CHARSET: Final = 40  # RFC 2978 2.3
 
 # Header injection: besides CR and LF, the standard library folds at VT, FF, FS, GS, RS and NEL,
 # and str.splitlines knows U+2028 and U+2029. A lone surrogate would only fail once it is encoded.
@@ -91,6 +92,20 @@ def decode_words(text: str) -> str:
     return text if _ENCODED_WORDS.fullmatch(decoded.strip(" ")) else decoded
 
 
+def decode_octets(octets: bytes, charset: str, errors: str = "strict") -> str:
+    """Decode `octets`, in a charset that mail is written in.
+
+    :raises LookupError: there is no such charset.
+    :raises ValueError: they are not in it.
+    """
+    # Python remembers each name that it was ever asked for.
+    if len(charset) > _MAX_CHARSET:
+        raise LookupError(charset[:_MAX_CHARSET])
+    if codecs.lookup(charset).name.replace("_", "-") in _NO_CHARSETS:
+        raise LookupError(charset)
+    return octets.decode(charset, errors)
+
+
 def becomes_ascii(text: str) -> str | None:
     """Return a character that is not ASCII and that lower case and NFC would make ASCII.
 
@@ -126,10 +141,8 @@ def _exact(value: object) -> str | None:
 
 
 def _decode(charset: str, encoding: str, text: str) -> str:
-    if codecs.lookup(charset).name.replace("_", "-") in _NO_CHARSETS:
-        raise LookupError(charset)
     if encoding in "bB":
         data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     else:
         data = binascii.a2b_qp(text, header=True)
-    return data.decode(charset)
+    return decode_octets(data, charset)

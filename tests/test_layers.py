@@ -67,6 +67,7 @@ LAYERS = (
     "values",
     "enclosures",
     "records",
+    "entities",
     "parsing",
     "forms",
     "message",

@@ -169,6 +169,11 @@ def test_blind_copies_of_a_draft_are_blind_copies() -> None:
         ('"A, B" <a@b.example>, nobody, <c@d.example>', [("A, B", "a@b.example"), "c@d.example"]),
         ("=?utf-8?q?J=C3=BCrgen?= B <a@example.com>", [("Jürgen B", "a@example.com")]),
         ("a@example.com,\r\n b@example.com", ["a@example.com", "b@example.com"]),
+        ("a@b.example (x, y), c@d.example", [("x, y", "a@b.example"), "c@d.example"]),
+        ("a@b.example; c@d.example", ["a@b.example", "c@d.example"]),
+        ("a@b.example :-(, c@d.example", ["a@b.example :-(", "c@d.example"]),
+        ('"A\r\n\tB" <a@b.example>', [("A B", "a@b.example")]),
+        ("(, x, a..b@c.example", ["a..b@c.example"]),
         ("", []),
         ("," * 200_000, []),
         ('"' * 200_001, []),
@@ -332,6 +337,12 @@ def test_a_report_keeps_its_parts() -> None:
     assert message.body == "It failed."
     assert status.content_type == "message/delivery-status"
     assert b"Final-Recipient: rfc822; b@example.com" in status.read()
+
+
+@pytest.mark.parametrize("content", ["Subject: Hello", None, 5])
+def test_only_octets_are_read(content: Any) -> None:
+    with pytest.raises(MessageError, match="read from bytes"):
+        Message.from_bytes(content)
 
 
 def test_a_message_from_a_file_can_be_sent_again(tmp_path: Path) -> None:

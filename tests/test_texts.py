@@ -9,6 +9,7 @@ import pytest
 
 from flask_mail.addresses import describe, parse_address
 from flask_mail.errors import BadHeaderError, MessageError
+from flask_mail.texts import decode_octets
 
 
 class Lazy:
@@ -147,3 +148,15 @@ def test_showing_a_value_never_fails() -> None:
     assert describe(Bad()) == "<list>"
     assert describe(Proxy()).startswith("<")
     assert len(describe(10**5000)) <= 62
+
+
+@pytest.mark.parametrize("charset", ["x" * 41, "klingon", "hex", "idna", "unicode_escape", "a\0"])
+def test_no_text_is_in_a_charset_that_mail_does_not_have(charset: str) -> None:
+    with pytest.raises((LookupError, ValueError)):
+        decode_octets(b"a", charset)
+
+
+def test_octets_are_decoded_as_strictly_as_wanted() -> None:
+    with pytest.raises(ValueError, match="utf-8"):
+        decode_octets(b"\xff", "utf-8")
+    assert decode_octets(b"\xff", "utf-8", "replace") == "\N{REPLACEMENT CHARACTER}"

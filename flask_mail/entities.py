@@ -1,0 +1,198 @@
+"""Octets -> the header fields and parts of an internet message (RFC 5322, 2045-2047, 2231). Pure.
+
+For messages of any origin: nothing is refused, each reading takes linear time, and what a part
+holds stays octet for octet as it was. The parser of the standard library does none of the three: it
+raises on some parameters, takes hours for others, and writes attached messages anew.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import unquote_to_bytes
+
+from .texts import decode_octets
+
+# A continuation line begins with white space (RFC 5322 section 2.2.3).
+_FIELD = re.compile(rb"([^\s:][^:\r\n]*):([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
+_NO_FIELD = re.compile(rb">?From [^\n]*\n|[ \t][^\n]*\n")  # of a mailbox file; continues nothing
+_END = re.compile(rb"\r?\n")
+_LINE_END = re.compile(rb"\r?\n|\r\Z")
+_LONGEST_BOUNDARY = 200  # 70 by RFC 2046 section 5.1.1; this bounds what `re` keeps compiled
+
+_PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.?)*"?|[^;]*)')
+_SECTION = re.compile(r"([^*]+)(?:\*([0-9]{1,3}))?(\*)?")  # RFC 2231 sections 3 and 4
+_ESCAPED = re.compile(r"\\(.)")
+
+_WORD = re.compile(
+    r"=\?([\w.:+-]{1,40})(?:\*[\w-]*)?\?([bq])\?([^?\s]*)\?=", re.ASCII | re.IGNORECASE
+)
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
+
+
+@dataclass(frozen=True)
+class Value:
+    """The value of a header field that has parameters, such as Content-Type."""
+
+    main: str
+    """What stands before them, in lower case."""
+    parameters: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A message, or a part of one."""
+
+    fields: list[tuple[str, str]]
+    """Name and value of each header field, in order: unfolded, not decoded, of any characters."""
+    content: bytes
+    """What comes after the header, encoded as it travelled."""
+    default: str = "text/plain"
+    """The content type where none is given."""
+
+    @classmethod
+    def of(cls, octets: bytes, default: str = "text/plain") -> Entity:
+        """Read a message, or a part, as far as its header."""
+        fields: list[tuple[str, str]] = []
+        at = 0
+        while at < len(octets):
+            if field := _FIELD.match(octets, at):
+                fields.append((_text(field[1]).rstrip(), _text(field[2]).strip(" \t")))
+            elif fields or not (field := _NO_FIELD.match(octets, at)):
+                # An empty line ends the header, and so does what is no header.
+                end = _END.match(octets, at)
+                return cls(fields, octets[end.end() if end else at :], default)
+            at = field.end()
+        return cls(fields, b"", default)
+
+    def get(self, name: str) -> str | None:
+        """Return the value of the first field of that name, which is in lower case."""
+        return next((value for each, value in self.fields if each.lower() == name), None)
+
+    @cached_property
+    def content_type(self) -> Value:
+        """The media type and its parameters."""
+        value = self.get("content-type")
+        return read_parameters(self.default if value is None else value)
+
+    @cached_property
+    def disposition(self) -> Value:
+        """The disposition, empty where none is given, and its parameters."""
+        return read_parameters(self.get("content-disposition") or "")
+
+    def parts(self) -> Iterator[Entity]:
+        """Yield the parts of a multipart, as far as there are some."""
+        boundary = self.content_type.parameters.get("boundary", "").rstrip()
+        if not 0 < len(boundary) <= _LONGEST_BOUNDARY:
+            return
+        octets = re.escape(boundary.encode("utf-8", "replace"))
+        delimiter = re.compile(rb"^--%b(--)?[ \t]*(?:\r?\n|\Z)" % octets, re.MULTILINE)
+        default = "text/plain"
+        if self.content_type.main == "multipart/digest":  # RFC 2046 section 5.1.5
+            default = "message/rfc822"
+        start: int | None = None
+        for found in delimiter.finditer(self.content):
+            if start is not None:
+                # The line end before a delimiter belongs to it (RFC 2046 section 5.1.1).
+                end = max(start, found.start() - 1)
+                end -= self.content[start:end].endswith(b"\r")
+                yield Entity.of(self.content[start:end], default)
+            start = found.end()
+            if found[1]:
+                return
+        if start is not None:
+            yield Entity.of(self.content[start:], default)
+
+    def octets(self) -> bytes:
+        """Return the content, decoded (RFC 2045 section 6)."""
+        encoding = (self.get("content-transfer-encoding") or "").partition(";")[0].strip().lower()
+        if encoding == "base64":
+            return _from_base64(self.content)
+        if encoding == "quoted-printable":
+            return binascii.a2b_qp(self.content)
+        return self.content
+
+
+def read_parameters(value: str) -> Value:
+    """Read what stands before the first semicolon, and the parameters after it.
+
+    Of a parameter that is written in both ways, the one of RFC 2231 counts.
+    """
+    given: dict[str, str] = {}
+    sections: dict[str, dict[int, tuple[str, bool]]] = {}
+    main = value.partition(";")[0]
+    for written, found in _PARAMETER.findall(value, len(main)):
+        quoted = found.startswith('"')
+        text = _ESCAPED.sub(r"\1", found[1:].removesuffix('"')) if quoted else found.strip()
+        section = _SECTION.fullmatch(written.lower())
+        name = section[1] if section else written.lower()
+        given.setdefault(name, decode_text(text))
+        if section and (section[2] or section[3]):
+            numbered = sections.setdefault(name, {})
+            numbered.setdefault(int(section[2] or 0), (text, bool(section[3])))
+    for name, numbered in sections.items():
+        given[name] = _from_sections(numbered)
+    return Value(main.strip().lower(), given)
+
+
+def decode_text(text: str) -> str:
+    """Decode the encoded-words in a text (RFC 2047); those that cannot be decoded stay."""
+    if "=?" not in text:
+        return text
+    written: list[str] = []
+    charset = ""
+    octets: list[bytes] = []
+    start = end = 0  # of the words that are decoded together: one may end within a character
+    for word in _WORD.finditer(text):
+        between = text[end : word.start()]
+        follows = bool(octets) and not between.strip(" \t")
+        if not follows or word[1].lower() != charset:
+            written.append(_decoded(b"".join(octets), charset, text[start:end]))
+            written.append("" if follows else between)
+            start, charset, octets = word.start(), word[1].lower(), []
+        octets.append(_of_word(word[2], word[3]))
+        end = word.end()
+    return "".join((*written, _decoded(b"".join(octets), charset, text[start:end]), text[end:]))
+
+
+def _decoded(octets: bytes, charset: str, source: str) -> str:
+    try:
+        return decode_octets(octets, charset, "replace") or source
+    except (LookupError, ValueError):
+        return source
+
+
+def _of_word(encoding: str, text: str) -> bytes:
+    octets = text.encode("utf-8", "replace")
+    if encoding in "bB":
+        return _from_base64(octets)
+    return binascii.a2b_qp(octets, header=True)
+
+
+def _from_sections(numbered: dict[int, tuple[str, bool]]) -> str:
+    charset = ""
+    octets: list[bytes] = []
+    for number in range(len(numbered)):
+        if number not in numbered:  # what comes after a gap is lost
+            break
+        text, is_encoded = numbered[number]
+        if is_encoded and number == 0 and text.count("'") >= 2:
+            charset, _, text = text.split("'", 2)
+        octets.append(unquote_to_bytes(text) if is_encoded else text.encode("utf-8", "replace"))
+    whole = b"".join(octets)
+    return _decoded(whole, charset or "utf-8", whole.decode("utf-8", "replace"))
+
+
+def _from_base64(octets: bytes) -> bytes:
+    # Line ends, and what does not belong there, do not count (RFC 2045 section 6.8).
+    letters = _NOT_BASE64.sub(b"", octets)
+    whole = len(letters) - (len(letters) % 4 == 1)  # a single letter is no octet
+    return binascii.a2b_base64(letters[:whole] + b"=" * (-whole % 4))
+
+
+def _text(octets: bytes) -> str:
+    """Return a field as text: raw octets are UTF-8 (RFC 6532)."""
+    return _LINE_END.sub(b"", octets).decode("utf-8", "replace")
