@@ -18,7 +18,8 @@ SUBJECT = "subject"
 
 _SUFFIXES = (".txt", ".html")
 _BLANK_LINES = re.compile(r"\A(?:[ \t]*\r?\n)+")
-_SPACES = re.compile(r"\s+")
+# No others: an ideographic or a no-break space is meant, and sending refuses further controls.
+_SPACES = re.compile(r"[ \t\r\n]+")
 
 
 class Source(Protocol):
@@ -86,7 +87,7 @@ def render(source: Source, name: str, variables: Mapping[str, Any]) -> Rendered:
     if subject is None and unescaped is not None:
         # Once more without escapes: a subject is no HTML, wherever it stands.
         _, subject = _written(source, plain.get_template(f"{name}.html"), variables)
-    return Rendered(_SPACES.sub(" ", subject or "").strip(), body, html)
+    return Rendered(_SPACES.sub(" ", subject or "").strip(" "), body, html)
 
 
 def _written(

@@ -184,6 +184,23 @@ def test_a_line_break_in_a_name_adds_no_header(app: Flask, render: Any) -> None:
     assert message.subject == "Hello A Bcc: b@example.com"
 
 
+def test_spaces_that_are_meant_stay_in_the_subject(render: Any) -> None:
+    """Such as the ideographic space, and the no-break space of French."""
+    message = render(a_txt="{% block subject %}\n\tBon\u00a0!\u3000Oui \n{% endblock %}")
+
+    assert message.subject == "Bon\u00a0!\u3000Oui"
+
+
+@pytest.mark.parametrize("control", ["\x0b", "\x0c", "\x1c", "\x1f"])
+def test_other_controls_in_the_subject_are_left_for_sending_to_refuse(
+    render: Any, control: str
+) -> None:
+    message = render(a_txt="{% block subject %}A" + control + "B{% endblock %}")
+
+    assert message.subject == f"A{control}B"
+    assert message.has_bad_headers()
+
+
 # --- As the app renders --------------------------------------------------------------------------
 
 
