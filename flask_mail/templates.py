@@ -80,23 +80,40 @@ def render(source: Source, name: str, variables: Mapping[str, Any]) -> Rendered:
             f" {', '.join(map(repr, source.folders())) or 'any folder'}.",
         )
     body, subject = (None, None) if text is None else _written(source, text, variables)
-    html, unescaped = (None, None) if page is None else _written(source, page, variables)
     own = _find(plain, f"{name}.{SUBJECT}.txt")
     if own is not None:
         subject, _ = _written(source, own, variables)
-    if subject is None and unescaped is not None:
-        # Once more without escapes: a subject is no HTML, wherever it stands.
-        _, subject = _written(source, plain.get_template(f"{name}.html"), variables)
+    html = None
+    if page is not None:
+        # A subject is no HTML, wherever it stands.
+        unescaped = plain.get_template(f"{name}.html") if subject is None else None
+        html, of_page = _written(source, page, variables, unescaped)
+        subject = of_page if subject is None else subject
     return Rendered(_SPACES.sub(" ", subject or "").strip(" "), body, html)
 
 
 def _written(
-    source: Source, template: jinja2.Template, variables: Mapping[str, Any]
+    source: Source,
+    template: jinja2.Template,
+    variables: Mapping[str, Any],
+    unescaped: jinja2.Template | None = None,
 ) -> tuple[str, str | None]:
-    """Render a template without its subject; return that beside it, ``None`` if it has none."""
+    """Render a template without its subject; return that beside it, ``None`` if it has none.
+
+    :param unescaped: the same template, for the subject.
+    """
     given = dict(variables)
     source.rendering(template, given)
-    context = template.new_context(given)
+    text, subject = _apart(template, given)
+    if subject is not None and unescaped is not None:
+        # Whole, since its block may use what stands outside of it.
+        _, subject = _apart(unescaped, given)
+    source.rendered(template, given)
+    return _BLANK_LINES.sub("", text), subject
+
+
+def _apart(template: jinja2.Template, variables: dict[str, Any]) -> tuple[str, str | None]:
+    context = template.new_context(variables)
     # Of the blocks of one name, which inheritance collects, the first is what is written.
     context.blocks[SUBJECT] = [_nothing, *context.blocks.get(SUBJECT, [])]
     try:
@@ -106,8 +123,7 @@ def _written(
         subject = "".join(of_subject[0](context)) if of_subject else None
     except Exception:  # noqa: BLE001
         template.environment.handle_exception()  # raises it, with the template's own lines
-    source.rendered(template, given)
-    return _BLANK_LINES.sub("", text), subject
+    return text, subject
 
 
 def _nothing(context: object) -> Iterator[str]:

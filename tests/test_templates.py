@@ -175,6 +175,15 @@ def test_a_layout_s_own_subject_counts(render: Any) -> None:
     assert (message.subject, message.html) == (f"A & {NAME}", "<p>B")
 
 
+def test_it_may_stand_in_another_block(render: Any) -> None:
+    message = render(
+        a_html="{% block head scoped %}<title>A</title>"
+        "{% block subject %}A & B{% endblock %}{% endblock %}<p>"
+    )
+
+    assert (message.subject, message.html) == ("A & B", "<title>A</title><p>")
+
+
 def test_a_line_break_in_a_name_adds_no_header(app: Flask, render: Any) -> None:
     render(a_txt="{% block subject %}Hello {{ name }}{% endblock %}")
 
@@ -262,6 +271,32 @@ def test_flask_s_signals_tell_of_each_template(app: Flask, render: Any) -> None:
     assert [each[:2] for each in told] == [
         (when, name) for name in ("a.txt", "a.html") for when in ("before", "after")
     ]
+
+
+def test_html_with_a_subject_is_one_template_to_the_app(app: Flask, render: Any) -> None:
+    """Signals tell of it once, and context processors run once, though it is rendered twice."""
+    told: list[str] = []
+
+    @app.context_processor
+    def add() -> dict[str, str]:
+        told.append("processor")
+        return {}
+
+    def before(sender: Flask, template: Any, context: Any) -> None:
+        context["name"] = "A & B"
+        told.append(f"before {template.name}")
+
+    def after(sender: Flask, template: Any, context: Any) -> None:
+        told.append(f"after {template.name}")
+
+    with (
+        before_render_template.connected_to(before, app),
+        template_rendered.connected_to(after, app),
+    ):
+        message = render(a_html="{% block subject %}{{ name }}{% endblock %}{{ name }}")
+
+    assert (message.subject, message.html) == ("A & B", "A &amp; B")
+    assert told == ["processor", "before a.html", "after a.html"]
 
 
 # --- Where it is called --------------------------------------------------------------------------
