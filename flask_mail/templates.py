@@ -114,16 +114,30 @@ def _written(
 
 def _apart(template: jinja2.Template, variables: dict[str, Any]) -> tuple[str, str | None]:
     context = template.new_context(variables)
-    # Of the blocks of one name, which inheritance collects, the first is what is written.
-    context.blocks[SUBJECT] = [_nothing, *context.blocks.get(SUBJECT, [])]
+    blocks = context.blocks[SUBJECT] = _Silenced(context.blocks.get(SUBJECT, []))
     try:
         text = "".join(template.root_render_func(context))
-        del context.blocks[SUBJECT][0]
-        of_subject = context.blocks[SUBJECT][:1]
-        subject = "".join(of_subject[0](context)) if of_subject else None
+        context.blocks[SUBJECT] = blocks.collected
+        subject = "".join(blocks.collected[0](context)) if blocks.collected else None
     except Exception:  # noqa: BLE001
         template.environment.handle_exception()  # raises it, with the template's own lines
     return text, subject
+
+
+class _Silenced(list[Any]):
+    """The blocks of one name, which inheritance collects: the first, which is written, is empty."""
+
+    # None is added: of a block that is required, Jinja counts them.
+
+    def __init__(self, blocks: Iterable[Any]) -> None:
+        super().__init__()
+        self.collected: list[Any] = []
+        for block in blocks:
+            self.append(block)
+
+    def append(self, block: Any) -> None:
+        super().append(block if self.collected else _nothing)
+        self.collected.append(block)
 
 
 def _nothing(context: object) -> Iterator[str]:

@@ -175,6 +175,17 @@ def test_a_layout_s_own_subject_counts(render: Any) -> None:
     assert (message.subject, message.html) == (f"A & {NAME}", "<p>B")
 
 
+def test_a_layout_may_require_a_subject(render: Any) -> None:
+    layout = "{% block subject required %}{% endblock %}{% block main %}{% endblock %}"
+    child = "{% extends 'layout.txt' %}{% block main %}Hi.{% endblock %}"
+
+    with pytest.raises(jinja2.TemplateRuntimeError, match="'subject'"):
+        render(layout_txt=layout, a_txt=child)
+
+    message = render("b", b_txt=child + "{% block subject %}Hello{% endblock %}")
+    assert (message.subject, message.body) == ("Hello", "Hi.")
+
+
 def test_it_may_stand_in_another_block(render: Any) -> None:
     message = render(
         a_html="{% block head scoped %}<title>A</title>"
