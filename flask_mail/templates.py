@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SUBJECT = "subject"
 """The name of the block that holds the subject."""
 
+_PLAIN = "flask_mail_plain"
 _SUFFIXES = (".txt", ".html")
 _BLANK_LINES = re.compile(r"\A(?:[ \t]*\r?\n)+")
 # No others: an ideographic or a no-break space is meant, and sending refuses further controls.
@@ -155,8 +156,11 @@ def _find(environment: jinja2.Environment, name: str) -> jinja2.Template | None:
 
 def _unescaping(environment: jinja2.Environment) -> jinja2.Environment:
     """Return an environment that is the same but escapes nothing, whatever an app says."""
-    # One for each environment: it keeps the templates that it has compiled.
-    if not hasattr(environment, "flask_mail_plain"):
-        environment.extend(flask_mail_plain=environment.overlay(autoescape=False))
-    plain: jinja2.Environment = vars(environment)["flask_mail_plain"]
-    return plain
+    # Kept, for the templates that it has compiled, until the app changes its own.
+    state = {name: value for name, value in vars(environment).items() if name != _PLAIN}
+    state["extensions"] = tuple(environment.extensions)  # which grow in place
+    made_of, plain = vars(environment).get(_PLAIN, (None, None))
+    if made_of != state:
+        plain = environment.overlay(autoescape=False)
+        environment.extend(**{_PLAIN: (state, plain)})
+    return plain  # type: ignore[no-any-return]

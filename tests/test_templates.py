@@ -254,6 +254,36 @@ def test_what_is_undefined_is_as_the_app_has_it(app: Flask, render: Any) -> None
         render("b", b_html="a{{ missing }}")
 
 
+def test_text_follows_an_environment_that_changes_later(app: Flask, render: Any) -> None:
+    source = "a{{ missing }}"
+    assert render(a_txt=source).body == "a"
+
+    app.jinja_env.undefined = jinja2.StrictUndefined
+    with pytest.raises(jinja2.UndefinedError, match="missing"):
+        render()
+
+    app.jinja_env.add_extension("jinja2.ext.do")
+    assert render("b", b_txt="b{% do [].append(1) %}").body == "b"
+
+    app.jinja_env.loader = jinja2.DictLoader({"a.txt": "another"})
+    assert render().body == "another"
+
+
+def test_text_is_compiled_once(app: Flask, render: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    compile_ = jinja2.Environment.compile
+
+    def counted(self: jinja2.Environment, source: Any, name: Any, *rest: Any, **more: Any) -> Any:
+        compiled.append(name)
+        return compile_(self, source, name, *rest, **more)
+
+    monkeypatch.setattr(jinja2.Environment, "compile", counted)
+    render(a_txt="text")
+    render()
+
+    assert compiled == ["a.txt"]
+
+
 def test_an_error_shows_the_line_of_the_template(render: Any, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         render(a_txt="one\n{{ 1 / 0 }}")
