@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from .errors import ConfigurationError
 
 EXTRA = "pip install Flask-Mail[css]"
+
+_DOCUMENT = re.compile(r"<(?:!doctype|html|head|body)\b", re.IGNORECASE)
 
 
 def inline_css(html: str, wanted: bool | None) -> str:
     """Return HTML whose ``<style>`` is inlined; rules for media stay in a ``<style>``.
 
-    Nothing is loaded: style sheets that are linked stay links.
+    Nothing is loaded: style sheets that are linked stay links. A fragment stays one.
 
     :param wanted: ``None`` where it is done if the library for it is installed.
     :raises ConfigurationError: it is wanted, and the library is missing.
@@ -28,4 +32,10 @@ def inline_css(html: str, wanted: bool | None) -> str:
     inliner = css_inline.CSSInliner(
         load_remote_stylesheets=False, keep_at_rules=True, keep_link_tags=True
     )
-    return inliner.inline(html)
+    if _DOCUMENT.search(html):
+        return inliner.inline(html)
+    # The library has a function for fragments, which drops the rules for media. Within a body, the
+    # head is theirs alone, and comments for some mail programs stay in their places.
+    document = inliner.inline(f"<html><head></head><body>{html}</body></html>")
+    head, _, body = document.removeprefix("<html><head>").partition("</head><body>")
+    return head + body.removesuffix("</body></html>")

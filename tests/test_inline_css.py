@@ -51,6 +51,33 @@ def test_html_without_styles_stays_as_it_is(render: Any) -> None:
     assert render("<p>one<p>two", MAIL_INLINE_CSS=True) == "<p>one<p>two"
 
 
+def test_a_fragment_stays_one(render: Any) -> None:
+    """Comments for Outlook stay around what they wrap."""
+    html = render(
+        "<style>p { color: red }</style><!--[if mso]><table><![endif]--><header><p>a</p></header>"
+        "<!--[if mso]></table><![endif]-->"
+    )
+
+    assert html == (
+        '<!--[if mso]><table><![endif]--><header><p style="color: red;">a</p></header>'
+        "<!--[if mso]></table><![endif]-->"
+    )
+
+
+def test_a_fragment_keeps_rules_for_media(render: Any) -> None:
+    html = render(PAGE)
+
+    assert html.startswith("<style>@media print")
+    assert html.endswith('</style><p style="color: red;">Grüße</p>')
+
+
+@pytest.mark.parametrize("start", ["<!DOCTYPE html>", "<HTML>", "<head></head>", "<body>"])
+def test_a_document_stays_one(render: Any, start: str) -> None:
+    html = render(f"{start}<style>p {{ color: red }}</style><p>a</p>")
+
+    assert '<html><head></head><body><p style="color: red;">a</p></body></html>' in html
+
+
 def test_nothing_is_loaded(render: Any, tmp_path: Path) -> None:
     """Neither from this machine nor from another one: a link stays a link."""
     sheet = tmp_path / "a.css"
