@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import select
 import shutil
 import socket
 import ssl
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 import trustme
 from fault_server import FaultServer, fault_server
-from faults import Fault
+from faults import PATIENCE, Fault
 from servers import mail_to
 
 from flask_mail import DeliveryError, Message, Outcome, Receipt
@@ -145,13 +146,13 @@ class Play:
         except DeliveryError as error:
             receipt = error.receipt
         self.receipts.append(receipt)
-        self.server.wait_for_ends()
+        self._wait_for_ends()
 
     def send_many(self, count: int) -> None:
         receipts = self.mail.send_many(self._new(count))
         self._check(len(receipts) == count, f"{len(receipts)} receipts for {count} messages")
         self.receipts.extend(receipts)
-        self.server.wait_for_ends()
+        self._wait_for_ends()
 
     def expect(self, *outcomes: Outcome | set[Outcome]) -> None:
         """Check what became of each message, in order."""
@@ -166,6 +167,15 @@ class Play:
     def expect_attempts(self, number: int, attempts: int) -> None:
         found = self.receipts[number].attempts
         self._check(found == attempts, f"{found} attempts in place of {attempts}")
+
+    def _wait_for_ends(self) -> None:
+        self.server.wait_for_ends()
+        # On a busy machine the system tells this end of it only later.
+        for _, host in list(self.mail.selection.backend()._pool._idle):
+            if self.server.has_left(host.sock):
+                poll = select.poll()
+                poll.register(host.sock, select.POLLIN)
+                assert poll.poll(PATIENCE * 1000)
 
     def _new(self, count: int) -> Iterator[Message]:
         for _ in range(count):

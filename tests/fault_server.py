@@ -55,6 +55,7 @@ class Conversation:
 
     def __init__(self, server: FaultServer, sock: socket.socket, number: int) -> None:
         self.number = number
+        self.peer = sock.getpeername()
         self.commands: list[str] = []
         self.ended = threading.Event()
         self._server = server
@@ -322,6 +323,11 @@ class FaultServer:
         for fault, number, _ in list(self.fired):
             if fault.closes:
                 assert self.conversations[number - 1].ended.wait(PATIENCE)
+
+    def has_left(self, client: socket.socket) -> bool:
+        """Whether the connection of this socket is closed at the other end."""
+        peer = client.getsockname()
+        return any(each.peer == peer and each.ended.is_set() for each in self.conversations)
 
     def wait_for_open(self, count: int) -> None:
         """Wait until no more than so many connections are open."""
