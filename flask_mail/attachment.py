@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from itertools import count
 from mimetypes import guess_type
 from operator import length_hint
 from pathlib import Path
@@ -188,16 +189,25 @@ class Attaching:
             filename,
             content_type,
             file=Path(content) if isinstance(content, str) else content,
-            content_id=content_id or f"part{len(self.attachments) + 1}.{self._token[:16]}@embedded",
+            content_id=content_id or self._unused_content_id(),
         )
         self.attachments.append(attachment)
         return str(attachment.content_id)
 
+    def _unused_content_id(self) -> str:
+        used = {content_id_in(getattr(each, "headers", None)) for each in self.attachments}
+        # Some may have been taken away again.
+        numbers = count(len(self.attachments) + 1)
+        ids = (f"part{number}.{self._token[:16]}@embedded" for number in numbers)
+        return next(each for each in ids if each not in used)
+
 
 def guess_content_type(filename: object, data: object) -> str:
     """Return the content type that a name suggests, else the data."""
-    kind, compression = guess_type(str(filename)) if filename is not None else (None, None)
-    if compression is not None and not isinstance(data, str):
+    # Without the dot, a name may be taken for a URL of the scheme "data".
+    kind, compression = guess_type(f"./{filename}") if filename is not None else (None, None)
+    is_image = kind == "image/svg+xml"  # which readers unpack
+    if compression is not None and not is_image and not isinstance(data, str):
         return _COMPRESSED.get(compression, _UNKNOWN)
     if kind is None and isinstance(data, str):
         kind = "text/plain"

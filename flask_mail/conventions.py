@@ -107,10 +107,12 @@ class Conventions:
             self._set_header("References", None)
             return
         text = plain_text(value)
-        given: Iterable[Any] = text.split() if isinstance(text, str) else [value]
+        given: Iterable[Any] = [value]
         if hasattr(value, "msgId"):
-            given = [value]
-        elif not isinstance(value, str) and isinstance(value, Iterable):
+            pass  # a message, which may be anything else too
+        elif text is not None:
+            given = text.split()
+        elif isinstance(value, Iterable):
             given = value
         ids = [_id_of(each, "references") for each in given]
         self._set_header("References", " ".join(dict.fromkeys(ids)) or None)
@@ -172,6 +174,11 @@ class Conventions:
         return None
 
     def _set_header(self, name: str, value: str | None) -> None:
+        if self.extra_headers is not None and not isinstance(self.extra_headers, Mapping):
+            raise MessageError(
+                f"extra_headers must be a dict before {name} can be set, not"
+                f" {describe(self.extra_headers)}."
+            )
         kept = {
             each: old
             for each, old in _items(self.extra_headers)

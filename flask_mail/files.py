@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import stat
@@ -47,13 +46,12 @@ class FileData:
         :raises MessageError: it is no regular file; waiting for a pipe could take for ever.
         """
         absolute = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 (".." may follow a link)
-        kind = os.stat(absolute).st_mode  # noqa: PTH116
-        if stat.S_ISDIR(kind):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), absolute)
-        if not stat.S_ISREG(kind):
-            raise MessageError(f"{describe(absolute)} cannot be attached: it is no regular file.")
-        with open(absolute, "rb") as file:  # noqa: PTH123
+        with _opened(absolute) as file:
             status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise MessageError(
+                    f"{describe(absolute)} cannot be attached: it is no regular file."
+                )
             digest = ""
             if abs(time.time_ns() - status.st_mtime_ns) < _RECENTLY:
                 digest = _digest_of(file)
@@ -83,7 +81,7 @@ class FileData:
         """
         digest = hashlib.sha256() if self.digest else None
         try:
-            with open(self.path, "rb") as file:  # noqa: PTH123
+            with _opened(self.path) as file:
                 self._compare(os.fstat(file.fileno()))
                 for start in range(0, self.size, octets):
                     wanted = min(octets, self.size - start)
@@ -101,7 +99,8 @@ class FileData:
             raise self._is_gone(error) from error
 
     def _compare(self, status: os.stat_result) -> None:
-        if (status.st_size, status.st_mtime_ns) != (self.size, self.mtime_ns):
+        is_same = (status.st_size, status.st_mtime_ns) == (self.size, self.mtime_ns)
+        if not (is_same and stat.S_ISREG(status.st_mode)):
             raise self._has_changed()
 
     def _has_changed(self) -> MessageError:
@@ -116,6 +115,12 @@ class FileData:
             f" {error.strerror or error}. Keep it until the message is sent, or attach its content"
             " as data."
         )
+
+
+def _opened(path: str) -> BinaryIO:
+    # Opening what has become a pipe would wait for somebody who writes into it.
+    flag = getattr(os, "O_NONBLOCK", 0)
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | flag))
 
 
 def _digest_of(file: BinaryIO) -> str:

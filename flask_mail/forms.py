@@ -85,7 +85,10 @@ class Forms:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any], *, files: bool = False) -> Self:
-        """Return the message that :meth:`to_dict` made `record` of; its bytes are the same.
+        """Return the message that :meth:`to_dict` made `record` of.
+
+        Its bytes are the same in the same time zone; in another one its Date is written in that,
+        and a datetime without a zone is taken for one there.
 
         Reading it runs and imports nothing, whoever has written it.
 

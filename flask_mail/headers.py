@@ -21,7 +21,7 @@ from .texts import check_controls, decode_words, describe, is_plain, plain_text,
 from .words import LONGEST_LINE, codec_of, encode_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .addresses import Address
 
@@ -32,6 +32,7 @@ RFC 2047 section 2 wants 76 where it holds encoded-words."""
 
 UTF_8 = Charset("utf-8")
 _PROBE = "Aa..\r\n"  # idna refuses the dots
+_LONGEST_KEPT = 200  # characters: what is longer is no name, and would take up memory
 
 _NAME = re.compile(r"[!-9;-~]{1,76}")
 _CHARSET = re.compile(r"[\w.:+-]{1,40}", re.ASCII)  # RFC 2978 section 2.3, as programs use it
@@ -307,9 +308,16 @@ def _mailbox_chunks(address: Address, charset: Charset, taken: int) -> list[str]
     return [*(f" {word}" for word in words), f" <{spec}>"]
 
 
+def _encoded(text: str, charset: str, taken: int) -> Sequence[str]:
+    """Return encoded-words."""
+    if len(text) > _LONGEST_KEPT:
+        return encode_words(text, charset_of(charset), taken)
+    return _encoded_short(text, charset, taken)
+
+
 @lru_cache(maxsize=512)
-def _encoded(text: str, charset: str, taken: int) -> tuple[str, ...]:
-    """Return encoded-words. Names and subjects come again and again."""
+def _encoded_short(text: str, charset: str, taken: int) -> Sequence[str]:
+    # Names and subjects come again and again.
     return tuple(encode_words(text, charset_of(charset), taken))
 
 

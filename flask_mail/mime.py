@@ -6,10 +6,13 @@ refused beforehand, by :mod:`flask_mail.checks`.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cached_property
+from html import unescape
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from .addresses import Address, tolerant_address
 from .content import LARGE, Content
@@ -51,6 +54,7 @@ OF_ADDRESSES = frozenset(
 )
 # The headers that RFC 5322 section 3.6 allows once and that we do not write ourselves.
 _ONCE = frozenset({"sender", "in-reply-to", "references"})
+_CID = re.compile(r"\bcid:([^\s\"'<>()]+)", re.IGNORECASE)
 
 
 def render(
@@ -143,10 +147,11 @@ def _content(message: Message, charset: Charset, ascii_attachments: bool) -> Par
         return content
     shown: list[Part] = []
     attached: list[Part] = []
+    wanted = _Wanted(message.alts)
     for each in _listed(message.attachments):
         if hasattr(each, "content_type"):
             part = attached_part(each, ascii_attachments)
-            (shown if _is_shown(each, message) else attached).append(part)
+            (shown if wanted.shows(each) else attached).append(part)
     if shown:
         content = multipart("related", [content, *shown], seed, "multipart/alternative")
     return multipart("mixed", [content, *attached], seed) if attached else content
@@ -156,28 +161,32 @@ def _text_instead(alternatives: object) -> str:
     """Return the HTML as text, for readers that show no HTML."""
     for subtype, content in items(alternatives):
         if clean(subtype).partition(";")[0].strip().lower() == "html":
-            return _text_of_html(as_text(content))
+            from .markup import text_of_html  # only messages without a text need it
+
+            return text_of_html(as_text(content))
     return ""
 
 
-@lru_cache(maxsize=16)  # a message may be rendered several times
-def _text_of_html(html: str) -> str:
-    from .markup import text_of_html  # only messages without a text need it
+class _Wanted:
+    """Which attachments the alternatives show, so that they belong beside these (RFC 2387)."""
 
-    return text_of_html(html)
+    def __init__(self, alternatives: object) -> None:
+        self._alternatives = [as_text(content) for _, content in items(alternatives)]
 
+    def shows(self, attachment: Attachment) -> bool:
+        content_id = content_id_in(attachment.headers)
+        if not content_id or not self._alternatives:
+            return False
+        if clean(attachment.disposition).lower().startswith("inline"):
+            return True
+        # Also one that was attached without saying "inline", as long as it is referred to: a reader
+        # may hide the others.
+        return content_id in self._referred
 
-def _is_shown(attachment: Attachment, message: Message) -> bool:
-    """Whether the HTML shows an attachment, which belongs beside the HTML then (RFC 2387)."""
-    content_id = content_id_in(attachment.headers)
-    if not content_id or not items(message.alts):
-        return False
-    if clean(attachment.disposition).lower().startswith("inline"):
-        return True
-    # Also one that was attached without saying "inline", as long as it is referred to: a reader
-    # may hide the others.
-    reference = f"cid:{content_id}"
-    return any(reference in as_text(content) for _, content in items(message.alts))
+    @cached_property
+    def _referred(self) -> set[str]:
+        found = [each for text in self._alternatives for each in _CID.findall(unescape(text))]
+        return {*found, *map(unquote, found)}  # RFC 2392: percent-encoded
 
 
 # What follows reads fields that may hold anything.

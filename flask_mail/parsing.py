@@ -30,8 +30,8 @@ from .texts import MAX_TEXT, decode_octets
 
 _DEEPEST = 20
 _MOST_PARTS = 1000
-_LONGEST_LIST = 100_000
-"""Characters of an address header: more is not read."""
+_LONGEST_LIST = 1_000_000
+"""Characters of an address header: some tens of thousands of mailboxes."""
 _LONGEST_DATE = 100
 
 _LINE_END = re.compile("\r\n|\r|\n")
@@ -99,7 +99,7 @@ class Reading:
 def fields_of(content: object) -> dict[str, Any]:
     """Return the fields of a message, by the names that they have in `Message`.
 
-    :raises MessageError: it is not bytes, is nested too deeply, or has too many parts.
+    :raises MessageError: it is not bytes, is nested too deeply, or has too many parts or addresses.
     """
     if not isinstance(content, (bytes, bytearray, memoryview)):
         raise MessageError(
@@ -192,8 +192,15 @@ def _mailboxes(value: str | None) -> Iterator[str | tuple[str, str]]:
 
     What looks like one and cannot be used stays as it is, for the error that sending it raises:
     that a recipient was left out, nobody would notice.
+
+    :raises MessageError: it is too long; cut, it would end with an address that it does not hold.
     """
-    for item in _ITEM.findall(_text((value or "")[:_LONGEST_LIST])):
+    written = _text(value or "")
+    if len(written) > _LONGEST_LIST:
+        raise MessageError(
+            f"The message has a list of addresses that is longer than {_LONGEST_LIST} characters."
+        )
+    for item in _ITEM.findall(written):
         if "@" not in item:
             continue
         if (found := _mailbox(item)) is not None:

@@ -29,7 +29,7 @@ from .headers import (
     unstructured,
 )
 from .texts import decode_words
-from .words import EIGHT_BIT, SEVEN_BIT, encode_text, transfer_encode
+from .words import EIGHT_BIT, SEVEN_BIT, encode_text, has_lines, transfer_encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -53,7 +53,6 @@ OURS = frozenset(
 )
 
 _LINE_END = re.compile("\r\n|\r|\n")
-_OCTETS_LINE_END = re.compile(b"\r\n|\r|\n")
 _SPACES = re.compile(r"\s+")
 
 
@@ -216,10 +215,10 @@ def _attached_message(data: object, parameters: dict[str, str]) -> tuple[str, by
     """
     octets = bytes(_octets(data, "message/", parameters))
     # It is text, whatever its line ends are.
-    lines = _OCTETS_LINE_END.sub(b"\r\n", octets)
-    if SEVEN_BIT.fullmatch(lines):
+    lines = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    if has_lines(lines, SEVEN_BIT):
         return "7bit", lines
-    if EIGHT_BIT.fullmatch(lines):
+    if has_lines(lines, EIGHT_BIT):
         return "8bit", lines
     return "base64", encode_base64(octets)
 

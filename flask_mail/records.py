@@ -68,7 +68,7 @@ def to_record(message: object, *, files: bool) -> dict[str, Any]:
         further: dict[str, Any] = {}
         for name, value in vars(message).items():
             if name not in _ATTRIBUTES:
-                further[name] = json_of(value, name)
+                further[name] = value
             else:
                 field = _ATTRIBUTES[name]
                 record[field] = _written(field, value, files)
@@ -76,7 +76,7 @@ def to_record(message: object, *, files: bool) -> dict[str, Any]:
     except RecursionError:
         raise MessageError("The message holds a list that holds itself.") from None
     if further:
-        record["further"] = further
+        record["further"] = table_of(further, type(message), _ATTRIBUTES)
     return record
 
 

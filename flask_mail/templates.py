@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jinja2
@@ -11,7 +12,7 @@ from .errors import MessageError
 from .texts import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 SUBJECT = "subject"
 """The name of the block that holds the subject."""
@@ -115,11 +116,12 @@ def _written(
 
 def _apart(template: jinja2.Template, variables: dict[str, Any]) -> tuple[str, str | None]:
     context = template.new_context(variables)
-    blocks = context.blocks[SUBJECT] = _Silenced(context.blocks.get(SUBJECT, []))
+    nothing = _nothing_later if template.environment.is_async else _nothing
+    blocks = context.blocks[SUBJECT] = _Silenced(context.blocks.get(SUBJECT, []), nothing)
     try:
-        text = "".join(template.root_render_func(context))
+        text = _joined(template.root_render_func(context))
         context.blocks[SUBJECT] = blocks.collected
-        subject = "".join(blocks.collected[0](context)) if blocks.collected else None
+        subject = _joined(blocks.collected[0](context)) if blocks.collected else None
     except Exception:  # noqa: BLE001
         template.environment.handle_exception()  # raises it, with the template's own lines
     return text, subject
@@ -130,19 +132,37 @@ class _Silenced(list[Any]):
 
     # None is added: of a block that is required, Jinja counts them.
 
-    def __init__(self, blocks: Iterable[Any]) -> None:
+    def __init__(self, blocks: Iterable[Any], nothing: Callable[[object], object]) -> None:
         super().__init__()
+        self._nothing = nothing
         self.collected: list[Any] = []
         for block in blocks:
             self.append(block)
 
     def append(self, block: Any) -> None:
-        super().append(block if self.collected else _nothing)
+        super().append(block if self.collected else self._nothing)
         self.collected.append(block)
 
 
 def _nothing(context: object) -> Iterator[str]:
     return iter(())
+
+
+async def _nothing_later(context: object) -> AsyncIterator[str]:
+    for nothing in tuple[str, ...]():
+        yield nothing
+
+
+def _joined(pieces: Iterator[str] | AsyncIterator[str]) -> str:
+    if isinstance(pieces, Iterator):
+        return "".join(pieces)
+    import asyncio  # slow to import, and only environments with enable_async need it
+
+    async def gather() -> str:
+        return "".join([piece async for piece in pieces])
+
+    # As Template.render() does, so that an error is the same.
+    return asyncio.run(gather())
 
 
 def _find(environment: jinja2.Environment, name: str) -> jinja2.Template | None:
@@ -156,11 +176,12 @@ def _find(environment: jinja2.Environment, name: str) -> jinja2.Template | None:
 
 def _unescaping(environment: jinja2.Environment) -> jinja2.Environment:
     """Return an environment that is the same but escapes nothing, whatever an app says."""
-    # Kept, for the templates that it has compiled, until the app changes its own.
-    state = {name: value for name, value in vars(environment).items() if name != _PLAIN}
+    # Kept, for the templates that it has compiled, until the app changes its own. Two threads may
+    # make one at the same time: copied at once, the table does not change while it is read.
+    state = vars(environment).copy()
+    made_of, plain = state.pop(_PLAIN, (None, None))
     state["extensions"] = tuple(environment.extensions)  # which grow in place
-    made_of, plain = vars(environment).get(_PLAIN, (None, None))
     if made_of != state:
         plain = environment.overlay(autoescape=False)
-        environment.extend(**{_PLAIN: (state, plain)})
+        setattr(environment, _PLAIN, (state, plain))
     return plain  # type: ignore[no-any-return]

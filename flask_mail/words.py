@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import re
 from email.charset import BASE64, QP, Charset
 from typing import TYPE_CHECKING
 
@@ -28,17 +27,27 @@ _Q = [
 ]
 
 
-def _lines_of(octets: bytes) -> re.Pattern[bytes]:
-    line = b"[%b]{0,%d}" % (octets, LONGEST_LINE)
-    return re.compile(b"(?:%b\r\n)*%b" % (line, line))
-
-
-SEVEN_BIT = _lines_of(rb"\x01-\t\x0b\x0c\x0e-\x7f")
-"""What may travel as it is (RFC 2045 section 2.7)."""
-EIGHT_BIT = _lines_of(rb"\x01-\t\x0b\x0c\x0e-\xff")
+SEVEN_BIT = bytes(range(1, 128))
+"""What may travel as it is, in short lines (RFC 2045 section 2.7)."""
+EIGHT_BIT = bytes(range(1, 256))
 """What may travel as it is where a server offers 8BITMIME (RFC 2045 section 2.8)."""
-_PLAIN = _lines_of(rb"\t -~")  # text without controls
-_PLAIN_ISO_2022 = _lines_of(rb"\t\x1b -~")  # its alphabets are switched with ESC
+_PLAIN = b"\t\r\n" + bytes(range(32, 127))  # text without controls
+_PLAIN_ISO_2022 = b"\x1b" + _PLAIN  # its alphabets are switched with ESC
+
+
+def has_lines(octets: bytes, alphabet: bytes) -> bool:
+    """Whether these are lines that may travel, of octets that are all in `alphabet`."""
+    # One look after the other, without memory: a regular expression remembers every line.
+    if octets.translate(None, alphabet):
+        return False
+    if not octets.count(b"\r\n") == octets.count(b"\n") == octets.count(b"\r"):
+        return False
+    start = 0
+    while len(octets) - start > LONGEST_LINE:
+        start = octets.rfind(b"\r\n", start, start + LONGEST_LINE + 2) + 2
+        if start == 1:
+            return False
+    return True
 
 
 def encode_text(text: str, charset: Charset) -> tuple[bytes, str]:
@@ -84,7 +93,7 @@ def transfer_encode(octets: bytes, label: str) -> tuple[str, bytes]:
 
     :param label: the charset that `octets` are in.
     """
-    if (_PLAIN_ISO_2022 if label.startswith("iso-2022") else _PLAIN).fullmatch(octets):
+    if has_lines(octets, _PLAIN_ISO_2022 if label.startswith("iso-2022") else _PLAIN):
         return "7bit", octets
     encoded = encode_base64(octets)
     # Soft breaks follow the first line end, and are LF where there is none.

@@ -120,6 +120,8 @@ def test_one_source_is_required(given: Any) -> None:
         ("a.tar.xz", b"", "application/x-xz"),
         ("a.txt.br", b"", "application/octet-stream"),
         ("a.txt.gz", "text", "text/plain"),
+        ("logo.svgz", b"", "image/svg+xml"),
+        ("data:text/html,a.pdf", b"", "application/pdf"),
         ("a", PNG, "image/png"),
         (None, b"\xff\xd8\xff\xe0", "image/jpeg"),
         (None, b"GIF89a", "image/gif"),
@@ -199,3 +201,26 @@ def test_each_embedded_image_has_a_content_id_of_its_own() -> None:
 
 def test_its_repr_tells_the_size_and_shows_no_content(picture: Path) -> None:
     assert repr(Attachment(path=picture)) == f"<Attachment 'picture.png' 'image/png' {len(PNG)}>"
+
+
+def test_a_content_id_is_not_made_twice_where_one_was_taken_away() -> None:
+    message = Message("Hello")
+    first, second = (message.embed(b"GIF89a") for _ in range(2))
+    del message.attachments[0]
+
+    third = message.embed(b"GIF89a")
+
+    assert len({first, second, third}) == 3
+
+
+def test_a_message_that_an_older_version_pickled_can_embed_too() -> None:
+    """It has a Message-ID, and none of what is ours alone."""
+    message = Message("Hello", sender="me@example.com")
+    stored = {name: value for name, value in vars(message).items() if name != "_token"}
+    older = object.__new__(Message)
+    vars(older).update(stored, msgId="<old@example.com>")
+
+    content_id = older.embed(b"GIF89a")
+
+    assert older.attachments[0].content_id == content_id
+    assert older.msgId == "<old@example.com>"

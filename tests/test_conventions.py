@@ -308,3 +308,27 @@ def test_no_link_breaks_its_header(arguments: Any) -> None:
 def test_what_means_something_in_a_link_is_encoded(mailto: str, written: str) -> None:
     """RFC 6068 section 2."""
     assert unsubscribe(mailto=mailto) == (written, None)
+
+
+def test_references_may_be_a_lazy_string() -> None:
+    class Lazy:
+        def __iter__(self) -> Any:
+            return iter(str(self))
+
+        def __str__(self) -> str:
+            return "<a@example.com> <b@example.com>"
+
+    message = Message(references=Lazy())  # type: ignore[arg-type]
+
+    assert message.references == "<a@example.com> <b@example.com>"
+
+
+def test_headers_that_are_no_mapping_are_not_lost() -> None:
+    """Sending refuses them; before, nothing throws them away."""
+    message = Message("Hello")
+    message.extra_headers = [("X-Shop", "1")]  # type: ignore[assignment]
+
+    with pytest.raises(MessageError, match="extra_headers must be a dict"):
+        message.priority = "high"
+
+    assert message.extra_headers == [("X-Shop", "1")]

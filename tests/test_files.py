@@ -123,3 +123,15 @@ def test_a_file_that_changes_while_it_is_read_is_never_taken_for_whole(
     os.truncate(path, BLOCK if becomes == "shorter" else 4 * BLOCK)
     with pytest.raises(MessageError, match="has changed"):
         list(blocks)
+
+
+def test_a_file_that_became_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = old(tmp_path / "a", b"")
+    data = FileData.of(path)
+    path.unlink()
+    os.mkfifo(path)
+    os.utime(path, ns=(LONG_AGO, LONG_AGO))
+
+    for look in (data.check, lambda: bytes(data)):
+        with pytest.raises(MessageError, match="has changed"):
+            look()

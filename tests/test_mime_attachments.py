@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from email.header import Header
 from email.message import Message as Part
 from typing import Any
@@ -262,3 +263,45 @@ def test_headers_of_an_attachment_are_cleaned_and_leave_its_structure_alone() ->
         ("X-Good", "=?utf-8?q?y=C3=A9X-Injected=3A_1?="),
         ("X-BadX-Injected", "1"),
     ]
+
+
+def test_a_large_attached_message_is_looked_at_without_much_memory() -> None:
+    octets = b"Subject: Hello\r\n\r\n" + b"x" * 70 + b"\r\n" * 2_000_000
+    message = compose()
+    message.attach("a.eml", "message/rfc822", octets)
+
+    tracemalloc.start()
+    try:
+        content = message.content_to_send()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert octets in bytes(content)
+    assert peak < 6 * len(octets)
+
+
+@pytest.mark.parametrize(
+    ("line", "encoding"),
+    [
+        (b"x" * 998, "7bit"),
+        (b"x" * 999, "base64"),
+        (b"\x7f\x01", "7bit"),
+        (b"\xff" * 998, "8bit"),
+        (b"\xff" * 999, "base64"),
+        (b"\0", "base64"),
+    ],
+)
+@pytest.mark.parametrize("before", [b"", b"short\r\n", b"y" * 998 + b"\r\n"])
+@pytest.mark.parametrize("after", [b"", b"\r\n", b"\r\nshort"])
+def test_an_attached_message_travels_as_it_is_if_its_lines_may(
+    line: bytes, encoding: str, before: bytes, after: bytes
+) -> None:
+    octets = b"\r\n" + before + line + after
+    message = compose()
+    message.attach("a.eml", "message/rfc822", octets)
+
+    written = bytes(message.content_to_send())
+
+    assert f"Content-Transfer-Encoding: {encoding}\r\n".encode() in written
+    assert (octets in written) == (encoding != "base64")

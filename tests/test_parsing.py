@@ -351,3 +351,13 @@ def test_a_message_from_a_file_can_be_sent_again(tmp_path: Path) -> None:
     message = Message.from_bytes((tmp_path / "a.eml").read_bytes())
 
     assert (message.subject, message.body) == ("Hello", "Hi")
+
+
+def test_a_long_list_of_addresses_is_read_to_its_end_or_not_at_all() -> None:
+    """Cut in the middle it would end with an address that nobody wrote."""
+    many = [f"somebody.{number}@example.com" for number in range(6000)]
+    written = Message("Hello", many, sender="me@example.com").as_bytes()
+
+    assert Message.from_bytes(written).recipients == many
+    with pytest.raises(MessageError, match="longer than 1000000 characters"):
+        Message.from_bytes(b"To: " + b", ".join([b"a@example.com"] * 70_000) + b"\r\n\r\n")

@@ -478,3 +478,12 @@ def test_a_message_shares_nothing_with_its_record() -> None:
 def test_nothing_but_a_message_error_comes_of_a_wrong_record(field: str, value: Any) -> None:
     with pytest.raises(MessageError, match="record"):
         Message.from_dict({"version": 1, field: value}, files=True)
+
+
+def test_what_could_not_be_read_back_is_not_written() -> None:
+    """Whoever makes the record learns of it, not whoever reads it."""
+    message = compose()
+    vars(message)["as_bytes"] = "x"
+
+    with pytest.raises(MessageError, match="as_bytes"):
+        message.to_dict()

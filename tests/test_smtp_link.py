@@ -322,3 +322,43 @@ def test_a_connection_that_is_not_tcp_works_too(monkeypatch):
         monkeypatch.setattr(module, "_QUICKACK", None)  # as on other systems than Linux
         theirs.sendall(b"220 hello\r\n")
         assert link.hear().code == 220
+
+
+def _drained(theirs):
+    def drain():
+        while theirs.recv(1 << 20):
+            pass
+
+    thread = threading.Thread(target=drain)
+    thread.start()
+    return thread
+
+
+def test_a_peer_that_takes_everything_does_not_keep_the_deadline_from_passing(pair):
+    ours, theirs = pair
+    draining = _drained(theirs)
+    clock = Clock()
+    link = link_to(ours)
+    link.deadline = Deadline(5, clock)
+    link.write(bytes(20_000_000))
+
+    with pytest.raises(DeadlinePassed):
+        link.hear()
+
+    assert link.sent < link.put
+    ours.shutdown(socket.SHUT_WR)
+    draining.join(10)
+
+
+def test_a_reply_is_looked_for_while_much_is_written(pair):
+    """A server that refuses in the middle of the content is heard before all of it is written."""
+    ours, theirs = pair
+    draining = _drained(theirs)
+    link = link_to(ours)
+    link.write(bytes(20_000_000))
+    theirs.sendall(b"552 too much\r\n")
+
+    assert link.hear().code == 552
+    assert link.sent < link.put
+    ours.shutdown(socket.SHUT_WR)
+    draining.join(10)

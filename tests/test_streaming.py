@@ -122,9 +122,9 @@ def test_a_file_that_is_gone_is_told_before_anything_is_connected(path: Path) ->
 
 def test_the_other_backends_notice_too(path: Path, tmp_path: Path) -> None:
     """So a test meets what production meets."""
-    for backend in ("locmem", "null", "console", "file"):
+    for size, backend in enumerate(("locmem", "null", "console", "file"), 2 * MIB):
         large = message("large", path=path)
-        path.write_bytes(b"x" * (2 * MIB))
+        path.write_bytes(b"x" * size)
         mail = mail_to(1, MAIL_BACKEND=backend, MAIL_FILE_PATH=str(tmp_path / "mail"))
         with pytest.raises(MessageError, match="has changed"):
             mail.send(large)
@@ -138,6 +138,18 @@ def test_the_file_backend_writes_it_in_pieces(path: Path, tmp_path: Path) -> Non
     receipt = mail_to(1, MAIL_BACKEND="file", MAIL_FILE_PATH=tmp_path / "mail").send(large)
 
     assert Path(receipt.response).read_bytes() == large.as_bytes()
+
+
+def test_the_console_shows_no_file_that_changes(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = Vanishing("changes", ["to@example.com"], sender="me@example.com")
+    changes.attach_file(path)
+
+    with pytest.raises(MessageError, match="has changed"):
+        mail_to(1, MAIL_BACKEND="console").send(changes)
+
+    assert capsys.readouterr().out == ""
 
 
 def test_the_file_backend_leaves_nothing_of_a_file_that_changes(path: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +283,53 @@ def test_text_is_compiled_once(app: Flask, render: Any, monkeypatch: pytest.Monk
     render()
 
     assert compiled == ["a.txt"]
+
+
+def test_text_is_compiled_once_again_after_the_environment_has_changed(
+    app: Flask, render: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    render(a_txt="text")
+    app.jinja_env.undefined = jinja2.StrictUndefined
+    made: list[Any] = []
+    overlay = jinja2.Environment.overlay
+
+    def counted(self: jinja2.Environment, **options: Any) -> jinja2.Environment:
+        made.append(options)
+        return overlay(self, **options)
+
+    monkeypatch.setattr(jinja2.Environment, "overlay", counted)
+    for _ in range(3):
+        render()
+
+    assert made == [{"autoescape": False}]
+
+
+def test_threads_may_render_the_first_message_at_the_same_time(app: Flask, render: Any) -> None:
+    """Each has its own, whoever prepares the templates first."""
+    render(a_txt="text")
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(200):
+            vars(app.jinja_env).pop("flask_mail_plain")
+            bodies = pool.map(lambda _: render().body, range(4))
+            assert list(bodies) == ["text"] * 4
+
+
+def test_an_asynchronous_environment_renders_too(app: Flask, render: Any) -> None:
+    app.jinja_options = {"enable_async": True}
+
+    async def greeting() -> str:
+        return "Hello & welcome"
+
+    app.jinja_env.globals["greeting"] = greeting
+    message = render(
+        a_txt="{% block subject %}{{ greeting() }}{% endblock %}{{ greeting() }}!",
+        a_html="<p>{{ greeting() }}</p>",
+        b_html="{% block subject %}{{ greeting() }}{% endblock %}<p>",
+    )
+
+    assert (message.subject, message.body) == ("Hello & welcome", "Hello & welcome!")
+    assert message.html == "<p>Hello &amp; welcome</p>"
+    assert render("b").subject == "Hello & welcome"
 
 
 def test_an_error_shows_the_line_of_the_template(render: Any, tmp_path: Path) -> None:

@@ -256,7 +256,7 @@ class Link:
                 raise TimeoutError("timed out")
 
     def _flush(self) -> None:
-        """Write as much as the operating system takes at once."""
+        """Write as much as the operating system takes at once, within bounds."""
         self._wants_read = False
         before = self._out.sent
         try:

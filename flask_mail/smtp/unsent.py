@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ..content import Content, Portion
 
 JOINED = 128 * 1024
+_TURN = 2 * JOINED
+"""How much is written before somebody looks whether there is a reply, and still time."""
 _RECORD = 16 * 1024
 """What a TLS record holds; a peer has all of it or none (RFC 8446 section 5.1)."""
 
@@ -45,12 +47,13 @@ class Unsent:
         self._pieces.clear()
 
     def flush(self) -> None:
-        """Write as much as the operating system takes at once.
+        """Write as much as the operating system takes at once, and not more than some blocks.
 
         :raises OSError: as the socket does, also where it takes no more for now.
         :raises MessageError: the content cannot be made, so not all of it will leave.
         """
-        while (first := self._first()) is not None:
+        end = self.sent + _TURN
+        while self.sent < end and (first := self._first()) is not None:
             piece = first[: self._blocked or self._size]
             count = 0
             # Tried again, it must be as long: OpenSSL goes on where it was, and tells nothing of a
