@@ -40,6 +40,9 @@ class Base64:
     def __len__(self) -> int:
         return self._size
 
+    def __bytes__(self) -> bytes:
+        return b"".join(self.blocks())
+
     def check(self) -> None:
         """See that what it is made of is still there, as :meth:`FileData.check` does."""
         if isinstance(self._data, FileData):

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from . import _context, mime
 from .addresses import parse_address
 from .attachment import Attaching, Attachment
-from .checks import check_fields
+from .checks import has_bad_headers
 from .conventions import Conventions
 from .copies import Copied, copied, deep_copy, frozen, sender_text
-from .errors import BadHeaderError, MessageError
+from .errors import MessageError
 from .forms import Forms
 from .outgoing import Envelope, unordered_recipients
 from .texts import describe
@@ -195,13 +195,7 @@ class Message(Attaching, Conventions, Forms):
         """Add a To address."""
         self.recipients.append(recipient)
 
-    def has_bad_headers(self) -> bool:
-        """Whether a header, address, name or option holds a line break or another control."""
-        try:
-            check_fields(self)
-        except MessageError as error:
-            return isinstance(error, BadHeaderError)
-        return False
+    has_bad_headers = has_bad_headers
 
     def is_bad_headers(self) -> bool:
         """Deprecated: the name of :meth:`has_bad_headers` before 0.9."""

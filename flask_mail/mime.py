@@ -69,8 +69,10 @@ def render(
     part = _content(message, charset, ascii_attachments)
     header = joined(_header(message, charset, now))
     top = f"{header}MIME-Version: 1.0\r\n{part.head}\r\n".encode()
-    content = Content((top, *part.body))
-    return content if len(content) > LARGE else bytes(content)
+    pieces = (top, *part.body)
+    if sum(map(len, pieces)) > LARGE:
+        return Content(pieces)
+    return b"".join([each if type(each) is bytes else bytes(each) for each in pieces])
 
 
 def addresses_in(value: object) -> list[object]:

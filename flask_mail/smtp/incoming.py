@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import smtplib
+from functools import lru_cache
 
 from .replies import Reply, reply_of
 
@@ -11,10 +12,18 @@ from .replies import Reply, reply_of
 MAX_LINE = 8192
 MAX_LINES = 1000
 MAX_REPLY = 64 * 1024
+_SHORT = 24
+"""Octets of "2.1.5 Ok" and the like; there is no room in them for an id, or for a password."""
 
 # What nearly all replies are.
 _SINGLE = re.compile(rb"([0-9]{3}) ([ -~]{0,500})\r\n")
 _LINE = re.compile(rb"([0-9]{3})(?:([ -])(.*))?", re.DOTALL)
+
+
+@lru_cache(maxsize=64)
+def _short(code: bytes, text: bytes) -> Reply:
+    # A server says the same of each command that it likes.
+    return reply_of((int(code), text))
 
 
 class Incoming:
@@ -60,7 +69,7 @@ class Incoming:
             del match  # it holds on to the octets
             del self.unread[:end]
             self._searched = 0
-            return reply_of((int(code), text))
+            return _short(code, text) if len(text) <= _SHORT else reply_of((int(code), text))
         while (line := self.line()) is not None:
             match = _LINE.fullmatch(line.rstrip(b"\r\n"))
             if match is None:

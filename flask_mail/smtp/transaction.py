@@ -116,7 +116,7 @@ class Transaction:
     def next_commands(self) -> list[Command]:
         """Return what to write now, up to the first command whose reply decides what follows."""
         commands: list[Command] = []
-        if not self.is_left and self._is_due():
+        if self._script and not self.is_left and self._is_due():
             while self._script and not (commands and commands[-1].holds):
                 commands.append(self._script.popleft())
         self._asked.extend(commands)
@@ -320,17 +320,22 @@ def is_break(error: OSError) -> bool:
 def _stuffed(content: bytes | Content) -> bytes | Content:
     """Return the content for DATA: dots stuffed, ended by a dot (RFC 5321 section 4.5.2)."""
     # Also after a bare LF, which some servers take for a line end: nobody smuggles an end of DATA.
+    if isinstance(content, bytes):
+        dot = b"." if content.startswith(b".") else b""
+        return b"".join((dot, content.replace(b"\n.", b"\n.."), _end_of(content)))
     # Base64 has no dots, and its last line no end.
     pieces = [
         each.replace(b"\n.", b"\n..") if isinstance(each, bytes) else each
-        for each in ([content] if isinstance(content, bytes) else content.pieces)
+        for each in content.pieces
     ]
     first, last = pieces[0], pieces[-1]
     if isinstance(first, bytes) and first.startswith(b"."):
         pieces[0] = b"." + first
-    ends_a_line = isinstance(last, bytes) and last.endswith(b"\r\n")
-    stuffed = Content([*pieces, b".\r\n" if ends_a_line else b"\r\n.\r\n"])
-    return bytes(stuffed) if isinstance(content, bytes) else stuffed
+    return Content([*pieces, _end_of(last if isinstance(last, bytes) else b"")])
+
+
+def _end_of(content: bytes) -> bytes:
+    return b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
 
 
 def _join(options: Sequence[str]) -> str:
