@@ -227,6 +227,7 @@ class Connection:
     def _open_session(self) -> Any:
         if not self._is_open:
             backend = self._current_backend()
+            self._selection.note_real_mail(backend, self._app())
             # A host of a subclass's own is for mail that leaves; what stays here needs none.
             self._session = self.configure_host() if backend.external else backend.open()
             self.host = self._session

@@ -111,6 +111,8 @@ class Outgoing:
     message_id: str
     message: Message
     """What was sent, for backends that need its fields; they must not change it."""
+    withheld: Mapping[str, Refusal] = field(default_factory=dict)
+    """The recipients that it is not for any more: the settings do not allow mail to them."""
 
     @classmethod
     def of(cls, message: Message, envelope_from: str | tuple[str, str] | None = None) -> Outgoing:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import settings
+from . import guard, settings
 from .backends import Backend, loader
 from .backends.options import declared
 from .errors import ConfigurationError
 from .forks import ForkSafeLock
+from .guard import Guard
 from .readers import to_bool
 from .smtp.secret import Secret, Token
+
+_log = logging.getLogger("flask_mail")
 
 
 class Selection:
@@ -40,6 +44,8 @@ class Selection:
         self._classes: dict[Any, type[Backend[Any]]] = {}
         self._built: dict[type[Backend[Any]], _Built] = {}
         self._building: list[type[Backend[Any]]] = []
+        self._is_noted = False
+        self._guard: tuple[list[Any], Guard | None] = [], None
 
     def chosen(self) -> tuple[Any, str]:
         """Return what names the backend that delivers now, and the setting that decided it.
@@ -70,6 +76,39 @@ class Selection:
     def backend(self) -> Backend[Any]:
         """Return the backend that delivers now."""
         return self.build(self.chosen()[0])
+
+    def guard(self) -> Guard | None:
+        """Return what keeps mail to the recipients that the settings allow now, if they say so.
+
+        :raises ConfigurationError: a setting of it is wrong.
+        """
+        given = [self._config.get(key) for key in (guard.ALLOWED, guard.REDIRECT)]
+        if given == [None, None]:
+            return None
+        # Copies: a program may change its lists.
+        given = [tuple(each) if isinstance(each, (list, set)) else each for each in given]
+        made_of, made = self._guard
+        if made_of != given:
+            made = guard.guard_of(
+                settings.lookup(self._config, guard.ALLOWED),
+                settings.lookup(self._config, guard.REDIRECT),
+            )
+            self._guard = given, made
+        return made
+
+    def note_real_mail(self, backend: Backend[Any], app: Any) -> None:
+        """Warn once where mail is about to leave while somebody develops."""
+        if self._is_noted or not backend.external or not getattr(app, "debug", False):
+            return
+        if app.testing or self.guard() is not None:
+            return
+        self._is_noted = True
+        _log.warning(
+            "app.debug is on, and the %s backend sends real mail. To see it instead, set"
+            ' MAIL_BACKEND="console"; to send it to yourself alone, %s. %s says whom mail may'
+            " reach.",
+            *(backend.name, guard.REDIRECT, guard.ALLOWED),
+        )
 
     def build(self, chosen: Any) -> Backend[Any]:
         """Return the backend for a value of ``MAIL_BACKEND``, built with its current options.
@@ -109,6 +148,7 @@ class Selection:
             self._building.pop()
         if not isinstance(backend, Backend):
             raise ConfigurationError(f"{cls.__name__}.from_options() returned no backend.")
+        backend.recipient_guard = self.guard
         return _Built(options, backend, children)
 
     def backend_class(self, chosen: Any) -> type[Backend[Any]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import ConfigurationError
+from .guard import to_addresses, to_patterns
 from .readers import (
     to_anything,
     to_bool,
@@ -54,6 +55,19 @@ TABLE: tuple[Setting, ...] = (
         "MAIL_SUPPRESS_SEND", "bool", to_bool, "`TESTING`",
         "`True`: nothing leaves this machine. `False`: the chosen backend delivers, even in tests."
         " A local backend (console, file, locmem, null) is never replaced.",
+        "General",
+    ),
+    Setting(
+        "MAIL_ALLOWED_RECIPIENTS", "list of addresses and patterns", to_patterns, "None",
+        "The only recipients that mail may go to: addresses, patterns such as `*@example.com`, and"
+        " regular expressions, compiled or as `/.../`. What is for others goes to"
+        " `MAIL_REDIRECT_TO`, else is refused. Everybody by default.",
+        "General",
+    ),
+    Setting(
+        "MAIL_REDIRECT_TO", "address or list of addresses", to_addresses, "None",
+        "Who gets the mail that is for recipients which are not allowed: everybody, unless"
+        " `MAIL_ALLOWED_RECIPIENTS` names some.",
         "General",
     ),
     Setting(

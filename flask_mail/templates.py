@@ -149,8 +149,7 @@ def _nothing(context: object) -> Iterator[str]:
 
 
 async def _nothing_later(context: object) -> AsyncIterator[str]:
-    for nothing in tuple[str, ...]():
-        yield nothing
+    yield ""
 
 
 def _joined(pieces: Iterator[str] | AsyncIterator[str]) -> str:

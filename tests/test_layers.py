@@ -38,6 +38,7 @@ LAYERS = (
     "outgoing",
     "signals",
     "readers",
+    "guard",
     "settings",
     "inlining",
     "templates",

@@ -416,3 +416,18 @@ def test_a_refused_sender_is_refused_whatever_becomes_of_the_link_behind_it(repl
     with scripted_server(script) as port:
         [receipt] = mail_to(port).send_many(messages("one"))
     assert (receipt.outcome, receipt.attempts) == (outcome, 1)
+
+
+def test_a_server_that_leaves_and_still_refuses_has_not_judged_the_message():
+    """After 421 whatever it says of the content is no verdict, so the message is sent again."""
+
+    def leaving(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("PIPELINING", "CHUNKING")
+            assert [talk.hear()[:4] for _ in range(3)] == ["MAIL", "RCPT", "BDAT"]
+            talk.say("250 ok", "421 shutting down", "503 no recipients")
+
+    with scripted_server(leaving, Script(1)) as port:
+        (receipt,) = mail_to(port).send_many(messages("one"))
+
+    assert (receipt.outcome, receipt.attempts) == (SENT, 2)

@@ -162,3 +162,8 @@ def test_base64_has_lines_of_76_and_ends_without_a_line_end(octets: bytes) -> No
     assert all(len(line) == 76 for line in lines)
     assert len(last) <= 76
     assert binascii.a2b_base64(b"".join([*lines, last])) == octets
+
+
+@pytest.mark.parametrize("octets", [b"a\nb", b"a\rb", b"a\n\rb", b"\r\na\n"])
+def test_stray_line_ends_are_no_lines(octets: bytes) -> None:
+    assert transfer_encode(octets, "utf-8")[0] != "7bit"

@@ -15,6 +15,7 @@ from .sending import Batch, checked, conclude, failure_of
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from ..guard import Guard
     from ..message import Message
 
 S = TypeVar("S")
@@ -34,6 +35,8 @@ class Backend(ABC, Generic[S]):
     """False: nothing leaves this machine, so tests need not suppress it."""
     option_prefix: ClassVar[str | None] = None
     """What the keys of the options begin with; ``MAIL_<NAME>_`` by default."""
+    recipient_guard: Callable[[], Guard | None] | None = None
+    """Returns what keeps mail to the recipients that the settings allow; the app sets it."""
 
     @classmethod
     def setting_key(cls, option: str) -> str:
@@ -153,6 +156,7 @@ class Backend(ABC, Generic[S]):
         try:
             tell_sending(app, message)
             mail = Outgoing.of(message, envelope_from)
+            mail = self._guarded(mail)
             if open_session is not None:
                 session = open_session()
             handed_over = True
@@ -186,7 +190,7 @@ class Backend(ABC, Generic[S]):
         :param open_session: called for the session once there is a valid message; where it fails,
             none is sent.
         """
-        batch = Batch(self.name, app)
+        batch = Batch(self.name, app, self._guarded)
         mails = batch.valid(messages)
         first = next(mails, None)
         yield from batch.settled()
@@ -208,3 +212,7 @@ class Backend(ABC, Generic[S]):
             return checked(self.name, self.deliver(mail, session), mail)
         except Exception as error:  # noqa: BLE001 (the receipt tells)
             return failure_of(self.name, error, mail, handed_over=True)
+
+    def _guarded(self, mail: Outgoing) -> Outgoing:
+        guard = self.recipient_guard() if self.recipient_guard is not None else None
+        return mail if guard is None else guard.guarded(mail)

@@ -47,7 +47,7 @@ def failure_of(backend: str, error: Exception, mail: Outgoing | None, handed_ove
         # What a backend raises besides tells nothing about what the peer got.
         is_ours = isinstance(error, (ConfigurationError, MessageError))
         outcome = Outcome.NOT_SENT if is_ours else default
-        return Receipt(message_id, backend, outcome, error=error)
+        return _complete(Receipt(message_id, backend, outcome, error=error), mail)
     receipt = error.receipt
     if receipt is None or receipt.sent:  # an error that says it was sent says nothing
         receipt = Receipt(
@@ -60,7 +60,7 @@ def failure_of(backend: str, error: Exception, mail: Outgoing | None, handed_ove
         )
     if receipt.message_id != message_id:  # the same error was raised for an earlier message
         receipt = replace(receipt, message_id=message_id, seconds=0.0)
-    return replace(receipt, error=error)
+    return _complete(replace(receipt, error=error), mail)
 
 
 def checked(backend: str, answer: object, mail: Outgoing | None) -> Receipt:
@@ -72,7 +72,14 @@ def checked(backend: str, answer: object, mail: Outgoing | None) -> Receipt:
         )
         return failure_of(backend, problem, mail, handed_over=True)
     error = None if answer.sent else error_of(answer)
-    return answer if answer.error is error else replace(answer, error=error)
+    return _complete(answer if answer.error is error else replace(answer, error=error), mail)
+
+
+def _complete(receipt: Receipt, mail: Outgoing | None) -> Receipt:
+    """Add the recipients that no backend was told of."""
+    if mail is None or not mail.withheld:
+        return receipt
+    return replace(receipt, refused={**mail.withheld, **receipt.refused})
 
 
 def error_of(receipt: Receipt) -> Exception:
@@ -134,11 +141,10 @@ def conclude(
         receipt.attempts,
         error or receipt.response or "no response",
     )
-    if receipt.refused:
+    refused = len(receipt.refused) - (len(mail.withheld) if mail else 0)
+    if refused:
         _log.warning(
-            "%s: recipients refused: %d; the receipt names them",
-            receipt.message_id,
-            len(receipt.refused),
+            "%s: recipients refused: %d; the receipt names them", receipt.message_id, refused
         )
     if error is None:
         return receipt, tell_dispatched(app, message, receipt)
@@ -164,11 +170,12 @@ class Batch:
     wait for their turn beside those that do.
     """
 
-    def __init__(self, backend: str, app: object) -> None:
+    def __init__(self, backend: str, app: object, guarded: Callable[[Outgoing], Outgoing]) -> None:
         self.raised: Exception | None = None
         """What the messages' own generator raised, or a receiver that Flask would let through."""
         self._backend = backend
         self._app = app
+        self._guarded = guarded
         self._waiting: deque[_Waiting] = deque()
 
     def valid(self, messages: Iterable[Message]) -> Iterator[Outgoing]:
@@ -179,8 +186,9 @@ class Batch:
             try:
                 tell_sending(self._app, message)
                 waiting.mail = Outgoing.of(message)
+                waiting.mail = self._guarded(waiting.mail)
             except Exception as error:  # noqa: BLE001 (the receipt tells)
-                waiting.failure = failure_of(self._backend, error, None, handed_over=False)
+                waiting.failure = failure_of(self._backend, error, waiting.mail, handed_over=False)
             else:
                 yield waiting.mail
 

@@ -323,14 +323,12 @@ def _stuffed(content: bytes | Content) -> bytes | Content:
     if isinstance(content, bytes):
         dot = b"." if content.startswith(b".") else b""
         return b"".join((dot, content.replace(b"\n.", b"\n.."), _end_of(content)))
-    # Base64 has no dots, and its last line no end.
+    # It begins with a header. Base64 has no dots, and its last line no end.
     pieces = [
         each.replace(b"\n.", b"\n..") if isinstance(each, bytes) else each
         for each in content.pieces
     ]
-    first, last = pieces[0], pieces[-1]
-    if isinstance(first, bytes) and first.startswith(b"."):
-        pieces[0] = b"." + first
+    last = pieces[-1]
     return Content([*pieces, _end_of(last if isinstance(last, bytes) else b"")])
 
 
