@@ -148,7 +148,7 @@ class Selection:
             self._building.pop()
         if not isinstance(backend, Backend):
             raise ConfigurationError(f"{cls.__name__}.from_options() returned no backend.")
-        backend.recipient_guard = self.guard
+        backend._recipient_guard = self.guard  # noqa: SLF001 (not for its author)
         return _Built(options, backend, children)
 
     def backend_class(self, chosen: Any) -> type[Backend[Any]]:

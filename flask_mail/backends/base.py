@@ -35,7 +35,7 @@ class Backend(ABC, Generic[S]):
     """False: nothing leaves this machine, so tests need not suppress it."""
     option_prefix: ClassVar[str | None] = None
     """What the keys of the options begin with; ``MAIL_<NAME>_`` by default."""
-    recipient_guard: Callable[[], Guard | None] | None = None
+    _recipient_guard: Callable[[], Guard | None] | None = None
     """Returns what keeps mail to the recipients that the settings allow; the app sets it."""
 
     @classmethod
@@ -214,5 +214,5 @@ class Backend(ABC, Generic[S]):
             return failure_of(self.name, error, mail, handed_over=True)
 
     def _guarded(self, mail: Outgoing) -> Outgoing:
-        guard = self.recipient_guard() if self.recipient_guard is not None else None
+        guard = self._recipient_guard() if self._recipient_guard is not None else None
         return mail if guard is None else guard.guarded(mail)
