@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import settings
+from . import capture, settings
 from .backends import Backend, loader
 from .backends.options import declared
 from .errors import ConfigurationError
@@ -69,7 +69,18 @@ class Selection:
 
     def backend(self) -> Backend[Any]:
         """Return the backend that delivers now."""
-        return self.build(self.chosen()[0])
+        return self.deliverer(self.chosen()[0])
+
+    def deliverer(self, chosen: Any) -> Backend[Any]:
+        """Return what gets the messages that a value of ``MAIL_BACKEND`` should deliver.
+
+        That is the backend of this name, unless a test collects its mail.
+        """
+        if capture.instead is not None:
+            taken = capture.instead(self, chosen)
+            if taken is not None:
+                return taken
+        return self.build(chosen)
 
     def build(self, chosen: Any) -> Backend[Any]:
         """Return the backend for a value of ``MAIL_BACKEND``, built with its current options.

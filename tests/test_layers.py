@@ -81,6 +81,7 @@ LAYERS = (
     "backends.locmem",
     "backends.null",
     "backends.smtp",
+    "capture",
     "selection",
     "connection",
     "extension",
