@@ -76,8 +76,10 @@ class _Hrefs(HTMLParser):
 
 def _trimmed(url: str) -> str:
     # A sentence may end with a URL, and brackets may stand around one or belong to it.
-    while url[-1] in _PUNCTUATION or (
-        url[-1] in _BRACKETS and url.count(url[-1]) > url.count(_BRACKETS[url[-1]])
-    ):
-        url = url[:-1]
-    return url
+    unopened = {close: url.count(close) - url.count(open_) for close, open_ in _BRACKETS.items()}
+    end = len(url)
+    while (last := url[end - 1]) in _PUNCTUATION or unopened.get(last, 0) > 0:
+        if last in unopened:
+            unopened[last] -= 1
+        end -= 1
+    return url[:end]

@@ -15,7 +15,7 @@ from ..settings import nearest
 if TYPE_CHECKING:
     from ..content import Content
     from ..message import AddressLike, Message
-    from ..outgoing import Receipt
+    from ..outgoing import Envelope, Receipt
 
 Expected: TypeAlias = "str | re.Pattern[str] | Callable[[Any], object]"
 ExpectedAddress: TypeAlias = "Expected | tuple[str, str] | list[AddressLike]"
@@ -46,12 +46,7 @@ class Sent:
     message: Message
     receipt: Receipt
     octets: bytes | Content
-
-    @property
-    def recipients(self) -> tuple[str, ...]:
-        """Whom it went to."""
-        envelope = self.message.envelope
-        return () if envelope is None else envelope.recipients
+    envelope: Envelope
 
     @property
     def entity(self) -> Entity:
@@ -65,10 +60,10 @@ class Sent:
         """
         if field != "to":
             named = keys_of(getattr(self.message, field))
-            return [each for each in self.recipients if key_of(each) in named]
+            return [each for each in self.envelope.recipients if key_of(each) in named]
         elsewhere = keys_of(self.message.cc) | keys_of(self.message.bcc)
         elsewhere -= keys_of(self.message.recipients)
-        return [each for each in self.recipients if key_of(each) not in elsewhere]
+        return [each for each in self.envelope.recipients if key_of(each) not in elsewhere]
 
 
 def key_of(address: object) -> tuple[str, str]:
@@ -93,6 +88,7 @@ class Criteria:
     """
 
     def __init__(self, expected: Expectations) -> None:
+        __tracebackhide__ = True
         fields: dict[str, Any] = dict(expected)
         headers = fields.pop("headers", None) or {}
         self._checks: list[_Check] = []
@@ -125,6 +121,7 @@ class _Check:
     kinds = "a str, a compiled regular expression or a function"
 
     def __init__(self, name: str, expected: Any) -> None:
+        __tracebackhide__ = True
         self.name = name
         self.expected = expected
         if not isinstance(expected, (str, re.Pattern)) and not callable(expected):
@@ -167,6 +164,7 @@ class _Text(_Check):
     """The body or the HTML, which has to contain a str."""
 
     def __init__(self, name: str, expected: Any) -> None:
+        __tracebackhide__ = True
         super().__init__(name, expected)
         if expected == "":
             raise ValueError(f'{name}="" is met by every message: leave it out.')
@@ -187,6 +185,7 @@ class _Address(_Check):
     kinds = "an address, a compiled regular expression or a function, or a list of them"
 
     def __init__(self, name: str, expected: Any) -> None:
+        __tracebackhide__ = True
         super().__init__(name, expected)
         try:
             self._key = key_of(expected) if isinstance(expected, str) else None
@@ -196,6 +195,7 @@ class _Address(_Check):
     @classmethod
     def each(cls, name: str, expected: Any) -> list[_Check]:
         """Return a check for each address of a list."""
+        __tracebackhide__ = True
         if isinstance(expected, list) and expected:
             return [check for each in expected for check in cls.each(name, each)]
         if isinstance(expected, tuple):  # a name and an address
@@ -233,7 +233,11 @@ class _Header(_Check):
 
 
 def _one(kind: type[_Check]) -> Callable[[str, Any], list[_Check]]:
-    return lambda name, expected: [kind(name, expected)]
+    def each(name: str, expected: Any) -> list[_Check]:
+        __tracebackhide__ = True
+        return [kind(name, expected)]
+
+    return each
 
 
 _FIELDS: Final[Mapping[str, Callable[[str, Any], list[_Check]]]] = {

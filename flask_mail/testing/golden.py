@@ -81,7 +81,7 @@ def check(sent: Sent, name: str, folder: Path | None, replace: Replacements | No
 def rendering(sent: Sent) -> str:
     """Return a message as a person reads it: the same text each time that it is made."""
     entity = sent.entity
-    lines = [*_envelope(sent.message.envelope), ""]
+    lines = [*_envelope(sent.envelope), ""]
     for name, value in entity.fields:
         if name.lower() not in _LEFT_OUT:
             lines.append(f"{name}: {decode_text(value)}")
@@ -107,11 +107,10 @@ def _replaced(text: str, replace: Replacements) -> str:
     return text
 
 
-def _envelope(envelope: Envelope | None) -> Iterator[str]:
-    if envelope is not None:
-        yield " ".join((f"MAIL FROM:<{envelope.sender}>", *envelope.mail_options))
-        for recipient in envelope.recipients:
-            yield " ".join((f"RCPT TO:<{recipient}>", *envelope.rcpt_options))
+def _envelope(envelope: Envelope) -> Iterator[str]:
+    yield " ".join((f"MAIL FROM:<{envelope.sender}>", *envelope.mail_options))
+    for recipient in envelope.recipients:
+        yield " ".join((f"RCPT TO:<{recipient}>", *envelope.rcpt_options))
 
 
 def _leaves(entity: Entity, depth: int = 0) -> Iterator[Entity]:

@@ -125,7 +125,9 @@ class Outbox(Sequence[Message]):
     def to(self, address: str | tuple[str, str]) -> list[Message]:
         """Return the messages that went to an address: as To, Cc or Bcc."""
         key = key_of(address)
-        return [each.message for each in list(self._sent) if key in keys_of(each.recipients)]
+        return [
+            each.message for each in list(self._sent) if key in keys_of(each.envelope.recipients)
+        ]
 
     def clear(self) -> None:
         """Forget what was sent so far."""
@@ -287,7 +289,7 @@ class Outbox(Sequence[Message]):
 
     def _keep(self, copy: Message, receipt: Receipt, mail: Outgoing) -> None:
         with self._changed:
-            self._sent.append(Sent(copy, receipt, mail.octets))
+            self._sent.append(Sent(copy, receipt, mail.octets, mail.envelope))
             self._changed.notify_all()
 
     def _newest(self, message: Message | None = None) -> Sent:
@@ -315,14 +317,12 @@ class Outbox(Sequence[Message]):
         while True:
             # First, so that a thread which sends and ends in between is not missed.
             expects_more = within is not None or self._scope.is_busy(daemons=daemons)
-            known = len(self._sent)
             found = look()
             left = end - time.monotonic()
             if suffices(found) or not expects_more or left <= 0:
                 return found
             with self._changed:
-                if len(self._sent) == known:
-                    self._changed.wait(min(left, _TICK))
+                self._changed.wait(min(left, _TICK))
 
     def _failure(
         self, criteria: Criteria, found: list[Message], count: int | None

@@ -51,7 +51,7 @@ def table(sent: Sequence[Sent]) -> str:
         rows.append(
             (
                 str(number),
-                listed(each.recipients),
+                listed(each.envelope.recipients),
                 plain(repr(str(message.subject)), 60),
                 sender,
                 _parts(message),
