@@ -150,7 +150,7 @@ def test_a_file_that_is_missing_is_a_failure_that_says_how_to_make_it(outbox, ma
 
 
 def test_what_differs_each_time_is_replaced(outbox, mail, folder, updating):
-    replace = {re.compile(r"reset/\w+"): "reset/<token>", "2026-11-27": "<today>"}
+    replace = {re.compile(r"reset/\w+"): "reset/<token>", re.compile("2026-11-27"): "<today>"}
     for token, day in (("a1b2", "2026-11-27"), ("c3d4", "2026-11-27")):
         body = f"https://example.com/reset/{token} on {day}"
         mail.send_message("Reset", ["ann@example.com"], body)
@@ -160,6 +160,12 @@ def test_what_differs_each_time_is_replaced(outbox, mail, folder, updating):
     assert "https://example.com/reset/<token> on <today>" in (folder / "reset.txt").read_text()
     with pytest.raises(AssertionError, match="c3d4"):
         outbox.assert_matches("reset")
+
+
+def test_a_text_may_be_replaced(outbox, mail, folder, updating):
+    mail.send_message("Reset", ["ann@example.com"], "a.b axb")
+    updating(outbox, "reset", replace={"a.b": "<c>"})
+    assert "<c> axb" in (folder / "reset.txt").read_text()
 
 
 def test_a_message_of_the_outbox_may_be_given(outbox, mail, updating):

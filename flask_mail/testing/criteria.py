@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..outgoing import Envelope, Receipt
 
 Expected: TypeAlias = "str | re.Pattern[str] | Callable[[Any], object]"
-ExpectedAddress: TypeAlias = "Expected | tuple[str, str] | list[AddressLike]"
+ExpectedAddress: TypeAlias = "Expected | tuple[str, str] | Sequence[AddressLike]"
 
 
 class Expectations(TypedDict, total=False):

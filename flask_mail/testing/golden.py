@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ..outgoing import Envelope
     from .criteria import Sent
 
-Replacements: TypeAlias = "Mapping[str | re.Pattern[str], str]"
+# Not one Mapping of both: its keys would be neither str nor regular expressions alone.
+Replacements: TypeAlias = "Mapping[str, str] | Mapping[re.Pattern[str], str]"
 
 UPDATE: Final = "UPDATE_GOLDEN_MAIL"
 _PLUGIN: Final = "_flask_mail_pytestplugin"
