@@ -156,7 +156,7 @@ class Outbox(Sequence[Message]):
 
         A str is an address, the whole subject or header, the name of an attachment, or some of the
         body or HTML. A compiled regular expression is searched for. A function is given the value,
-        which for an attachment is the :class:`Attachment`, and returns whether it is right.
+        for an attachment the :class:`~flask_mail.Attachment`, and returns whether it is right.
 
         :param to: an address that it went to, other than as Cc or Bcc; a list for several.
         :param cc: an address that it went to as Cc.
@@ -235,11 +235,11 @@ class Outbox(Sequence[Message]):
     def time_out(self, *, after_content: bool = False, times: int | None = 1) -> None:
         """Let the server be silent for the next message; nobody waits.
 
-        The app gets the error of the smtp backend: a :class:`BackendUnavailable` and
+        The app gets the error of the smtp backend: a :class:`~flask_mail.BackendUnavailable` and
         ``TimeoutError``.
 
         :param after_content: be silent only once the message was sent as a whole: it may have been
-            accepted, which is a :class:`DeliveryUnknown`.
+            accepted, which is a :class:`~flask_mail.DeliveryUnknown`.
         :param times: as for :meth:`fail_next`.
         """
         self._faults.time_out(after_content=after_content, times=times)
@@ -255,8 +255,8 @@ class Outbox(Sequence[Message]):
         """Refuse recipients from now on.
 
         A message that nobody may get raises what the smtp backend raises: a
-        :class:`MessageRefused`, or a :class:`BackendUnavailable` where every code is 4xx. Others
-        go to the rest, and their receipts name who was refused.
+        :class:`~flask_mail.MessageRefused`, or a :class:`~flask_mail.BackendUnavailable` where
+        every code is 4xx. Others go to the rest, and their receipts name who was refused.
 
         :param recipient: an address, one with ``*`` and ``?`` in it, or a regular expression.
         :param code: the reply code; 4xx: for now, 5xx: for good.
