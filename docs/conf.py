@@ -30,6 +30,8 @@ nitpick_ignore_regex = [
     ("py:class", r"(flask_mail\.backends\.base\.)?S"),
     # What File stands for, which has its own entry.
     ("py:class", r"flask_mail\.attachment\.Readable"),
+    # The keyword arguments of assert_sent(), which it describes.
+    ("py:class", r"Expectations"),
 ]
 
 html_theme = "furo"

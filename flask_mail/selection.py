@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from . import capture, settings
+from . import settings
 from .backends import Backend, loader
 from .backends.options import declared
 from .errors import ConfigurationError
@@ -76,8 +76,8 @@ class Selection:
 
         That is the backend of this name, unless a test collects its mail.
         """
-        if capture.instead is not None:
-            taken = capture.instead(self, chosen)
+        if capture is not None:
+            taken = capture(self, chosen)
             if taken is not None:
                 return taken
         return self.build(chosen)
@@ -161,6 +161,13 @@ class Selection:
     def _raw(self, key: str, name: str) -> Any:
         assigned = self._assigned() if key in settings.BY_KEY else {}
         return assigned[name] if name in assigned else settings.raw(self._config, key)
+
+
+Capture: TypeAlias = Callable[[Selection, Any], "Backend[Any] | None"]
+
+# What takes the messages of tests. This module knows no tests: flask_mail.testing puts a function
+# here as soon as it is used.
+capture: Capture | None = None
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,6 @@ LAYERS = (
     "backends.locmem",
     "backends.null",
     "backends.smtp",
-    "capture",
     "selection",
     "connection",
     "extension",

@@ -24,7 +24,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from flask import has_request_context, request
 
-from .. import capture
+from .. import selection
 from ..errors import MailError
 from ..forks import ForkSafeLock
 from . import watching
@@ -50,7 +50,7 @@ class Scope:
     :param take: returns the backend that gets the test's messages, for what would deliver them.
     """
 
-    def __init__(self, take: capture.Capture) -> None:
+    def __init__(self, take: selection.Capture) -> None:
         self.take = take
         self.token = secrets.token_urlsafe(16)
         self.is_open = False
@@ -73,7 +73,7 @@ class Scope:
             self.is_open = True
             _open.append(self)
             # It stays: a thread may outlive its test, and must not mail anybody then.
-            capture.instead = _taker
+            selection.capture = _taker
         _current.set(self)
 
     def close(self) -> None:
@@ -141,15 +141,15 @@ _current: ContextVar[Scope | None] = ContextVar("flask_mail_outbox", default=Non
 _adopted: WeakKeyDictionary[threading.Thread, Scope] = WeakKeyDictionary()
 
 
-def _nobody(selection: Selection, chosen: Any) -> Backend[Any] | None:
+def _nobody(asking: Selection, chosen: Any) -> Backend[Any] | None:
     with _lock():
         for each in _open:
             each.note(
-                "A message went nowhere: it was sent in a thread, task or request of a test that"
+                "A message came into no outbox: it was sent in a thread, task or request of a test that"
                 " has ended. If that is a thread which serves several tests, start it before the"
                 " first of them, or let its requests carry outbox.headers."
             )
-    return LateBackend() if selection.backend_class(chosen).external else None
+    return LateBackend() if asking.backend_class(chosen).external else None
 
 
 # The scope of requests that name an outbox which is none, or none any more.
@@ -193,6 +193,6 @@ def _scope() -> Scope | None:
     raise OutboxNotKnown(problem)
 
 
-def _taker(selection: Selection, chosen: Any) -> Backend[Any] | None:
+def _taker(asking: Selection, chosen: Any) -> Backend[Any] | None:
     scope = _scope()
-    return None if scope is None else scope.take(selection, chosen)
+    return None if scope is None else scope.take(asking, chosen)
