@@ -350,3 +350,27 @@ def test_the_kit_imports_no_app_and_no_pytest():
         "assert not {'pytest', '_pytest', '_flask_mail_pytestplugin'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_program_that_runs_pytest_itself_is_not_warned(project, tmp_path):
+    """As many apps do in a command of their own; they have imported the package by then."""
+    info = tmp_path / "shop-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shop\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[pytest11]\nshop = shop\n")
+    # As if installed: in this environment, the package may be one that is being developed.
+    (info / "RECORD").write_text("flask_mail/__init__.py,,\n")
+    test = project.makepyfile(
+        """
+        def test_it(outbox):
+            assert not outbox
+        """
+    )
+    program = (
+        "import sys, pytest, flask_mail\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        f"sys.exit(pytest.main([{str(test)!r}, *{OPTIONS!r}]))"
+    )
+    run = project.run(sys.executable, "-c", program)
+    assert run.ret == 0
+    run.assert_outcomes(passed=1)

@@ -145,9 +145,9 @@ def _nobody(asking: Selection, chosen: Any) -> Backend[Any] | None:
     with _lock():
         for each in _open:
             each.note(
-                "A message came into no outbox: it was sent in a thread, task or request of a test that"
-                " has ended. If that is a thread which serves several tests, start it before the"
-                " first of them, or let its requests carry outbox.headers."
+                "A message came into no outbox: it was sent in a thread, task or request of a test"
+                " that has ended. If that is a thread which serves several tests, start it before"
+                " the first of them, or let its requests carry outbox.headers."
             )
     return LateBackend() if asking.backend_class(chosen).external else None
 
