@@ -241,6 +241,7 @@ def test_an_address_of_no_field_counts_as_to(mail, outbox):
         ({"to": ("a", "b", "c")}, ValueError, "to is no address"),
         ({"body": ""}, ValueError, 'body="" is met by every message'),
         ({"headers": {"X-A": 1}}, TypeError, "X-A must be a str"),
+        ({"headers": "X-A: 1"}, TypeError, "headers must be a dict, not str"),
     ],
 )
 def test_an_expectation_that_is_none_is_no_failure_but_an_error(outbox, expected, error, text):

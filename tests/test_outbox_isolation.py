@@ -475,7 +475,7 @@ def test_within_waits_for_what_the_test_has_not_started(early_worker, outbox, se
 
 
 def test_no_mail_does_not_wait_for_threads_that_may_never_end(outbox, monkeypatch):
-    monkeypatch.setattr("flask_mail.testing.outbox._PATIENCE", PATIENCE)
+    monkeypatch.setattr("flask_mail.testing.outbox._GRACE", PATIENCE)
     go = threading.Event()
     thread = threading.Thread(target=go.wait, args=(PATIENCE,), daemon=True)
     thread.start()
@@ -488,6 +488,7 @@ def test_no_mail_does_not_wait_for_threads_that_may_never_end(outbox, monkeypatc
 
 def test_waiting_ends(outbox, monkeypatch):
     monkeypatch.setattr("flask_mail.testing.outbox._PATIENCE", 0.02)
+    monkeypatch.setattr("flask_mail.testing.outbox._GRACE", 0.02)
     go = threading.Event()
     thread = threading.Thread(target=go.wait, args=(PATIENCE,))
     thread.start()

@@ -63,6 +63,16 @@ def test_unittest_runs_it_without_pytest():
     assert scopes.evident() is None
 
 
+def test_a_class_without_a_file_has_no_golden_messages(monkeypatch):
+    """Such as one that is typed into a terminal."""
+    monkeypatch.setattr(Registration, "__module__", "nowhere")
+    case = Registration("test_the_mail_of_other_tests_does_not")
+    result = unittest.TestResult()
+    case.run(result)
+    assert result.wasSuccessful()
+    assert case.outbox._folder is None
+
+
 def test_golden_messages_are_written_where_the_environment_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv(golden.UPDATE, "1")
     with Outbox(tmp_path) as outbox:

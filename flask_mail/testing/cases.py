@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import TestCase
@@ -29,5 +29,7 @@ class MailTestMixin(_Base):
 
     # Not setUp(), which subclasses override without calling this one.
     def run(self, result: TestResult | None = None) -> TestResult | None:
-        with Outbox(Path(inspect.getfile(type(self))).parent / "mail") as self.outbox:
+        file = getattr(sys.modules.get(type(self).__module__), "__file__", None)
+        folder = None if file is None else Path(file).parent / "mail"
+        with Outbox(folder) as self.outbox:
             return super().run(result)

@@ -91,6 +91,8 @@ class Criteria:
         __tracebackhide__ = True
         fields: dict[str, Any] = dict(expected)
         headers = fields.pop("headers", None) or {}
+        if not isinstance(headers, Mapping):
+            raise TypeError(f"headers must be a dict, not {type(headers).__name__}.")
         self._checks: list[_Check] = []
         for name, value in fields.items():
             if name not in _FIELDS:

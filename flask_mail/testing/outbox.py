@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PATIENCE: Final = 1.0
-"""Seconds that an assertion gives to threads which the test has started."""
+_PATIENCE: Final = 5.0
+"""Seconds that threads which the test has started have to send what an assertion looks for."""
+_GRACE: Final = 1.0
+"""Seconds that they have to end before an assertion says that nothing was sent."""
 _TICK: Final = 0.01
 """Seconds between two looks at whether they have ended."""
 
@@ -169,7 +171,7 @@ class Outbox(Sequence[Message]):
         :param headers: name -> value of other headers.
         :param count: how many such messages there must be; they are returned as a list then.
         :param within: seconds to wait for it, as for a browser or a server. By default, threads
-            that the test has started get a second.
+            that the test has started get up to five.
         :raises AssertionError: there is none, or another number of them; shows what was sent.
         """
         __tracebackhide__ = True
@@ -177,7 +179,8 @@ class Outbox(Sequence[Message]):
         found = self._await(
             lambda: self._matching(criteria),
             lambda matching: bool(matching) if count is None else len(matching) >= count > 0,
-            within,
+            _PATIENCE if within is None else within,
+            lambda: within is not None or self._scope.is_busy(daemons=True),
         )
         if count is None and found:
             return found[-1]
@@ -194,7 +197,7 @@ class Outbox(Sequence[Message]):
         """
         __tracebackhide__ = True
         criteria = Criteria(expected)
-        found = self._await(lambda: self._matching(criteria), bool, None, daemons=False)
+        found = self._unwanted(lambda: self._matching(criteria))
         if found:
             raise self._failure(criteria, found, 0)
 
@@ -204,7 +207,7 @@ class Outbox(Sequence[Message]):
         :raises AssertionError: something was; shows it.
         """
         __tracebackhide__ = True
-        if self._await(lambda: list(self._sent), bool, None, daemons=False):
+        if self._unwanted(lambda: list(self._sent)):
             raise AssertionError(f"No mail was expected.\n\n{self._everything()}")
 
     def assert_matches(
@@ -304,22 +307,25 @@ class Outbox(Sequence[Message]):
     def _matching(self, criteria: Criteria) -> list[Message]:
         return [each.message for each in list(self._sent) if not criteria.misses(each)]
 
+    def _unwanted(self, look: Callable[[], list[T]]) -> list[T]:
+        """Look until something is found or the threads of the test have ended."""
+        return self._await(look, bool, _GRACE, lambda: self._scope.is_busy(daemons=False))
+
     def _await(
         self,
         look: Callable[[], list[T]],
         suffices: Callable[[list[T]], bool],
-        within: float | None,
-        *,
-        daemons: bool = True,
+        seconds: float,
+        expects_more: Callable[[], bool],
     ) -> list[T]:
         """Look until it suffices, or nothing more is to be expected, or time is up."""
-        end = time.monotonic() + (_PATIENCE if within is None else within)
+        end = time.monotonic() + seconds
         while True:
-            # First, so that a thread which sends and ends in between is not missed.
-            expects_more = within is not None or self._scope.is_busy(daemons=daemons)
+            # Asked first, so that a thread which sends and ends in between is not missed.
+            goes_on = expects_more()
             found = look()
             left = end - time.monotonic()
-            if suffices(found) or not expects_more or left <= 0:
+            if suffices(found) or not goes_on or left <= 0:
                 return found
             with self._changed:
                 self._changed.wait(min(left, _TICK))
