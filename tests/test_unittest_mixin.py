@@ -51,6 +51,8 @@ class Failing(unittest.TestCase):
         self.Case().run(result)
         [(_, text)] = result.failures
         assert "No message was sent with\n  subject  'Welcome'\n\nNothing was sent." in text
+        assert text.count('File "') == 1  # the line of the test
+        assert "runTest" in text
 
 
 def test_unittest_runs_it_without_pytest():

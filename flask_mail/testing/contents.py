@@ -12,6 +12,8 @@ from ..texts import describe
 if TYPE_CHECKING:
     from ..message import Message
 
+__unittest = True  # unittest ends tracebacks before this module, as __tracebackhide__ does
+
 _URL: Final = re.compile(r"https?://[^\s<>\"\\^`{|}]+", re.IGNORECASE)
 _ABSOLUTE: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _PUNCTUATION: Final = ".,;:!?'*_"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # Not one Mapping of both: its keys would be neither str nor regular expressions alone.
 Replacements: TypeAlias = "Mapping[str, str] | Mapping[re.Pattern[str], str]"
 
+__unittest = True  # unittest ends tracebacks before this module, as __tracebackhide__ does
+
 UPDATE: Final = "UPDATE_GOLDEN_MAIL"
 _PLUGIN: Final = "_flask_mail_pytestplugin"
 

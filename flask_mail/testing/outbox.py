@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .criteria import Expectations
     from .golden import Replacements
 
+__unittest = True  # unittest ends tracebacks before this module, as __tracebackhide__ does
+
 T = TypeVar("T")
 
 _PATIENCE: Final = 5.0
