@@ -19,6 +19,9 @@ def message(body=None, html=None, subject=""):
     [
         ("Go to https://example.com/reset/abc.", ["https://example.com/reset/abc"]),
         ("http://example.com", ["http://example.com"]),
+        ("https://example.com/reset/aB3_", ["https://example.com/reset/aB3_"]),
+        ("https://example.com/reset/aB3-", ["https://example.com/reset/aB3-"]),
+        ("https://example.com/reset/aB3=", ["https://example.com/reset/aB3="]),
         ("HTTPS://EXAMPLE.COM/A", ["HTTPS://EXAMPLE.COM/A"]),
         ("<https://example.com/a?b=1&c=2#d>", ["https://example.com/a?b=1&c=2#d"]),
         ("(see https://example.com/a)", ["https://example.com/a"]),

@@ -16,7 +16,7 @@ __unittest = True  # unittest ends tracebacks before this module, as __traceback
 
 _URL: Final = re.compile(r"https?://[^\s<>\"\\^`{|}]+", re.IGNORECASE)
 _ABSOLUTE: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_PUNCTUATION: Final = ".,;:!?'*_"
+_PUNCTUATION: Final = ".,;:!?'*"  # no _ or -, with which tokens may end
 _BRACKETS: Final = {")": "(", "]": "["}
 
 
