@@ -350,6 +350,15 @@ def test_late_mail_is_no_mail_of_the_next_test(send, caplog):
     assert "ann@example.com" not in caplog.text
 
 
+def test_what_a_context_of_an_ended_test_sends_in_another_thread_is_late(early_worker, send):
+    """Such as a task of a loop that goes on."""
+    with Outbox() as first:
+        kept = copy_context()
+    with Outbox() as second:
+        assert early_worker.run(lambda: kept.run(send)).backend == "late"
+    assert subjects(first) == subjects(second) == []
+
+
 def test_late_mail_leaves_nowhere_where_no_test_runs(send):
     """The app's own backend would have connected to a server."""
     with Outbox():
