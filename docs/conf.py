@@ -23,10 +23,15 @@ python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 nitpick_ignore_regex = [
     # Other projects' names: nothing is fetched to link them. S is a type variable.
-    ("py:.*", r"(flask\.app|blinker|jinja2|collections|datetime|email|os|smtplib)(\..*)?"),
+    (
+        "py:.*",
+        r"(flask\.app|blinker|jinja2|collections|datetime|email|os|pathlib|re|smtplib|unittest)(\..*)?",
+    ),
     ("py:class", r"(flask_mail\.backends\.base\.)?S"),
     # What File stands for, which has its own entry.
     ("py:class", r"flask_mail\.attachment\.Readable"),
+    # The keyword arguments of assert_sent(), which it describes.
+    ("py:class", r"Expectations"),
 ]
 
 html_theme = "furo"

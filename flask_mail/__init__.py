@@ -1,4 +1,10 @@
-"""Send mail from Flask through a backend you choose: SMTP, console, file, memory, or a plugin."""
+"""Send mail from Flask through a backend you choose: SMTP, console, file, memory, or a plugin.
+
+PYTEST_DONT_REWRITE
+"""
+
+# The last line is for pytest, which takes all of a distribution with a plugin for part of that: it
+# would warn a program which imports this package and then runs pytest.main().
 
 import smtplib
 import sys

@@ -209,7 +209,7 @@ class Connection:
         """Return the backend to hand messages to, and what opens its session."""
         if self.host is not self._session and hasattr(self.host, "sendmail"):
             # A program has put a host of its own in place.
-            return self._selection.build("smtp"), lambda: self.host
+            return self._selection.deliverer("smtp"), lambda: self.host
         return self._current_backend(), self._open_session
 
     def _current_backend(self) -> Backend[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from . import guard, settings
 from .backends import Backend, loader
@@ -75,7 +75,18 @@ class Selection:
 
     def backend(self) -> Backend[Any]:
         """Return the backend that delivers now."""
-        return self.build(self.chosen()[0])
+        return self.deliverer(self.chosen()[0])
+
+    def deliverer(self, chosen: Any) -> Backend[Any]:
+        """Return what gets the messages that a value of ``MAIL_BACKEND`` should deliver.
+
+        That is the backend of this name, unless a test collects its mail.
+        """
+        if capture is not None:
+            taken = capture(self, chosen)
+            if taken is not None:
+                return taken
+        return self.build(chosen)
 
     def guard(self) -> Guard | None:
         """Return what keeps mail to the recipients that the settings allow now, if they say so.
@@ -190,6 +201,13 @@ class Selection:
     def _raw(self, key: str, name: str) -> Any:
         assigned = self._assigned() if key in settings.BY_KEY else {}
         return assigned[name] if name in assigned else settings.raw(self._config, key)
+
+
+Capture: TypeAlias = Callable[[Selection, Any], "Backend[Any] | None"]
+
+# What takes the messages of tests. This module knows no tests: flask_mail.testing puts a function
+# here as soon as it is used.
+capture: Capture | None = None
 
 
 @dataclass(frozen=True)

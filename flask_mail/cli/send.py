@@ -139,7 +139,7 @@ def _attempt(
 
 
 def _send_by(state: _Mail, name: str, message: Message) -> Receipt:
-    backend: Backend[Any] = state.selection.build(name)
+    backend: Backend[Any] = state.selection.deliverer(name)
     with ExitStack() as sessions:
 
         def open_session() -> Any:

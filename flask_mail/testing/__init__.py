@@ -1,0 +1,14 @@
+"""The test kit: what programs that send mail use in their tests."""
+
+from .cases import MailTestMixin
+from .contents import code, links
+from .outbox import Outbox
+from .scopes import OutboxNotKnown
+
+__all__ = [
+    "MailTestMixin",
+    "Outbox",
+    "OutboxNotKnown",
+    "code",
+    "links",
+]

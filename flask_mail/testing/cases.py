@@ -1,0 +1,35 @@
+"""The test kit for :mod:`unittest`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import TestCase
+
+from .outbox import Outbox
+
+if TYPE_CHECKING:
+    from unittest import TestResult
+
+    _Base = TestCase
+else:
+    _Base = object
+
+
+class MailTestMixin(_Base):
+    """Gives each test of a :class:`unittest.TestCase` an outbox of its own: ``self.outbox``.
+
+    Put it before ``TestCase``: ``class ShopTest(MailTestMixin, TestCase)``. Golden messages are in
+    the folder ``mail`` beside the file of the class.
+    """
+
+    outbox: Outbox
+    """What was sent since the test began, with its ``setUp``."""
+
+    # Not setUp(), which subclasses override without calling this one.
+    def run(self, result: TestResult | None = None) -> TestResult | None:
+        file = getattr(sys.modules.get(type(self).__module__), "__file__", None)
+        folder = None if file is None else Path(file).parent / "mail"
+        with Outbox(folder) as self.outbox:
+            return super().run(result)

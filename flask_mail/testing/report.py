@@ -1,0 +1,86 @@
+"""How a failing assertion explains itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from .criteria import listed, plain
+
+if TYPE_CHECKING:
+    from ..message import Message
+    from .criteria import Criteria, Sent
+
+_MOST_ROWS: Final = 50
+_HEADING: Final = ("#", "to", "subject", "from", "parts")
+
+
+def counted(number: int) -> str:
+    """Return "1 message was" or "2 messages were"."""
+    return "1 message was" if number == 1 else f"{number} messages were"
+
+
+def failure(criteria: Criteria, sent: Sequence[Sent], found: int, count: int | None) -> str:
+    """Return what was expected, and which message comes nearest where none is as expected.
+
+    :param found: how many messages are as expected, and not `count`.
+    """
+    if count is None:
+        head = "No message was sent with"
+    elif count == 0:
+        head = f"{counted(found)} sent, and none was expected, with"
+    else:
+        head = f"{counted(found)} sent, and {count} expected, with"
+    expected = "\n".join(_lines(criteria.lines())) or "  (anything)"
+    if found or not sent:
+        return f"{head}\n{expected}"
+    misses = [(criteria.misses(each), -number) for number, each in enumerate(sent, 1)]
+    nearest, number = min(misses, key=lambda each: (len(each[0]), each[1]))
+    lines = [head, expected, "", f"The nearest is message {-number}, which has", *_lines(nearest)]
+    return "\n".join(lines)
+
+
+def table(sent: Sequence[Sent]) -> str:
+    """Return a row for each message that was sent."""
+    if not sent:
+        return "Nothing was sent."
+    rows = [_HEADING]
+    for number, each in enumerate(sent[:_MOST_ROWS], 1):
+        message = each.message
+        sender = listed([str(message.sender)])
+        rows.append(
+            (
+                str(number),
+                listed(each.envelope.recipients),
+                plain(repr(str(message.subject)), 60),
+                sender,
+                _parts(message),
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    if len(sent) > _MOST_ROWS:
+        lines.append(f"... and {len(sent) - _MOST_ROWS} more")
+    return "\n".join([f"{counted(len(sent))} sent:", *(f"  {line}" for line in lines)])
+
+
+def remarks(failed: Sequence[Message], notes: Iterable[str]) -> str:
+    """Return what may be the reason: messages that failed on demand, and other notes."""
+    lines = list(notes)
+    if failed:
+        subjects = listed([str(each.subject) for each in failed])
+        lines.insert(0, f"{counted(len(failed))} not sent, as the test demanded: {subjects}")
+    return "\n".join(lines)
+
+
+def _parts(message: Message) -> str:
+    found = ["text"] if message.body else []
+    found += sorted(message.alts)
+    return listed([*found, *(str(each.filename) for each in message.attachments)], most=5)
+
+
+def _lines(fields: Iterable[tuple[str, str]]) -> Iterator[str]:
+    rows = list(fields)
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, shown in rows:
+        yield f"  {name:<{width}}  {shown}"

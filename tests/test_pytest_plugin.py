@@ -1,0 +1,376 @@
+"""The plugin for pytest, seen by tests that use it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import flask_mail.testing  # noqa: F401 (before pytester notes what is imported)
+
+APP = """
+    import threading
+    from flask import Flask
+    from flask_mail import Mail
+
+    app = Flask("shop")
+    app.config.update(MAIL_SERVER="smtp.invalid", MAIL_DEFAULT_SENDER="shop@example.com")
+    mail = Mail(app)
+
+    def send(subject="Hello", to="ann@example.com", body="Hi"):
+        mail.send_message(subject, [to], body)
+
+    def send_in_thread(**fields):
+        threading.Thread(target=send, kwargs=fields).start()
+"""
+
+OPTIONS = ("-p", "no:randomly", "-p", "no:cacheprovider", "-W", "error")
+
+
+@pytest.fixture
+def project(pytester, monkeypatch):
+    """A project with an app and tests."""
+    pytester.makepyfile(shop=APP)
+    pytester.syspathinsert()
+    monkeypatch.setenv("COLUMNS", "100")
+    return pytester
+
+
+def test_the_fixtures_are_there_without_being_asked_for(project):
+    project.makepyfile(
+        """
+        from shop import send
+
+        def test_outbox(outbox):
+            assert not outbox
+            send()
+            assert len(outbox) == 1
+
+        def test_mailbox(mailbox):
+            assert not mailbox
+            send()
+            assert len(mailbox) == 1
+
+        def test_they_are_the_same(outbox, mailbox):
+            assert outbox is mailbox
+        """
+    )
+    project.runpytest_inprocess(*OPTIONS).assert_outcomes(passed=3)
+
+
+def test_they_are_listed(project):
+    listed = project.runpytest_inprocess("--fixtures", *OPTIONS).stdout.str()
+    assert "The messages that are sent during this test; no mail leaves meanwhile." in listed
+    assert "The fixture ``outbox`` by another name." in listed
+    assert "--mail-update" in project.runpytest_inprocess("--help", *OPTIONS).stdout.str()
+
+
+def test_fixtures_of_the_same_names_in_a_program_win(project):
+    project.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture
+        def outbox():
+            return ["mine"]
+
+        @pytest.fixture
+        def mailbox(request):
+            return "mine too"
+        """
+    )
+    project.makepyfile(
+        """
+        def test_it(outbox, mailbox):
+            assert outbox == ["mine"]
+            assert mailbox == "mine too"
+        """
+    )
+    project.runpytest_inprocess(*OPTIONS).assert_outcomes(passed=1)
+
+
+def test_a_program_may_build_on_the_fixture(project):
+    project.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture(autouse=True)
+        def outbox(outbox):
+            outbox.refuse("*@bad.example")
+            return outbox
+        """
+    )
+    project.makepyfile(
+        """
+        import pytest
+        from flask_mail import MessageRefused
+        from shop import send
+
+        def test_it():
+            with pytest.raises(MessageRefused):
+                send(to="eve@bad.example")
+        """
+    )
+    project.runpytest_inprocess(*OPTIONS).assert_outcomes(passed=1)
+
+
+FAILURES = {
+    "assert_sent(to='eve@example.com')": """
+        >       outbox.assert_sent(to='eve@example.com')
+        E       AssertionError: No message was sent with
+        E         to  'eve@example.com'
+        E
+        E       The nearest is message 1, which has
+        E         to  ann@example.com
+        E
+        E       1 message was sent:
+        E         #  to               subject  from              parts
+        E         1  ann@example.com  'Hello'  shop@example.com  text
+    """,
+    "assert_sent(count=2)": """
+        >       outbox.assert_sent(count=2)
+        E       AssertionError: 1 message was sent, and 2 expected, with
+        E         (anything)
+        E
+        E       1 message was sent:
+    """,
+    "assert_not_sent(subject='Hello')": """
+        >       outbox.assert_not_sent(subject='Hello')
+        E       AssertionError: 1 message was sent, and none was expected, with
+        E         subject  'Hello'
+        E
+        E       1 message was sent:
+    """,
+    "assert_no_mail()": """
+        >       outbox.assert_no_mail()
+        E       AssertionError: No mail was expected.
+        E
+        E       1 message was sent:
+    """,
+    "assert_matches('hello')": """
+        >       outbox.assert_matches('hello')
+        E       AssertionError: There is no */mail/hello.txt to compare with. `pytest --mail*
+        E
+        E       MAIL FROM:<shop@example.com>
+        E       RCPT TO:<ann@example.com>
+        E
+        E       Subject: Hello
+    """,
+    "assert_sent(subjet='Hello')": """
+        >       outbox.assert_sent(subjet='Hello')
+        E       TypeError: A message has no 'subjet' to check; did you mean 'subject'?
+    """,
+    "to('bob@example.com')[0]": """
+        >       outbox.to('bob@example.com')[0]
+        E       IndexError: list index out of range
+    """,
+}
+
+
+@pytest.mark.parametrize("call", FAILURES)
+def test_a_failure_explains_itself_at_the_line_of_the_test(project, call):
+    project.makepyfile(
+        f"""
+        from shop import send
+
+        def test_it(outbox):
+            send()
+            outbox.{call}
+        """
+    )
+    result = project.runpytest_inprocess(*OPTIONS)
+    result.assert_outcomes(failed=1)
+    lines = [line.strip().replace("[", "[[]") for line in FAILURES[call].strip().splitlines()]
+    result.stdout.fnmatch_lines(["E       " if line == "E" else line for line in lines])
+    assert "flask_mail/testing" not in result.stdout.str()  # its own lines tell nobody anything
+
+
+def test_the_code_that_is_missing_fails_at_the_line_of_the_test(project):
+    project.makepyfile(
+        """
+        from flask_mail.testing import code
+        from shop import send
+
+        def test_it(outbox):
+            send()
+            code(outbox.last)
+        """
+    )
+    result = project.runpytest_inprocess(*OPTIONS)
+    result.stdout.fnmatch_lines(
+        [
+            ">       code(outbox.last)",
+            "E       AssertionError: The message 'Hello' holds no number of 6 digits*",
+        ]
+    )
+    assert "flask_mail/testing" not in result.stdout.str()
+
+
+def test_a_comparison_shows_what_is_in_the_outbox(project):
+    project.makepyfile(
+        """
+        from shop import send
+
+        def test_it(outbox):
+            send()
+            assert len(outbox) == 2
+        """
+    )
+    result = project.runpytest_inprocess(*OPTIONS)
+    result.stdout.fnmatch_lines(["E*where 1 = len(<Outbox: 1 message was sent: Hello>)"])
+
+
+GOLDEN = """
+    from flask_mail.testing import MailTestMixin
+    from shop import send
+    from unittest import TestCase
+
+    def test_hello(outbox):
+        send(body={body!r})
+        outbox.assert_matches("hello")
+
+    class Hello(MailTestMixin, TestCase):
+        def test_hello(self):
+            send(body={body!r})
+            self.outbox.assert_matches("unit/hello")
+"""
+
+
+def test_golden_messages_are_written_and_compared(project):
+    def run(body, *options):
+        test = project.makepyfile(test_golden=GOLDEN.format(body=body))
+        return project.runpytest_inprocess(test, *OPTIONS, *options)
+
+    run("Hello.").assert_outcomes(failed=2)
+    run("Hello.", "--mail-update").assert_outcomes(passed=2)
+    for name in ("hello", "unit/hello"):
+        assert "Hello." in (project.path / "mail" / f"{name}.txt").read_text()
+    run("Hello.").assert_outcomes(passed=2)
+    result = run("Goodbye.")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["E*-Hello.", "E*+Goodbye."])
+    run("Goodbye.", "--mail-update").assert_outcomes(passed=2)
+    run("Goodbye.").assert_outcomes(passed=2)
+
+
+MANY = """
+    import pytest
+    from shop import send, send_in_thread
+
+    @pytest.mark.parametrize("number", range(20))
+    def test_it(outbox, number):
+        assert not outbox
+        send(subject=f"{number}")
+        send_in_thread(subject=f"{number} in a thread")
+        outbox.assert_sent(subject=f"{number} in a thread")
+        assert len(outbox) == 2
+
+    @pytest.mark.parametrize("number", range(20))
+    def test_without_outbox(number):
+        pass
+"""
+
+
+def test_tests_in_several_processes_are_apart(project):
+    project.makepyfile(MANY)
+    # A process of its own: xdist in a worker of xdist is none.
+    result = project.runpytest_subprocess("-n", "2", *OPTIONS, timeout=120)
+    result.assert_outcomes(passed=40)
+
+
+def test_tests_in_several_threads_are_apart(project):
+    """As plugins run them that run one test after the other in each of several threads."""
+    project.makepyfile(
+        """
+        import threading
+        from flask_mail.testing import Outbox
+        from shop import send, send_in_thread
+
+        def run(number, problems):
+            try:
+                for _ in range(10):
+                    with Outbox() as outbox:
+                        send(subject=f"{number}")
+                        send_in_thread(subject=f"{number}")
+                        outbox.assert_sent(subject=f"{number}", count=2)
+                        assert len(outbox) == 2
+            except BaseException as error:
+                problems.append(error)
+
+        def test_it(outbox):
+            problems = []
+            threads = [
+                threading.Thread(target=run, args=(number, problems)) for number in range(8)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert not problems
+            assert not outbox
+        """
+    )
+    project.runpytest_inprocess(*OPTIONS).assert_outcomes(passed=1)
+
+
+def test_the_plugin_imports_nothing_before_it_is_used():
+    """Neither the package nor Flask: programs patch, and measure coverage, before they do."""
+    program = (
+        "import sys, pytest\n"
+        "before = set(sys.modules)\n"
+        "import _flask_mail_pytestplugin\n"
+        "new = set(sys.modules) - before\n"
+        "print(' '.join(sorted(new)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split() == ["_flask_mail_pytestplugin"]
+
+
+def test_pytest_starts_without_the_package(project):
+    project.makepyfile(
+        """
+        import sys
+
+        def test_it():
+            assert "_flask_mail_pytestplugin" in sys.modules
+            assert "flask" not in sys.modules
+            assert "flask_mail" not in sys.modules
+        """
+    )
+    project.runpytest_subprocess(*OPTIONS, timeout=60).assert_outcomes(passed=1)
+
+
+def test_the_kit_imports_no_app_and_no_pytest():
+    program = (
+        "import sys\n"
+        "import flask_mail.testing\n"
+        "assert not {'pytest', '_pytest', '_flask_mail_pytestplugin'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_program_that_runs_pytest_itself_is_not_warned(project, tmp_path):
+    """As many apps do in a command of their own; they have imported the package by then."""
+    info = tmp_path / "shop-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shop\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[pytest11]\nshop = shop\n")
+    # As if installed: in this environment, the package may be one that is being developed.
+    (info / "RECORD").write_text("flask_mail/__init__.py,,\n")
+    test = project.makepyfile(
+        """
+        def test_it(outbox):
+            assert not outbox
+        """
+    )
+    program = (
+        "import sys, pytest, flask_mail\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        f"sys.exit(pytest.main([{str(test)!r}, *{OPTIONS!r}]))"
+    )
+    run = project.run(sys.executable, "-c", program)
+    assert run.ret == 0
+    run.assert_outcomes(passed=1)
