@@ -85,6 +85,7 @@ class Selection:
         if capture is not None:
             taken = capture(self, chosen)
             if taken is not None:
+                taken._recipient_guard = self.guard  # noqa: SLF001 (not for its author)
                 return taken
         return self.build(chosen)
 

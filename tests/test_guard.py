@@ -26,6 +26,7 @@ from flask_mail import (
 )
 from flask_mail.backends import Backend
 from flask_mail.guard import Guard, to_addresses, to_patterns
+from flask_mail.testing import Outbox
 
 
 def mail_with(**settings: Any) -> Mail:
@@ -355,3 +356,13 @@ def test_mail_that_reaches_no_stranger_is_not_warned_of(
 
 def test_an_address_to_redirect_to_is_read_as_any_other() -> None:
     assert to_addresses("Ann <qa@bücher.example>, b@c.d") == ("qa@xn--bcher-kva.example", "b@c.d")
+
+
+def test_a_test_meets_the_guard_of_each_app(outbox: Outbox) -> None:
+    guarded = mail_to(1, MAIL_REDIRECT_TO="qa@test.example")
+    free = mail_to(1)
+    for mail in (guarded, free, guarded):
+        mail.send(hello("a@customer.test"))
+
+    qa, customer = ("qa@test.example",), ("a@customer.test",)
+    assert [each.envelope and each.envelope.recipients for each in outbox] == [qa, customer, qa]

@@ -9,6 +9,10 @@ import pytest
 
 import flask_mail.testing  # noqa: F401 (before pytester notes what is imported)
 
+if sys.version_info < (3, 12):
+    # It puts a finder in the place of the standard library's, which pytester would take away.
+    import importlib_metadata  # noqa: F401
+
 APP = """
     import threading
     from flask import Flask

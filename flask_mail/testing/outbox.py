@@ -58,7 +58,7 @@ class Outbox(Sequence[Message]):
         self._failed: list[Message] = []
         self._faults = Faults()
         self._changed = threading.Condition()
-        self._backends: dict[LocmemBackend | None, OutboxBackend] = {}
+        self._backends: dict[tuple[Selection, LocmemBackend | None], OutboxBackend] = {}
         self._scope = Scope(self._backend)
 
     def __enter__(self) -> Self:
@@ -281,7 +281,9 @@ class Outbox(Sequence[Message]):
         if issubclass(cls, LocmemBackend):
             own = selection.build(chosen)  # type: ignore[assignment]
         with self._changed:
-            return self._backends.setdefault(own, OutboxBackend(self._judge, self._keep, own))
+            made = OutboxBackend(self._judge, self._keep, own)
+            # One for each app, whose settings say whom mail may reach.
+            return self._backends.setdefault((selection, own), made)
 
     def _judge(self, mail: Outgoing) -> Mapping[str, Refusal]:
         try:
