@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flask import Flask, current_app, has_app_context
 
 from . import _context, settings
 from .backends.locmem import LocmemBackend
+from .backends.recent import Recent
 from .backends.smtp import default_port
 from .connection import Connection
 from .errors import ConfigurationError
 from .message import Message
+from .mounting import Mount, prefix_of
 from .selection import Selection
 from .signals import email_dispatched
+from .texts import describe
 
 if TYPE_CHECKING:
     from .outgoing import Receipt
 
+
+Preview: TypeAlias = Callable[[], Message]
+_PREVIEW_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 
 _ATTRIBUTES = (
     "server",
@@ -140,7 +147,10 @@ class _Mail(_MailMixin):
     """
 
     # Apart from the __dict__, which holds what was assigned and nothing else.
-    __slots__ = ("_app", "_config", "_debug", "_testing", "selection")
+    __slots__ = ("_app", "_config", "_debug", "_recent", "_testing", "previews", "selection")
+
+    previews: Mapping[str, Preview]
+    """The functions that :meth:`Mail.preview` registered, by name."""
 
     server: Any = _Live("MAIL_SERVER", lambda state: "localhost")
     username: Any = _Live("MAIL_USERNAME")
@@ -199,6 +209,8 @@ class _Mail(_MailMixin):
         self._config = config
         self._debug = debug
         self._testing = testing
+        self._recent: Recent | None = None
+        self.previews = {}
         self.selection = Selection(
             config,
             lambda: self.__dict__,
@@ -206,9 +218,10 @@ class _Mail(_MailMixin):
             debug=lambda: bool(self.debug),
         )
 
-    def bind(self, app: Flask) -> None:
-        """Make `app` the one that this state belongs to."""
+    def bind(self, app: Flask, previews: Mapping[str, Preview]) -> None:
+        """Make `app` the one that this state belongs to, and `previews` what its inbox shows."""
         self._app = app
+        self.previews = previews
 
     @property
     def app(self) -> Flask | None:
@@ -233,6 +246,16 @@ class _Mail(_MailMixin):
         return settings.fails_silently(self._config)
 
     @property
+    def recent(self) -> Recent | None:
+        """Where a backend that keeps no messages leaves them for the inbox, if there is one."""
+        app = self._app
+        if app is None or ("mail_inbox" not in app.extensions and prefix_of(app) is None):
+            return None
+        if self._recent is None:
+            self._recent = Recent()
+        return self._recent
+
+    @property
     def outbox(self) -> list[Message]:
         """Copies of the messages that the locmem backend of this app was given, in order."""
         chosen, _ = self.selection.chosen()
@@ -255,6 +278,7 @@ class Mail(_MailMixin):
     def __init__(self, app: Flask | None = None) -> None:
         self.app = app
         self._state: _Mail | None = None
+        self._previews: dict[str, Preview] = {}
         if app is not None:
             self.init_app(app)
 
@@ -276,11 +300,33 @@ class Mail(_MailMixin):
         """
         state = self.init_mail(app.config, app.debug, app.testing)
         if hasattr(state, "bind"):
-            state.bind(app)
+            state.bind(app, self._previews)
         app.extensions["mail"] = state
+        _mount_inbox(app)
         if app is self.app:
             self._state = state
         return state
+
+    def preview(self, name: str) -> Callable[[Preview], Preview]:
+        """Register a function that returns a message with sample data, for the inbox to show.
+
+        Used as ``@mail.preview("welcome")``. The function is called in a request context of the
+        app, each time its preview is looked at; nothing is sent. Of two with one name, the later
+        one counts.
+
+        :raises ConfigurationError: `name` is not made of letters, digits, ``-``, ``_`` and ``.``.
+        """
+        if not _PREVIEW_NAME.fullmatch(name):
+            raise ConfigurationError(
+                f"The preview {describe(name)} needs another name: letters, digits, '-', '_' and"
+                " '.', and a letter or digit first."
+            )
+
+        def register(function: Preview) -> Preview:
+            self._previews[name] = function
+            return function
+
+        return register
 
     @property
     def state(self) -> _Mail | None:
@@ -308,3 +354,11 @@ class Mail(_MailMixin):
         if name in _ATTRIBUTES or name == "outbox":
             hint = ": no app was given, and none is current"
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+
+
+def _mount_inbox(app: Flask) -> None:
+    # An extension may be given current_app, which stands for the app in this context only.
+    app = getattr(app, "_get_current_object", lambda: app)()
+    if "mail_mount" not in app.extensions:
+        mount = app.extensions["mail_mount"] = Mount(app, app.wsgi_app)
+        app.wsgi_app = mount  # type: ignore[method-assign]  # how Flask adds a middleware

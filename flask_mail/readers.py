@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
 _TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
 _FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _LONGEST = 1_000_000
 _NO_TEXT = (bytes, bool, float, Mapping, list, tuple, set)
 
@@ -95,6 +97,20 @@ def to_path(value: object) -> str:
         if isinstance(path, str):
             return path
     raise ValueError("a path")
+
+
+def to_prefix(value: object) -> bool | str:
+    """Read a bool, or the URL prefix below which something is served, such as ``"/_mail"``."""
+    if isinstance(value, str) and value.startswith("/"):
+        prefix = value.rstrip("/")
+        if _PREFIX.fullmatch(prefix):
+            return prefix
+    else:
+        try:
+            return to_bool(value)
+        except ValueError:
+            pass
+    raise ValueError('true, false or a URL prefix such as "/_mail"')
 
 
 def to_anything(value: object) -> Any:

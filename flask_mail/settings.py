@@ -18,6 +18,7 @@ from .readers import (
     to_limit,
     to_path,
     to_port,
+    to_prefix,
     to_seconds,
     to_secret,
     to_str,
@@ -89,6 +90,12 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "MAIL_DEBUG", "bool", to_bool, "`app.debug`",
         "Log the SMTP dialogue on the logger `flask_mail.smtp` at level DEBUG; never a password.",
+        "General",
+    ),
+    Setting(
+        "MAIL_PREVIEW", "bool or URL prefix", to_prefix, "`app.debug`",
+        "Show the mail of this app in the browser, at `/_mail` or below the prefix. Without debug"
+        " and testing there is no such page, whatever it says.",
         "General",
     ),
     Setting(

@@ -13,6 +13,7 @@ from email.parser import BytesHeaderParser
 from email.utils import collapse_rfc2231_value
 from typing import TYPE_CHECKING, Any, Final
 
+from .. import _context
 from ..errors import BackendUnavailable, ConfigurationError
 from ..forks import ForkSafeLock
 from .base import Backend
@@ -89,6 +90,9 @@ class ConsoleBackend(Backend[None]):
                 f"The console backend cannot write to {where}: {_line(str(reason)).rstrip('.')}."
                 f" Give {self.setting_key('stream')} a stream that is open."
             ) from error
+        recent = getattr(_context.current_state(), "recent", None)
+        if recent is not None:
+            recent.add(mail)
         return self.accepted(mail)
 
     def _current_stream(self) -> Any:

@@ -87,6 +87,11 @@ class FileBackend(Backend[None]):
                 f"{key} is relative, and this process has no working folder: {error.strerror}."
             ) from error
 
+    @property
+    def folder(self) -> Path:
+        """The folder, as an absolute path."""
+        return self._folder
+
     def deliver(self, mail: Outgoing, session: None) -> Receipt:
         moment = _moments.next()
         stem = f"{moment:%Y%m%dT%H%M%S_%fZ}-{_unique()}"

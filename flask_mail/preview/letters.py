@@ -1,0 +1,99 @@
+"""What is shown of a message: its content, read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from ..entities import Entity, decode_text
+from ..errors import MessageError
+from ..message import Message
+
+if TYPE_CHECKING:
+    from ..attachment import Attachment
+
+# What browsers show as a picture and nothing else; SVG may hold scripts.
+IMAGES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+_NO_TYPE: Final = "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class Part:
+    """An attachment, or an image that the HTML shows."""
+
+    number: int
+    name: str
+    content_type: str
+    octets: bytes
+    content_id: str | None
+    is_inline: bool
+
+    @property
+    def size(self) -> int:
+        return len(self.octets)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it can be looked at in the browser."""
+        return self.content_type in IMAGES
+
+    @classmethod
+    def of(cls, number: int, attachment: Attachment) -> Part:
+        kind = attachment.content_type.partition(";")[0].strip().lower()
+        return cls(
+            number,
+            attachment.filename or f"part-{number + 1}",
+            kind or _NO_TYPE,
+            attachment.read(),
+            attachment.content_id,
+            attachment.content_id is not None or attachment.disposition.startswith("inline"),
+        )
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message as it is shown."""
+
+    content: bytes
+    headers: list[tuple[str, str]]
+    """Name and value of each header field, unfolded and decoded, in order."""
+    message: Message | None
+    """The message, where its parts can be read."""
+    text: str | None = None
+    html: str | None = None
+    others: dict[str, str] = field(default_factory=dict)
+    """Further alternatives, by content type."""
+    parts: list[Part] = field(default_factory=list)
+    error: str = ""
+
+    @classmethod
+    def of(cls, content: bytes) -> Letter:
+        """Read a message of any origin; what cannot be read is told in :attr:`error`."""
+        entity = Entity.of(content)
+        headers = [(name, decode_text(value)) for name, value in entity.fields]
+        try:
+            message = Message.from_bytes(content)
+        except MessageError as error:
+            return cls(content, headers, None, error=str(error))
+        parts = [Part.of(number, each) for number, each in enumerate(message.attachments)]
+        others = {f"text/{kind}": text for kind, text in message.alts.items() if kind != "html"}
+        return cls(content, headers, message, message.body, message.html, others, parts)
+
+    def header(self, name: str) -> str:
+        """Return the fields of that name, as one text."""
+        wanted = name.lower()
+        return ", ".join(value for each, value in self.headers if each.lower() == wanted)
+
+    @property
+    def subject(self) -> str:
+        return self.header("subject")
+
+    @property
+    def attachments(self) -> list[Part]:
+        """The parts that are no images of the HTML."""
+        return [part for part in self.parts if not part.is_inline]
+
+    @property
+    def source(self) -> str:
+        """The message as it travels."""
+        return self.content.decode("utf-8", "replace")

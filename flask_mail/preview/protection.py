@@ -1,0 +1,130 @@
+"""What keeps the pages of others out: checks of each request, and headers of each response.
+
+The server of a developer listens where every page in their browser can reach it. Such a page may
+name a host of its own that leads to this machine (DNS rebinding), send forms (CSRF), or show the
+inbox in a frame.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import secrets
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from flask import Response, abort, g, make_response, request, url_for
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+_COOKIE: Final = "flask_mail_inbox"
+# Names that no stranger can register (RFC 6761).
+_LOCAL: Final = ("localhost", "test")
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none';"
+    " frame-ancestors 'none'"
+)
+_INERT: Final = "default-src 'none'; sandbox; frame-ancestors 'none'"
+
+
+def check_host(app: Flask) -> None:
+    """Refuse a request for a host that may be a stranger's name for this machine.
+
+    :param app: the app whose ``SERVER_NAME`` and ``TRUSTED_HOSTS`` are its own names.
+    """
+    host = (urlsplit(f"//{request.host}").hostname or "").rstrip(".")
+    if not (_is_local(host) or _is_own(host, app)):
+        abort(
+            make_response(
+                "This inbox answers only to localhost, to IP addresses, and to the names in"
+                " SERVER_NAME and TRUSTED_HOSTS, so that no web site can read it through a name"
+                " of its own. Add the name to TRUSTED_HOSTS if it is yours.\n",
+                403,
+                {"Content-Type": "text/plain; charset=utf-8"},
+            )
+        )
+
+
+def _is_local(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host.rpartition(".")[2] in _LOCAL
+    return True  # an address cannot be made to lead elsewhere
+
+
+def _is_own(host: str, app: Flask) -> bool:
+    trusted: Any = app.config.get("TRUSTED_HOSTS") or ()
+    names = [
+        app.config.get("SERVER_NAME") or "",
+        *([trusted] if isinstance(trusted, str) else trusted),
+    ]
+    for name in names:
+        own = (urlsplit(f"//{name}").hostname or "").lower()
+        if own and (host == own.lstrip(".") or (own.startswith(".") and host.endswith(own))):
+            return True
+    return False
+
+
+def check_origin() -> None:
+    """Refuse what the page of another site asks for, except that it may link here."""
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    is_link = (
+        request.method == "GET"
+        and request.headers.get("Sec-Fetch-Mode") == "navigate"
+        and request.headers.get("Sec-Fetch-Dest") == "document"
+    )
+    if site not in ("none", "same-origin") and not is_link:
+        abort(403, "Another site asked for this.")
+    # Programs other than browsers send none of the two; browsers name the origin of what changes
+    # anything.
+    origin = request.headers.get("Origin")
+    if request.method not in ("GET", "HEAD") and origin is not None:
+        scheme_and_host = urlsplit(origin)
+        if (scheme_and_host.scheme, scheme_and_host.netloc) != (request.scheme, request.host):
+            abort(403, "Another site asked for this.")
+
+
+def token() -> str:
+    """Return what the forms of this browser carry; the response gives it as a cookie too."""
+    kept: str | None = g.get("flask_mail_token")
+    if kept is None:
+        kept = request.cookies.get(_COOKIE, "")
+        if len(kept) < 40:
+            kept = secrets.token_urlsafe(32)
+        g.flask_mail_token = kept
+    return kept
+
+
+def check_token() -> None:
+    """Refuse a form that is none of this inbox's own."""
+    given, kept = request.form.get("token", ""), request.cookies.get(_COOKIE, "")
+    if len(kept) < 40 or not hmac.compare_digest(given.encode(), kept.encode()):
+        abort(403, "This form has no valid token: reload the page, and try again.")
+
+
+def protect(response: Response) -> Response:
+    """Add the headers that each response needs; a view may have set a policy of its own."""
+    headers = response.headers
+    is_page = response.mimetype == "text/html"
+    headers.setdefault("Content-Security-Policy", POLICY if is_page else _INERT)
+    headers.setdefault("X-Frame-Options", "DENY")
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "no-referrer"
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    headers.setdefault("Cache-Control", "no-store")
+    kept = g.pop("flask_mail_token", None)
+    if kept is not None:
+        response.set_cookie(
+            _COOKIE,
+            kept,
+            path=url_for(".messages"),
+            secure=request.is_secure,
+            httponly=True,
+            samesite="Strict",
+        )
+    return response

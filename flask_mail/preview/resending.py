@@ -1,0 +1,82 @@
+"""Sending a message of the inbox once more: to one address that a person has typed in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import _context
+from ..backends.loader import installed
+from ..errors import ConfigurationError
+from ..message import Message
+
+if TYPE_CHECKING:
+    from ..outgoing import Receipt
+    from .inbox import Inbox
+    from .letters import Letter
+    from .sources import Kept
+
+
+class Again(Message):
+    """A message that travels as the octets that it once was."""
+
+    octets: bytes = b""
+
+    def as_bytes(self) -> bytes:
+        return self.octets
+
+
+def backends(inbox: Inbox) -> list[str]:
+    """Return the names of the backends that can carry a message off this machine.
+
+    There is none where mail is suppressed, as it is in tests.
+    """
+    if inbox.state.suppress:
+        return []
+    names = []
+    for each in installed():
+        try:
+            if each.load().external:
+                names.append(each.name)
+        except ConfigurationError:  # a plugin that is broken; `flask mail backends` tells
+            continue
+    return names
+
+
+def resend(inbox: Inbox, kept: Kept, letter: Letter, address: str, backend_name: str) -> Receipt:
+    """Send a message to `address` and to nobody else, whatever its headers say.
+
+    :raises ConfigurationError: mail is suppressed, or the backend is none of :func:`backends`.
+    :raises MessageError: the address is none.
+    :raises DeliveryError: it was not delivered, or may not have been.
+    """
+    state = inbox.state
+    if backend_name not in backends(inbox):
+        raise ConfigurationError(
+            "Choose an installed backend that sends mail; there is none to choose under TESTING and"
+            " with MAIL_SUPPRESS_SEND."
+        )
+    read = letter.message or Message()
+    again = Again(read.subject, [address], sender=read.sender or state.default_sender)
+    again.octets = kept.content
+    again.msgId = read.msgId
+    backend = state.selection.build(backend_name)
+    sessions: list[Any] = []
+
+    def open_session() -> Any:
+        sessions.append(backend.open())
+        return sessions[-1]
+
+    is_done = False
+    with _context.bound(state):
+        try:
+            receipt = backend.send(
+                again,
+                app=inbox.app,
+                envelope_from=(kept.envelope.sender or "<>") if kept.envelope else None,
+                open_session=open_session,
+            )
+            is_done = True
+        finally:
+            for session in sessions:
+                (backend.close if is_done else backend.abort)(session)
+    return receipt

@@ -1,0 +1,226 @@
+"""Where the messages of an inbox are: a folder, an outbox, or the memory of the console backend."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from ..errors import ConfigurationError, MessageError
+from ..forks import ForkSafeLock
+from ..outgoing import Envelope
+from ..texts import describe
+
+if TYPE_CHECKING:
+    from ..backends.recent import Recent
+    from ..message import Message
+
+LARGEST: Final = 64 * 1024 * 1024
+"""Octets: a file that is larger is listed and not read."""
+_LARGEST_ENVELOPE: Final = 4 * 1024 * 1024
+
+# What FileBackend writes, and what people drop there. Without separators, and not hidden: no id
+# leads out of the folder.
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+=-]{0,199}")
+# O_NOFOLLOW: a link in the folder could lead anywhere. O_NONBLOCK: opening a pipe would wait.
+_READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One message of an inbox, as it was handed over."""
+
+    id: str
+    moment: datetime
+    content: bytes
+    envelope: Envelope | None = None
+    """``None`` where it is not known, as for a file that somebody put there."""
+    size: int = 0
+    error: str = ""
+    """Why the content cannot be shown; it is empty then."""
+
+
+class Source(Protocol):
+    """Messages that can be listed, read and deleted."""
+
+    def ids(self) -> list[str]:
+        """Return what names each message, newest first."""
+
+    def get(self, wanted: str) -> Kept | None:
+        """Return a message, or ``None`` where there is none of that name (any more)."""
+
+    def delete(self, unwanted: Iterable[str]) -> None:
+        """Delete messages; those that are gone already are no error."""
+
+
+class Folder:
+    """The ``.eml`` files in the folder of a file backend."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def ids(self) -> list[str]:
+        found: list[tuple[int, str]] = []
+        try:
+            with os.scandir(self._path) as entries:
+                for entry in entries:
+                    name = entry.name.removesuffix(".eml")
+                    if name != entry.name and _NAME.fullmatch(name):
+                        with contextlib.suppress(OSError):  # deleted meanwhile
+                            status = entry.stat(follow_symlinks=False)
+                            if stat.S_ISREG(status.st_mode):
+                                found.append((status.st_mtime_ns, name))
+        except FileNotFoundError:  # nothing was sent yet
+            return []
+        except OSError as error:
+            raise self._unusable("read", error) from error
+        return [name for _, name in sorted(found, reverse=True)]
+
+    def get(self, wanted: str) -> Kept | None:
+        if not _NAME.fullmatch(wanted):
+            return None
+        path = self._path / f"{wanted}.eml"
+        try:
+            size, mtime, content = _read(path, LARGEST)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            return Kept(wanted, _EPOCH, b"", error=f"{path.name} cannot be read: {reason}.")
+        moment = datetime.fromtimestamp(mtime, timezone.utc)
+        envelope = self._envelope(wanted)
+        if content is None:
+            return Kept(wanted, moment, b"", envelope, size, _too_large(size, LARGEST))
+        return Kept(wanted, moment, content, envelope, size)
+
+    def delete(self, unwanted: Iterable[str]) -> None:
+        for each in filter(_NAME.fullmatch, unwanted):
+            try:
+                for suffix in (".eml", ".json"):
+                    (self._path / f"{each}{suffix}").unlink(missing_ok=True)
+            except OSError as error:
+                raise self._unusable("changed", error) from error
+
+    def _unusable(self, what: str, error: OSError) -> ConfigurationError:
+        reason = error.strerror or type(error).__name__
+        return ConfigurationError(
+            f"The folder {str(self._path)!r} (MAIL_FILE_PATH) cannot be {what}: {reason}."
+        )
+
+    def _envelope(self, wanted: str) -> Envelope | None:
+        try:
+            _, _, content = _read(self._path / f"{wanted}.json", _LARGEST_ENVELOPE)
+            fields = json.loads(content or b"")
+            return Envelope(
+                _text(fields["sender"]),
+                *(
+                    tuple(map(_text, fields[name]))
+                    for name in ("recipients", "mail_options", "rcpt_options")
+                ),
+            )
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None  # none was written, or somebody else wrote it
+
+
+class Outbox:
+    """The outbox of a locmem backend."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        # The messages themselves are kept with their names, so that no other one is at the same
+        # address in memory as long as the name is known.
+        self._names: dict[int, tuple[str, datetime, Message]] = {}
+        self._lock = ForkSafeLock()
+
+    def ids(self) -> list[str]:
+        return [name for name, _, _ in reversed(self._named())]
+
+    def get(self, wanted: str) -> Kept | None:
+        for name, moment, message in self._named():
+            if name == wanted:
+                try:
+                    content = message.as_bytes()
+                except MessageError as error:  # such as a file that was attached and is gone
+                    return Kept(name, moment, b"", message.envelope, error=str(error))
+                return Kept(name, moment, content, message.envelope, len(content))
+        return None
+
+    def delete(self, unwanted: Iterable[str]) -> None:
+        wanted = set(unwanted)
+        for name, _, message in self._named():
+            if name in wanted:
+                # By identity: messages of a subclass may equal each other.
+                self.messages[:] = [each for each in self.messages if each is not message]
+
+    def _named(self) -> list[tuple[str, datetime, Message]]:
+        with self._lock():
+            names = {}
+            for message in list(self.messages):
+                known = self._names.get(id(message))
+                names[id(message)] = known or (secrets.token_hex(8), _moment_of(message), message)
+            self._names = names
+            return list(names.values())
+
+
+class Memory:
+    """What a backend that prints has printed lately."""
+
+    def __init__(self, recent: Recent) -> None:
+        self._recent = recent
+
+    def ids(self) -> list[str]:
+        return [each.id for each in reversed(self._recent.all())]
+
+    def get(self, wanted: str) -> Kept | None:
+        for each in self._recent.all():
+            if each.id == wanted:
+                too_large = "" if each.content is not None else _too_large(each.size, None)
+                content = each.content or b""
+                return Kept(each.id, each.moment, content, each.envelope, each.size, too_large)
+        return None
+
+    def delete(self, unwanted: Iterable[str]) -> None:
+        self._recent.forget(unwanted)
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def _read(path: Path, most: int) -> tuple[int, float, bytes | None]:
+    """Return size, time and content of a regular file; no content where it is larger."""
+    with open(os.open(path, _READ), "rb") as file:  # noqa: PTH123 (a descriptor)
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise FileNotFoundError(path)
+        content = file.read(most + 1) if status.st_size <= most else b""
+        too_large = status.st_size > most or len(content) > most
+        return status.st_size, status.st_mtime, None if too_large else content
+
+
+def _too_large(size: int, most: int | None) -> str:
+    what = "open the file itself" if most else "the file backend keeps such messages"
+    return f"This message has {size / 2**20:.0f} MiB, too many to be shown: {what}."
+
+
+def _moment_of(message: Message) -> datetime:
+    date: Any = message.date
+    try:
+        if isinstance(date, datetime):
+            return date.astimezone(timezone.utc)
+        return datetime.fromtimestamp(float(date), timezone.utc)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return datetime.now(timezone.utc)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"no text: {describe(value)}")
+    return value

@@ -1,0 +1,214 @@
+"""The inbox as JSON, for browser tests."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from inbox_support import PNG, Browser, make_mail, welcome
+
+from flask_mail import Message
+from flask_mail.preview.inbox import Inbox, Query
+
+
+@pytest.fixture
+def mail():
+    return make_mail()
+
+
+@pytest.fixture
+def browser(mail):
+    return Browser(mail)
+
+
+def subjects(browser, **arguments):
+    return [each["subject"] for each in browser.messages(**arguments)]
+
+
+class TestQuery:
+    @pytest.fixture(autouse=True)
+    def messages(self, mail):
+        mail.send(
+            Message(
+                "Welcome, Ann",
+                [("Ann", "ann@example.com")],
+                "Your code is 123456",
+                bcc=["archive@example.com"],
+            )
+        )
+        mail.send(Message("Your order", ["bob@example.com"], html="<p>One Teapot</p>"))
+
+    @pytest.mark.parametrize("to", ["ann@example.com", "ANN", "archive@"])
+    def test_to_is_part_of_a_recipient_also_of_a_blind_copy(self, browser, to):
+        assert subjects(browser, to=to) == ["Welcome, Ann"]
+
+    def test_subject_is_part_of_the_subject(self, browser):
+        assert subjects(browser, subject="ORDER") == ["Your order"]
+
+    @pytest.mark.parametrize("words", ["123456", "shop ann", "code WELCOME"])
+    def test_q_is_words_that_stand_anywhere(self, browser, words):
+        assert subjects(browser, q=words) == ["Welcome, Ann"]
+
+    def test_q_finds_what_the_html_says(self, browser):
+        assert subjects(browser, q="teapot") == ["Your order"]
+
+    def test_all_that_is_given_must_match(self, browser):
+        assert subjects(browser, to="ann", subject="order") == []
+
+    def test_since_leaves_out_what_was_sent_until_then(self, browser):
+        newest, oldest = browser.messages()
+        assert subjects(browser, since=oldest["date"]) == [newest["subject"]]
+        assert subjects(browser, since="2000-01-01") == [newest["subject"], oldest["subject"]]
+
+    @pytest.mark.parametrize(
+        "since",
+        ["2100-01-31T12:00:00Z", "2100-01-31T12:00:00.123Z", "2100-01-31T12:00:00.123 02:00"],
+    )
+    def test_since_is_read_as_browsers_write_it(self, browser, since):
+        assert subjects(browser, since=since) == []
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            {"since": "yesterday"},
+            {"wait": "long"},
+            {"wait": "-1"},
+            {"wait": "inf"},
+            {"wait": "nan"},
+        ],
+    )
+    def test_an_argument_that_is_none_is_an_error_that_names_it(self, browser, arguments):
+        response = browser.get("/api/messages", query_string=arguments)
+        assert response.status_code == 400
+        assert response.get_json()["error"].startswith(f"{next(iter(arguments))} must be")
+
+
+class TestWaiting:
+    """With a clock of its own: nothing sleeps."""
+
+    @pytest.fixture
+    def inbox(self, mail):
+        return Inbox(mail.app)
+
+    def test_it_ends_when_a_message_comes(self, mail, inbox):
+        pauses = []
+
+        def pause(seconds):
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                mail.send(welcome())
+
+        found = inbox.wait(
+            lambda: inbox.find(Query(subject="welcome")), 5, clock=lambda: 0.0, pause=pause
+        )
+        assert [each.subject for each in found] == ["Welcome"]
+        assert len(pauses) == 3
+        assert max(pauses) <= 0.5
+
+    @pytest.mark.parametrize(("asked", "waited"), [(5.0, 5.0), (1e9, 30.0)])
+    def test_it_ends_after_the_time_asked_for_and_never_later_than_half_a_minute(
+        self, inbox, asked, waited
+    ):
+        now = [0.0]
+
+        def pause(seconds):
+            now[0] += seconds
+
+        assert inbox.wait(list, asked, clock=lambda: now[0], pause=pause) == []
+        assert waited <= now[0] < waited + 1
+
+    def test_too_many_at_a_time_do_not_wait(self, inbox):
+        def pause(seconds):
+            raise AssertionError("this one waits")
+
+        def wait_within(others):
+            if not others:
+                return inbox.wait(list, 5, clock=lambda: 0.0, pause=pause)
+            found = []
+            inbox.wait(
+                lambda: found,
+                5,
+                clock=lambda: 0.0,
+                pause=lambda seconds: found.append(wait_within(others - 1)),
+            )
+            return found[0]
+
+        assert wait_within(16) == []
+        with pytest.raises(AssertionError, match="this one waits"):
+            wait_within(15)
+
+    def test_a_request_waits_where_the_server_has_threads(self, mail, browser):
+        found = []
+
+        def ask():
+            client = mail.app.test_client()
+            answer = client.get(
+                "/_mail/api/messages?subject=welcome&wait=30",
+                environ_overrides={"wsgi.multithread": True},
+            )
+            found.extend(answer.get_json()["messages"])
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        mail.send(welcome())
+        asking.join(30)
+        assert [each["subject"] for each in found] == ["Welcome"]
+
+    def test_a_request_does_not_wait_where_the_server_has_one_thread(self, browser):
+        assert browser.messages(wait="30") == []
+        assert browser.get("/changes").status_code == 200
+
+    def test_changes_answers_once_the_version_is_another(self, mail, browser):
+        before = browser.get("/changes").get_json()["version"]
+        mail.send(welcome())
+        answer = browser.get(
+            f"/changes?version={before}", environ_overrides={"wsgi.multithread": True}
+        )
+        assert answer.get_json()["version"] != before
+
+
+class TestOne:
+    def test_it_has_headers_source_and_parts(self, mail, browser):
+        mail.send(welcome())
+        found = browser.only()
+        assert ["Subject", "Welcome"] in found["headers"]
+        picture, invoice = found["attachments"]
+        assert (picture["content_id"], picture["inline"], picture["size"]) == ("logo", True, 70)
+        assert (invoice["content_type"], invoice["inline"]) == ("text/html", False)
+        assert browser.client.get(picture["url"]).data == PNG
+        assert browser.client.get(found["source"]).data.startswith(b"Subject: Welcome\r\n")
+
+    def test_a_page_for_people_is_named_too(self, mail, browser):
+        mail.send(welcome())
+        assert browser.client.get(browser.messages()[0]["page"]).status_code == 200
+
+    def test_one_that_is_gone_is_a_404_in_json(self, browser):
+        assert "no such message" in browser.get("/api/messages/gone").get_json()["error"]
+        assert browser.client.delete("/_mail/api/messages/gone").status_code == 404
+
+    def test_one_that_cannot_be_read_has_its_headers_and_the_reason(self, tmp_path):
+        mail = make_mail("file", MAIL_FILE_PATH=tmp_path)
+        nested = b"".join(
+            b'Content-Type: multipart/mixed; boundary="%d"\n\n--%d\n' % (n, n) for n in range(30)
+        )
+        (tmp_path / "deep.eml").write_bytes(b"Subject: Deep\n" + nested)
+        found = Browser(mail).only()
+        assert (found["subject"], found["html"]) == ("Deep", None)
+        assert "parts in parts" in found["error"]
+        assert "parts in parts" in Browser(mail).text("/messages/deep")
+
+
+def test_the_list_has_an_end(mail, monkeypatch):
+    monkeypatch.setattr("flask_mail.preview.inbox.MOST_LISTED", 2)
+    monkeypatch.setattr("flask_mail.preview.pages.MOST_LISTED", 2)
+    mail.send_many([welcome(), welcome(), welcome()])
+    assert len(Browser(mail).messages()) == 2
+    assert "Only the newest 2 are shown." in Browser(mail).text()
+
+
+def test_summaries_are_kept_for_so_many_messages_only(mail, monkeypatch):
+    monkeypatch.setattr("flask_mail.preview.inbox._MOST_SUMMARIES", 2)
+    mail.send_many([welcome(), welcome(), welcome()])
+    inbox = Inbox(mail.app)
+    assert len(inbox.find(Query())) == 3
+    assert len(inbox._summaries) == 2

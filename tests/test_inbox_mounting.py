@@ -1,0 +1,215 @@
+"""Where there is an inbox, and where there is none."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from flask import Flask, current_app
+from inbox_support import Browser, make_mail
+from werkzeug.test import Client
+
+from flask_mail import ConfigurationError, Mail, Message
+from flask_mail.preview import inbox_blueprint, prefix_of
+
+
+def status(app, path="/_mail/"):
+    return app.test_client().get(path).status_code
+
+
+def make_app(**config):
+    app = Flask("shop")
+    app.config.update(MAIL_BACKEND="locmem", **config)
+    return app
+
+
+def test_an_app_in_debug_has_an_inbox_without_mounting_anything():
+    assert Browser(make_mail()).get().status_code == 200
+
+
+def test_an_app_in_production_has_none():
+    app = make_app()
+    Mail(app)
+    assert status(app) == 404
+    assert prefix_of(app) is None
+    assert not [rule for rule in app.url_map.iter_rules() if "_mail" in rule.rule]
+
+
+@pytest.mark.parametrize("wanted", [True, "/inbox"])
+def test_production_has_none_whatever_the_setting_says(wanted):
+    app = make_app(MAIL_PREVIEW=wanted)
+    Mail(app)
+    assert [status(app, path) for path in ("/_mail/", "/inbox/")] == [404, 404]
+
+
+def test_debug_may_be_switched_on_and_off_at_any_time():
+    app = make_app()
+    Mail(app)
+    statuses = [status(app)]
+    app.debug = True  # as app.run(debug=True) does
+    statuses.append(status(app))
+    app.debug = False
+    statuses.append(status(app))
+    assert statuses == [404, 200, 404]
+
+
+def test_an_app_of_a_factory_has_one():
+    mail = Mail()
+    app = make_app(DEBUG=True)
+    mail.init_app(app)
+    assert status(app) == 200
+
+
+def test_init_app_through_current_app_mounts_it_too():
+    app = make_app(DEBUG=True)
+    with app.app_context():
+        Mail().init_app(current_app)
+    assert status(app) == 200
+
+
+def test_testing_needs_the_setting():
+    app = make_app(TESTING=True)
+    Mail(app)
+    before = status(app)
+    app.config["MAIL_PREVIEW"] = True
+    assert (before, status(app)) == (404, 200)
+
+
+def test_the_setting_switches_it_off():
+    app = make_app(DEBUG=True, MAIL_PREVIEW=False)
+    Mail(app)
+    assert status(app) == 404
+
+
+@pytest.mark.parametrize("prefix", ["/dev/inbox", "/dev/inbox/"])
+def test_the_setting_may_name_the_prefix(prefix):
+    app = make_app(DEBUG=True, MAIL_PREVIEW=prefix)
+    Mail(app)
+    assert prefix_of(app) == "/dev/inbox"
+    assert (status(app, "/dev/inbox/"), status(app)) == (200, 404)
+    assert 'href="/dev/inbox/previews"' in app.test_client().get("/dev/inbox/").text
+
+
+@pytest.mark.parametrize("wanted", ["inbox", "/", "/a b", "/a//b", 2.5, "//evil.example"])
+def test_a_setting_that_is_neither_a_bool_nor_a_prefix_is_an_error_that_names_it(wanted):
+    app = make_app(DEBUG=True, MAIL_PREVIEW=wanted)
+    Mail(app)
+    with pytest.raises(ConfigurationError, match="MAIL_PREVIEW must be true, false or a URL"):
+        prefix_of(app)
+
+
+def test_the_address_without_a_slash_leads_there():
+    response = Browser(make_mail()).get("")
+    assert (response.status_code, response.location) == (302, "/_mail/")
+
+
+def test_a_longer_name_is_none_of_its_addresses():
+    assert status(make_mail().app, "/_mailing") == 404
+
+
+def test_what_the_app_does_with_requests_does_not_reach_the_inbox():
+    mail = make_mail()
+    mail.app.before_request(lambda: ("log in first", 401))
+    mail.app.add_url_rule("/<path:anything>", view_func=lambda anything: "the app")
+    assert "<h1>Inbox" in Browser(mail).text()
+    assert status(mail.app, "/elsewhere") == 401
+
+
+def test_an_app_below_a_path_of_its_server_has_links_below_it():
+    client = Client(make_mail().app)
+    page = client.get("/_mail/", environ_overrides={"SCRIPT_NAME": "/shop"}).text
+    assert 'href="/shop/_mail/previews"' in page
+
+
+def test_two_mails_of_an_app_mount_one_inbox():
+    app = make_app(DEBUG=True)
+    Mail(app)
+    first = app.wsgi_app
+    Mail(app)
+    assert app.wsgi_app is first
+
+
+def test_the_inbox_is_imported_by_the_first_request_for_it():
+    program = """
+        import sys
+        from flask import Flask
+        from flask_mail import Mail
+        app = Flask("shop")
+        app.config.update(DEBUG=True, MAIL_BACKEND="locmem")
+        Mail(app)
+        app.test_client().get("/")
+        assert "flask_mail.preview" not in sys.modules
+        assert app.test_client().get("/_mail/").status_code == 200
+        assert "flask_mail.preview" in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)
+
+
+def test_an_app_whose_mail_is_gone_has_no_inbox():
+    mail = make_mail()
+    del mail.app.extensions["mail"]
+    assert status(mail.app) == 404
+
+
+def test_an_app_whose_mail_belongs_to_another_extension_is_told_so():
+    mail = make_mail()
+    mail.app.extensions["mail"] = object()
+    page = mail.app.test_client().get("/_mail/")
+    assert page.status_code == 409
+    assert "call Mail(app)" in page.text
+
+
+class TestBlueprint:
+    """An app that mounts the inbox itself, behind a login of its own."""
+
+    def make(self, *, allowed=True, **config):
+        app = make_app(**config)
+        mail = Mail(app)
+        blueprint = inbox_blueprint()
+        blueprint.before_request(lambda: None if allowed else ("log in first", 401))
+        app.register_blueprint(blueprint, url_prefix="/admin/mail")
+        return mail
+
+    def test_it_is_served_in_production_behind_the_login(self):
+        assert status(self.make().app, "/admin/mail/") == 200
+        assert status(self.make(allowed=False).app, "/admin/mail/") == 401
+
+    def test_a_warning_is_logged_once(self, caplog):
+        browser = Browser(self.make(), "/admin/mail")
+        with caplog.at_level(logging.WARNING, "flask_mail"):
+            browser.get()
+            browser.get()
+        [record] = caplog.records
+        assert "whoever can open /admin/mail/ reads all mail" in record.getMessage()
+
+    def test_no_warning_is_logged_in_debug(self, caplog):
+        with caplog.at_level(logging.WARNING, "flask_mail"):
+            assert status(self.make(DEBUG=True).app, "/admin/mail/") == 200
+        assert caplog.records == []
+
+    def test_it_answers_to_the_name_of_the_site(self):
+        client = self.make().app.test_client()
+        assert client.get("/admin/mail/", base_url="https://shop.example.com").status_code == 200
+
+    def test_it_keeps_what_the_console_prints(self, capsys):
+        mail = self.make()
+        mail.app.config["MAIL_BACKEND"] = "console"
+        mail.send(Message("Hello", ["ann@example.com"], "Hi", sender="shop@example.com"))
+        assert Browser(mail, "/admin/mail").only()["subject"] == "Hello"
+
+    def test_its_previews_link_to_the_site(self):
+        mail = self.make()
+        mail.app.config["MAIL_DEFAULT_SENDER"] = "shop@example.com"
+
+        @mail.preview("link")
+        def link():
+            from flask import request
+
+            return Message("Link", ["ann@example.com"], request.url_root)
+
+        client = mail.app.test_client()
+        page = client.get("/admin/mail/previews/link", base_url="https://shop.example.com").text
+        assert "https://shop.example.com/" in page

@@ -1,0 +1,309 @@
+"""The pages of the inbox: what they show, and that a message cannot act in them."""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import datetime, timezone
+from importlib.resources import files
+from urllib.parse import quote
+
+import pytest
+from inbox_support import PNG, Browser, make_mail, welcome
+
+from flask_mail import Message
+from flask_mail.preview import documents
+from flask_mail.preview.letters import Letter
+from flask_mail.preview.words import moment_text, size_text
+
+
+@pytest.fixture
+def mail():
+    return make_mail()
+
+
+@pytest.fixture
+def browser(mail):
+    return Browser(mail)
+
+
+@pytest.fixture
+def browser_of(tmp_path):
+    """Make a browser whose inbox holds one message of these octets, called ``a``."""
+
+    def make(content):
+        (tmp_path / "a.eml").write_bytes(content)
+        return Browser(make_mail("file", MAIL_FILE_PATH=tmp_path))
+
+    return make
+
+
+def send(mail, message=None):
+    """Send a message and return the path of its page."""
+    mail.send(message or welcome())
+    return f"/messages/{Browser(mail).messages()[0]['id']}"
+
+
+def document_of(html, **arguments):
+    content = Message("Hi", ["a@b.example"], html=html, sender="c@d.example").as_bytes()
+    return documents.document(Letter.of(content), is_dark=False, **arguments)
+
+
+class TestList:
+    def test_a_row_has_sender_recipient_subject_size_and_attachments(self, mail, browser):
+        send(mail)
+        page = browser.text()
+        for each in ("shop@example.com", "ann@example.com", "Welcome", "1 attachment", "2 KiB"):
+            assert each in page
+
+    def test_a_message_without_headers_is_a_row_too(self, tmp_path):
+        (tmp_path / "a.eml").write_bytes(b"\nHi")
+        page = Browser(make_mail("file", MAIL_FILE_PATH=tmp_path)).text()
+        assert "nobody" in page
+        assert "(no subject)" in page
+
+    def test_an_empty_inbox_says_what_will_appear(self, browser):
+        assert "No mail yet." in browser.text()
+
+    def test_a_search_shows_what_matches(self, mail, browser):
+        send(mail)
+        assert "Welcome" in browser.text("/?q=ann")
+        page = browser.text("/?q=%3Cteapot%3E")
+        assert "Nothing holds <q>&lt;teapot&gt;</q>" in page
+
+
+class TestMessage:
+    def test_it_begins_with_the_html_where_there_is_one(self, mail, browser):
+        page = browser.text(send(mail))
+        assert re.search(r'<a href="[^"]*view=html" aria-current="page">HTML</a>', page)
+        assert 'sandbox="allow-popups allow-popups-to-escape-sandbox"' in page
+
+    def test_it_begins_with_the_text_where_there_is_no_html(self, mail, browser):
+        page = browser.text(send(mail, Message("Hi", ["ann@example.com"], "Only <text>")))
+        assert "Only &lt;text&gt;" in page
+        assert "<iframe" not in page
+
+    def test_an_address_in_the_text_is_a_link_that_tells_nothing_of_the_inbox(self, mail, browser):
+        page = browser.text(f"{send(mail)}?view=text")
+        [link] = re.findall(r'<a href="https://shop[^>]*>', page)
+        assert "https://shop.example.com/confirm?a=1&amp;b=2" in link
+        assert re.search(r'rel="[^"]*noopener[^"]*"', link)
+        assert "noreferrer" in link
+
+    def test_a_long_text_has_no_links_and_is_shown_up_to_its_end(self, mail, browser):
+        body = "https://shop.example.com " * 5000 + "the end"
+        page = browser.text(send(mail, Message("Hi", ["ann@example.com"], body)))
+        assert "the end" in page
+        assert 'href="https://shop' not in page
+
+    def test_other_forms_of_the_text_are_shown_beside_it(self, mail, browser):
+        message = Message("Hi", ["ann@example.com"], alts={"calendar": "BEGIN:<b>"})
+        page = browser.text(f"{send(mail, message)}?view=text")
+        assert "<h2>text/calendar</h2>" in page
+        assert "BEGIN:&lt;b&gt;" in page
+
+    def test_blind_copies_show_in_the_envelope(self, mail, browser):
+        page = browser.text(f"{send(mail)}?view=envelope")
+        assert page.count("RCPT TO") == 2
+        assert re.search(r"&lt;archive@example.com&gt;\s*<span class=\"tag\">blind copy", page)
+        assert "<dt>Bcc</dt><dd>archive@example.com</dd>" in page
+
+    def test_an_address_that_is_part_of_another_is_a_blind_copy_all_the_same(self, mail, browser):
+        message = Message("Hi", ["joann@example.com"], "Hi", bcc=["ann@example.com"])
+        assert "<dt>Bcc</dt><dd>ann@example.com</dd>" in browser.text(send(mail, message))
+
+    def test_headers_are_shown_decoded(self, mail, browser):
+        page = browser.text(
+            f"{send(mail, Message('Grüße', ['ann@example.com'], 'Hi'))}?view=headers"
+        )
+        assert "<td>Grüße</td>" in page
+
+    def test_the_source_is_shown_as_it_travels(self, mail, browser):
+        page = browser.text(f"{send(mail)}?view=source")
+        assert "Content-Type: multipart/" in page
+        assert "&lt;h1&gt;" in page
+
+    def test_of_a_long_source_the_beginning_is_shown(self, mail, browser):
+        message = Message("Hi", ["ann@example.com"], "x\n" * 300_000)
+        page = browser.text(f"{send(mail, message)}?view=source")
+        assert "This is the beginning." in page
+
+    def test_width_and_colours_stay_while_the_other_is_chosen(self, mail, browser):
+        page = browser.text(f"{send(mail)}?width=360&scheme=dark&images=1")
+        assert '<iframe class="w360 dark"' in page
+        assert re.search(
+            r'src="[^"]*/html\?(scheme=dark&amp;images=1|images=1&amp;scheme=dark)"', page
+        )
+        assert re.search(r'href="[^"]*width=768[^"]*scheme=dark', page)
+        assert "Block remote images" in page
+
+    def test_arguments_that_are_none_count_as_none(self, mail, browser):
+        page = browser.text(f'{send(mail)}?view=x&width="><script>&scheme=pink&images=yes')
+        assert '<iframe class="w light"' in page
+        assert "<script>" not in page
+
+    def test_the_download_is_the_message_octet_for_octet(self, mail, browser):
+        path = send(mail)
+        response = browser.get(f"{path}/eml")
+        assert response.data == mail.outbox[0].as_bytes()
+        assert response.mimetype == "message/rfc822"
+        assert response.headers["Content-Disposition"].startswith("attachment; filename=")
+
+    def test_every_value_is_escaped(self, mail, browser):
+        mean = '"><script>alert(1)</script>'
+        message = Message(mean, [(mean, "ann@example.com")], mean, sender=(mean, "a@example.com"))
+        message.attach(f"{mean}.txt", "text/plain", "x")
+        path = send(mail, message)
+        views = ("text", "headers", "envelope", "source")
+        for page in (browser.text(), *(browser.text(f"{path}?view={view}") for view in views)):
+            assert "<script>alert" not in page
+            assert "&lt;script&gt;alert" in page
+
+
+class TestParts:
+    def test_an_attachment_is_downloaded_whatever_it_is(self, mail, browser):
+        path = send(mail)
+        for query in ("", "?inline=1"):
+            response = browser.get(f"{path}/parts/1{query}")
+            assert response.data == b"<script>alert(1)</script>"
+            assert response.content_type == "application/octet-stream"
+            assert response.headers["Content-Disposition"] == "attachment; filename=invoice.html"
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+            assert "sandbox" in response.headers["Content-Security-Policy"]
+
+    def test_a_picture_can_be_looked_at(self, mail, browser):
+        response = browser.get(f"{send(mail)}/parts/0?inline=1")
+        assert (response.data, response.content_type) == (PNG, "image/png")
+
+    def test_a_picture_that_may_hold_a_script_is_downloaded(self, mail, browser):
+        message = Message("Hi", ["ann@example.com"], "Hi")
+        message.attach("x.svg", "image/svg+xml", "<svg onload='alert(1)'/>")
+        response = browser.get(f"{send(mail, message)}/parts/0?inline=1")
+        assert response.content_type == "application/octet-stream"
+
+    def test_there_are_no_others(self, mail, browser):
+        assert browser.get(f"{send(mail)}/parts/2").status_code == 404
+
+    @pytest.mark.parametrize(
+        ("name", "given"),
+        [
+            ("../../etc/passwd", "passwd"),
+            ("C:\\Windows\\a.exe", "a.exe"),
+            (".bashrc", "bashrc"),
+            ("a\u202egnp.exe", "agnp.exe"),
+            ("/", "attachment"),
+        ],
+    )
+    def test_a_download_has_a_name_that_leads_nowhere(self, browser_of, name, given):
+        disposition = f"attachment; filename*=utf-8''{quote(name)}"
+        header = f"Content-Type: application/x-tar\nContent-Disposition: {disposition}"
+        browser = browser_of(f"{header}\n\nx".encode())
+        disposition = browser.get("/messages/a/parts/0").headers["Content-Disposition"]
+        assert disposition == f"attachment; filename={given}"
+
+    def test_one_without_a_name_is_named_by_its_number(self, browser_of):
+        browser = browser_of(b"Content-Type: application/x-tar\n\nx")
+        disposition = browser.get("/messages/a/parts/0").headers["Content-Disposition"]
+        assert disposition == "attachment; filename=part-1"
+
+
+class TestDocument:
+    """The HTML of a message, for its frame."""
+
+    def test_its_policy_allows_no_script_and_no_other_server(self, mail, browser):
+        response = browser.get(f"{send(mail)}/html")
+        policy = response.headers["Content-Security-Policy"]
+        assert policy == (
+            "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none';"
+            " form-action 'none'; frame-ancestors 'self';"
+            " sandbox allow-popups allow-popups-to-escape-sandbox"
+        )
+        assert response.headers["X-Frame-Options"] == "SAMEORIGIN"
+
+    def test_remote_pictures_are_allowed_once_asked_for(self, mail, browser):
+        response = browser.get(f"{send(mail)}/html?images=1")
+        assert "img-src data: https: http:;" in response.headers["Content-Security-Policy"]
+
+    def test_its_own_pictures_are_in_it(self, mail, browser):
+        page = browser.text(f"{send(mail)}/html")
+        assert f'src="data:image/png;base64,{base64.b64encode(PNG).decode()}"' in page
+
+    def test_a_picture_may_be_named_as_a_url_or_as_html_names_it(self):
+        message = Message("Hi", ["a@b.example"], html="<img src='cid:a%2Bb'> <img src=CID:a&#43;b>")
+        message.sender = "c@d.example"
+        message.embed(PNG, "a.png", content_id="a+b")
+        page = documents.document(Letter.of(message.as_bytes()), is_dark=False)
+        assert page.count("data:image/png") == 2
+
+    def test_a_picture_that_is_not_there_or_no_picture_stays_as_it_is(self):
+        assert "cid:nothing" in document_of('<img src="cid:nothing">')
+
+    def test_a_picture_that_is_named_too_often_fills_no_memory(self, monkeypatch):
+        monkeypatch.setattr(documents, "_MOST_PICTURES", 300)
+        message = Message("Hi", ["a@b.example"], html='<img src="cid:a">' * 100)
+        message.sender = "c@d.example"
+        message.embed(PNG, "a.png", content_id="a")
+        page = documents.document(Letter.of(message.as_bytes()), is_dark=False)
+        assert page.count("data:image/png") == 2
+
+    @pytest.mark.parametrize("is_dark", [True, False])
+    def test_rules_for_dark_mail_programs_count_in_dark_mode_only(self, is_dark):
+        html = (
+            "<style>@media (prefers-color-scheme: dark){a{}}"
+            "@media ( Prefers-Color-Scheme:light ){b{}}</style>"
+        )
+        letter = Letter.of(
+            Message("Hi", ["a@b.example"], html=html, sender="c@d.example").as_bytes()
+        )
+        page = documents.document(letter, is_dark=is_dark)
+        on, off = "@media (min-width:0)", "@media (max-width:0)"
+        assert f"{on if is_dark else off}{{a{{}}}}{off if is_dark else on}{{b{{}}}}" in page
+        assert f'<meta name="color-scheme" content="{"dark" if is_dark else "light"}">' in page
+
+    def test_links_open_in_a_tab_of_their_own_whatever_the_message_says(self):
+        page = document_of('<base target="_top" href="https://evil.example">')
+        assert page.index('<base target="_blank">') < page.index("_top")
+
+    def test_a_message_without_html_has_an_empty_one(self, mail, browser):
+        path = send(mail, Message("Hi", ["ann@example.com"], "Hi"))
+        assert browser.text(f"{path}/html").endswith("</style>")
+
+    @pytest.mark.parametrize(
+        ("html", "wants"),
+        [
+            ('<img src="https://a.example/x.gif">', True),
+            ("<td background=//a.example/x>", True),
+            ("<p style=\"background:url( 'http://a.example/x')\">", True),
+            ('<img src="cid:a"> https://a.example', False),
+            ('<a href="https://a.example">', False),
+        ],
+    )
+    def test_remote_pictures_are_offered_where_there_are_some(self, html, wants):
+        assert documents.has_remote_images(html) is wants
+
+
+def test_sizes_and_times_are_written_for_people():
+    assert [size_text(each) for each in (1, 1023, 14 * 1024, 5 * 2**19)] == [
+        "1 B",
+        "1023 B",
+        "14 KiB",
+        "2.5 MiB",
+    ]
+    moment = datetime(2030, 1, 2, 12, 30, 15, tzinfo=timezone.utc)
+    local = moment.astimezone()
+    assert moment_text(moment, now=local) == f"{local:%H:%M:%S}"
+    assert moment_text(moment) == f"{local:%Y-%m-%d %H:%M}"
+
+
+def test_the_assets_are_small_and_load_nothing_from_elsewhere():
+    static = files("flask_mail.preview") / "static"
+    assets = {each.name: each.read_bytes() for each in static.iterdir()}
+    assert sum(map(len, assets.values())) < 60 * 1024
+    for name in ("inbox.css", "inbox.js"):
+        assert not re.search(rb"https?://|@import|url\(", assets[name])
+
+
+def test_the_assets_are_served(browser):
+    for name, kind in (("inbox.css", "text/css"), ("inbox.js", "javascript")):
+        with browser.get(f"/static/{name}") as response:
+            assert kind in response.content_type

@@ -1,0 +1,179 @@
+"""Previews: messages with sample data, shown and not sent."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from flask import render_template, url_for
+from flask_babel import Babel, get_locale
+from inbox_support import PNG, Browser, make_mail, welcome
+
+from flask_mail import ConfigurationError, Mail, Message, email_sending
+
+
+@pytest.fixture
+def mail():
+    return make_mail()
+
+
+@pytest.fixture
+def browser(mail):
+    return Browser(mail)
+
+
+def test_they_are_listed_with_what_their_docstrings_begin_with(mail, browser):
+    @mail.preview("welcome")
+    def first():
+        """What a new customer gets.
+
+        And more.
+        """
+        return welcome()
+
+    @mail.preview("goodbye")
+    def second():
+        return welcome()
+
+    page = browser.text("/previews")
+    assert page.index("goodbye") < page.index("welcome")
+    assert "What a new customer gets." in page
+    assert "And more" not in page
+
+
+def test_without_any_the_page_tells_how_to_make_one(browser):
+    assert '@mail.preview("welcome")' in browser.text("/previews")
+
+
+def test_a_preview_is_shown_with_everything_and_not_sent(mail, browser):
+    mail.preview("welcome")(welcome)
+    sent = []
+
+    def record(app, message):
+        sent.append(message)
+
+    with email_sending.connected_to(record):
+        page = browser.text("/previews/welcome")
+        document = browser.text("/previews/welcome/html")
+    assert "<h1>Welcome</h1>" in page
+    assert "<dt>Bcc</dt><dd>archive@example.com</dd>" in page
+    assert "data:image/png" in document
+    assert browser.get("/previews/welcome/parts/0?inline=1").data == PNG
+    assert browser.get("/previews/welcome/eml").data.startswith(b"Subject: Welcome\r\n")
+    assert (sent, browser.messages()) == ([], [])
+    assert 'method="post"' not in page
+
+
+def test_the_decorated_function_stays_what_it_is(mail):
+    assert mail.preview("welcome")(welcome) is welcome
+
+
+def test_of_two_with_one_name_the_later_counts(mail, browser):
+    mail.preview("welcome")(lambda: Message("First", ["a@b.example"]))
+    mail.preview("welcome")(lambda: Message("Second", ["a@b.example"]))
+    assert "<h1>Second</h1>" in browser.text("/previews/welcome")
+
+
+def test_one_mail_shows_its_previews_in_all_of_its_apps():
+    mail = Mail()
+    apps = [make_mail().app, make_mail().app]
+    mail.init_app(apps[0])
+    mail.preview("welcome")(welcome)
+    mail.init_app(apps[1])
+    pages = [app.test_client().get("/_mail/previews/welcome").status_code for app in apps]
+    assert pages == [200, 200]
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../a", ".a", "a b", "ü", "x" * 101])
+def test_a_name_that_fits_in_no_address_is_refused(mail, name):
+    with pytest.raises(ConfigurationError, match="needs another name"):
+        mail.preview(name)
+
+
+def test_edits_of_a_template_show_at_the_next_look(mail, browser, tmp_path):
+    mail.app.jinja_loader.searchpath[:] = [str(tmp_path)]
+    template = tmp_path / "welcome.txt"
+    mail.preview("welcome")(lambda: Message("Hi", ["a@b.example"], render_template("welcome.txt")))
+    pages = []
+    for number, text in enumerate(("before", "after")):
+        template.write_text(text)
+        os.utime(template, (number, number))
+        pages.append(browser.text("/previews/welcome"))
+    assert ["before" in pages[0], "after" in pages[1]] == [True, True]
+
+
+def test_links_lead_to_the_app_where_it_runs(mail, browser):
+    mail.app.add_url_rule("/confirm", "confirm", lambda: "")
+    mail.preview("link")(lambda: Message("Hi", ["a@b.example"], url_for("confirm", _external=True)))
+    page = browser.get("/previews/link", base_url="http://127.0.0.1:5123").text
+    assert "http://127.0.0.1:5123/confirm" in page
+
+
+def test_a_message_that_could_not_be_sent_is_shown_with_the_reason(mail, browser):
+    mail.preview("draft")(lambda: Message("Draft", body="To whom?"))
+    page = browser.text("/previews/draft")
+    assert "No recipients have been added" in page
+    assert "To whom?" in page
+    assert "Whom this message was sent to is not known" in browser.text(
+        "/previews/draft?view=envelope"
+    )
+
+
+def test_what_a_preview_raises_reaches_the_debugger(mail, browser):
+    @mail.preview("broken")
+    def broken():
+        raise ZeroDivisionError("in the template")
+
+    with pytest.raises(ZeroDivisionError, match="in the template"):
+        browser.get("/previews/broken")
+
+
+def test_a_function_that_returns_no_message_is_told(mail, browser):
+    mail.preview("none")(lambda: None)
+    answer = browser.get("/previews/none")
+    assert answer.status_code == 409
+    assert "must return a Message; it returned NoneType" in answer.text
+
+
+def test_a_preview_that_does_not_exist_is_not_found(browser):
+    assert browser.get("/previews/gone").status_code == 404
+
+
+class TestLocale:
+    @pytest.fixture(autouse=True)
+    def babel(self, mail, tmp_path):
+        (tmp_path / "de" / "LC_MESSAGES").mkdir(parents=True)
+        (tmp_path / "de" / "LC_MESSAGES" / "messages.mo").write_bytes(b"")
+        mail.app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(tmp_path)
+        Babel(mail.app)
+        mail.preview("locale")(lambda: Message(f"In {get_locale()}", ["a@b.example"], "Hi"))
+
+    @pytest.mark.parametrize(
+        ("asked", "made"), [("", "en"), ("de", "de"), ("pt_BR", "pt_BR"), ("pt-BR", "pt_BR")]
+    )
+    def test_a_preview_is_made_in_the_locale_that_is_asked_for(self, browser, asked, made):
+        assert f"<h1>In {made}</h1>" in browser.text(f"/previews/locale?locale={asked}")
+
+    def test_the_locales_of_the_app_can_be_chosen(self, browser):
+        assert '"/_mail/previews?locale=de"' in browser.text("/previews")
+        page = browser.text("/previews/locale?locale=de")
+        assert ">de</a>" in page
+        assert 'href="/_mail/previews/locale/eml?locale=de"' in page
+
+    def test_the_choice_is_kept_on_the_way_to_a_preview(self, browser):
+        assert '"/_mail/previews/locale?locale=de"' in browser.text("/previews?locale=de")
+
+    @pytest.mark.parametrize(
+        "locale", ["xx", "../../etc", "de_QQQQQQQQQQ", "x" * 1000, "de\\u0000"]
+    )
+    def test_a_locale_that_does_not_exist_is_told(self, browser, locale):
+        answer = browser.get("/previews/locale", query_string={"locale": locale})
+        assert answer.status_code == 409
+        assert "There is no locale" in answer.text
+
+
+def test_without_flask_babel_a_locale_is_told(mail, browser):
+    mail.preview("welcome")(welcome)
+    answer = browser.get("/previews/welcome?locale=de")
+    assert answer.status_code == 409
+    assert "needs Flask-Babel" in answer.text

@@ -1,0 +1,168 @@
+"""Pages of others cannot read the inbox, show it in a frame, or use its forms."""
+
+from __future__ import annotations
+
+import pytest
+from inbox_support import Browser, make_mail, welcome
+
+SAME = {"Sec-Fetch-Site": "same-origin"}
+LINK = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.fixture
+def mail():
+    mail = make_mail()
+    mail.send(welcome())
+    return mail
+
+
+@pytest.fixture
+def browser(mail):
+    return Browser(mail)
+
+
+class TestHost:
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "localhost",
+            "localhost:5000",
+            "127.0.0.1:5000",
+            "[::1]:5000",
+            "192.168.1.7",
+            "shop.localhost",
+            "shop.test",
+            "LOCALHOST",
+            "localhost.",
+        ],
+    )
+    def test_names_of_this_machine_and_addresses_are_answered(self, browser, host):
+        assert browser.get("/", headers={"Host": host}).status_code == 200
+
+    @pytest.mark.parametrize(
+        "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "localhosts"]
+    )
+    def test_a_name_that_a_stranger_may_have_made_lead_here_is_refused(self, browser, host):
+        for page in ("/", "/api/messages", "/static/inbox.css"):
+            answer = browser.get(page, headers={"Host": host})
+            assert answer.status_code == 403
+            assert "TRUSTED_HOSTS" in answer.text
+            assert "Welcome" not in answer.text
+
+    @pytest.mark.parametrize(
+        "config",
+        [
+            {"SERVER_NAME": "shop.example.com:5000"},
+            {"TRUSTED_HOSTS": ["other.example", "shop.example.com"]},
+            {"TRUSTED_HOSTS": [".example.com"]},
+            {"TRUSTED_HOSTS": "shop.example.com"},
+        ],
+    )
+    def test_the_names_that_the_app_knows_are_answered(self, browser, mail, config):
+        mail.app.config.update(config)
+        statuses = [
+            browser.get("/", headers={"Host": host}).status_code
+            for host in ("shop.example.com", "shop.example.com.evil.example")
+        ]
+        assert statuses == [200, 403]
+
+
+class TestOrigin:
+    @pytest.mark.parametrize("site", ["cross-site", "same-site"])
+    def test_what_the_page_of_another_site_asks_for_is_refused(self, browser, site):
+        for page in ("/", "/api/messages", "/static/inbox.js"):
+            assert browser.get(page, headers={"Sec-Fetch-Site": site}).status_code == 403
+
+    def test_a_link_on_another_site_may_lead_here(self, browser):
+        headers = {"Sec-Fetch-Site": "cross-site", **LINK}
+        assert browser.get("/", headers=headers).status_code == 200
+
+    def test_a_frame_of_another_site_may_not(self, browser):
+        headers = {"Sec-Fetch-Site": "cross-site", **LINK, "Sec-Fetch-Dest": "iframe"}
+        assert browser.get("/", headers=headers).status_code == 403
+
+    @pytest.mark.parametrize("headers", [{}, SAME, {**SAME, "Origin": "http://localhost"}])
+    def test_its_own_pages_and_programs_may_delete(self, browser, headers):
+        answer = browser.client.delete("/_mail/api/messages", headers=headers)
+        assert (answer.status_code, browser.messages()) == (204, [])
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Origin": "https://evil.example"},
+            {"Origin": "null"},
+            {"Origin": "http://localhost:8000"},
+            {"Origin": "https://localhost"},
+            {"Sec-Fetch-Site": "cross-site", **LINK},
+        ],
+    )
+    def test_pages_of_another_site_may_not_delete(self, browser, headers):
+        [message] = browser.messages()
+        for path in ("/_mail/api/messages", message["url"]):
+            assert browser.client.delete(path, headers=headers).status_code == 403
+        assert len(browser.messages()) == 1
+
+
+class TestToken:
+    def test_a_form_of_the_inbox_deletes_all(self, browser):
+        answer = browser.post("/delete")
+        assert (answer.status_code, answer.location) == (303, "/_mail/")
+        assert browser.messages() == []
+
+    def test_a_form_of_a_message_deletes_it(self, browser, mail):
+        mail.send_message("Second", ["ann@example.com"], "Hi")
+        second, _ = browser.messages()
+        assert browser.post(f"/messages/{second['id']}/delete").status_code == 303
+        assert [each["subject"] for each in browser.messages()] == ["Welcome"]
+
+    @pytest.mark.parametrize("path", ["/delete", "/messages/{id}/delete", "/messages/{id}/resend"])
+    @pytest.mark.parametrize("token", [None, "", "guessed" * 8, "ü"])
+    def test_a_form_without_the_token_does_nothing(self, browser, path, token):
+        [message] = browser.messages()
+        browser.text()  # has set the cookie
+        form = {} if token is None else {"token": token}
+        answer = browser.client.post("/_mail" + path.format(**message), data=form)
+        assert answer.status_code == 403
+        assert "reload the page" in answer.text
+        assert len(browser.messages()) == 1
+
+    def test_a_token_without_a_cookie_is_none(self, browser, mail):
+        token = "a" * 43
+        assert (
+            mail.app.test_client().post("/_mail/delete", data={"token": token}).status_code == 403
+        )
+        other = mail.app.test_client()
+        other.set_cookie("flask_mail_inbox", "", path="/_mail/")
+        assert other.post("/_mail/delete", data={"token": ""}).status_code == 403
+
+    def test_the_token_stays_the_same_for_a_browser(self, browser):
+        pages = [browser.text(), browser.text()]
+        tokens = {page.partition('name="token" value="')[2][:43] for page in pages}
+        assert len(tokens) == 1
+
+    def test_its_cookie_is_for_the_inbox_and_no_script(self, browser):
+        cookie = browser.get().headers["Set-Cookie"]
+        assert cookie.endswith("; HttpOnly; Path=/_mail/; SameSite=Strict")
+
+    def test_over_https_its_cookie_is_secure(self, browser):
+        assert "; Secure" in browser.get(base_url="https://localhost").headers["Set-Cookie"]
+
+
+def test_every_answer_has_the_headers_that_keep_others_out(browser):
+    [message] = browser.messages()
+    page = f"/messages/{message['id']}"
+    for path in ("/", "/previews", page, f"{page}/html", f"{page}/eml", f"{page}/parts/0", "/gone"):
+        headers = browser.get(path).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert headers["X-Frame-Options"] in ("DENY", "SAMEORIGIN")
+        assert headers["Cache-Control"] == "no-store"
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "Access-Control-Allow-Origin" not in headers
+
+
+def test_pages_run_no_script_but_the_inbox_s_own(browser):
+    policy = browser.get().headers["Content-Security-Policy"]
+    assert "script-src 'self';" in policy
+    assert "unsafe" not in policy

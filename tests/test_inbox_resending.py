@@ -1,0 +1,148 @@
+"""Sending a message of the inbox once more, to an address that was typed in."""
+
+from __future__ import annotations
+
+import pytest
+from inbox_support import Browser, make_mail, welcome
+from servers import Recorder, smtp_server
+
+from flask_mail import Message, email_dispatched
+
+
+@pytest.fixture
+def recorder():
+    return Recorder(answers={"nobody@example.org": "550 5.1.1 no such user"})
+
+
+@pytest.fixture
+def mail(recorder, tmp_path):
+    with smtp_server(recorder) as server:
+        yield make_mail(
+            "file",
+            MAIL_FILE_PATH=tmp_path,
+            MAIL_SERVER=server.host,
+            MAIL_PORT=server.port,
+            MAIL_POOL_SIZE=0,
+        )
+
+
+def resend(mail, to="me@example.org", backend="smtp"):
+    browser = Browser(mail)
+    return browser.post(f"/messages/{browser.messages()[0]['id']}/resend", to=to, backend=backend)
+
+
+def test_it_goes_to_the_address_alone_as_it_was(mail, recorder, tmp_path):
+    mail.send(welcome(cc=["bob@example.com"]))
+    answer = resend(mail)
+
+    assert answer.status_code == 200
+    assert "sent to me@example.org by smtp" in answer.text
+    [envelope] = recorder.accepted
+    assert (envelope.mail_from, envelope.rcpt_tos) == ("shop@example.com", ["me@example.org"])
+    [path] = tmp_path.glob("*.eml")
+    assert envelope.content == path.read_bytes()
+
+
+def test_the_inbox_does_not_list_it_again(mail):
+    mail.send(welcome())
+    resend(mail)
+    assert len(Browser(mail).messages()) == 1
+
+
+def test_a_bounce_stays_one_that_does_not_bounce(mail, recorder):
+    with mail.connect() as connection:
+        connection.send(welcome(), envelope_from="<>")
+    resend(mail)
+    assert recorder.accepted[0].mail_from == "<>"
+
+
+def test_a_file_without_an_envelope_is_sent_in_the_name_of_its_sender(mail, recorder, tmp_path):
+    (tmp_path / "a.eml").write_bytes(b"From: ann@example.com\r\nSubject: Hi\r\n\r\nHi\r\n")
+    resend(mail)
+    assert recorder.accepted[0].mail_from == "ann@example.com"
+
+
+def test_a_file_without_a_sender_is_sent_in_the_name_of_the_default_one(mail, recorder, tmp_path):
+    (tmp_path / "a.eml").write_bytes(b"Subject: Hi\r\n\r\nHi\r\n")
+    resend(mail)
+    assert recorder.accepted[0].mail_from == "shop@example.com"
+
+
+def test_signals_tell_of_it(mail):
+    told = []
+
+    def record(app, message, receipt):
+        told.append((app, message.recipients, receipt.backend))
+
+    mail.send(welcome())
+    with email_dispatched.connected_to(record):
+        resend(mail)
+    assert told == [(mail.app, ["me@example.org"], "smtp")]
+
+
+@pytest.mark.parametrize(
+    ("to", "reason"),
+    [
+        ("", "recipient"),
+        ("nobody@example.org", "550"),
+        ("a@example.org, b@example.org", "recipient"),
+        ("a@example.org\r\nRCPT TO:<b@example.org>", "recipient"),
+    ],
+)
+def test_what_cannot_be_sent_is_told(mail, recorder, to, reason):
+    mail.send(welcome())
+    answer = resend(mail, to)
+    assert answer.status_code == 422
+    assert reason in answer.text
+    assert recorder.accepted == []
+
+
+@pytest.mark.parametrize("backend", ["file", "null", "nothing", "os:system"])
+def test_only_backends_that_send_can_be_chosen(mail, backend):
+    mail.send(welcome())
+    answer = resend(mail, backend=backend)
+    assert answer.status_code == 422
+    assert "Choose an installed backend that sends mail" in answer.text
+
+
+@pytest.mark.parametrize("config", [{"TESTING": True}, {"MAIL_SUPPRESS_SEND": True}])
+def test_where_mail_is_suppressed_nothing_is_sent(mail, recorder, config):
+    mail.app.config.update(config)
+    mail.send(welcome())
+    page = Browser(mail).text(f"/messages/{Browser(mail).messages()[0]['id']}")
+    assert "Send it to an address" not in page
+    assert resend(mail).status_code == 422
+    assert recorder.accepted == []
+
+
+def test_a_server_that_cannot_be_reached_is_told(mail):
+    mail.send(welcome())
+    mail.app.config["MAIL_PORT"] = 1
+    answer = resend(mail)
+    assert answer.status_code == 422
+    assert "127.0.0.1:1" in answer.text
+
+
+def test_a_message_that_cannot_be_read_is_not_sent(mail, recorder, tmp_path):
+    nested = b"".join(
+        b'Content-Type: multipart/mixed; boundary="%d"\n\n--%d\n' % (n, n) for n in range(30)
+    )
+    (tmp_path / "deep.eml").write_bytes(nested)
+    assert resend(mail).status_code == 422
+    assert recorder.accepted == []
+
+
+def test_a_message_that_is_gone_is_not_sent(mail):
+    mail.send(welcome())
+    assert Browser(mail).post("/messages/gone/resend", to="me@example.org").status_code == 404
+
+
+def test_a_plugin_that_is_broken_is_no_choice(mail, monkeypatch):
+    from flask_mail.backends.loader import Installed
+    from flask_mail.preview import resending
+
+    broken = Installed("broken", "no.such.module:Backend", "Broken", "1")
+    monkeypatch.setattr(resending, "installed", lambda: [broken])
+    mail.send(Message("Hi", ["ann@example.com"], "Hi"))
+    page = Browser(mail).text(f"/messages/{Browser(mail).messages()[0]['id']}")
+    assert "Send it to an address" not in page
