@@ -128,6 +128,7 @@ def html(where: str, name: str) -> ResponseReturnValue:
     images = request.args.get("images") == "1"
     response.headers["Content-Security-Policy"] = documents.policy(images=images)
     response.headers["X-Frame-Options"] = "SAMEORIGIN"
+    response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 

@@ -113,7 +113,8 @@ def protect(response: Response) -> Response:
     headers.setdefault("Content-Security-Policy", POLICY if is_page else _INERT)
     headers.setdefault("X-Frame-Options", "DENY")
     headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
+    # Without any referrer, browsers say of a form that its origin is "null".
+    headers.setdefault("Referrer-Policy", "same-origin")
     headers["Cross-Origin-Resource-Policy"] = "same-origin"
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
     headers.setdefault("Cache-Control", "no-store")
