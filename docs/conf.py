@@ -25,7 +25,8 @@ nitpick_ignore_regex = [
     # Other projects' names: nothing is fetched to link them. S is a type variable.
     (
         "py:.*",
-        r"(flask\.app|blinker|jinja2|collections|datetime|email|os|pathlib|re|smtplib|unittest)(\..*)?",
+        r"(Flask|flask\.app|flask\.blueprints|blinker|jinja2|collections|datetime|email|os|pathlib|re"
+        r"|smtplib|unittest)(\..*)?",
     ),
     ("py:class", r"(flask_mail\.backends\.base\.)?S"),
     # What File stands for, which has its own entry.

@@ -1,8 +1,8 @@
 """The smallest real app: a page with a form that sends a welcome mail.
 
-Serve the page, and see the mail in the terminal::
+Serve the page, and see the mail in the terminal, and in the browser at ``/_mail``::
 
-    flask --app examples/quickstart.py run
+    flask --app examples/quickstart.py run --debug
 
 Send one mail without the page::
 
