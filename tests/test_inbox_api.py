@@ -98,12 +98,28 @@ class TestWaiting:
             if len(pauses) == 3:
                 mail.send(welcome())
 
-        found = inbox.wait(
-            lambda: inbox.find(Query(subject="welcome")), 5, clock=lambda: 0.0, pause=pause
-        )
+        found = inbox.find_soon(Query(subject="welcome"), 5, clock=lambda: 0.0, pause=pause)
         assert [each.subject for each in found] == ["Welcome"]
         assert len(pauses) == 3
         assert max(pauses) <= 0.5
+
+    def test_messages_are_looked_at_again_only_when_there_are_others(self, mail, inbox):
+        looks, pauses = [], []
+
+        class Counting(Query):
+            def matches(self, summary):
+                looks.append(summary.subject)
+                return summary.subject == "Last"
+
+        def pause(seconds):
+            pauses.append(seconds)
+            if len(pauses) == 5:
+                mail.send_message("Last", ["ann@example.com"], "Hi")
+
+        mail.send(welcome())
+        [found] = inbox.find_soon(Counting(), 60, clock=lambda: 0.0, pause=pause)
+        assert found.subject == "Last"
+        assert looks == ["Welcome", "Last", "Welcome"]
 
     @pytest.mark.parametrize(("asked", "waited"), [(5.0, 5.0), (1e9, 30.0)])
     def test_it_ends_after_the_time_asked_for_and_never_later_than_half_a_minute(

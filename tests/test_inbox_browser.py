@@ -111,7 +111,7 @@ class TestLive:
 
             assert time.monotonic() - sent < 1
             assert "Welcome" in row.text
-            assert until(driver, "#live").text == "1 new message"
+            assert until(driver, "#live").get_property("textContent") == "1 new message"
             row.click()
             assert until(driver, "h1").text == "Welcome"
             assert "Hello Ann" in in_frame(driver).text

@@ -157,9 +157,9 @@ def test_an_app_whose_mail_is_gone_has_no_inbox():
 def test_an_app_whose_mail_belongs_to_another_extension_is_told_so():
     mail = make_mail()
     mail.app.extensions["mail"] = object()
-    page = mail.app.test_client().get("/_mail/")
-    assert page.status_code == 409
-    assert "call Mail(app)" in page.text
+    client = mail.app.test_client()
+    assert "call Mail(app)" in client.get("/_mail/").text
+    assert client.get("/_mail/previews").status_code == 409
 
 
 class TestBlueprint:

@@ -47,7 +47,7 @@ def list_messages() -> ResponseReturnValue:
     except ValueError as error:
         return {"error": str(error)}, 400
     # A server with one thread has none to spare for somebody who waits.
-    found = inbox.wait(lambda: inbox.find(query), seconds if request.is_multithread else 0.0)
+    found = inbox.find_soon(query, seconds if request.is_multithread else 0.0)
     backend, _ = inbox.source()
     return {"messages": [_summary(each, backend) for each in found]}
 

@@ -147,6 +147,22 @@ class Inbox:
                     break
         return found
 
+    def find_soon(self, query: Query, seconds: float, **timing: Any) -> list[Summary]:
+        """Return what :meth:`find` does once that is something, or after some seconds nothing.
+
+        :param timing: what :meth:`wait` takes besides.
+        """
+        known = ""
+
+        def look() -> list[Summary]:
+            nonlocal known
+            # Messages are looked at again only where there are others.
+            before, known = known, self.version()
+            return [] if known == before else self.find(query)
+
+        found: list[Summary] = self.wait(look, seconds, **timing)
+        return found
+
     def version(self) -> str:
         """Return what changes when a message comes or goes."""
         name, source = self.source()

@@ -55,7 +55,6 @@ def messages() -> ResponseReturnValue:
         backend=backend,
         problem=problem,
         is_full=len(found) == MOST_LISTED,
-        has_previews=bool(inbox.state.previews),
     )
 
 

@@ -42,5 +42,5 @@
     }
   }
 
-  follow();
+  if (list().dataset.changes) follow(); // else the page says why there is nothing to wait for
 })();
