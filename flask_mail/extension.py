@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from flask import Flask, current_app, has_app_context
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 Preview: TypeAlias = Callable[[], Message]
+_P = TypeVar("_P", bound=Preview)
 _PREVIEW_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 
 _ATTRIBUTES = (
@@ -307,7 +308,7 @@ class Mail(_MailMixin):
             self._state = state
         return state
 
-    def preview(self, name: str) -> Callable[[Preview], Preview]:
+    def preview(self, name: str) -> Callable[[_P], _P]:
         """Register a function that returns a message with sample data, for the inbox to show.
 
         Used as ``@mail.preview("welcome")``. The function is called in a request context of the
@@ -322,7 +323,7 @@ class Mail(_MailMixin):
                 " '.', and a letter or digit first."
             )
 
-        def register(function: Preview) -> Preview:
+        def register(function: _P) -> _P:
             self._previews[name] = function
             return function
 

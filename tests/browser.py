@@ -48,8 +48,6 @@ needs_browser = [
         not (CHROMIUM and DRIVER and SELENIUM) and not REQUIRED,
         reason="needs Chromium with chromedriver, and pip install --group browser",
     ),
-    # Each browser is started once for a file, not once in each process of pytest-xdist.
-    pytest.mark.xdist_group("browser"),
 ]
 needs_axe = pytest.mark.skipif(
     not AXE and not REQUIRED, reason="needs AXE_CORE, the path of axe.min.js of axe-core"
@@ -66,8 +64,6 @@ def chromium(profile: Path) -> Iterator[Any]:
     options.binary_location = str(CHROMIUM)
     for switch in (*_SWITCHES, f"--user-data-dir={profile}"):
         options.add_argument(switch)
-    # Pages that never end, such as one that polls, have loaded when they can be used.
-    options.page_load_strategy = "normal"
     driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
     driver.set_page_load_timeout(30)
     driver.set_script_timeout(30)

@@ -53,6 +53,14 @@ with mail.connect(max_emails=10) as connection:
 with mail.record_messages() as outbox:
     assert_type(outbox, list[Message])
 
+
+@mail.preview("welcome")
+def welcome(name: str = "Ann") -> Message:
+    return Message(f"Welcome, {name}")
+
+
+assert_type(welcome("Bob"), Message)
+
 receipt = mail.send(message)
 assert_type(receipt.outcome, Outcome)
 assert_type(receipt.refused, Mapping[str, Refusal])
