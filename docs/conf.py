@@ -22,13 +22,13 @@ autodoc_class_signature = "mixed"
 python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 nitpick_ignore_regex = [
-    # Other projects' names: nothing is fetched to link them. S and _P are type variables.
+    # Other projects' names: nothing is fetched to link them. S and P are type variables.
     (
         "py:.*",
         r"(Flask|flask\.app|flask\.blueprints|blinker|jinja2|collections|datetime|email|os|pathlib|re"
         r"|smtplib|unittest)(\..*)?",
     ),
-    ("py:class", r"(flask_mail\.backends\.base\.)?S|flask_mail\.extension\._P"),
+    ("py:class", r"(flask_mail\.backends\.base\.)?S|flask_mail\.previews\.P"),
     # What File stands for, which has its own entry.
     ("py:class", r"flask_mail\.attachment\.Readable"),
     # The keyword arguments of assert_sent(), which it describes.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app, has_app_context
 
@@ -17,18 +16,14 @@ from .backends.smtp import default_port
 from .connection import Connection
 from .errors import ConfigurationError
 from .message import Message
-from .mounting import Mount, prefix_of
+from .mounting import mount, prefix_of
+from .previews import Preview, Previewing
 from .selection import Selection
 from .signals import email_dispatched
-from .texts import describe
 
 if TYPE_CHECKING:
     from .outgoing import Receipt
 
-
-Preview: TypeAlias = Callable[[], Message]
-_P = TypeVar("_P", bound=Preview)
-_PREVIEW_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 
 _ATTRIBUTES = (
     "server",
@@ -210,7 +205,7 @@ class _Mail(_MailMixin):
         self._config = config
         self._debug = debug
         self._testing = testing
-        self._recent: Recent | None = None
+        self._recent = Recent()
         self.previews = {}
         self.selection = Selection(
             config,
@@ -250,11 +245,13 @@ class _Mail(_MailMixin):
     def recent(self) -> Recent | None:
         """Where a backend that keeps no messages leaves them for the inbox, if there is one."""
         app = self._app
-        if app is None or ("mail_inbox" not in app.extensions and prefix_of(app) is None):
+        if app is None:
             return None
-        if self._recent is None:
-            self._recent = Recent()
-        return self._recent
+        try:
+            has_inbox = "mail_inbox" in app.extensions or prefix_of(app) is not None
+        except ConfigurationError:  # told by each request, and no reason to send no mail
+            has_inbox = False
+        return self._recent if has_inbox else None
 
     @property
     def outbox(self) -> list[Message]:
@@ -266,7 +263,7 @@ class _Mail(_MailMixin):
         raise ConfigurationError("The backend that is installed as locmem is not Flask-Mail's.")
 
 
-class Mail(_MailMixin):
+class Mail(_MailMixin, Previewing):
     """Sends mail from a Flask app, through the backend that ``MAIL_BACKEND`` chooses.
 
     :param app: the app; without it, call :meth:`init_app` for each app, and the current app's
@@ -279,7 +276,6 @@ class Mail(_MailMixin):
     def __init__(self, app: Flask | None = None) -> None:
         self.app = app
         self._state: _Mail | None = None
-        self._previews: dict[str, Preview] = {}
         if app is not None:
             self.init_app(app)
 
@@ -301,33 +297,12 @@ class Mail(_MailMixin):
         """
         state = self.init_mail(app.config, app.debug, app.testing)
         if hasattr(state, "bind"):
-            state.bind(app, self._previews)
+            state.bind(app, self.previews)
         app.extensions["mail"] = state
-        _mount_inbox(app)
+        mount(app)
         if app is self.app:
             self._state = state
         return state
-
-    def preview(self, name: str) -> Callable[[_P], _P]:
-        """Register a function that returns a message with sample data, for the inbox to show.
-
-        Used as ``@mail.preview("welcome")``. The function is called in a request context of the
-        app, each time its preview is looked at; nothing is sent. Of two with one name, the later
-        one counts.
-
-        :raises ConfigurationError: `name` is not made of letters, digits, ``-``, ``_`` and ``.``.
-        """
-        if not _PREVIEW_NAME.fullmatch(name):
-            raise ConfigurationError(
-                f"The preview {describe(name)} needs another name: letters, digits, '-', '_' and"
-                " '.', and a letter or digit first."
-            )
-
-        def register(function: _P) -> _P:
-            self._previews[name] = function
-            return function
-
-        return register
 
     @property
     def state(self) -> _Mail | None:
@@ -355,11 +330,3 @@ class Mail(_MailMixin):
         if name in _ATTRIBUTES or name == "outbox":
             hint = ": no app was given, and none is current"
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
-
-
-def _mount_inbox(app: Flask) -> None:
-    # An extension may be given current_app, which stands for the app in this context only.
-    app = getattr(app, "_get_current_object", lambda: app)()
-    if "mail_mount" not in app.extensions:
-        mount = app.extensions["mail_mount"] = Mount(app, app.wsgi_app)
-        app.wsgi_app = mount  # type: ignore[method-assign]  # how Flask adds a middleware

@@ -34,6 +34,15 @@ def prefix_of(app: Flask) -> str | None:
     return DEFAULT_PREFIX if wanted else None
 
 
+def mount(app: Flask) -> None:
+    """Put the inbox before `app`, once."""
+    # An extension may be given current_app, which stands for the app in this context only.
+    app = getattr(app, "_get_current_object", lambda: app)()
+    if "mail_mount" not in app.extensions:
+        wrapped = app.extensions["mail_mount"] = Mount(app, app.wsgi_app)
+        app.wsgi_app = wrapped  # type: ignore[method-assign]  # how Flask adds a middleware
+
+
 class Mount:
     """A WSGI application: the inbox below its prefix, and the app everywhere else.
 

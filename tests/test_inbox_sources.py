@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from inbox_support import Browser, make_mail, welcome
 
-from flask_mail import Message
+from flask_mail import Mail, Message
 from flask_mail.backends.recent import Recent
 from flask_mail.outgoing import Outgoing
 from flask_mail.preview import sources
@@ -290,6 +290,13 @@ class TestMemory:
         mail.send(welcome())
         mail.app.debug = True
         assert Browser(mail).messages() == []
+
+    def test_a_setting_that_is_wrong_is_no_reason_to_send_nothing(self):
+        assert make_mail("console", MAIL_PREVIEW="inbox").send(welcome()).sent
+
+    def test_a_state_without_an_app_keeps_nothing(self):
+        state = Mail().init_mail({"MAIL_BACKEND": "console"}, debug=True)
+        assert state.recent is None
 
     def test_a_backend_that_belongs_to_no_app_keeps_nothing(self, capsys):
         backend = make_mail("console").state.selection.backend()

@@ -86,6 +86,7 @@ LAYERS = (
     "selection",
     "connection",
     "mounting",
+    "previews",
     "extension",
     "_compat",
     "",
