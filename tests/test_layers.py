@@ -35,6 +35,7 @@ LAYERS = (
     "parts",
     "mime",
     "checks",
+    "lint",
     "outgoing",
     "signals",
     "readers",

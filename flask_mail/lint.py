@@ -1,0 +1,268 @@
+"""What is likely to be wrong with a message that can be sent all the same. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from .addresses import tolerant_address
+from .headers import as_text
+from .markup import text_of_html
+from .markup.tags import decode_references, read_attributes, split_tags
+from .mime import addresses_in
+from .parts import items
+from .texts import describe
+
+if TYPE_CHECKING:
+    from .message import Message
+
+CLIPPED: Final = 102 * 1024
+"""Octets of HTML: Gmail shows no more, and hides the rest behind a link."""
+
+_MOST: Final = 5
+"""Of one kind in one part: a template that is broken is broken in many places."""
+_LOOKED_AT: Final = 100
+
+_BRACES: Final = re.compile(r"\{\{|\}\}|\{%|%\}")
+# Not "None of these", which is English: where it begins a sentence that goes on.
+_NONE: Final = re.compile(r"\bNone\b(?!(?<=^None) +[a-z])(?!(?<=[.?!] None) +[a-z])", re.MULTILINE)
+_LINE_END: Final = re.compile(r"\s*\n\s*")
+_LINK: Final = re.compile(r"https?://[^\s<>\"')\]]+", re.IGNORECASE)
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+# Tags that do not end a word.
+_INLINE_NAMES: Final = (
+    *("a", "abbr", "b", "big", "code", "em", "font", "i", "mark", "s", "small", "span"),
+    *("strong", "sub", "sup", "tt", "u"),
+)
+_INLINE: Final = frozenset(
+    f"{slash}{name}"
+    for slash in ("", "/")
+    for name in [
+        "a",
+        "abbr",
+        "b",
+        "big",
+        "code",
+        "em",
+        "font",
+        "i",
+        "mark",
+        "s",
+        "small",
+        "span",
+        "strong",
+        "sub",
+        "sup",
+        "tt",
+        "u",
+    ]
+)
+_REFERRING: Final = ("href", "src", "background", "action")
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One thing that is likely to be wrong."""
+
+    code: str
+    """What it is, for programs: the same in every version."""
+    part: str
+    """Where: ``message``, ``subject``, ``text``, ``html``, ``headers`` or ``recipients``."""
+    text: str
+    """What is there, and what to do."""
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.text}"
+
+
+def lint(message: Message) -> list[Advice]:
+    """Return what is likely to be wrong with a message; nothing is sent, and nothing is raised.
+
+    Of one kind in one part, the first five and how many more there are. The page about the lint
+    lists the codes.
+    """
+    html = next(
+        (as_text(text) for kind, text in items(message.alts) if as_text(kind).lower() == "html"), ""
+    )
+    found = chain(
+        _subject(as_text(message.subject)),
+        _parts(message, html),
+        _text(as_text(message.body)),
+        _html(html),
+        _headers(message.extra_headers),
+        _recipients(message),
+    )
+    return list(_bounded(found))
+
+
+def _subject(subject: str) -> Iterator[Advice]:
+    if not subject.strip():
+        yield Advice("no-subject", "subject", "The message has no subject: give it one.")
+    yield from _left_over(subject, "subject")
+
+
+def _parts(message: Message, html: str) -> Iterator[Advice]:
+    body = as_text(message.body)
+    if not body.strip() and not any(as_text(text).strip() for _, text in items(message.alts)):
+        if not message.attachments:
+            yield Advice("empty", "message", "The message has neither text nor HTML.")
+        return
+    # Where there is no text at all, one is made from the HTML.
+    if not (body or text_of_html(html)).strip() and html:
+        yield Advice(
+            "no-text",
+            "text",
+            "The message has HTML and no text for those who read no HTML: give it a body.",
+        )
+
+
+def _text(text: str) -> Iterator[Advice]:
+    yield from _left_over(text, "text")
+    for link in islice(_LINK.finditer(text), _LOOKED_AT):
+        yield from _local(link[0], "text")
+
+
+def _html(html: str) -> Iterator[Advice]:
+    if not html:
+        return
+    octets = len(html.encode("utf-8", "replace"))
+    if octets > CLIPPED:
+        yield Advice(
+            "html-clipped",
+            "html",
+            f"The HTML has {octets:,} octets, of which Gmail shows {CLIPPED:,}: shorten it.",
+        )
+    pieces: list[str] = []
+    for text, name, written in split_tags(html):
+        pieces.append(text)
+        if name not in _INLINE:
+            pieces.append("\n")
+        if written:
+            yield from _tag(name, read_attributes(written))
+        elif name == "img":
+            yield _without_alt("")
+    yield from _left_over(_LINE_END.sub("\n", decode_references("".join(pieces))).strip(), "html")
+
+
+def _tag(name: str, attributes: dict[str, str]) -> Iterator[Advice]:
+    if name == "img" and "alt" not in attributes:
+        yield _without_alt(attributes.get("src", ""))
+    for attribute, value in attributes.items():
+        if _BRACES.search(value):
+            yield _placeholder(value, "html")
+        elif attribute in _REFERRING:
+            yield from _reference(value.strip())
+
+
+def _reference(url: str) -> Iterator[Advice]:
+    if "None" in re.split(r"[^\w]", url):
+        yield _placeholder(url, "html")
+    elif url.lower().startswith(("http:", "https:")):
+        yield from _local(url, "html")
+    elif not url.startswith("#") and not _SCHEME.match(url):
+        yield Advice(
+            "relative-link",
+            "html",
+            f"{describe(url)} leads nowhere from a mail program: write the whole URL, such as"
+            " url_for(..., _external=True) makes it.",
+        )
+
+
+def _local(url: str, part: str) -> Iterator[Advice]:
+    if _is_local(url):
+        yield Advice(
+            "local-link",
+            part,
+            f"{describe(url)} is on the reader's own machine: set SERVER_NAME, or send from a"
+            " request to the public host.",
+        )
+
+
+def _is_local(url: str) -> bool:
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    if host == "localhost" or host.endswith((".localhost", ".local")):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def _left_over(text: str, part: str) -> Iterator[Advice]:
+    for pattern in (_BRACES, _NONE):
+        for found in islice(pattern.finditer(text), _LOOKED_AT):
+            start, end = found.span()
+            yield _placeholder(" ".join(text[max(0, start - 15) : end + 15].split()), part)
+
+
+def _placeholder(shown: str, part: str) -> Advice:
+    return Advice(
+        "placeholder",
+        part,
+        f"{describe(shown)} looks like a variable that was not filled in.",
+    )
+
+
+def _without_alt(source: str) -> Advice:
+    return Advice(
+        "image-without-alt",
+        "html",
+        f'The image {describe(source)} has no alt: write what it shows, or alt="" if it is for'
+        " decoration.",
+    )
+
+
+def _headers(headers: object) -> Iterator[Advice]:
+    named = {as_text(name).lower(): as_text(value) for name, value in items(headers)}
+    is_bulk = any(name.startswith("list-") for name in named) or named.get(
+        "precedence", ""
+    ).strip().lower() in {"bulk", "list"}
+    one_click = named.get("list-unsubscribe-post", "").replace(" ", "").lower()
+    links = named.get("list-unsubscribe", "").lower()
+    if is_bulk and not (one_click == "list-unsubscribe=one-click" and "<https://" in links):
+        yield Advice(
+            "no-one-click",
+            "headers",
+            "Its headers say that it goes to many, and Gmail and Yahoo want those to be able to"
+            " leave with one click: message.list_unsubscribe(url=..., one_click=True).",
+        )
+
+
+def _recipients(message: Message) -> Iterator[Advice]:
+    lists: Iterable[Any] = (message.recipients, message.cc, message.bcc)
+    fields = [addresses_in(message.sender), addresses_in(message.reply_to)]
+    for field in (*lists, *fields):
+        for each in field if isinstance(field, (list, tuple)) else [field]:
+            address = tolerant_address(each)
+            if address.needs_smtputf8:
+                yield Advice(
+                    "needs-smtputf8",
+                    "recipients",
+                    f"{describe(address.addr_spec)} is not ASCII before the @: only servers with"
+                    " SMTPUTF8 take it, also on the way.",
+                )
+
+
+def _bounded(found: Iterable[Advice]) -> Iterator[Advice]:
+    counts: dict[tuple[str, str], int] = {}
+    told: set[Advice] = set()
+    for each in found:
+        if each in told:
+            continue
+        key = each.code, each.part
+        counts[key] = counts.get(key, 0) + 1
+        if counts[key] <= _MOST:
+            told.add(each)
+            yield each
+    for (code, part), count in counts.items():
+        if count > _MOST:
+            yield Advice(code, part, f"... and {count - _MOST} more of these.")
