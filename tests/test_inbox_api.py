@@ -194,6 +194,13 @@ class TestOne:
         assert browser.client.get(picture["url"]).data == PNG
         assert browser.client.get(found["source"]).data.startswith(b"Subject: Welcome\r\n")
 
+    def test_it_tells_what_is_likely_to_be_wrong(self, mail, browser):
+        mail.send_message("Hello {{ name }}", ["a@b.example"], "Hi")
+        (found,) = browser.messages()
+        (advice,) = browser.get(f"/api/messages/{found['id']}").get_json()["advice"]
+        assert (advice["code"], advice["part"]) == ("placeholder", "subject")
+        assert "Hello {{ name }}" in advice["text"]
+
     def test_a_page_for_people_is_named_too(self, mail, browser):
         mail.send(welcome())
         assert browser.client.get(browser.messages()[0]["page"]).status_code == 200

@@ -112,6 +112,14 @@ class TestMessage:
         message = Message("Hi", ["joann@example.com"], "Hi", bcc=["ann@example.com"])
         assert "<dt>Bcc</dt><dd>ann@example.com</dd>" in browser.text(send(mail, message))
 
+    def test_what_is_likely_to_be_wrong_is_told_beside_it(self, mail, browser):
+        page = browser.text(send(mail, Message("Hello None <b>", ["a@b.example"], html="<img>")))
+        assert "Worth a look" in page
+        assert "placeholder" in page
+        assert "&#39;Hello None &lt;b&gt;&#39;" in page
+        good = Message("Hello", ["a@b.example"], "Hi", html="<p>Hi</p>")
+        assert "Worth a look" not in browser.text(send(mail, good))
+
     def test_headers_are_shown_decoded(self, mail, browser):
         page = browser.text(
             f"{send(mail, Message('Grüße', ['ann@example.com'], 'Hi'))}?view=headers"

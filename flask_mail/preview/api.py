@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,7 @@ def get_message(name: str) -> ResponseReturnValue:
         "text": letter.text,
         "html": letter.html,
         "attachments": [_part(kept.id, each) for each in letter.parts],
+        "advice": [asdict(each) for each in letter.advice],
         "source": url_for(".eml", where=MESSAGES, name=kept.id),
         "error": kept.error or letter.error or None,
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..entities import Entity, decode_text
 from ..errors import MessageError
+from ..lint import Advice, lint
 from ..message import Message
 
 if TYPE_CHECKING:
@@ -92,6 +93,11 @@ class Letter:
     def attachments(self) -> list[Part]:
         """The parts that are no images of the HTML."""
         return [part for part in self.parts if not part.is_inline]
+
+    @property
+    def advice(self) -> list[Advice]:
+        """What is likely to be wrong with it."""
+        return [] if self.message is None else lint(self.message)
 
     @property
     def source(self) -> str:
