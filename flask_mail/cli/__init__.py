@@ -6,11 +6,15 @@ from flask.cli import AppGroup
 
 from .backends import list_backends
 from .check import check_settings
+from .lint import lint_files
+from .preview import show_address
 from .send import send_message
 
 __all__ = ["mail_cli"]
 
-mail_cli = AppGroup("mail", help="Send a message, list the backends, check the settings.")
+mail_cli = AppGroup("mail", help="Send, look at and check messages and the settings of mail.")
 mail_cli.command("send")(send_message)
 mail_cli.command("backends")(list_backends)
 mail_cli.command("check")(check_settings)
+mail_cli.command("lint")(lint_files)
+mail_cli.command("preview")(show_address)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import click
 from flask import current_app
 
+from ..backends.smtp import SmtpBackend
 from ..errors import MessageError
 from ..settings import BY_KEY
 from .dialogue import Step, trial
+from .domain import advice_of, is_public
 from .entries import Entries, Entry
 from .findings import Finding, judge_values, sender_of
 from .names import judge_names
@@ -29,7 +31,17 @@ _HEADING = ("SETTING", "VALUE", "SOURCE")
 
 
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
-def check_settings(as_json: bool) -> None:
+@click.option(
+    "--dns/--no-dns",
+    default=None,
+    help="Ask name servers about the domain of the default sender; by default for smtp, if"
+    " dnspython is installed.",
+)
+@click.option("--dkim-selector", metavar="NAME", help="Also look for the key of that name.")
+@click.option("--dns-server", metavar="ADDRESS[:PORT]", help="Ask this name server.")
+def check_settings(
+    as_json: bool, dns: bool | None, dkim_selector: str | None, dns_server: str | None
+) -> None:
     """Check the settings and try the backend out; nothing is sent.
 
     For smtp: connects, negotiates TLS, logs in and asks for the default sender. The exit status is
@@ -40,6 +52,9 @@ def check_settings(as_json: bool) -> None:
         entries = Entries(state)
         choice = choice_of(state)
         findings = _findings(entries, choice, state)
+        if dns is not False:
+            asked_for = bool(dns or dkim_selector or dns_server)
+            findings += _of_domain(entries, choice, dkim_selector, dns_server, asked_for)
         if not as_json:
             _say_settings(entries, findings)
             say(f"Backend: {choice}.")
@@ -78,6 +93,17 @@ def _findings(entries: Entries, choice: Choice, state: _Mail) -> list[Finding]:
     unique = {each.advice: each for each in reversed(found)}
     in_order = sorted(unique.values(), key=lambda each: (each.level, found.index(each)))
     return [replace(each, advice=entries.redact(each.advice)) for each in in_order]
+
+
+def _of_domain(
+    entries: Entries, choice: Choice, selector: str | None, server: str | None, asked_for: bool
+) -> list[Finding]:
+    is_smtp = choice.wanted_class is not None and issubclass(choice.wanted_class, SmtpBackend)
+    with suppress(MessageError):  # which is among the findings
+        sender = sender_of(entries)
+        if sender is not None and is_public(sender.domain) and (is_smtp or asked_for):
+            return list(advice_of(sender.domain, selector, server, asked_for=asked_for))
+    return []
 
 
 def _steps(entries: Entries, choice: Choice, state: _Mail) -> Iterator[Step]:

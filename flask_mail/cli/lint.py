@@ -1,0 +1,61 @@
+"""``flask mail lint``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import click
+
+from ..errors import MessageError
+from ..lint import Advice, lint
+from ..message import Message
+from .show import say, say_json
+
+_LARGEST: Final = 64 * 1024 * 1024
+"""Octets of a file: no server takes more."""
+
+
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+def lint_files(files: tuple[str, ...], as_json: bool) -> None:
+    """Tell what is likely to be wrong with messages: files such as backend "file" writes.
+
+    "-" is the standard input. The exit status is 0 if there is nothing to tell, 1 if there is, and
+    2 if a file cannot be read.
+    """
+    report: dict[str, object] = {}
+    count = 0
+    problems = 0
+    for name in files:
+        try:
+            found = _look_at(name)
+        except (OSError, MessageError) as error:
+            problems += 1
+            reason = getattr(error, "strerror", None) or str(error)
+            report[name] = {"error": reason}
+            say(f"{name}: cannot be read: {reason}", err=True)
+        else:
+            count += len(found)
+            report[name] = {"advice": [asdict(each) for each in found]}
+            if not as_json:
+                for each in found:
+                    say(f"{name}: {each}")
+    if as_json:
+        say_json({"ok": not (count or problems), "files": report})
+    elif not (count or problems):
+        say("Nothing to tell.")
+    click.get_current_context().exit(2 if problems else 1 if count else 0)
+
+
+def _look_at(name: str) -> list[Advice]:
+    if name == "-":
+        content = sys.stdin.buffer.read(_LARGEST + 1)
+    else:
+        with Path(name).open("rb") as file:
+            content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise MessageError(f"it is larger than {_LARGEST:,} octets, which no server takes.")
+    return lint(Message.from_bytes(content))

@@ -1,0 +1,42 @@
+"""``flask mail preview``."""
+
+from __future__ import annotations
+
+import click
+from flask import current_app
+
+from ..errors import ConfigurationError
+from ..mounting import prefix_of
+from .show import say
+from .state import choice_of, mail_state
+
+_KEEPERS = ("console", "file", "locmem")
+
+
+@click.option("--host", envvar="FLASK_RUN_HOST", default="127.0.0.1", help="Where the app runs.")
+@click.option("--port", envvar="FLASK_RUN_PORT", default=5000, type=int, help="Its port.")
+def show_address(host: str, port: int) -> None:
+    """Print the address of the inbox: the mail of this app in the browser."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+    with mail_state() as state:
+        try:
+            prefix = prefix_of(app)
+        except ConfigurationError as error:
+            raise click.ClickException(str(error)) from None
+        if prefix is None:
+            raise click.ClickException(
+                "MAIL_PREVIEW is off: set it to True."
+                if app.debug or app.testing
+                else "There is no inbox without debug: use flask --debug mail preview, and"
+                " flask --debug run."
+            )
+        choice = choice_of(state)
+    shown_host = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
+    say(f"http://{shown_host}:{port}{prefix}")
+    name = getattr(choice.selected_class, "name", None)
+    if name not in _KEEPERS:
+        say(
+            f"The backend {name or choice.wanted!r} keeps no mail, so the inbox is empty: set"
+            " MAIL_BACKEND to console, file or locmem.",
+            err=True,
+        )

@@ -1,0 +1,96 @@
+"""Questions to name servers, bounded in time. Needs dnspython, the extra ``dns``."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    import dns.resolver
+
+EXTRA: Final = "pip install Flask-Mail[dns]"
+
+_SECONDS: Final = 2.0
+"""For one question."""
+_SECONDS_IN_ALL: Final = 10.0
+
+
+class Unavailable(Exception):
+    """The name servers gave no answer."""
+
+
+class Names(Protocol):
+    """What name servers know."""
+
+    def texts(self, name: str) -> list[str]:
+        """Return the TXT records of a name.
+
+        :raises Unavailable: there is no answer.
+        """
+
+    def servers(self, name: str) -> list[str]:
+        """Return the hosts that take the mail of a domain (MX); ``""`` says that none does."""
+
+    def has_address(self, name: str) -> bool:
+        """Whether a name has an address (A or AAAA)."""
+
+
+class Resolver:
+    """Asks name servers.
+
+    :param server: the address of the one to ask, with or without ``:port``; the system's own by
+        default.
+    :raises ImportError: dnspython is missing.
+    :raises Unavailable: the system names no server.
+    :raises ValueError: `server` is no address.
+    """
+
+    def __init__(
+        self, server: str | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        import dns.exception  # the extra "dns"
+        import dns.resolver
+
+        self._dns = dns
+        self._clock = clock
+        self._end = clock() + _SECONDS_IN_ALL
+        try:
+            self._resolver = dns.resolver.Resolver(configure=server is None)
+        except dns.exception.DNSException as error:
+            raise Unavailable(str(error)) from error
+        if server is not None:
+            host, _, port = server.rpartition(":") if server.count(":") == 1 else (server, "", "")
+            self._resolver.nameservers = [str(ipaddress.ip_address(host))]
+            self._resolver.port = int(port or 53)
+
+    def texts(self, name: str) -> list[str]:
+        return [
+            b"".join(each.strings).decode("utf-8", "replace") for each in self._ask(name, "TXT")
+        ]
+
+    def servers(self, name: str) -> list[str]:
+        return [str(each.exchange).rstrip(".") for each in self._ask(name, "MX")]
+
+    def has_address(self, name: str) -> bool:
+        return any(self._ask(name, kind) for kind in ("A", "AAAA"))
+
+    def _ask(self, name: str, kind: str) -> list[Any]:
+        resolver = self._dns.resolver
+        left = min(_SECONDS, self._end - self._clock())
+        if left <= 0:
+            raise Unavailable(f"they took more than {_SECONDS_IN_ALL:.0f} seconds")
+        try:
+            return list(resolver_answer(self._resolver, name, kind, left))
+        except (resolver.NXDOMAIN, resolver.NoAnswer):
+            return []
+        except self._dns.exception.DNSException as error:
+            raise Unavailable(str(error) or type(error).__name__) from error
+
+
+def resolver_answer(
+    resolver: dns.resolver.Resolver, name: str, kind: str, seconds: float
+) -> dns.resolver.Answer:
+    """Ask one question; of that name alone, whatever the system would add to it."""
+    return resolver.resolve(name, kind, lifetime=seconds, search=False)

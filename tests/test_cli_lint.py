@@ -1,0 +1,70 @@
+"""``flask mail lint``: what is likely to be wrong with messages in files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_support import make_app, run
+
+from flask_mail import Message
+from flask_mail.cli import lint as module
+
+
+def written(folder: Path, name: str, **fields: object) -> str:
+    message = Message(recipients=["a@b.example"], sender="c@d.example", **fields)  # type: ignore[arg-type]
+    path = folder / name
+    path.write_bytes(message.as_bytes())
+    return str(path)
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> str:
+    return written(tmp_path, "good.eml", subject="Hello", body="Hi")
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> str:
+    return written(tmp_path, "bad.eml", subject="Hello {{ name }}", body="Hi")
+
+
+def test_each_advice_is_a_line(good: str, bad: str) -> None:
+    result = run(make_app(), "lint", good, bad, status=1)
+
+    (line,) = result.stdout.splitlines()
+    assert line.startswith(f"{bad}: placeholder: 'Hello {{{{ name }}}}'")
+
+
+def test_a_good_message_is_nothing_to_tell_of(good: str) -> None:
+    assert run(make_app(), "lint", good).stdout == "Nothing to tell.\n"
+
+
+def test_the_standard_input_is_read_too(bad: str) -> None:
+    result = run(make_app(), "lint", "-", input=Path(bad).read_bytes(), status=1)
+
+    assert result.stdout.startswith("-: placeholder:")
+
+
+def test_a_program_gets_json(good: str, bad: str, tmp_path: Path) -> None:
+    result = run(make_app(), "lint", "--json", good, bad, status=1)
+    report = json.loads(result.stdout)
+
+    assert (report["ok"], report["files"][good]) == (False, {"advice": []})
+    (advice,) = report["files"][bad]["advice"]
+    assert (advice["code"], advice["part"]) == ("placeholder", "subject")
+    assert json.loads(run(make_app(), "lint", "--json", good).stdout)["ok"] is True
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_is_looked_at(
+    bad: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing, large = str(tmp_path / "missing.eml"), tmp_path / "large.eml"
+    large.write_bytes(b"x" * 2000)
+    monkeypatch.setattr(module, "_LARGEST", 1000)
+    result = run(make_app(), "lint", missing, str(large), bad, status=2)
+
+    assert f"{missing}: cannot be read: No such file or directory" in result.stderr
+    assert f"{large}: cannot be read: it is larger than 1,000 octets" in result.stderr
+    assert f"{bad}: placeholder" in result.stdout
+    assert run(make_app(), "lint", "--json", missing, status=2).stderr != ""

@@ -1,0 +1,65 @@
+"""``flask mail preview``: where the inbox is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cli_support import make_app, run
+
+
+@pytest.fixture(autouse=True)
+def in_debug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLASK_DEBUG", "1")  # which the command line makes app.debug of
+
+
+def app_in_debug(**config: Any) -> Any:
+    return make_app(**{"MAIL_BACKEND": "console", **config})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "address"),
+    [
+        ((), {}, "http://127.0.0.1:5000/_mail"),
+        (
+            (),
+            {"FLASK_RUN_HOST": "0.0.0.0", "FLASK_RUN_PORT": "8000"},
+            "http://127.0.0.1:8000/_mail",
+        ),
+        (("--host", "::1", "--port", "80"), {}, "http://[::1]:80/_mail"),
+        (("--host", "shop.test"), {}, "http://shop.test:5000/_mail"),
+    ],
+)
+def test_it_prints_the_address(arguments: Any, env: Any, address: str) -> None:
+    assert run(app_in_debug(), "preview", *arguments, env=env).output == f"{address}\n"
+
+
+def test_the_prefix_is_that_of_the_setting() -> None:
+    result = run(app_in_debug(MAIL_PREVIEW="/dev/mail"), "preview")
+
+    assert result.output == "http://127.0.0.1:5000/dev/mail\n"
+
+
+def test_without_debug_it_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLASK_DEBUG")
+
+    assert "flask --debug run" in run(make_app(), "preview", status=1).output
+
+
+def test_where_it_is_switched_off_it_says_so() -> None:
+    assert "set it to True" in run(app_in_debug(MAIL_PREVIEW=False), "preview", status=1).output
+
+
+def test_a_wrong_setting_is_named() -> None:
+    result = run(app_in_debug(MAIL_PREVIEW="mail"), "preview", status=1)
+
+    assert "MAIL_PREVIEW must be" in result.output
+
+
+@pytest.mark.parametrize("backend", ["smtp", "null", "missing"])
+def test_a_backend_that_keeps_nothing_is_told_of(backend: str) -> None:
+    result = run(app_in_debug(MAIL_BACKEND=backend), "preview")
+
+    assert result.stdout == "http://127.0.0.1:5000/_mail\n"
+    assert f"'{backend}'" in result.stderr
+    assert "keeps no mail" in result.stderr
