@@ -108,6 +108,14 @@ class TestMessage:
         assert re.search(r"&lt;archive@example.com&gt;\s*<span class=\"tag\">blind copy", page)
         assert "<dt>Bcc</dt><dd>archive@example.com</dd>" in page
 
+    def test_who_gets_a_message_instead_of_its_recipients_is_no_blind_copy(self, mail, browser):
+        message = Message("Hi", ["ann@example.com"], "Hi", bcc=["qa@example.com"])
+        message.extra_headers = {"X-Original-To": "ann@example.com"}
+        page = browser.text(f"{send(mail, message)}?view=envelope")
+        assert "<dt>Redirected to</dt><dd>qa@example.com</dd>" in page
+        assert '<span class="tag">redirected</span>' in page
+        assert "blind copy" not in page
+
     def test_an_address_that_is_part_of_another_is_a_blind_copy_all_the_same(self, mail, browser):
         message = Message("Hi", ["joann@example.com"], "Hi", bcc=["ann@example.com"])
         assert "<dt>Bcc</dt><dd>ann@example.com</dd>" in browser.text(send(mail, message))

@@ -36,7 +36,7 @@ def test_it_goes_to_the_address_alone_as_it_was(mail, recorder, tmp_path):
     answer = resend(mail)
 
     assert answer.status_code == 200
-    assert "sent to me@example.org by smtp" in answer.text
+    assert "sent by smtp: 250 2.0.0 queued as" in answer.text
     [envelope] = recorder.accepted
     assert (envelope.mail_from, envelope.rcpt_tos) == ("shop@example.com", ["me@example.org"])
     [path] = tmp_path.glob("*.eml")
@@ -103,6 +103,15 @@ def test_only_backends_that_send_can_be_chosen(mail, backend):
     answer = resend(mail, backend=backend)
     assert answer.status_code == 422
     assert "Choose an installed backend that sends mail" in answer.text
+
+
+def test_an_answer_that_says_nothing_is_left_out(mail, monkeypatch):
+    from flask_mail.preview import resending
+
+    mail.send(welcome())
+    # One that sends without leaving anything to tell.
+    monkeypatch.setattr(resending, "backends", lambda inbox: ["null"])
+    assert "sent by null." in resend(mail, backend="null").text
 
 
 @pytest.mark.parametrize("config", [{"TESTING": True}, {"MAIL_SUPPRESS_SEND": True}])

@@ -50,7 +50,9 @@ def send_again(name: str) -> ResponseReturnValue:
         except MailError as error:
             result, status = str(error), 422
         else:
-            result, status = f"{receipt.outcome.value} to {address} by {receipt.backend}", 200
+            # Not the address: a guard may have sent it to another one.
+            answer = f": {receipt.response}" if receipt.response else "."
+            result, status = f"{receipt.outcome.value} by {receipt.backend}{answer}", 200
     page = render_template(
         "flask_mail_inbox/resent.html", shown=shown, result=result, is_error=status != 200
     )

@@ -52,6 +52,11 @@ class Shown:
         return [each for each in recipients if each.casefold() not in tokens]
 
     @property
+    def is_redirected(self) -> bool:
+        """Whether recipients were replaced on the way: then those that the headers lack are new."""
+        return bool(self.letter.header("x-original-to"))
+
+    @property
     def is_preview(self) -> bool:
         return self.where == PREVIEWS
 
