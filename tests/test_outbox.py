@@ -241,6 +241,7 @@ def test_it_is_a_sequence(outbox, mail):
     assert outbox == list(outbox)
     assert outbox != []
     assert outbox != "one"
+    assert outbox != 3
     assert repr(outbox) == "<Outbox: 3 messages were sent: one, two, three>"
 
 

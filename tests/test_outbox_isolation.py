@@ -471,6 +471,12 @@ def test_an_assertion_waits_for_work_of_a_pool(outbox, send, waits):
         outbox.assert_sent(subject="Hello", count=1)
 
 
+def test_none_of_a_kind_is_asserted_once_the_threads_have_ended(outbox, send, waits):
+    threading.Thread(target=lambda: waits.wait(PATIENCE) and send()).start()
+    with pytest.raises(AssertionError, match="1 message was sent, and none was expected"):
+        outbox.assert_sent(subject="Hello", count=0)
+
+
 def test_no_mail_is_asserted_once_the_threads_have_ended(outbox, send, waits):
     threading.Thread(target=lambda: waits.wait(PATIENCE) and send()).start()
     with pytest.raises(AssertionError, match="No mail was expected"):
