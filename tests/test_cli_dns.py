@@ -78,6 +78,7 @@ def test_a_domain_that_does_not_exist_has_nothing() -> None:
                 "ip4:::1",
                 "ip6:1.2.3.4",
                 "include:",
+                "include",
                 "-",
                 "a=",
             )

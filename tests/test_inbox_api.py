@@ -201,6 +201,12 @@ class TestOne:
         assert (advice["code"], advice["part"]) == ("placeholder", "subject")
         assert "Hello {{ name }}" in advice["text"]
 
+    def test_it_tells_it_of_blind_copies_too(self, mail, browser):
+        mail.send_message("Hello", ["a@b.example"], "Hi", bcc=["jörg@b.example"])
+        (found,) = browser.messages()
+        (advice,) = browser.get(f"/api/messages/{found['id']}").get_json()["advice"]
+        assert advice["code"] == "needs-smtputf8"
+
     def test_a_page_for_people_is_named_too(self, mail, browser):
         mail.send(welcome())
         assert browser.client.get(browser.messages()[0]["page"]).status_code == 200

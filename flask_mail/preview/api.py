@@ -82,7 +82,7 @@ def get_message(name: str) -> ResponseReturnValue:
         "text": letter.text,
         "html": letter.html,
         "attachments": [_part(kept.id, each) for each in letter.parts],
-        "advice": [asdict(each) for each in letter.advice],
+        "advice": [asdict(each) for each in letter.advice(kept.envelope)],
         "source": url_for(".eml", where=MESSAGES, name=kept.id),
         "error": kept.error or letter.error or None,
     }

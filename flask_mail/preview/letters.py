@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,7 @@ from ..message import Message
 
 if TYPE_CHECKING:
     from ..attachment import Attachment
+    from ..outgoing import Envelope
 
 # What browsers show as a picture and nothing else; SVG may hold scripts.
 IMAGES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
@@ -94,10 +96,13 @@ class Letter:
         """The parts that are no images of the HTML."""
         return [part for part in self.parts if not part.is_inline]
 
-    @property
-    def advice(self) -> list[Advice]:
-        """What is likely to be wrong with it."""
-        return [] if self.message is None else lint(self.message)
+    def advice(self, envelope: Envelope | None) -> list[Advice]:
+        """Return what is likely to be wrong with it, and with the recipients of its envelope."""
+        if self.message is None:
+            return []
+        message = copy(self.message)
+        message.bcc = envelope.recipients if envelope else ()
+        return lint(message)
 
     @property
     def source(self) -> str:
