@@ -159,6 +159,15 @@ def test_a_failure_is_short_and_shows_no_control_characters(outbox, mail):
     assert "... and 10 more" in text
 
 
+def test_what_fits_is_shown_as_a_whole(outbox, mail):
+    for _ in range(50):
+        mail.send_message("x" * 58, ["ann@example.com"])
+    with pytest.raises(AssertionError) as caught:
+        outbox.assert_no_mail()
+    assert f"'{'x' * 58}'  Shop" in str(caught.value)
+    assert "..." not in str(caught.value)
+
+
 def test_the_newest_of_several_is_returned(outbox, mail):
     mail.send_message("Reset", ["ann@example.com"], "first")
     mail.send_message("Reset", ["ann@example.com"], "second")

@@ -152,6 +152,19 @@ def test_a_recipient_that_is_refused_for_now_may_be_tried_again(outbox, send):
     assert send("ann@example.com").sent
 
 
+def test_a_failure_that_has_not_happened_is_forgotten(outbox, send):
+    outbox.fail_next(BackendUnavailable("Down."))
+    outbox.recover()
+    assert send("ann@example.com").sent
+
+
+@pytest.mark.parametrize("code", [400, 599])
+def test_every_reply_code_of_a_refusal_refuses(outbox, send, code):
+    outbox.refuse("ann@example.com", code)
+    with pytest.raises((BackendUnavailable, MessageRefused), match=f"{code} no such user"):
+        send("ann@example.com")
+
+
 @pytest.mark.parametrize("code", [250, 354, 600, 0])
 def test_a_reply_code_that_refuses_nobody_is_an_error(outbox, code):
     with pytest.raises(ValueError, match=f"{code} refuses nobody"):

@@ -66,7 +66,6 @@ class _Hrefs(HTMLParser):
     def of(cls, html: str) -> list[str]:
         parser = cls()
         parser.feed(html)
-        parser.close()
         return parser.found
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
