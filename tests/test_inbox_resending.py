@@ -155,3 +155,22 @@ def test_a_plugin_that_is_broken_is_no_choice(mail, monkeypatch):
     mail.send(Message("Hi", ["ann@example.com"], "Hi"))
     page = Browser(mail).text(f"/messages/{Browser(mail).messages()[0]['id']}")
     assert "Send it to an address" not in page
+
+
+def test_it_reaches_nobody_whom_mail_must_not_reach(mail, recorder):
+    mail.app.config["MAIL_ALLOWED_RECIPIENTS"] = "*@example.com"
+    mail.send(welcome())
+    assert resend(mail, "me@example.org").status_code == 422
+    mail.app.config["MAIL_REDIRECT_TO"] = "qa@example.com"
+    assert resend(mail, "me@example.org").status_code == 200
+
+    assert [each.rcpt_tos for each in recorder.accepted] == [["qa@example.com"]]
+
+
+def test_a_test_with_an_outbox_gets_what_is_sent_again(mail, recorder, outbox):
+    mail.app.config["MAIL_BACKEND"] = "locmem"  # which keeps it for the inbox all the same
+    mail.send(welcome())
+    assert resend(mail).status_code == 200
+
+    assert outbox.to("me@example.org")
+    assert recorder.accepted == []

@@ -59,7 +59,7 @@ def resend(inbox: Inbox, kept: Kept, letter: Letter, address: str, backend_name:
     again = Again(read.subject, [address], sender=read.sender or state.default_sender)
     again.octets = kept.content
     again.msgId = read.msgId
-    backend = state.selection.build(backend_name)
+    backend = state.selection.deliverer(backend_name)
     sessions: list[Any] = []
 
     def open_session() -> Any:
