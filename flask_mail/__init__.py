@@ -32,6 +32,7 @@ from .errors import (
     MessageRefused,
     NoRecipients,
     NoSender,
+    UnsupportedFeature,
 )
 from .extension import Mail, _Mail, _MailMixin
 from .message import Message, make_msgid
@@ -61,6 +62,7 @@ __all__ = [
     "Outgoing",
     "Receipt",
     "Refusal",
+    "UnsupportedFeature",
     "_Mail",
     "_MailMixin",
     "email_dispatched",

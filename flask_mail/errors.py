@@ -7,6 +7,7 @@
     │   └─ BackendNotFound            (LookupError)
     ├─ MessageError                   (ValueError) nothing was handed over
     │   ├─ BadHeaderError
+    │   ├─ UnsupportedFeature
     │   └─ NoRecipients, NoSender     (AssertionError)
     └─ DeliveryError                  .receipt .stage .response .refused
         ├─ BackendUnavailable         NOT_SENT: may be retried
@@ -49,6 +50,10 @@ class MessageError(MailError, ValueError):
 
 class BadHeaderError(MessageError):
     """A header, address, file name or option holds a newline or another control character."""
+
+
+class UnsupportedFeature(MessageError):
+    """The backend cannot express something that the message asks for; it is never left out."""
 
 
 class NoRecipients(MessageError, AssertionError):

@@ -146,6 +146,7 @@ class Selection:
     def _made(self, cls: type[Backend[Any]], options: dict[str, Any]) -> _Built:
         if cls in self._building:
             raise ConfigurationError(f"The backend {cls.name!r} is made of itself.")
+        loader.check_requirements(cls)
         children: list[tuple[Any, Backend[Any]]] = []
 
         def build_child(chosen: Any) -> Backend[Any]:

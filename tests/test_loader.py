@@ -7,9 +7,16 @@ import sys
 from textwrap import dedent
 
 import pytest
+from servers import mail_to
 
-from flask_mail import BackendNotFound, ConfigurationError
-from flask_mail.backends import Backend, loader
+from flask_mail import (
+    BackendNotFound,
+    ConfigurationError,
+    Message,
+    Outcome,
+    UnsupportedFeature,
+)
+from flask_mail.backends import Backend, base, loader
 from flask_mail.backends.console import ConsoleBackend
 from flask_mail.backends.locmem import LocmemBackend
 from flask_mail.backends.null import NullBackend
@@ -301,3 +308,60 @@ class TestByClass:
 
     def test_a_name_may_hold_digits(self):
         assert loader.load(type("Numbered", (Named,), {"name": "ses2"})).name == "ses2"
+
+
+class TestVersions:
+    """Which backends this version of Flask-Mail can use."""
+
+    @staticmethod
+    def made(**attributes):
+        body = {"name": "made", "deliver": NullBackend.deliver, **attributes}
+        return type("MadeBackend", (Backend,), body)
+
+    @pytest.mark.parametrize("attributes", [{}, {"api_version": 1}])
+    def test_one_that_was_written_for_this_interface_is_taken(self, attributes):
+        made = self.made(**attributes)
+        assert loader.load(made) is made
+
+    def test_one_for_a_future_interface_is_told_apart_from_a_broken_one(self):
+        with pytest.raises(ConfigurationError, match="needs a newer Flask-Mail: it was written"):
+            loader.load(self.made(api_version=base.API_VERSION + 1))
+
+    @pytest.mark.parametrize("version", ["1", 0, -1, True, None, 1.0])
+    def test_what_is_no_version_is_refused(self, version):
+        with pytest.raises(ConfigurationError, match="api_version of MadeBackend must be a whole"):
+            loader.load(self.made(api_version=version))
+
+    def test_a_plugin_for_a_future_interface_breaks_nothing_else(self, install):
+        source = PIGEON.replace('name = "pigeon"', 'name = "pigeon"; api_version = 9')
+        install("pigeon-post", "2.1", {"pigeon": "pigeon:PigeonBackend"}, {"pigeon": source})
+
+        (pigeon,) = [each for each in loader.installed() if each.name == "pigeon"]
+        with pytest.raises(ConfigurationError, match="'pigeon' of pigeon-post 2.1 needs a newer"):
+            pigeon.load()
+        assert loader.load("null") is NullBackend
+
+    @pytest.mark.parametrize("module", ["no_such_library", "no_such_library.part"])
+    def test_a_library_that_is_missing_is_named_with_what_to_install(self, module):
+        made = self.made(requires={"json": "nothing", module: "Flask-Mail-Made"})
+        mail = mail_to(1, MAIL_BACKEND=made)
+
+        with pytest.raises(
+            ConfigurationError,
+            match=f"'made' needs the library {module}: pip install Flask-Mail-Made",
+        ):
+            mail.send_message("Hello", ["a@b.example"], "Hi")
+
+    def test_what_a_backend_cannot_express_is_an_error_that_names_both(self):
+        class Small(NullBackend):
+            name = "small"
+            external = True
+
+            def deliver(self, mail, session):
+                raise self.unsupported("attachments")
+
+        mail = mail_to(1, MAIL_BACKEND=Small)
+        with pytest.raises(UnsupportedFeature, match="small backend cannot express attachments"):
+            mail.send_message("Hello", ["a@b.example"], "Hi")
+        (receipt,) = mail.send_many([Message("Hello", ["a@b.example"], "Hi")])
+        assert receipt.outcome is Outcome.NOT_SENT

@@ -6,6 +6,7 @@ from ..errors import (
     DeliveryError,
     DeliveryUnknown,
     MessageRefused,
+    UnsupportedFeature,
 )
 from ..outgoing import Envelope, Outcome, Outgoing, Receipt, Refusal
 from .base import Backend
@@ -22,4 +23,5 @@ __all__ = [
     "Outgoing",
     "Receipt",
     "Refusal",
+    "UnsupportedFeature",
 ]

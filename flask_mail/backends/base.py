@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, final
 
+from ..errors import UnsupportedFeature
 from ..outgoing import Outcome, Outgoing, Receipt, Refusal
 from ..signals import sending as tell_sending
 from .options import read_options
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 S = TypeVar("S")
 
+API_VERSION: Final = 1
+"""The version of this interface. It goes up when a backend that was written for the one before
+would not be loaded, or would do something else than it did; what is only added changes nothing."""
+
 
 class Backend(ABC, Generic[S]):
     """Delivers messages. Built once per app and mailer, and shared by its threads.
@@ -31,6 +36,10 @@ class Backend(ABC, Generic[S]):
 
     name: ClassVar[str]
     """One lowercase word: the `MAIL_BACKEND` value, the option prefix, the name in receipts."""
+    api_version: ClassVar[int] = API_VERSION
+    """The version of this interface that it was written for; a plugin states it as a number."""
+    requires: ClassVar[Mapping[str, str]] = {}
+    """Libraries that it imports only when it is built: module -> what to install with pip."""
     external: ClassVar[bool] = True
     """False: nothing leaves this machine, so tests need not suppress it."""
     option_prefix: ClassVar[str | None] = None
@@ -97,6 +106,16 @@ class Backend(ABC, Generic[S]):
         :raises BackendUnavailable: nothing was accepted; a later attempt may succeed.
         :raises DeliveryUnknown: it may or may not have been accepted.
         """
+
+    def unsupported(self, feature: str) -> UnsupportedFeature:
+        """Return the error for what this backend cannot express, to be raised by :meth:`deliver`.
+
+        :param feature: what the message asks for, such as ``"attachments over 10 MB"``.
+        """
+        return UnsupportedFeature(
+            f"The {self.name} backend cannot express {feature}: leave it out of the message, or"
+            " choose another backend."
+        )
 
     def deliver_many(self, mails: Iterable[Outgoing], session: S) -> Iterator[Receipt]:
         """Deliver messages, one receipt for each, in order; by default one by one.

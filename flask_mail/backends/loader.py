@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import inspect
 import re
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 from ..errors import BackendNotFound, ConfigurationError
 from ..settings import nearest
-from .base import Backend
+from .base import API_VERSION, Backend
 
 GROUP = "flask_mail.backends"
 _UNNAMED = "an unknown distribution"
@@ -107,6 +108,7 @@ def check_class(candidate: object, label: str) -> type[Backend[Any]]:
             f"{label} is no backend: give a subclass of flask_mail.backends.Backend, an import path"
             ' "package.module:Class" or the name of an installed one.'
         )
+    _check_version(candidate, label)
     missing = sorted(getattr(candidate, "__abstractmethods__", ()))
     if missing:
         raise ConfigurationError(
@@ -118,6 +120,39 @@ def check_class(candidate: object, label: str) -> type[Backend[Any]]:
             f"{label} has no name: {candidate.__name__} must set `name` to one lowercase word."
         )
     return candidate
+
+
+def _check_version(cls: type[Backend[Any]], label: str) -> None:
+    version: object = cls.api_version
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ConfigurationError(
+            f"{label} is broken: the api_version of {cls.__name__} must be a whole number, 1 or"
+            " more."
+        )
+    if version > API_VERSION:
+        raise ConfigurationError(
+            f"{label} needs a newer Flask-Mail: it was written for version {version} of the"
+            f" interface of backends, and this one has version {API_VERSION}."
+        )
+
+
+def check_requirements(cls: type[Backend[Any]]) -> None:
+    """See that the libraries are there which a backend imports when it is built.
+
+    :raises ConfigurationError: one is missing; names the pip command.
+    """
+    for module, project in cls.requires.items():
+        if not _is_there(module):
+            raise ConfigurationError(
+                f"The backend {cls.name!r} needs the library {module}: pip install {project}"
+            )
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # of a package that is missing; what was blocked on purpose
+        return False
 
 
 def _by_name(name: str) -> Installed:
