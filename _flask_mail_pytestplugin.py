@@ -7,7 +7,9 @@ coverage is measured.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,16 +21,31 @@ updates_golden_mail = False
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--mail-update``."""
-    parser.getgroup("flask-mail").addoption(
+    """Add ``--mail-update``, ``--mail-backend`` and ``--mail-option``."""
+    group = parser.getgroup("flask-mail")
+    group.addoption(
         "--mail-update",
         action="store_true",
         help="write the files that outbox.assert_matches() compares with",
     )
+    group.addoption(
+        "--mail-backend",
+        metavar="NAME",
+        help="test that an installed mail backend keeps its promises; it sends to example.com",
+    )
+    group.addoption(
+        "--mail-option",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="an option of that backend, such as path=/tmp/mail; may be repeated",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Note whether golden messages are written."""
+    """Note whether golden messages are written, and which backend is tested."""
+    if config.getoption("--mail-backend"):
+        _test_backend(config)
     global updates_golden_mail  # noqa: PLW0603 (unittest has no configuration to look at)
     before = updates_golden_mail
     updates_golden_mail = config.getoption("--mail-update")
@@ -38,6 +55,16 @@ def pytest_configure(config: pytest.Config) -> None:
         updates_golden_mail = before
 
     config.add_cleanup(restore)
+
+
+def _test_backend(config: pytest.Config) -> None:
+    package = importlib.util.find_spec("flask_mail")
+    for folder in package.submodule_search_locations or () if package else ():
+        path = str(Path(folder, "testing", "contract", "installed.py"))
+        if not config.getoption("file_or_dir"):
+            config.args = [path]
+        elif path not in config.args:
+            config.args.append(path)
 
 
 @pytest.fixture

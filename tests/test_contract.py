@@ -12,7 +12,6 @@ from itertools import takewhile
 
 import pytest
 from aiosmtpd.smtp import AuthResult
-from contract import BackendContract
 from flask import Flask
 from servers import Recorder, smtp_server
 
@@ -23,6 +22,7 @@ from flask_mail.backends.file import FileBackend
 from flask_mail.backends.locmem import LocmemBackend
 from flask_mail.backends.null import NullBackend
 from flask_mail.backends.smtp import SmtpBackend
+from flask_mail.testing import BackendContract
 
 PASSWORD = "s3cret-pässword"
 
@@ -202,6 +202,12 @@ class TestSmtpBackend(BackendContract):
             elif command != "AUTH":
                 del settings["username"], settings["password"]
             yield SmtpBackend(**settings)
+
+    @pytest.fixture
+    def refusing(self):
+        recorder = Recorder(answers={"nobody@example.com": "550 5.1.1 no such user"})
+        with smtp_server(recorder) as server:
+            yield SmtpBackend(server=server.host, port=server.port)
 
 
 class LetterBackend(Backend[None]):

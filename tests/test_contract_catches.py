@@ -8,24 +8,28 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-from contract import BREAKS, FIELDS, THREADS, BackendContract
 from flask import current_app
 
 from flask_mail import (
     BackendUnavailable,
+    ConfigurationError,
     DeliveryUnknown,
     Envelope,
+    MessageRefused,
     Outcome,
     Outgoing,
     Receipt,
+    Refusal,
     email_dispatched,
     email_failed,
     email_sending,
 )
 from flask_mail.backends import Backend
+from flask_mail.testing import BackendContract
+from flask_mail.testing.contract import BREAKS, FIELDS, THREADS
 
 SECRET = "hunter2"
 
@@ -35,16 +39,24 @@ class Sound(Backend[Any]):
 
     name = "sound"
 
-    def __init__(self, *, password: str = "", down: bool = False):
+    def __init__(self, *, password: str = "", down: bool = False, bounces: bool = False):
         self.arrived = []
         self.password = password
         self.down = down
+        self.bounces = bounces
 
     def deliver(self, mail, session):
         if self.down:
             raise BackendUnavailable("The peer is down.")
+        refused = self.refusals(mail) if self.bounces else {}
+        if refused and len(refused) == len(mail.envelope.recipients):
+            raise MessageRefused("Nobody may get it.", refused=refused)
         self.keep(mail, mail.envelope, mail.content)
-        return self.accepted(mail)
+        return self.accepted(mail, refused=refused)
+
+    def refusals(self, mail):
+        refusal = Refusal(550, "5.1.1", "no such user")
+        return {each: refusal for each in mail.envelope.recipients if each.startswith("nobody")}
 
     def keep(self, mail, envelope, content):
         self.arrived.append((envelope, content))
@@ -180,6 +192,36 @@ class RendersLater(Sound):
         self.arrived.append(mail)
 
 
+class CutsLargeMessages(Sound):
+    def keep(self, mail, envelope, content):
+        super().keep(mail, envelope, content[: 1024 * 1024])
+
+
+class HasALimit(Sound):
+    """Says so, which is no fault."""
+
+    def deliver(self, mail, session):
+        if mail.size > 1024 * 1024:
+            raise self.unsupported("messages over 1 MiB")
+        return super().deliver(mail, session)
+
+
+class ChoosesTheEnvelopeSender(Sound):
+    """Says so, which is no fault."""
+
+    def deliver(self, mail, session):
+        if mail.envelope.sender in ("", "bounces@example.com"):
+            raise self.unsupported("an envelope sender")
+        return super().deliver(mail, session)
+
+
+class IsAnnotatedForCheckersOnly(Sound):
+    """Its kinds of values are not known here, which is no fault."""
+
+    def __init__(self, *, password: NoSuchType = ""):  # noqa: F821
+        super().__init__(password=password)
+
+
 # ---------------------------------------------------------------------- what must not be sent
 
 
@@ -303,6 +345,47 @@ class StopsAtTheFirstFailure(Sound):
     def send_many(self, messages, session=None, **how):
         for message in messages:
             yield self.send(message, session, **how)
+
+
+class TellsOfNoRefusedRecipient(Sound):
+    def deliver(self, mail, session):
+        return replace(super().deliver(mail, session), refused={})
+
+
+class TellsThatTheyWereRefusedWithoutWhy(Sound):
+    def deliver(self, mail, session):
+        receipt = super().deliver(mail, session)
+        return replace(receipt, refused=dict.fromkeys(receipt.refused, "no such user"))
+
+
+class RefusesWithAPositiveReply(Sound):
+    def refusals(self, mail):
+        return {each: Refusal(250, "", "ok") for each in super().refusals(mail)}
+
+
+class TriesRefusedMessagesAgain(Sound):
+    def deliver(self, mail, session):
+        try:
+            return super().deliver(mail, session)
+        except MessageRefused as error:
+            error.attempts = 2
+            raise
+
+
+class TakesARefusalForAFailure(Sound):
+    def deliver(self, mail, session):
+        try:
+            return super().deliver(mail, session)
+        except MessageRefused as error:
+            raise BackendUnavailable(str(error), refused=error.refused) from error
+
+
+class RefusesNobodyByName(Sound):
+    def deliver(self, mail, session):
+        try:
+            return super().deliver(mail, session)
+        except MessageRefused as error:
+            raise MessageRefused(str(error)) from error
 
 
 class HoldsALock(Sound):
@@ -432,6 +515,51 @@ class TakesAnyOption(Sound):
         super().__init__(**{key: options[key] for key in options if key in ("password", "down")})
 
 
+class TakesAnyKindOfValue(Sound):
+    @classmethod
+    def from_options(cls, options, build):
+        return cls(**options)
+
+
+class ShowsAValueOfTheWrongKind(Sound):
+    @classmethod
+    def from_options(cls, options, build):
+        try:
+            return super().from_options(options, build)
+        except ValueError as error:
+            raise type(error)(f"{error} It is {options}.") from None
+
+
+class NeedsAPlace(Sound):
+    """Declares what it needs, which is no fault."""
+
+    given: ClassVar[dict[str, Any]] = {"place": "here"}
+
+    def __init__(self, *, place: str, **options: Any):
+        super().__init__(**options)
+
+    @classmethod
+    def from_options(cls, options, build):
+        known = {"place", "password", "down", "bounces"}
+        for unknown in options.keys() - known:
+            raise ConfigurationError(f"{cls.setting_key(unknown)} is none; did you mean another?")
+        return super().from_options(options, build)
+
+
+class GuessesWhatItNeeds(NeedsAPlace):
+    @classmethod
+    def from_options(cls, options, build):
+        return super().from_options({"place": "somewhere", **options}, build)
+
+
+class NeedsSomething(NeedsAPlace):
+    @classmethod
+    def from_options(cls, options, build):
+        if "place" not in options:
+            raise ConfigurationError("An option is missing.")
+        return super().from_options(options, build)
+
+
 class ShowsTheValueOfAnOption(Sound):
     @classmethod
     def from_options(cls, options, build):
@@ -557,6 +685,8 @@ CASES = [
     Case("test_text_of_every_script_arrives", WritesInLatin1, "subject became"),
     Case("test_attachments_arrive_byte_for_byte", StripsWhiteSpace, r"\['ends.txt'\] arrived with"),
     Case("test_attachments_arrive_byte_for_byte", WritesInLatin1, "attachments are"),
+    Case("test_a_large_message_arrives_whole", CutsLargeMessages, "arrived changed"),
+    Case("test_a_large_message_arrives_whole", DeliversNothing, "1 messages should"),
     Case(
         "test_a_later_change_of_the_message_changes_nothing_that_was_delivered",
         RendersLater,
@@ -597,6 +727,24 @@ CASES = [
     Case("test_a_failure_is_raised_and_signalled", TellsOfFailuresTwice, "signals should be"),
     Case("test_send_many_reports_failures_and_raises_none", SwallowsRefusalsOfBatches, "signals"),
     Case("test_send_many_reports_failures_and_raises_none", StopsAtTheFirstFailure, "peer is down"),
+    Case(
+        "test_a_recipient_that_is_refused_is_in_the_receipt",
+        TellsOfNoRefusedRecipient,
+        r"the receipt names \[\]",
+    ),
+    Case(
+        "test_a_recipient_that_is_refused_is_in_the_receipt",
+        TellsThatTheyWereRefusedWithoutWhy,
+        "give a Refusal",
+    ),
+    Case(
+        "test_a_recipient_that_is_refused_is_in_the_receipt",
+        RefusesWithAPositiveReply,
+        "refuses nobody",
+    ),
+    Case("test_a_refusal_is_never_tried_again", TriesRefusedMessagesAgain, "tried 2 times"),
+    Case("test_a_refusal_is_never_tried_again", TakesARefusalForAFailure, "raise MessageRefused"),
+    Case("test_a_refusal_is_never_tried_again", RefusesNobodyByName, r"names \[\] as refused"),
     Case("test_errors_and_receipts_can_be_pickled", HoldsALock, "cannot be pickled"),
     Case(
         "test_send_many_gives_one_receipt_for_each_in_order",
@@ -631,6 +779,10 @@ CASES = [
     Case("test_an_unknown_option_is_refused", TakesAnyOption, "is no option .* and was accepted"),
     Case("test_an_unknown_option_is_refused", ShowsTheValueOfAnOption, "shows the value"),
     Case("test_an_unknown_option_is_refused", SuggestsNothing, "should suggest"),
+    Case("test_an_option_of_the_wrong_kind_is_refused", TakesAnyKindOfValue, "a list was accepted"),
+    Case("test_an_option_of_the_wrong_kind_is_refused", ShowsAValueOfTheWrongKind, "shows the val"),
+    Case("test_a_required_option_that_is_missing_is_named", GuessesWhatItNeeds, "may be left out"),
+    Case("test_a_required_option_that_is_missing_is_named", NeedsSomething, "PLACE; it is: An opt"),
     Case("test_it_is_built_from_the_settings_of_an_app", SharesOneConnection, "is closed"),
     Case("test_an_app_uses_it_except_in_tests", NeedsAnAppContext, "application context"),
     Case("test_an_app_uses_it_except_in_tests", SendsTwice, "1 messages should"),
@@ -653,12 +805,14 @@ def run(caplog, monkeypatch):
     """Run one test of the contract on a backend class, as pytest would."""
 
     def run(test: str, cls: type[Sound], field: str = "subject") -> None:
-        backend = cls(password=SECRET)
+        options = getattr(cls, "given", {})
+        backend = cls(password=SECRET, **options)
         given = {
             "backend": backend,
             "delivered": read(backend),
-            "failing": cls(password=SECRET, down=True),
-            "options": {},
+            "failing": cls(password=SECRET, down=True, **options),
+            "refusing": cls(password=SECRET, bounces=True, **options),
+            "options": options,
             "secrets": [SECRET],
             "field": field,
             "caplog": caplog,
@@ -683,6 +837,12 @@ def test_a_sound_backend_passes(run, test):
         run(test, Sound, field)
 
 
+@pytest.mark.parametrize("cls", [HasALimit, NeedsAPlace, ChoosesTheEnvelopeSender])
+@pytest.mark.parametrize("test", [each for each in TESTS if "line_breaks" not in each])
+def test_so_does_one_that_cannot_do_everything_and_says_so(run, test, cls):
+    run(test, cls)
+
+
 @pytest.mark.parametrize("field", FIELDS)
 def test_the_injection_corpus_is_harmless_without_its_line_breaks(field):
     assert Sound().send(FIELDS[field]("onetwo")).sent
@@ -690,3 +850,17 @@ def test_the_injection_corpus_is_harmless_without_its_line_breaks(field):
 
 def test_every_promise_has_a_backend_that_breaks_it():
     assert {case.test for case in CASES} == set(TESTS)
+
+
+def test_kinds_of_values_that_only_a_type_checker_can_read_are_not_looked_at(run):
+    BackendContract().test_an_option_of_the_wrong_kind_is_refused(IsAnnotatedForCheckersOnly(), {})
+
+
+def test_a_child_is_built_from_its_own_options(run):
+    class Parent(Sound):
+        @classmethod
+        def from_options(cls, options, build):
+            assert build("null").name == "null"
+            return super().from_options(options, build)
+
+    run("test_an_unknown_option_is_refused", Parent)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-import flask_mail.testing  # noqa: F401 (before pytester notes what is imported)
+import flask_mail.testing  # also before pytester notes what is imported
 
 if sys.version_info < (3, 12):
     # It puts a finder in the place of the standard library's, which pytester would take away.
@@ -378,3 +378,75 @@ def test_a_program_that_runs_pytest_itself_is_not_warned(project, tmp_path):
     run = project.run(sys.executable, "-c", program)
     assert run.ret == 0
     run.assert_outcomes(passed=1)
+
+
+def test_an_installed_backend_is_tested_by_its_name(project, tmp_path):
+    path = tmp_path / "mail"
+    arguments = (*OPTIONS, "--mail-backend=file", f"--mail-option=path={path}", "-q")
+    result = project.runpytest_inprocess(*arguments)
+
+    outcomes = result.parseoutcomes()
+    assert outcomes["passed"] > 40
+    assert set(outcomes) == {"passed"}
+    assert list(path.glob("*.eml"))
+
+
+def test_a_backend_that_breaks_a_promise_is_told(project):
+    project.makepyfile(
+        broken="""
+        from flask_mail.backends import Backend
+
+        class Broken(Backend):
+            name = "broken"
+
+            def deliver(self, mail, session):
+                return None
+        """
+    )
+    result = project.runpytest_subprocess(*OPTIONS, "--mail-backend=broken:Broken", "-q")
+
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*gave NoneType where a Receipt with an Outcome belongs*"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--mail-backend=flie",), "*'flie' is not installed; did you mean 'file'?*"),
+        (("--mail-backend=file",), "*FileBackend needs MAIL_FILE_PATH*"),
+        (("--mail-backend=file", "--mail-option=path"), "*'path' is none: write KEY=VALUE.*"),
+    ],
+)
+def test_a_backend_that_cannot_be_built_is_told_once(project, arguments, told):
+    result = project.runpytest_inprocess(*OPTIONS, *arguments)
+
+    assert result.ret == 4
+    result.stdout.fnmatch_lines([told])
+
+
+def test_tests_that_are_named_run_beside_the_contract(project):
+    project.makepyfile(test_own="def test_own(): pass")
+    arguments = ("test_own.py", "--mail-backend=null", "-k", "own or name", "-v")
+    result = project.runpytest_subprocess(*OPTIONS, *arguments)
+
+    result.stdout.fnmatch_lines(["*test_own*PASSED*", "*test_its_name_is_one*PASSED*"])
+
+
+def test_a_contract_without_a_backend_says_what_to_give_it(project):
+    project.makepyfile(
+        """
+        from flask_mail.testing import BackendContract
+
+        class TestMine(BackendContract):
+            pass
+        """
+    )
+    result = project.runpytest_inprocess(*OPTIONS, "-k", "name")
+
+    result.stdout.fnmatch_lines(["*TestMine must define the fixture `backend`*"])
+
+
+def test_the_contract_is_there_when_it_is_asked_for():
+    assert flask_mail.testing.BackendContract.__name__ in flask_mail.testing.__all__
+    with pytest.raises(AttributeError, match="no attribute 'BackendContarct'"):
+        _ = flask_mail.testing.BackendContarct

@@ -1,13 +1,19 @@
 """The test kit: what programs that send mail use in their tests."""
 
+from typing import TYPE_CHECKING, Any
+
 from ..lint import Advice, lint
 from .cases import MailTestMixin
 from .contents import code, links
 from .outbox import Outbox
 from .scopes import OutboxNotKnown
 
+if TYPE_CHECKING:
+    from .contract import BackendContract
+
 __all__ = [
     "Advice",
+    "BackendContract",
     "MailTestMixin",
     "Outbox",
     "OutboxNotKnown",
@@ -15,3 +21,12 @@ __all__ = [
     "links",
     "lint",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # It needs pytest, which unittest's users may not have.
+    if name == "BackendContract":
+        from .contract import BackendContract
+
+        return BackendContract
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,44 @@
+"""``pytest --mail-backend=NAME``: the contract, run on a backend that is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+
+from ...backends import Backend, loader
+from ...cli.show import is_secret
+from ...errors import ConfigurationError
+from . import BackendContract
+from .driving import build
+
+
+class TestInstalledBackend(BackendContract):
+    """The backend that the command line names, built from its ``--mail-option`` values."""
+
+    @pytest.fixture
+    def options(self, pytestconfig: pytest.Config) -> Mapping[str, Any]:
+        """The options as settings of the environment would give them."""
+        found = {}
+        for each in pytestconfig.getoption("--mail-option"):
+            name, equals, value = each.partition("=")
+            if not (name and equals):
+                pytest.exit(f"--mail-option {each!r} is none: write KEY=VALUE.", 4)
+            found[name.lower()] = value
+        return found
+
+    @pytest.fixture
+    def backend(self, pytestconfig: pytest.Config, options: Mapping[str, Any]) -> Backend[Any]:
+        """A new one for each test."""
+        name = pytestconfig.getoption("--mail-backend")
+        try:
+            return loader.load(name).from_options(options, build)
+        except ConfigurationError as error:
+            pytest.exit(f"--mail-backend {name}: {error}", 4)
+
+    @pytest.fixture
+    def secrets(self, backend: Backend[Any], options: Mapping[str, Any]) -> Iterable[str]:
+        """What the command line gave for settings that are secret."""
+        keys = {name: type(backend).setting_key(name) for name in options}
+        return [value for name, value in options.items() if is_secret(keys[name])]
