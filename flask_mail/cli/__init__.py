@@ -7,6 +7,7 @@ from flask.cli import AppGroup
 from .backends import list_backends
 from .check import check_settings
 from .lint import lint_files
+from .new_backend import write_backend
 from .preview import show_address
 from .send import send_message
 
@@ -18,3 +19,4 @@ mail_cli.command("backends")(list_backends)
 mail_cli.command("check")(check_settings)
 mail_cli.command("lint")(lint_files)
 mail_cli.command("preview")(show_address)
+mail_cli.command("new-backend")(write_backend)

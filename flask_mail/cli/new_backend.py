@@ -1,0 +1,83 @@
+"""``flask mail new-backend``."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import shutil
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Final
+
+import click
+
+from .show import say
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9]{0,29}")
+_OURS: Final = frozenset({"console", "file", "locmem", "null", "smtp"})
+# What is written -> where its text is.
+_FILES: Final = {
+    "pyproject.toml": "pyproject.txt",
+    "README.md": "readme.txt",
+    "$module.py": "backend.txt",
+    "tests/test_$name.py": "tests.txt",
+}
+
+
+@click.argument("name")
+@click.option("--into", type=click.Path(path_type=Path), default=Path(), help="Where to put it.")
+def write_backend(name: str, into: Path) -> None:
+    """Write a distribution with a backend called NAME, whose tests pass, to begin with.
+
+    It hands messages to a service by HTTP. The folder is called flask-mail-NAME.
+    """
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        raise click.BadParameter(
+            "a backend is called by one word of lowercase letters and digits, such as pigeon.",
+            param_hint="NAME",
+        )
+    if name in _OURS:
+        raise click.BadParameter(f"{name} is one of Flask-Mail's own.", param_hint="NAME")
+    words = {
+        "name": name,
+        "title": name.capitalize(),
+        "class": f"{name.capitalize()}Backend",
+        "module": f"flask_mail_{name}",
+        "distribution": f"flask-mail-{name}",
+        "prefix": f"MAIL_{name.upper()}",
+    }
+    folder = into / words["distribution"]
+    try:
+        _write(folder, words)
+    except OSError as error:
+        raise click.ClickException(
+            f"{folder} cannot be written: {error.strerror or error}. Nothing was changed."
+        ) from None
+    say(f"{folder} is there. Try it:")
+    say(f"  cd {folder} && python -m pip install -e '.[test]' && python -m pytest")
+
+
+def _write(folder: Path, words: dict[str, str]) -> None:
+    """Write all of it, or nothing."""
+    texts = files("flask_mail.cli") / "skeleton"
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-backend-") as temporary:
+        made = Path(temporary) / folder.name
+        for written, text in _FILES.items():
+            path = made / _filled(written, words)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(_filled((texts / text).read_text("utf-8"), words), "utf-8")
+        if folder.exists():
+            raise FileExistsError(None, "it exists already")
+        shutil.move(made, folder)
+
+
+def _filled(text: str, words: dict[str, str]) -> str:
+    return _Words(text).substitute(words)
+
+
+class _Words(Template):
+    """Words within others, such as $prefix_URL."""
+
+    idpattern = "name|title|class|module|distribution|prefix"
