@@ -28,7 +28,8 @@ AT_ONCE = LARGE
 _TRIES = 2
 """On how many connections a message is tried that was provably not accepted."""
 
-_CHUNK = 1024 * 1024
+_CHUNK = 4 * 1024 * 1024
+"""Octets: large enough for the wait after each to cost little."""
 
 # Where 250 is expected, any 25z does (RFC 5321 section 4.2.1: the first two digits decide); 354
 # answers DATA.
@@ -243,18 +244,16 @@ class Transaction:
         supply = Supply(self.content)
         size = len(self.content)
         *chunks, last = range(0, max(1, size), _CHUNK)
-        for start in chunks:
-            # One chunk is written while the one before it is answered.
-            is_followed = self.is_pipelined and start == 0 and len(chunks) > 1
-            part = Portion(supply, _CHUNK)
-            yield Command("chunk", b"BDAT %d" % _CHUNK, part, not is_followed)
+        for _ in chunks:
+            # Each is answered before the next one: of two answers to one chunk, the second could be
+            # taken for that of the next one, and in the end a refusal for no answer at all.
+            yield Command("chunk", b"BDAT %d" % _CHUNK, Portion(supply, _CHUNK), holds=True)
         part = Portion(supply, size - last)
         yield Command("accept", b"BDAT %d LAST" % len(part), part, holds)
 
     def _is_due(self) -> bool:
         """Whether the replies are there that decide what follows."""
-        is_chunk = self.is_pipelined and bool(self._script) and self._script[0].stage == "chunk"
-        return len(self._asked) <= is_chunk
+        return not self._asked
 
     def _go_on(self) -> None:
         """Decide what follows, now that there are replies."""
