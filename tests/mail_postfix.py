@@ -64,6 +64,7 @@ virtual_minimum_uid = 1
 
 MASTER_CF = """\
 postlog unix-dgram n - n - 1 postlogd
+pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite
@@ -114,6 +115,17 @@ class Postfix(Program):
     def log(self) -> str:
         log = self.root / "mail.log"
         return log.read_text("utf-8", "replace") if log.exists() else ""
+
+    @property
+    def sendmail(self) -> str:
+        """The path of its program for mail of this machine; MAIL_CONFIG must be :attr:`etc`."""
+        assert POSTFIX, "CI has to install Postfix"
+        return str(Path(POSTFIX).with_name("sendmail"))
+
+    @property
+    def etc(self) -> Path:
+        """The folder of its configuration."""
+        return self.root / "etc"
 
     def connections(self) -> list[tuple[str, Connection]]:
         """Return service and connection of each connection, in order."""

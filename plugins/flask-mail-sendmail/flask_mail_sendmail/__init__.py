@@ -1,0 +1,123 @@
+"""Flask-Mail hands messages to the local sendmail program."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from flask_mail.backends import (
+    Backend,
+    BackendUnavailable,
+    ConfigurationError,
+    DeliveryUnknown,
+    MessageRefused,
+    Outgoing,
+    Receipt,
+)
+
+from .running import End, run
+
+__all__ = ["SendmailBackend"]
+
+# sysexits.h: the message was judged. With all others nothing was queued, and that may change.
+_REFUSALS = {65: "EX_DATAERR", 67: "EX_NOUSER", 68: "EX_NOHOST", 77: "EX_NOPERM"}
+# ESMTP option (RFC 1652, RFC 3461) -> option of the program.
+_MAIL_OPTIONS = {"BODY": "-B", "RET": "-R", "ENVID": "-V"}
+_RCPT_OPTIONS = {"NOTIFY": "-N"}
+
+
+class SendmailBackend(Backend[None]):
+    """Hands each message to a program as sendmail is one: Postfix, Exim, OpenSMTPD, msmtp.
+
+    :param path: the program.
+    :param timeout: seconds for one message, after which the program is killed.
+    """
+
+    name = "sendmail"
+    api_version = 1
+
+    def __init__(self, *, path: Path = Path("/usr/sbin/sendmail"), timeout: float = 30.0) -> None:
+        if not path.is_absolute():
+            raise ConfigurationError("MAIL_SENDMAIL_PATH must be an absolute path.")
+        if not timeout > 0:
+            raise ConfigurationError("MAIL_SENDMAIL_TIMEOUT must be above 0.")
+        self._path = path
+        self._timeout = timeout
+
+    def deliver(self, mail: Outgoing, session: None) -> Receipt:
+        command = [
+            str(self._path),
+            "-i",  # a dot alone is no end
+            *self._options(mail),
+            "-f",
+            mail.envelope.sender or "<>",
+            "--",
+            *mail.envelope.recipients,
+        ]
+        # Not as the locale has it, which may know no more than ASCII.
+        arguments = [each.encode("utf-8", "surrogateescape") for each in command]
+        try:
+            end = run(arguments, mail.blocks(), self._timeout)
+        except OSError as error:
+            if error.errno == errno.E2BIG:
+                raise self.unsupported(
+                    f"{len(mail.envelope.recipients)} recipients in one message"
+                ) from error
+            raise BackendUnavailable(
+                f"{self._path} (MAIL_SENDMAIL_PATH) cannot be run: {error.strerror or error}.",
+                stage="connect",
+            ) from error
+        return self._receipt(mail, end)
+
+    def _options(self, mail: Outgoing) -> list[str]:
+        found = []
+        for options, known in (
+            (mail.envelope.mail_options, _MAIL_OPTIONS),
+            (mail.envelope.rcpt_options, _RCPT_OPTIONS),
+        ):
+            for option in options:
+                keyword, equals, value = option.partition("=")
+                if not equals or keyword.upper() not in known:
+                    raise self.unsupported(f"the option {keyword}")
+                found += [known[keyword.upper()], value]
+        return found
+
+    def _receipt(self, mail: Outgoing, end: End) -> Receipt:
+        said = f": {end.said}" if end.said else ""
+        if end.status == 0 and end.had_everything:
+            return self.accepted(mail, response=end.said)
+        if end.status == 0:
+            raise BackendUnavailable(
+                f"{self._path} ended before it had read all of the message{said}.",
+                stage="data",
+                response=end.said,
+            )
+        if end.status is None or end.status < 0:
+            why = (
+                f"did not end within {self._timeout:g} seconds (MAIL_SENDMAIL_TIMEOUT)"
+                if end.status is None
+                else f"was killed by signal {-end.status}"
+            )
+            if end.had_everything:
+                raise DeliveryUnknown(
+                    f"{self._path} {why}, after it had all of the message{said}.",
+                    stage="accept",
+                    response=end.said,
+                )
+            raise BackendUnavailable(f"{self._path} {why}{said}.", stage="data", response=end.said)
+        if end.status in _REFUSALS:
+            raise MessageRefused(
+                f"{self._path} refused the message ({_REFUSALS[end.status]}){said}.",
+                response=end.said,
+            )
+        raise BackendUnavailable(
+            f"{self._path} took nothing, with exit status {end.status}"
+            f" ({_name_of(end.status)}){said}.",
+            response=end.said,
+        )
+
+
+def _name_of(status: int) -> str:
+    names = {getattr(os, each): each for each in dir(os) if each.startswith("EX_")}
+    return names.get(status, "not of sysexits.h")

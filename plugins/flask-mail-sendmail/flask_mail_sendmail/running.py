@@ -1,0 +1,146 @@
+"""Runs a program, gives it content, and bounds how long that takes and how much it says."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+_MOST_SAID = 4096
+"""Octets of its standard error that are kept; the rest is read and forgotten."""
+_BLOCK = 65536
+_TICK = 0.05
+"""Seconds between two looks whether it has ended, where somebody else keeps its output open."""
+_PATIENCE = 5.0
+"""Seconds until a program that was killed must have ended."""
+
+
+@dataclass(frozen=True)
+class End:
+    """How the program ended."""
+
+    status: int | None
+    """Its exit status, negative for a signal; ``None`` where it was killed for its time."""
+    had_everything: bool
+    """Whether it had all of the content, and was told so."""
+    said: str
+    """What it wrote to its standard error, on one line."""
+
+
+def run(command: list[bytes], blocks: Iterable[bytes], seconds: float) -> End:
+    """Run `command` without a shell, and write `blocks` to its standard input, line ends as LF.
+
+    What goes wrong before the content is complete kills the program before its input ends, so that
+    it never takes a part for the whole.
+
+    :raises OSError: it cannot be run.
+    """
+    process = subprocess.Popen(  # noqa: S603 (the setting names it; no shell)
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # to end it with its children
+    )
+    conversation = _Conversation(process, time.monotonic() + seconds)
+    try:
+        return conversation.hold(_with_lf(blocks))
+    finally:
+        conversation.kill()
+
+
+class _Conversation:
+    def __init__(self, process: subprocess.Popen[bytes], end: float) -> None:
+        assert process.stdin is not None  # noqa: S101 (pipes, as they were asked for)
+        assert process.stderr is not None  # noqa: S101
+        self._process = process
+        self._stdin, self._stderr = process.stdin, process.stderr
+        self._end = end
+        self._said = bytearray()
+
+    def hold(self, blocks: Iterator[bytes]) -> End:
+        for pipe in (self._stdin, self._stderr):
+            os.set_blocking(pipe.fileno(), False)
+        had_everything = False
+        with selectors.DefaultSelector() as selector, suppress(TimeoutError):
+            selector.register(self._stderr, selectors.EVENT_READ)
+            try:
+                for block in blocks:
+                    self._write(selector, block)
+                self._stdin.close()
+                had_everything = True
+            except BrokenPipeError:  # it has had enough; its status says why
+                pass
+            self._listen(selector)
+        return End(self._process.poll(), had_everything, self.said)
+
+    @property
+    def said(self) -> str:
+        text = self._said.decode("utf-8", "replace")
+        shown = "".join(each if each.isprintable() else " " for each in text)
+        return " ".join(shown.split())
+
+    def kill(self) -> None:
+        """End it, if it has not ended, and then let go of its pipes."""
+        if self._process.poll() is None:
+            # A program that has changed its user cannot be killed; nobody waits for it for ever.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_PATIENCE)
+        with suppress(OSError):
+            self._stdin.close()
+        self._stderr.close()
+
+    def _write(self, selector: selectors.BaseSelector, block: bytes) -> None:
+        view = memoryview(block)
+        while view:
+            with suppress(BlockingIOError):
+                view = view[os.write(self._stdin.fileno(), view) :]
+            if view:
+                selector.register(self._stdin, selectors.EVENT_WRITE)
+                try:
+                    self._wait(selector)
+                finally:
+                    selector.unregister(self._stdin)
+
+    def _listen(self, selector: selectors.BaseSelector) -> None:
+        """Read what it says until it has ended; a child that it leaves behind may go on."""
+        while self._process.poll() is None:
+            self._wait(selector, _TICK)
+        self._read(selector.select(0), selector)
+
+    def _wait(self, selector: selectors.BaseSelector, most: float | None = None) -> None:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        if selector.get_map():
+            self._read(selector.select(left if most is None else min(left, most)), selector)
+        else:  # it has said its last, and is about to end
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(left)
+
+    def _read(
+        self, ready: list[tuple[selectors.SelectorKey, int]], selector: selectors.BaseSelector
+    ) -> None:
+        for key, _ in ready:
+            if key.fileobj is self._stderr:
+                data = os.read(self._stderr.fileno(), _BLOCK)
+                self._said += data[: _MOST_SAID - len(self._said)]
+                if not data:
+                    selector.unregister(self._stderr)
+
+
+def _with_lf(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    # What such programs read has the line ends of this system; the content has no others than CRLF,
+    # one of which may be parted by the end of a block.
+    carried = b""
+    for block in blocks:
+        joined = carried + block
+        carried = b"\r" if joined.endswith(b"\r") else b""
+        yield joined[: len(joined) - len(carried)].replace(b"\r\n", b"\n")

@@ -1,0 +1,289 @@
+"""A program in the place of sendmail, that does what it is told to."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask_mail_sendmail import SendmailBackend
+
+from flask_mail import (
+    BackendUnavailable,
+    ConfigurationError,
+    DeliveryError,
+    DeliveryUnknown,
+    Mail,
+    Message,
+    MessageError,
+    MessageRefused,
+    UnsupportedFeature,
+)
+from flask_mail.backends import Envelope
+from flask_mail.testing import BackendContract
+
+KEEPS = """
+    folder=$(mktemp -d "$(dirname "$0")/$(date +%s%N).XXXXXX")
+    printf '%s\\n' "$@" > "$folder/arguments"
+    cat > "$folder/content"
+    touch "$folder/done"
+"""
+
+
+def program(folder, script):
+    path = folder / "sendmail"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(stat.S_IRWXU)
+    return path
+
+
+def read(folder):
+    """Return what the program was given each time."""
+    found = []
+    for each in sorted(folder.glob("*/done")):
+        arguments = (each.parent / "arguments").read_text("utf-8").splitlines()
+        sender = arguments[arguments.index("-f") + 1].replace("<>", "")
+        recipients = tuple(arguments[arguments.index("--") + 1 :])
+        content = (each.parent / "content").read_bytes().replace(b"\n", b"\r\n")
+        found.append((Envelope(sender, recipients), content))
+    return found
+
+
+class TestSendmailBackend(BackendContract):
+    @pytest.fixture
+    def options(self, tmp_path):
+        return {"path": program(tmp_path, KEEPS)}
+
+    @pytest.fixture
+    def backend(self, options):
+        return SendmailBackend(**options)
+
+    @pytest.fixture
+    def delivered(self, tmp_path):
+        return lambda: read(tmp_path)
+
+    @pytest.fixture(params=["exit 75", "cat > /dev/null; exit 67"])
+    def failing(self, request, tmp_path):
+        folder = tmp_path / "failing"
+        folder.mkdir()
+        return SendmailBackend(path=program(folder, request.param))
+
+
+@pytest.fixture
+def send(tmp_path):
+    """Send a message by a program that does what a script says."""
+
+    def send(script, *, timeout=20.0, mail=None, **fields):
+        backend = SendmailBackend(path=program(tmp_path, script), timeout=timeout)
+        fields = {"recipients": ["bob@example.com"], "sender": "ann@example.com", **fields}
+        return backend.send(mail or Message("Hello", body="Hi", **fields))
+
+    return send
+
+
+# --- Its exit status -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        *((65, MessageRefused), (67, MessageRefused), (68, MessageRefused), (77, MessageRefused)),
+        *((75, BackendUnavailable), (64, BackendUnavailable), (69, BackendUnavailable)),
+        *((71, BackendUnavailable), (73, BackendUnavailable), (1, BackendUnavailable)),
+        *((127, BackendUnavailable), (255, BackendUnavailable)),
+    ],
+)
+def test_its_exit_status_says_what_became_of_the_message(send, status, error):
+    with pytest.raises(DeliveryError, match="no: such user") as caught:
+        send(f"cat > /dev/null; printf 'no:\\n\\033such user' >&2; exit {status}")
+
+    assert type(caught.value) is error
+    assert caught.value.response == "no: such user"
+
+
+def test_what_it_says_is_in_the_receipt(send):
+    assert send("cat > /dev/null; echo queued as 4711 >&2").response == "queued as 4711"
+
+
+def test_of_much_that_it_says_the_beginning_is_kept(send):
+    receipt = send("cat > /dev/null; head -c 3000000 /dev/zero | tr '\\0' x >&2")
+
+    assert receipt.response == "x" * 4096
+
+
+def test_a_program_that_is_killed_after_it_had_everything_leaves_that_open(send):
+    with pytest.raises(DeliveryUnknown, match="was killed by signal 9, after it had all"):
+        send("cat > /dev/null; kill -9 $$")
+
+
+def test_a_program_that_is_killed_before_that_has_sent_nothing(send):
+    with pytest.raises(BackendUnavailable, match="was killed by signal 9"):
+        send("kill -9 $$", mail=large())
+
+
+def test_a_program_that_reads_nothing_of_a_large_message_has_not_taken_it(send):
+    with pytest.raises(BackendUnavailable, match="ended before it had read all"):
+        send("exit 0", mail=large())
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def large():
+    message = Message("Large", ["bob@example.com"], "Hi", sender="ann@example.com")
+    message.attach("large.bin", data=os.urandom(2_000_000))
+    return message
+
+
+# --- Time ----------------------------------------------------------------------------------------
+
+
+def test_a_program_that_takes_too_long_is_killed_with_its_children(send, tmp_path):
+    with pytest.raises(DeliveryUnknown, match="within 0.3 seconds .* after it had all"):
+        send(f"cat > /dev/null; sleep 1000 & echo $! > {tmp_path}/child; wait", timeout=0.3)
+
+    child = int((tmp_path / "child").read_text())
+    for _ in range(1000):
+        if not is_running(child):
+            break
+        threading.Event().wait(0.01)
+    assert not is_running(child)
+
+
+def test_one_that_does_not_read_is_killed_before_its_input_ends(send):
+    with pytest.raises(BackendUnavailable, match=r"did not end within 0.3 seconds \(MAIL_SENDMAIL"):
+        send("sleep 1000", timeout=0.3, mail=large())
+
+
+def test_a_child_that_it_leaves_behind_is_not_waited_for(send, tmp_path):
+    """Exim delivers in the background."""
+    assert send(f"cat > /dev/null; sleep 30 & echo $! > {tmp_path}/child").sent
+    os.kill(int((tmp_path / "child").read_text()), 9)
+
+
+def test_nothing_is_left_open(send):
+    before = len(os.listdir("/proc/self/fd"))
+    send("cat > /dev/null")
+    with pytest.raises(MessageRefused):
+        send("exit 67")
+    with pytest.raises(BackendUnavailable):
+        send("sleep 1000", timeout=0.1, mail=large())
+
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+# --- What it is given ----------------------------------------------------------------------------
+
+
+def test_no_address_is_an_option(send, tmp_path):
+    send(KEEPS, recipients=["-t@example.com", "-C/etc/passwd@example.com"], sender="-v@example.com")
+
+    ((envelope, _),) = read(tmp_path)
+    assert envelope.sender == "-v@example.com"
+    assert envelope.recipients == ("-t@example.com", "-C/etc/passwd@example.com")
+
+
+def test_no_shell_sees_an_address(send, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    evil = '"$(id>owned)"@example.com'
+    send(KEEPS, recipients=[evil, "a`id`@example.com", "jörg@example.com"])
+
+    ((envelope, _),) = read(tmp_path)
+    assert envelope.recipients == (evil, "a`id`@example.com", "jörg@example.com")
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_large_message_arrives_as_it_is(send, tmp_path):
+    message = large()
+    send(KEEPS, mail=message)
+
+    ((_, content),) = read(tmp_path)
+    assert content == message.as_bytes()
+
+
+def test_options_are_handed_over(send, tmp_path):
+    send(
+        KEEPS, mail_options=["BODY=8BITMIME", "RET=HDRS", "ENVID=x"], rcpt_options=["NOTIFY=NEVER"]
+    )
+
+    (path,) = tmp_path.glob("*/arguments")
+    given = path.read_text().split("\n-f\n")[0].split()
+    assert given == ["-i", "-B", "8BITMIME", "-R", "HDRS", "-V", "x", "-N", "NEVER"]
+
+
+@pytest.mark.parametrize("options", [{"mail_options": ["SIZE=1"]}, {"mail_options": ["SMTPUTF8"]}])
+def test_an_option_that_it_does_not_know_is_not_left_out(send, options, tmp_path):
+    with pytest.raises(UnsupportedFeature, match="the option S"):
+        send(KEEPS, **options)
+    assert read(tmp_path) == []
+
+
+def test_more_recipients_than_a_command_takes_are_refused(send):
+    with pytest.raises(UnsupportedFeature, match="60000 recipients in one message"):
+        send(KEEPS, recipients=[f"{'x' * 50}{number}@example.com" for number in range(60_000)])
+
+
+def test_a_file_that_changes_meanwhile_reaches_nobody(tmp_path, send):
+    """The program is killed before its input ends: it never takes a part for the whole."""
+    path = tmp_path / "large.bin"
+    path.write_bytes(os.urandom(2_000_000))
+
+    class Vanishing(Message):
+        def content_to_send(self):
+            content = super().content_to_send()
+            content.check = lambda: os.truncate(path, 1_000_000)
+            return content
+
+    message = Vanishing("Large", ["bob@example.com"], "Hi", sender="ann@example.com")
+    message.attach_file(path)
+    with pytest.raises(MessageError, match="has changed"):
+        send(KEEPS, mail=message)
+
+    assert read(tmp_path) == []
+
+
+# --- Settings ------------------------------------------------------------------------------------
+
+
+def test_it_is_chosen_by_its_settings(tmp_path):
+    app = Flask("shop")
+    app.config.update(
+        MAIL_BACKEND=SendmailBackend,
+        MAIL_SENDMAIL_PATH=str(program(tmp_path, KEEPS)),
+        MAIL_SENDMAIL_TIMEOUT="5",
+        MAIL_DEFAULT_SENDER="ann@example.com",
+    )
+
+    assert Mail(app).send_message("Hello", ["bob@example.com"], "Hi").backend == "sendmail"
+    assert len(read(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "setting"),
+    [
+        ({"path": Path("sendmail")}, "MAIL_SENDMAIL_PATH"),
+        ({"timeout": 0.0}, "MAIL_SENDMAIL_TIMEOUT"),
+        ({"timeout": float("nan")}, "MAIL_SENDMAIL_TIMEOUT"),
+    ],
+)
+def test_a_value_that_is_wrong_is_named(options, setting):
+    with pytest.raises(ConfigurationError, match=setting):
+        SendmailBackend(**options)
+
+
+@pytest.mark.parametrize("mode", [None, stat.S_IRUSR])
+def test_a_program_that_cannot_be_run_is_named(tmp_path, mode):
+    path = tmp_path / "sendmail"
+    if mode is not None:
+        path.touch(mode)
+    with pytest.raises(BackendUnavailable, match=r"\(MAIL_SENDMAIL_PATH\) cannot be run"):
+        SendmailBackend(path=path).send(
+            Message("Hello", ["bob@example.com"], "Hi", sender="ann@example.com")
+        )
