@@ -117,7 +117,7 @@ class Transaction:
     def next_commands(self) -> list[Command]:
         """Return what to write now, up to the first command whose reply decides what follows."""
         commands: list[Command] = []
-        if self._script and not self.is_left and self._is_due():
+        if self._script and not self.is_left and not self._asked:
             while self._script and not (commands and commands[-1].holds):
                 commands.append(self._script.popleft())
         self._asked.extend(commands)
@@ -171,7 +171,7 @@ class Transaction:
                 self._refuse(smtplib.SMTPDataError(*reply.answer), "data")
             case "accept":
                 self._finish(reply)
-        if self.result is None and not self.is_left and self._is_due():
+        if self.result is None and not self.is_left and not self._asked:
             self._go_on()
 
     def lost(self, error: OSError, octets_sent: int, *, server_left: bool, is_first: bool) -> bool:
@@ -251,14 +251,10 @@ class Transaction:
         part = Portion(supply, size - last)
         yield Command("accept", b"BDAT %d LAST" % len(part), part, holds)
 
-    def _is_due(self) -> bool:
-        """Whether the replies are there that decide what follows."""
-        return not self._asked
-
     def _go_on(self) -> None:
-        """Decide what follows, now that there are replies."""
+        """Decide what follows, now that all that was said is answered."""
         if self._refusal is None:
-            if not self._script and not self._asked:
+            if not self._script:
                 self._script.extend(self._body())
             return
         self._script.clear()
@@ -266,7 +262,7 @@ class Transaction:
             # 354 although it is for nobody: an empty message ends it (RFC 2920 section 3.1).
             self._may_send_data = False
             self._script.append(Command("accept", b"."))
-        elif not self._asked:
+        else:
             self._fail(*self._refusal)
 
     def _finish(self, reply: Reply) -> None:
