@@ -13,9 +13,10 @@ from cli_support import make_app, run
 from flask_mail.cli import new_backend as module
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("new")
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    folder = tmp_path / "new"
+    folder.mkdir()
     result = run(make_app(), "new-backend", "pigeon", "--into", str(folder))
     made = folder / "flask-mail-pigeon"
     assert f"{made} is there" in result.stdout

@@ -76,6 +76,7 @@ def test_the_size_is_declared_beforehand(path: Path) -> None:
 
 def test_it_is_tried_again_from_its_beginning(path: Path) -> None:
     """Each attempt reads the file anew."""
+    path.write_bytes(os.urandom(3 * MIB))  # so that the break comes before the last chunk
     fault = Fault("half", "reset", at=((1, 1),))
     with fault_server(fault, extensions=EXTENSIONS["both"]) as server:
         large = message("large", path=path)

@@ -28,8 +28,9 @@ AT_ONCE = LARGE
 _TRIES = 2
 """On how many connections a message is tried that was provably not accepted."""
 
-_CHUNK = 4 * 1024 * 1024
-"""Octets: large enough for the wait after each to cost little."""
+_CHUNK = 1024 * 1024
+"""Octets: large enough for the wait after each to cost little, and small enough for most breaks to
+come before the last one, when it is certain that the message was not accepted."""
 
 # Where 250 is expected, any 25z does (RFC 5321 section 4.2.1: the first two digits decide); 354
 # answers DATA.
