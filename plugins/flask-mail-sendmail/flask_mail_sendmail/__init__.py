@@ -22,9 +22,11 @@ __all__ = ["SendmailBackend"]
 
 # sysexits.h: the message was judged. With all others nothing was queued, and that may change.
 _REFUSALS = {65: "EX_DATAERR", 67: "EX_NOUSER", 68: "EX_NOHOST", 77: "EX_NOPERM"}
-# ESMTP option (RFC 1652, RFC 3461) -> option of the program.
+# ESMTP option -> option of the program: RFC 6152, and RFC 3461 for delivery status notifications.
 _MAIL_OPTIONS = {"BODY": "-B", "RET": "-R", "ENVID": "-V"}
 _RCPT_OPTIONS = {"NOTIFY": "-N"}
+# Exim has others of these names: with -N it throws the message away and says that all is well.
+_DSN = frozenset({"RET", "ENVID", "NOTIFY"})
 
 
 class SendmailBackend(Backend[None]):
@@ -32,18 +34,26 @@ class SendmailBackend(Backend[None]):
 
     :param path: the program.
     :param timeout: seconds for one message, after which the program is killed.
+    :param dsn: whether the program takes ``-R``, ``-V`` and ``-N`` as Sendmail does.
     """
 
     name = "sendmail"
     api_version = 1
 
-    def __init__(self, *, path: Path = Path("/usr/sbin/sendmail"), timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        *,
+        path: Path = Path("/usr/sbin/sendmail"),
+        timeout: float = 30.0,
+        dsn: bool = False,
+    ) -> None:
         if not path.is_absolute():
             raise ConfigurationError("MAIL_SENDMAIL_PATH must be an absolute path.")
         if not timeout > 0:
             raise ConfigurationError("MAIL_SENDMAIL_TIMEOUT must be above 0.")
         self._path = path
         self._timeout = timeout
+        self._dsn = dsn
 
     def deliver(self, mail: Outgoing, session: None) -> Receipt:
         command = [
@@ -80,6 +90,11 @@ class SendmailBackend(Backend[None]):
                 keyword, equals, value = option.partition("=")
                 if not equals or keyword.upper() not in known:
                     raise self.unsupported(f"the option {keyword}")
+                if keyword.upper() in _DSN and not self._dsn:
+                    raise self.unsupported(
+                        f"the option {keyword} (unless MAIL_SENDMAIL_DSN says that the program is"
+                        " one that can)"
+                    )
                 found += [known[keyword.upper()], value]
         return found
 

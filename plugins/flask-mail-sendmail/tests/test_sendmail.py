@@ -76,8 +76,8 @@ class TestSendmailBackend(BackendContract):
 def send(tmp_path):
     """Send a message by a program that does what a script says."""
 
-    def send(script, *, timeout=20.0, mail=None, **fields):
-        backend = SendmailBackend(path=program(tmp_path, script), timeout=timeout)
+    def send(script, *, timeout=20.0, dsn=False, mail=None, **fields):
+        backend = SendmailBackend(path=program(tmp_path, script), timeout=timeout, dsn=dsn)
         fields = {"recipients": ["bob@example.com"], "sender": "ann@example.com", **fields}
         return backend.send(mail or Message("Hello", body="Hi", **fields))
 
@@ -210,12 +210,30 @@ def test_a_large_message_arrives_as_it_is(send, tmp_path):
 
 def test_options_are_handed_over(send, tmp_path):
     send(
-        KEEPS, mail_options=["BODY=8BITMIME", "RET=HDRS", "ENVID=x"], rcpt_options=["NOTIFY=NEVER"]
+        KEEPS,
+        dsn=True,
+        mail_options=["BODY=8BITMIME", "RET=HDRS", "ENVID=x"],
+        rcpt_options=["NOTIFY=NEVER"],
     )
 
     (path,) = tmp_path.glob("*/arguments")
     given = path.read_text().split("\n-f\n")[0].split()
     assert given == ["-i", "-B", "8BITMIME", "-R", "HDRS", "-V", "x", "-N", "NEVER"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mail_options": ["RET=HDRS"]},
+        {"mail_options": ["envid=x"]},
+        {"rcpt_options": ["NOTIFY=NEVER"]},
+    ],
+)
+def test_notifications_are_asked_of_no_program_that_may_not_know_them(send, options, tmp_path):
+    """With Exim, -N throws the message away."""
+    with pytest.raises(UnsupportedFeature, match="unless MAIL_SENDMAIL_DSN"):
+        send(KEEPS, **options)
+    assert read(tmp_path) == []
 
 
 @pytest.mark.parametrize("options", [{"mail_options": ["SIZE=1"]}, {"mail_options": ["SMTPUTF8"]}])
