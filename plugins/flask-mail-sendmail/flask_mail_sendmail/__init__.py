@@ -16,12 +16,14 @@ from flask_mail.backends import (
     Receipt,
 )
 
-from .running import End, run
+from .running import End, StillRunning, run
 
 __all__ = ["SendmailBackend"]
 
 # sysexits.h: the message was judged. With all others nothing was queued, and that may change.
 _REFUSALS = {65: "EX_DATAERR", 67: "EX_NOUSER", 68: "EX_NOHOST", 77: "EX_NOPERM"}
+# What a shell makes of a program that was killed by a signal: the program may be a script.
+_OF_A_SHELL = range(129, 193)
 # ESMTP option -> option of the program: RFC 6152, and RFC 3461 for delivery status notifications.
 _MAIL_OPTIONS = {"BODY": "-B", "RET": "-R", "ENVID": "-V"}
 _RCPT_OPTIONS = {"NOTIFY": "-N"}
@@ -78,6 +80,13 @@ class SendmailBackend(Backend[None]):
                 f"{self._path} (MAIL_SENDMAIL_PATH) cannot be run: {error.strerror or error}.",
                 stage="connect",
             ) from error
+        except StillRunning as error:
+            raise DeliveryUnknown(
+                f"{self._path} did not end within {self._timeout:g} seconds"
+                " (MAIL_SENDMAIL_TIMEOUT) or the message could not be completed, and the program"
+                " cannot be killed: it may take what it has of the message.",
+                stage="data",
+            ) from error
         return self._receipt(mail, end)
 
     def _options(self, mail: Outgoing) -> list[str]:
@@ -103,16 +112,18 @@ class SendmailBackend(Backend[None]):
         if end.status == 0 and end.had_everything:
             return self.accepted(mail, response=end.said)
         if end.status == 0:
-            raise BackendUnavailable(
-                f"{self._path} ended before it had read all of the message{said}.",
+            # It says that it took the message, which it cannot have seen the end of.
+            raise DeliveryUnknown(
+                f"{self._path} ended before it had read all of the message, and with exit status"
+                f" 0{said}. Is it a sendmail program?",
                 stage="data",
                 response=end.said,
             )
-        if end.status is None or end.status < 0:
+        if end.status is None or end.status < 0 or end.status in _OF_A_SHELL:
             why = (
                 f"did not end within {self._timeout:g} seconds (MAIL_SENDMAIL_TIMEOUT)"
                 if end.status is None
-                else f"was killed by signal {-end.status}"
+                else f"was killed by signal {abs(end.status) % 128}"
             )
             if end.had_everything:
                 raise DeliveryUnknown(

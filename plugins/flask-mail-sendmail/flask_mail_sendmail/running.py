@@ -32,6 +32,10 @@ class End:
     """What it wrote to its standard error, on one line."""
 
 
+class StillRunning(Exception):
+    """It could not be killed, and may take a part of the content for the whole."""
+
+
 def run(command: list[bytes], blocks: Iterable[bytes], seconds: float) -> End:
     """Run `command` without a shell, and write `blocks` to its standard input, line ends as LF.
 
@@ -39,6 +43,7 @@ def run(command: list[bytes], blocks: Iterable[bytes], seconds: float) -> End:
     it never takes a part for the whole.
 
     :raises OSError: it cannot be run.
+    :raises StillRunning: it went wrong, and the program could not be killed.
     """
     process = subprocess.Popen(  # noqa: S603 (the setting names it; no shell)
         command,
@@ -49,9 +54,14 @@ def run(command: list[bytes], blocks: Iterable[bytes], seconds: float) -> End:
     )
     conversation = _Conversation(process, time.monotonic() + seconds)
     try:
-        return conversation.hold(_with_lf(blocks))
-    finally:
-        conversation.kill()
+        end = conversation.hold(_with_lf(blocks))
+    except BaseException as error:
+        if not conversation.stop() and isinstance(error, Exception):
+            raise StillRunning from error
+        raise
+    if not conversation.stop():
+        raise StillRunning
+    return end
 
 
 class _Conversation:
@@ -85,17 +95,19 @@ class _Conversation:
         shown = "".join(each if each.isprintable() else " " for each in text)
         return " ".join(shown.split())
 
-    def kill(self) -> None:
-        """End it, if it has not ended, and then let go of its pipes."""
+    def stop(self) -> bool:
+        """Kill it if it has not ended, then let go of its pipes; return whether it has ended."""
         if self._process.poll() is None:
             # A program that has changed its user cannot be killed; nobody waits for it for ever.
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_PATIENCE)
+        ended = self._process.poll() is not None
         with suppress(OSError):
             self._stdin.close()
         self._stderr.close()
+        return ended
 
     def _write(self, selector: selectors.BaseSelector, block: bytes) -> None:
         view = memoryview(block)

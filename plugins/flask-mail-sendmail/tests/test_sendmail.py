@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 from flask import Flask
-from flask_mail_sendmail import SendmailBackend
+from flask_mail_sendmail import SendmailBackend, running
 
 from flask_mail import (
     BackendUnavailable,
@@ -124,9 +125,19 @@ def test_a_program_that_is_killed_before_that_has_sent_nothing(send):
         send("kill -9 $$", mail=large())
 
 
-def test_a_program_that_reads_nothing_of_a_large_message_has_not_taken_it(send):
-    with pytest.raises(BackendUnavailable, match="ended before it had read all"):
+def test_a_script_whose_program_was_killed_leaves_that_open_too(send):
+    with pytest.raises(DeliveryUnknown, match="was killed by signal 9, after it had all"):
+        send("cat > /dev/null; exit 137")
+
+
+def test_a_program_that_takes_what_it_did_not_read_leaves_open_what_it_took(send):
+    with pytest.raises(DeliveryUnknown, match="ended before it had read all .* exit status 0"):
         send("exit 0", mail=large())
+
+
+def test_a_program_that_refuses_what_it_did_not_read_has_judged_it(send):
+    with pytest.raises(MessageRefused, match="EX_NOPERM.: not you"):
+        send("echo not you >&2; exit 77", mail=large())
 
 
 def is_running(pid):
@@ -134,6 +145,26 @@ def is_running(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+def changing(folder):
+    """Return a message with a file that changes while it is read."""
+    path = folder / "large.bin"
+    path.write_bytes(os.urandom(2_000_000))
+
+    class Changing(Message):
+        def content_to_send(self):
+            content = super().content_to_send()
+            content.check = lambda: os.truncate(path, 1_000_000)
+            return content
+
+    message = Changing("Large", ["bob@example.com"], "Hi", sender="ann@example.com")
+    message.attach_file(path)
+    return message
+
+
+def interrupt(blocks):
+    raise KeyboardInterrupt
 
 
 def large():
@@ -160,6 +191,48 @@ def test_a_program_that_takes_too_long_is_killed_with_its_children(send, tmp_pat
 def test_one_that_does_not_read_is_killed_before_its_input_ends(send):
     with pytest.raises(BackendUnavailable, match=r"did not end within 0.3 seconds \(MAIL_SENDMAIL"):
         send("sleep 1000", timeout=0.3, mail=large())
+
+
+@pytest.fixture
+def immortal(monkeypatch):
+    """A program that runs as another user cannot be killed: here none can, until the test ends."""
+    monkeypatch.setattr(running, "_PATIENCE", 0.0)
+    start, kill = subprocess.Popen, os.killpg
+    started = []
+
+    def keep(*args, **kwargs):
+        started.append(start(*args, **kwargs))
+        return started[-1]
+
+    def refuse(group, number):
+        raise PermissionError
+
+    monkeypatch.setattr(subprocess, "Popen", keep)
+    monkeypatch.setattr(os, "killpg", refuse)
+    yield
+    for process in started:
+        kill(process.pid, 9)
+        process.wait(60)
+
+
+@pytest.mark.usefixtures("immortal")
+def test_one_that_cannot_be_killed_may_take_a_part_for_the_whole(send):
+    with pytest.raises(DeliveryUnknown, match="cannot be killed"):
+        send("sleep 1000", timeout=0.1, mail=large())
+
+
+@pytest.mark.usefixtures("immortal")
+def test_nor_is_it_forgotten_where_the_message_fails(send, tmp_path):
+    with pytest.raises(DeliveryUnknown, match="cannot be killed") as caught:
+        send("sleep 1000", mail=changing(tmp_path))
+    assert isinstance(caught.value.__cause__.__cause__, MessageError)
+
+
+@pytest.mark.usefixtures("immortal")
+def test_an_interrupt_stays_one(send, monkeypatch):
+    monkeypatch.setattr(running, "_with_lf", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        send("sleep 1000")
 
 
 def test_a_child_that_it_leaves_behind_is_not_waited_for(send, tmp_path):
@@ -250,19 +323,8 @@ def test_more_recipients_than_a_command_takes_are_refused(send):
 
 def test_a_file_that_changes_meanwhile_reaches_nobody(tmp_path, send):
     """The program is killed before its input ends: it never takes a part for the whole."""
-    path = tmp_path / "large.bin"
-    path.write_bytes(os.urandom(2_000_000))
-
-    class Vanishing(Message):
-        def content_to_send(self):
-            content = super().content_to_send()
-            content.check = lambda: os.truncate(path, 1_000_000)
-            return content
-
-    message = Vanishing("Large", ["bob@example.com"], "Hi", sender="ann@example.com")
-    message.attach_file(path)
     with pytest.raises(MessageError, match="has changed"):
-        send(KEEPS, mail=message)
+        send(KEEPS, mail=changing(tmp_path))
 
     assert read(tmp_path) == []
 
