@@ -20,6 +20,7 @@ from .running import End, StillRunning, run
 
 __all__ = ["SendmailBackend"]
 
+_LONGEST = 86400  # nothing waits for ever
 # sysexits.h: the message was judged. With all others nothing was queued, and that may change.
 _REFUSALS = {65: "EX_DATAERR", 67: "EX_NOUSER", 68: "EX_NOHOST", 77: "EX_NOPERM"}
 # What a shell makes of a program that was killed by a signal: the program may be a script.
@@ -35,8 +36,9 @@ class SendmailBackend(Backend[None]):
     """Hands each message to a program as sendmail is one: Postfix, Exim, OpenSMTPD, msmtp.
 
     :param path: the program.
-    :param timeout: seconds for one message, after which the program is killed.
+    :param timeout: seconds for one message, a day at most; then the program is killed.
     :param dsn: whether the program takes ``-R``, ``-V`` and ``-N`` as Sendmail does.
+    :raises ConfigurationError: where it is no program that can be run, or the time is no time.
     """
 
     name = "sendmail"
@@ -49,10 +51,20 @@ class SendmailBackend(Backend[None]):
         timeout: float = 30.0,
         dsn: bool = False,
     ) -> None:
-        if not path.is_absolute():
-            raise ConfigurationError("MAIL_SENDMAIL_PATH must be an absolute path.")
-        if not timeout > 0:
-            raise ConfigurationError("MAIL_SENDMAIL_TIMEOUT must be above 0.")
+        if not path.is_absolute() or "\0" in str(path):
+            raise ConfigurationError(
+                "MAIL_SENDMAIL_PATH must be the absolute path of a program, such as"
+                " /usr/sbin/sendmail."
+            )
+        if not (path.is_file() and os.access(path, os.X_OK)):
+            raise ConfigurationError(
+                "MAIL_SENDMAIL_PATH names no program that can be run here: install a mail server"
+                " that has one, or set the path of yours."
+            )
+        if not 0 < timeout <= _LONGEST:
+            raise ConfigurationError(
+                f"MAIL_SENDMAIL_TIMEOUT must be above 0, and at most {_LONGEST} seconds."
+            )
         self._path = path
         self._timeout = timeout
         self._dsn = dsn

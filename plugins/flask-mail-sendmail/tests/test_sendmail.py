@@ -351,19 +351,22 @@ def test_it_is_chosen_by_its_settings(tmp_path):
         ({"path": Path("sendmail")}, "MAIL_SENDMAIL_PATH"),
         ({"timeout": 0.0}, "MAIL_SENDMAIL_TIMEOUT"),
         ({"timeout": float("nan")}, "MAIL_SENDMAIL_TIMEOUT"),
+        ({"timeout": float("inf")}, "MAIL_SENDMAIL_TIMEOUT"),
+        ({"path": Path("/bin/sh\0")}, "MAIL_SENDMAIL_PATH"),
+        ({"path": Path("/no/such/program")}, "MAIL_SENDMAIL_PATH"),
+        ({"path": Path("/usr")}, "MAIL_SENDMAIL_PATH"),
+        ({"path": Path(__file__)}, "MAIL_SENDMAIL_PATH"),
     ],
 )
 def test_a_value_that_is_wrong_is_named(options, setting):
     with pytest.raises(ConfigurationError, match=setting):
-        SendmailBackend(**options)
+        SendmailBackend(**{"path": Path("/bin/sh"), **options})
 
 
-@pytest.mark.parametrize("mode", [None, stat.S_IRUSR])
-def test_a_program_that_cannot_be_run_is_named(tmp_path, mode):
-    path = tmp_path / "sendmail"
-    if mode is not None:
-        path.touch(mode)
+@pytest.mark.parametrize("change", [Path.unlink, lambda path: path.chmod(stat.S_IRUSR)])
+def test_a_program_that_cannot_be_run_any_more_has_sent_nothing(tmp_path, change):
+    path = program(tmp_path, KEEPS)
+    backend = SendmailBackend(path=path)
+    change(path)
     with pytest.raises(BackendUnavailable, match=r"\(MAIL_SENDMAIL_PATH\) cannot be run"):
-        SendmailBackend(path=path).send(
-            Message("Hello", ["bob@example.com"], "Hi", sender="ann@example.com")
-        )
+        backend.send(Message("Hello", ["bob@example.com"], "Hi", sender="ann@example.com"))
