@@ -31,37 +31,14 @@ _LOOKED_AT: Final = 100
 _BRACES: Final = re.compile(r"\{\{|\}\}|\{%|%\}")
 # Not "None of these", which is English: where it begins a sentence that goes on.
 _NONE: Final = re.compile(r"\bNone\b(?!(?<=^None) +[a-z])(?!(?<=[.?!] None) +[a-z])", re.MULTILINE)
-_LINE_END: Final = re.compile(r"\s*\n\s*")
 _LINK: Final = re.compile(r"https?://[^\s<>\"')\]]+", re.IGNORECASE)
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-# Tags that do not end a word.
 _INLINE_NAMES: Final = (
     *("a", "abbr", "b", "big", "code", "em", "font", "i", "mark", "s", "small", "span"),
     *("strong", "sub", "sup", "tt", "u"),
 )
-_INLINE: Final = frozenset(
-    f"{slash}{name}"
-    for slash in ("", "/")
-    for name in [
-        "a",
-        "abbr",
-        "b",
-        "big",
-        "code",
-        "em",
-        "font",
-        "i",
-        "mark",
-        "s",
-        "small",
-        "span",
-        "strong",
-        "sub",
-        "sup",
-        "tt",
-        "u",
-    ]
-)
+_INLINE: Final = frozenset(f"{slash}{name}" for slash in ("", "/") for name in _INLINE_NAMES)
+"""Tags that do not end a word."""
 _REFERRING: Final = ("href", "src", "background", "action")
 
 
@@ -146,7 +123,9 @@ def _html(html: str) -> Iterator[Advice]:
             yield from _tag(name, read_attributes(written))
         elif name == "img":
             yield _without_alt("")
-    yield from _left_over(_LINE_END.sub("\n", decode_references("".join(pieces))).strip(), "html")
+    # Not by a pattern such as \s*\n\s*, which takes quadratic time where there are only spaces.
+    lines = map(str.strip, decode_references("".join(pieces)).split("\n"))
+    yield from _left_over("\n".join(filter(None, lines)), "html")
 
 
 def _tag(name: str, attributes: dict[str, str]) -> Iterator[Advice]:

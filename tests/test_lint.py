@@ -215,13 +215,17 @@ def test_whatever_the_fields_hold_nothing_is_raised(data: st.DataObject) -> None
 
 @pytest.mark.parametrize(
     "html",
-    ["<a href=x ", "<img", "<img src=a>", "{{", "None ", "<!--", "&#1", "<b", "http://localhost "],
+    [
+        *("<a href=x ", "<img", "<img src=a>", "{{", "None ", "<!--", "&#1", "<b"),
+        *("http://localhost ", " ", "\n", " \t", "<p>", "&nbsp;", "\xa0"),
+    ],
 )
 def test_hostile_html_takes_no_long(html: str) -> None:
     """Two MB, which would take minutes if the time grew with its square."""
     hostile = html * (2_000_000 // len(html))
 
     assert len(lint(compose(subject="a", body=hostile, html=hostile))) < 40
+    assert len(lint(compose(subject="a", body="b", html=f"<p>a{hostile}b"))) < 40
 
 
 def test_the_page_lists_each_code() -> None:
