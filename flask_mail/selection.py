@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class Selection:
         self._classes: dict[Any, type[Backend[Any]]] = {}
         self._built: dict[type[Backend[Any]], _Built] = {}
         self._building: list[type[Backend[Any]]] = []
-        self._is_noted = False
+        self._notes = itertools.count()
         self._guard: tuple[list[Any], Guard | None] = [], None
 
     def chosen(self) -> tuple[Any, str]:
@@ -110,15 +111,17 @@ class Selection:
 
     def note_real_mail(self, backend: Backend[Any], app: Any) -> None:
         """Warn once where mail is about to leave while somebody develops."""
-        if self._is_noted or not backend.external or not getattr(app, "debug", False):
+        if not backend.external or not getattr(app, "debug", False):
             return
         if app.testing or self.guard() is not None:
             return
-        self._is_noted = True
+        if next(self._notes):  # one step, so that of several threads one is the first
+            return
         _log.warning(
-            "app.debug is on, and the %s backend sends real mail. To see it instead, set"
-            ' MAIL_BACKEND="console"; to send it to yourself alone, %s. %s says whom mail may'
-            " reach.",
+            "app.debug is on, and the %s backend sends real mail. To look at it instead, set"
+            ' MAIL_BACKEND="console": it is printed, and in the browser at /_mail unless'
+            " MAIL_PREVIEW says otherwise. To send it to yourself alone, set %s; to those whom you"
+            " name, %s.",
             *(backend.name, guard.REDIRECT, guard.ALLOWED),
         )
 
