@@ -73,7 +73,7 @@ class DeliveryError(MailError):
     :param stage: where it happened: connect, greeting, tls, login, sender, recipient, data, accept.
     :param response: the peer's reply, such as ``"550 5.1.1 no such user"``.
     :param refused: address -> :class:`Refusal`, for each recipient that was refused.
-    :param attempts: how often it was tried.
+    :param attempts: how often it was tried; 0 where it was refused before anybody was asked.
     """
 
     receipt: Receipt | None

@@ -25,6 +25,10 @@ ALLOWED = "MAIL_ALLOWED_RECIPIENTS"
 REDIRECT = "MAIL_REDIRECT_TO"
 
 _LONGEST = 1000  # characters of a pattern
+# In the environment. A comma within /.../ belongs to it.
+_ITEM = re.compile(r"\s*/.+?/(?=\s*(?:,|\Z))|[^,]+", re.DOTALL)
+# To Unicode, "\u017f" is an "s" in another case, and the mailbox is another all the same.
+_ANY_CASE = re.IGNORECASE | re.ASCII
 _HEADER = "X-Original-To"
 _KINDS = (
     'a list of addresses, patterns such as "*@example.com", and regular expressions, compiled or as'
@@ -71,6 +75,7 @@ class Guard:
                 f"Nothing was sent: {ALLOWED} allows none of the recipients, such as"
                 f" {describe(outside[0])}. Add them there, or set {REDIRECT}.",
                 refused=refused,
+                attempts=0,
             )
         _log.warning(
             "%s: not sent to %d of %d recipients, which %s does not allow",
@@ -113,20 +118,19 @@ def to_patterns(value: object) -> tuple[re.Pattern[str], ...]:
 
 
 def to_addresses(value: object) -> tuple[str, ...]:
-    """Read one address or several."""
+    """Read one address or several; none would let mail out to everybody."""
     try:
-        return tuple(each.addr_spec for each in parse_addresses(_listed(value), "recipient"))
+        addresses = parse_addresses(_listed(value), "recipient")
     except (MessageError, ValueError):
-        raise ValueError("an address, or a list of them") from None
+        addresses = ()
+    if not addresses:
+        raise ValueError("an address, or a list of them")
+    return tuple(each.addr_spec for each in addresses)
 
 
 def _listed(value: object) -> list[Any]:
     if isinstance(value, str):
-        text = value.strip()
-        # A regular expression may hold commas.
-        if _is_expression(text):
-            return [text]
-        return [each.strip() for each in text.split(",") if each.strip()]
+        return [each.strip() for each in _ITEM.findall(value) if each.strip()]
     if isinstance(value, re.Pattern):
         return [value]
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -145,7 +149,7 @@ def _pattern(value: object) -> re.Pattern[str]:
         raise ValueError(_KINDS)
     try:
         if _is_expression(value):
-            return re.compile(value[1:-1], re.IGNORECASE)
+            return re.compile(value[1:-1], _ANY_CASE)
         local, at, domain = value.strip().rpartition("@")
         if "*" not in value:
             address = parse_address(value, "address")
@@ -157,12 +161,21 @@ def _pattern(value: object) -> re.Pattern[str]:
     except (MessageError, ValueError, re.error, RecursionError, OverflowError):
         raise ValueError(f"{_KINDS}; {describe(value)} is none of these") from None
     # No part of a domain holds an @, so that what stands for the local part ends at the last one.
-    written = f"{_wildcard(local, '.*')}@{_wildcard(domain, '[^@]*')}"
-    return re.compile(written, re.IGNORECASE | re.DOTALL)
+    written = f"{_wildcard(local, '.*', 'l')}@{_wildcard(domain, '[^@]*', 'd')}"
+    return re.compile(written, _ANY_CASE | re.DOTALL)
 
 
-def _wildcard(text: str, anything: str) -> str:
-    return anything.join(map(re.escape, re.split(r"\*+", text)))
+def _wildcard(text: str, anything: str, name: str) -> str:
+    first, *others = map(re.escape, re.split(r"\*+", text))
+    if not others:
+        return first
+    # What stands between two stars is taken where it is found first. To try all the other places
+    # too would find nothing more, and take a time that grows with the power of the stars.
+    between = (
+        f"(?=(?P<{name}{number}>{anything}?{each}))(?P={name}{number})"
+        for number, each in enumerate(others[:-1])
+    )
+    return f"{first}{''.join(between)}{anything}{others[-1]}"
 
 
 def _shown_recipients(message: Message) -> set[str]:
