@@ -13,7 +13,9 @@ import dns.rcode
 import dns.rrset
 
 Records = Mapping[tuple[str, str], list[str]]
-"""(name, kind) -> the records; of a name that is not there in any kind there is no domain."""
+"""(name, kind) -> the records; of a name that is not there in any kind there is no domain.
+
+One without records fails (SERVFAIL)."""
 
 
 @contextlib.contextmanager
@@ -49,7 +51,10 @@ def _answer(asked: bytes, records: Records) -> bytes:
     name = question.name.to_text(omit_final_dot=True).lower()
     kind = dns.rdatatype.to_text(question.rdtype)
     response = dns.message.make_response(query, recursion_available=True)
-    if found := records.get((name, kind)):
+    found = records.get((name, kind))
+    if found == []:
+        response.set_rcode(dns.rcode.SERVFAIL)
+    elif found:
         response.answer.append(dns.rrset.from_text_list(question.name, 60, "IN", kind, found))
     elif not any(known == name for known, _ in records):
         response.set_rcode(dns.rcode.NXDOMAIN)

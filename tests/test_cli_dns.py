@@ -73,17 +73,11 @@ def test_a_domain_that_does_not_exist_has_nothing() -> None:
         *(
             ([f"v=spf1 {term} -all"], ["bad-spf"])
             for term in (
-                "ipv4:1.2.3.4",
-                "ip4:1.2.3",
-                "ip4:::1",
-                "ip6:1.2.3.4",
-                "include:",
-                "include",
-                "-",
-                "a=",
+                *("ipv4:1.2.3.4", "ip4:1.2.3", "ip4:::1", "ip6:1.2.3.4", "ip4", "-"),
+                *("include:", "include", "include=a.org", "redirect=", "exists", "include:a..b"),
             )
-            if term != "a="
         ),
+        (["v=spf1 -all ipv4:1.2.3.4"], ["bad-spf"]),
         (["v=spf1 include:none.org -all"], ["bad-spf"]),
     ],
 )
@@ -96,6 +90,8 @@ def test_there_is_one_spf_record_that_means_something(
 def test_a_redirect_is_followed_and_what_it_allows_counts() -> None:
     assert codes(spf("v=spf1 redirect=a.org", a_org="v=spf1 +all")) == ["spf-allows-all"]
     assert codes(spf("v=spf1 include:a.org -all", a_org="v=spf1 +all")) == []
+    # With "all" it says nothing.
+    assert codes(spf("v=spf1 redirect=a.org -all", a_org="v=spf1 +all")) == []
 
 
 def test_questions_are_counted_also_in_what_is_included() -> None:
@@ -103,6 +99,20 @@ def test_questions_are_counted_also_in_what_is_included() -> None:
     assert codes(ten) == []
     eleven = spf("v=spf1 include:a.org -all", a_org="v=spf1 " + "a " * 10)
     assert codes(eleven) == ["spf-too-many-lookups"]
+    behind_all = spf("v=spf1 include:a.org -all", a_org="v=spf1 -all " + "a " * 20)
+    assert codes(behind_all) == []
+
+
+def test_what_one_zone_does_not_answer_keeps_nothing_else_back() -> None:
+    records = {
+        **GOOD,
+        ("_spf.mail.org", "TXT"): [],
+        ("_dmarc.shop.org", "TXT"): ['"v=DMARC1; p=none"'],
+    }
+    with name_server(records) as address:
+        found = [each.code for each in judge_domain("shop.org", Resolver(address))]
+
+    assert found == ["dmarc-none", "dns-unavailable"]
 
 
 def test_records_that_include_each_other_have_an_end() -> None:

@@ -25,9 +25,8 @@ _RESERVED: Final = re.compile(
 )
 _SPF: Final = re.compile(r"v=spf1(?: |$)", re.IGNORECASE)
 _LOOKUPS: Final = frozenset({"include", "a", "mx", "ptr", "exists", "redirect"})
-_MECHANISM: Final = re.compile(
-    r"([-+~?]?)(all|include|a|mx|ptr|ip4|ip6|exists)(?:[:/](.+))?", re.IGNORECASE
-)
+_MECHANISMS: Final = ("all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists")
+_MECHANISM: Final = re.compile(rf"([-+~?]?)({'|'.join(_MECHANISMS)})(?:[:/](.+))?", re.IGNORECASE)
 _MODIFIER: Final = re.compile(r"([a-z][a-z0-9_.-]*)=(.*)", re.IGNORECASE)
 
 
@@ -49,25 +48,35 @@ def advice_of(
         if asked_for:
             yield _finding("dns-missing", f"What name servers say was not looked at: {EXTRA}")
     except (Unavailable, ValueError) as error:
-        yield _finding("dns-unavailable", f"The name servers could not be asked: {error}")
+        yield _unavailable(str(error))
 
 
 def judge_domain(domain: str, names: Names, selector: str | None = None) -> Iterator[Finding]:
     """Yield what is wrong with a domain that mail comes from.
 
     :param selector: of the key that its mail is signed with.
-    :raises Unavailable: the name servers do not answer.
     """
+    judgements = [_mx(domain, names), _Spf(domain, names).judge()]
+    if selector is not None:
+        judgements.append(_dkim(domain, selector, names))
+    judgements.append(_dmarc(domain, names))
+    unanswered: list[str] = []
+    for judgement in judgements:
+        try:
+            yield from judgement
+        except Unavailable as error:  # of one zone, such as one that SPF includes
+            unanswered.append(str(error))
+    if unanswered:
+        yield _unavailable(unanswered[0])
+
+
+def _mx(domain: str, names: Names) -> Iterator[Finding]:
     servers = names.servers(domain)
     if servers == [""] or not (servers or names.has_address(domain)):
         yield _finding(
             "domain-receives-nothing",
             f"{domain} takes no mail, so bounces and answers are lost: add an MX record.",
         )
-    yield from _Spf(domain, names).judge()
-    if selector is not None:
-        yield from _dkim(domain, selector, names)
-    yield from _dmarc(domain, names)
 
 
 class _Spf:
@@ -119,24 +128,20 @@ class _Spf:
 
     def _walk(self, record: str) -> bool:
         """Follow a record; return whether it lets everybody pass."""
-        allows_all = False
-        for term in record.split()[1:]:
+        allows_all = is_over = False
+        terms = [_term(each) for each in record.split()[1:]]
+        names = {name for _, name, _ in terms}
+        for qualifier, name, value in terms:
+            # RFC 7208 sections 5.1 and 6.1: with "all", what follows it says nothing, nor does a
+            # redirect.
+            if is_over or (name == "redirect" and "all" in names):
+                continue
             if self._lookups > _MOST_LOOKUPS:
                 break
-            if (found := _MODIFIER.fullmatch(term)) is not None:
-                name, value = found[1].lower(), found[2]
-                qualifier = ""
-            elif (found := _MECHANISM.fullmatch(term)) is not None:
-                qualifier, name, value = found[1], found[2].lower(), found[3] or ""
-            else:
-                raise ValueError(f"it holds {term!r}")
             self._lookups += name in _LOOKUPS
             if name == "all":
+                is_over = True
                 allows_all = qualifier in ("", "+")
-            elif name in ("ip4", "ip6"):
-                network = ipaddress.ip_network(value, strict=False)
-                if network.version != int(name[2]):
-                    raise ValueError(f"it holds {term!r}")
             elif name in ("include", "redirect"):
                 # Whom others let pass is theirs, but for a redirect.
                 allows_all |= self._follow(name, value) and name == "redirect"
@@ -145,12 +150,32 @@ class _Spf:
     def _follow(self, name: str, target: str) -> bool:
         if "%" in target:  # depends on the message
             return False
-        if not target:
-            raise ValueError(f"{name} names no domain")
         records = self._records(target)
         if len(records) != 1:
             raise ValueError(f"{name} leads to {target}, which has {len(records)} SPF records")
         return self._walk(records[0])
+
+
+def _term(written: str) -> tuple[str, str, str]:
+    """Return qualifier, name and value of a term; the name of a modifier that is unknown is empty.
+
+    :raises ValueError: it is none.
+    """
+    qualifier, value = "", ""
+    if (found := _MODIFIER.fullmatch(written)) is not None:
+        name, value = found[1].lower(), found[2]
+        if name in _MECHANISMS:
+            raise ValueError(f"it holds {written!r}, and {name} takes no =")
+        name = name if name == "redirect" else ""
+    elif (found := _MECHANISM.fullmatch(written)) is not None:
+        qualifier, name, value = found[1], found[2].lower(), found[3] or ""
+    else:
+        raise ValueError(f"it holds {written!r}")
+    if name in ("ip4", "ip6") and ipaddress.ip_network(value, strict=False).version != int(name[2]):
+        raise ValueError(f"it holds {written!r}")
+    if name in ("include", "redirect", "exists") and not value:
+        raise ValueError(f"{name} names no domain")
+    return qualifier, name, value
 
 
 def _dkim(domain: str, selector: str, names: Names) -> Iterator[Finding]:
@@ -224,6 +249,10 @@ def _policy(domain: str, owner: str, records: list[str]) -> Iterator[Finding]:
 def _tags(record: str) -> dict[str, str]:
     pairs = (each.partition("=") for each in record.split(";"))
     return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def _unavailable(reason: str) -> Finding:
+    return _finding("dns-unavailable", f"The name servers could not be asked: {reason}")
 
 
 def _finding(code: str, advice: str) -> Finding:

@@ -51,6 +51,7 @@ class Resolver:
         self, server: str | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         import dns.exception  # the extra "dns"
+        import dns.name
         import dns.resolver
 
         self._dns = dns
@@ -78,6 +79,10 @@ class Resolver:
 
     def _ask(self, name: str, kind: str) -> list[Any]:
         resolver = self._dns.resolver
+        try:
+            self._dns.name.from_text(name)
+        except self._dns.exception.DNSException:  # such as "a..b": nothing can have that name
+            return []
         left = min(_SECONDS, self._end - self._clock())
         if left <= 0:
             raise Unavailable(f"they took more than {_SECONDS_IN_ALL:.0f} seconds")
