@@ -57,18 +57,21 @@ class Advice:
         return f"{self.code}: {self.text}"
 
 
-def lint(message: Message) -> list[Advice]:
+def lint(message: Message, *, as_is: bool = False) -> list[Advice]:
     """Return what is likely to be wrong with a message; nothing is sent, and nothing is raised.
 
     Of one kind in one part, the first five and how many more there are. The page about the lint
     lists the codes.
+
+    :param as_is: whether a text is missing where there is none, as in a message that others wrote;
+        sending makes one from the HTML.
     """
     html = next(
         (as_text(text) for kind, text in items(message.alts) if as_text(kind).lower() == "html"), ""
     )
     found = chain(
         _subject(as_text(message.subject)),
-        _parts(message, html),
+        _parts(message, html, as_is),
         _text(as_text(message.body)),
         _html(html),
         _headers(message.extra_headers),
@@ -83,14 +86,14 @@ def _subject(subject: str) -> Iterator[Advice]:
     yield from _left_over(subject, "subject")
 
 
-def _parts(message: Message, html: str) -> Iterator[Advice]:
+def _parts(message: Message, html: str, as_is: bool) -> Iterator[Advice]:
     body = as_text(message.body)
     if not body.strip() and not any(as_text(text).strip() for _, text in items(message.alts)):
         if not message.attachments:
             yield Advice("empty", "message", "The message has neither text nor HTML.")
         return
-    # Where there is no text at all, one is made from the HTML.
-    if not (body or text_of_html(html)).strip() and html:
+    # Where there is no text at all, sending makes one from the HTML.
+    if html and not (body or ("" if as_is else text_of_html(html))).strip():
         yield Advice(
             "no-text",
             "text",

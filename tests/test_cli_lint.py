@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from cli_support import make_app, run
+from click.testing import CliRunner
 
 from flask_mail import Message
 from flask_mail.cli import lint as module
+from flask_mail.cli import mail_cli
 
 
 def written(folder: Path, name: str, **fields: object) -> str:
@@ -46,6 +48,17 @@ def test_the_standard_input_is_read_too(bad: str) -> None:
     assert result.stdout.startswith("-: placeholder:")
 
 
+def test_a_file_of_html_alone_has_no_text(tmp_path: Path) -> None:
+    """Nobody makes one for it, as sending does."""
+    path = tmp_path / "html.eml"
+    path.write_bytes(b"Subject: Hi\nContent-Type: text/html\n\n<p>Hello Ann.\n")
+
+    (line,) = run(make_app(), "lint", str(path), status=1).stdout.splitlines()
+    assert line.startswith(f"{path}: no-text:")
+    # What is sent has one.
+    assert run(make_app(), "lint", written(tmp_path, "a.eml", subject="Hi", html="<p>Hello"))
+
+
 def test_a_program_gets_json(good: str, bad: str, tmp_path: Path) -> None:
     result = run(make_app(), "lint", "--json", good, bad, status=1)
     report = json.loads(result.stdout)
@@ -68,3 +81,9 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_looked_at(
     assert f"{large}: cannot be read: it is larger than 1,000 octets" in result.stderr
     assert f"{bad}: placeholder" in result.stdout
     assert run(make_app(), "lint", "--json", missing, status=2).stderr != ""
+
+
+def test_no_app_is_needed(good: str) -> None:
+    result = CliRunner().invoke(mail_cli, ["lint", good])
+
+    assert (result.exit_code, result.stdout) == (0, "Nothing to tell.\n")

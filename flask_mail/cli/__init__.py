@@ -17,6 +17,6 @@ mail_cli = AppGroup("mail", help="Send, look at and check messages and the setti
 mail_cli.command("send")(send_message)
 mail_cli.command("backends")(list_backends)
 mail_cli.command("check")(check_settings)
-mail_cli.command("lint")(lint_files)
+mail_cli.command("lint", with_appcontext=False)(lint_files)  # files need no app
 mail_cli.command("preview")(show_address)
 mail_cli.command("new-backend")(write_backend)
