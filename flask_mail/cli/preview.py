@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 from flask import current_app
+from werkzeug.routing import BuildError
 
 from ..errors import ConfigurationError
 from ..mounting import prefix_of
 from .show import say
 from .state import choice_of, mail_state
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 _KEEPERS = ("console", "file", "locmem")
 
@@ -23,6 +29,8 @@ def show_address(host: str, port: int) -> None:
             prefix = prefix_of(app)
         except ConfigurationError as error:
             raise click.ClickException(str(error)) from None
+        if prefix is None:
+            prefix = _mounted(app)
         if prefix is None:
             raise click.ClickException(
                 "MAIL_PREVIEW is off: set it to True."
@@ -40,3 +48,18 @@ def show_address(host: str, port: int) -> None:
             " MAIL_BACKEND to console, file or locmem.",
             err=True,
         )
+
+
+def _mounted(app: Flask) -> str | None:
+    """Return the path at which the app itself has put the blueprint of the inbox."""
+    if "mail_inbox" in app.extensions:
+        from ..preview.blueprint import inbox_blueprint
+
+        urls = app.url_map.bind("")
+        for name, blueprint in app.blueprints.items():
+            if blueprint.import_name == inbox_blueprint.__module__:
+                try:
+                    return urls.build(f"{name}.messages").rstrip("/")
+                except BuildError:  # its path has parts that requests fill in
+                    continue
+    return None
