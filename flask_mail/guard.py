@@ -57,6 +57,13 @@ class Guard:
             pattern.fullmatch(address) for pattern in self._allowed
         )
 
+    def destinations(self, recipients: Iterable[str]) -> tuple[str, ...]:
+        """Return who gets what is for `recipients`: in order, each once."""
+        found: dict[str, None] = {}
+        for each in recipients:
+            found.update(dict.fromkeys((each,) if self.allows(each) else self._redirect_to))
+        return tuple(found)
+
     def guarded(self, mail: Outgoing) -> Outgoing:
         """Return `mail` with an envelope of recipients that are allowed, and no others.
 
@@ -81,16 +88,16 @@ class Guard:
             "%s: not sent to %d of %d recipients, which %s does not allow",
             *(mail.message_id, len(outside), len(recipients), ALLOWED),
         )
-        kept = tuple(each for each in recipients if each not in refused)
-        envelope = replace(mail.envelope, recipients=kept)
+        envelope = replace(mail.envelope, recipients=self.destinations(recipients))
         octets: Any = mail.octets
         return Outgoing(envelope, octets, mail.message_id, mail.message, refused)
 
     def _redirected(self, mail: Outgoing, outside: list[str]) -> Outgoing:
-        kept: dict[str, None] = {}
-        for each in mail.envelope.recipients:
-            kept.update(dict.fromkeys(self._redirect_to if each in outside else (each,)))
-        if not kept.keys() <= set(self._redirect_to):
+        _log.info(
+            "%s: redirected from %d recipients by %s", mail.message_id, len(outside), REDIRECT
+        )
+        envelope = replace(mail.envelope, recipients=self.destinations(mail.envelope.recipients))
+        if not set(envelope.recipients) <= set(self._redirect_to):
             # It has other readers, who must not learn of blind copies.
             shown = _shown_recipients(mail.message)
             outside = [each for each in outside if each in shown]
@@ -98,10 +105,6 @@ class Guard:
         octets: Any = mail.octets
         whole = isinstance(octets, bytes)
         octets = header + octets if whole else Content((header, *octets.pieces))
-        _log.info(
-            "%s: redirected from %d recipients by %s", mail.message_id, len(outside), REDIRECT
-        )
-        envelope = replace(mail.envelope, recipients=tuple(kept))
         return Outgoing(envelope, octets, mail.message_id, mail.message)
 
 

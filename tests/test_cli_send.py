@@ -122,6 +122,34 @@ def test_refused_recipients_are_listed_with_the_reply(app, server):
     assert "recipient   bob" not in result.stdout
 
 
+def test_a_message_that_was_redirected_is_told_to_be(app, server):
+    app.config.update(MAIL_ALLOWED_RECIPIENTS="ann@example.com", MAIL_REDIRECT_TO="qa@test.example")
+    result = run(app, "send", "bob@customer.test", "ann@example.com")
+
+    assert received(server)[0].rcpt_tos == ["qa@test.example", "ann@example.com"]
+    assert "recipient   qa@test.example\n" in result.stdout
+    assert "recipient   ann@example.com\n" in result.stdout
+    assert "redirected  bob@customer.test\n" in result.stdout
+    assert "recipient   bob" not in result.stdout
+
+
+def test_recipients_that_the_settings_do_not_allow_are_refused(app, server):
+    app.config["MAIL_ALLOWED_RECIPIENTS"] = "*@example.com"
+    result = run(app, "send", "bob@customer.test", "ann@example.com")
+
+    assert "refused     bob@customer.test: 550 5.7.1 not allowed by" in result.stdout
+    assert "recipient   ann@example.com\n" in result.stdout
+    assert "bob@customer.test\n" not in result.stdout
+
+
+def test_settings_that_are_wrong_are_told_and_nobody_is_named(app):
+    app.config["MAIL_REDIRECT_TO"] = ","
+    result = run(app, "send", "bob@customer.test", status=1)
+
+    assert "Not sent: MAIL_REDIRECT_TO must be an address" in result.stderr
+    assert "bob@customer.test" not in result.stdout
+
+
 def test_a_refusal_ends_with_status_1_and_the_reason(app, server):
     server.recorder.answers["ann@example.com"] = "550 5.1.1 no \x1b[31muser"
     result = run(app, "send", "ann@example.com", status=1)

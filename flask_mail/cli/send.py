@@ -96,7 +96,7 @@ def _send(state: _Mail, message: Message, name: str | None) -> int:
     verdict = "Not sent"
     if receipt is not None:
         verdict = _VERDICTS[receipt.outcome]
-        for label, value in _rows(message, receipt, redact):
+        for label, value in _rows(state, message, receipt, redact):
             say(f"{label:<12}{value}")
     if sent and (note := _note(state, name)):
         say(f"{'note':<12}{note}")
@@ -151,16 +151,22 @@ def _send_by(state: _Mail, name: str, message: Message) -> Receipt:
 
 
 def _rows(
-    message: Message, receipt: Receipt, redact: Callable[[str], str]
+    state: _Mail, message: Message, receipt: Receipt, redact: Callable[[str], str]
 ) -> Iterator[tuple[str, str]]:
     yield "outcome", receipt.outcome.value
     yield "backend", receipt.backend
     if receipt.message_id:
         yield "message id", receipt.message_id
-    with suppress(MessageError):  # its addresses may be what is wrong with it
-        for recipient in envelope_of(message).recipients:
+    # Its addresses may be what is wrong with it, or the settings that say whom it may reach.
+    with suppress(MessageError, ConfigurationError):
+        recipients = envelope_of(message).recipients
+        guard = state.selection.guard()
+        for recipient in guard.destinations(recipients) if guard else recipients:
             if recipient not in receipt.refused:
                 yield "recipient", recipient
+        for recipient in recipients:
+            if guard and not guard.allows(recipient) and recipient not in receipt.refused:
+                yield "redirected", recipient
     for recipient, refusal in receipt.refused.items():
         reply = " ".join(filter(None, (str(refusal.code), refusal.enhanced, refusal.text)))
         yield "refused", f"{recipient}: {redact(reply)}"
