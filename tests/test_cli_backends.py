@@ -178,6 +178,24 @@ def test_two_distributions_that_claim_one_name_are_both_listed(monkeypatch, tmp_
     assert "is claimed by" in result.stdout
 
 
+def test_a_plugin_that_claims_the_name_of_a_built_in_backend_is_told_and_not_used(
+    monkeypatch, tmp_path
+):
+    source = backend_source("smtp")
+    install(monkeypatch, tmp_path, "Rival", "9.0", "smtp = rival_smtp:Plugin", rival_smtp=source)
+    app = make_app()
+    rows = [each for each in run_json(app, "backends")["backends"] if each["name"] == "smtp"]
+    assert [(each["distribution"], each["selected"]) for each in rows] == [
+        ("Flask-Mail", True),
+        ("Rival", False),
+    ]
+    assert rows[0]["error"] is None
+    assert rows[1]["error"].startswith(
+        "Rival 9.0 claims the name 'smtp', which is Flask-Mail's own"
+    )
+    assert "Selected: smtp (default)." in run(app, "backends").stdout
+
+
 def test_a_name_that_nobody_has_does_not_keep_the_others_from_being_listed():
     result = run(make_app(MAIL_BACKEND="smpt"), "backends")
     for name in BUILT_IN:

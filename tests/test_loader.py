@@ -118,10 +118,18 @@ class TestByName:
         assert "one_pigeon" not in sys.modules
         assert loader.load("two_pigeons:PigeonBackend").name == "pigeon"
 
-    def test_a_claim_of_a_built_in_name_is_no_take_over(self, install):
-        install("impostor", "6.6.6", {"smtp": "pigeons:PigeonBackend"}, {"pigeons": PIGEON})
-        with pytest.raises(ConfigurationError, match=r"Flask-Mail .*smtp:.* and impostor 6\.6\.6"):
-            loader.load("smtp")
+    def test_a_claim_of_a_built_in_name_neither_takes_it_over_nor_breaks_it(self, install, caplog):
+        install("impostor", "6.6.6", {"null": "pigeons:PigeonBackend"}, {"pigeons": PIGEON})
+        assert loader.load("null") is NullBackend
+        [warning] = caplog.messages
+        assert warning.startswith(
+            "impostor 6.6.6 claims the name 'null', which is Flask-Mail's own"
+        )
+        assert "pigeons" not in sys.modules
+
+    def test_without_such_a_claim_nothing_is_logged(self, caplog):
+        loader.load("null")
+        assert not caplog.messages
 
     def test_a_plugin_that_cannot_be_imported_shows_its_error_and_where_it_is_from(self, install):
         install(

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import importlib.util
 import inspect
+import logging
 import re
 import sys
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from typing import Any
 from ..errors import BackendNotFound, ConfigurationError
 from ..settings import nearest
 from .base import API_VERSION, Backend
+
+_log = logging.getLogger("flask_mail")
 
 GROUP = "flask_mail.backends"
 _UNNAMED = "an unknown distribution"
@@ -35,6 +38,11 @@ class Installed:
     def origin(self) -> str:
         """The distribution and its version."""
         return f"{self.distribution} {self.version}".strip()
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it is one of Flask-Mail's own, whose names no plugin takes over."""
+        return self.target.startswith(f"{GROUP}.")
 
     def load(self) -> type[Backend[Any]]:
         """Import and check the class.
@@ -165,6 +173,13 @@ def _by_name(name: str) -> Installed:
         raise BackendNotFound(
             f"MAIL_BACKEND {name!r} is not installed{hint} Installed: {_names(backends)}."
         )
+    built_in = [each for each in matching if each.built_in]
+    if built_in:
+        # An installed distribution that nobody chose must neither get the mail nor stop it.
+        for each in matching:
+            if not each.built_in:
+                _log.warning("%s", not_taken_over(each))
+        return built_in[0]
     if len(matching) > 1:
         claims = " and ".join(f"{each.origin} ({each.target})" for each in matching)
         raise ConfigurationError(
@@ -172,6 +187,14 @@ def _by_name(name: str) -> Installed:
             ' the import path of the one you mean, "package.module:Class".'
         )
     return matching[0]
+
+
+def not_taken_over(claim: Installed) -> str:
+    """Return what is to be said of a plugin that claims the name of a built-in backend."""
+    return (
+        f"{claim.origin} claims the name {claim.name!r}, which is Flask-Mail's own: uninstall it,"
+        f" or set MAIL_BACKEND to the import path {claim.target!r} to use it."
+    )
 
 
 def _names(backends: list[Installed]) -> str:

@@ -90,7 +90,8 @@ def _is_selected(plugin: Plugin, choice: Choice) -> bool:
     if choice.selected_class is None:
         return False
     if isinstance(choice.selected, str) and ":" not in choice.selected:
-        return plugin.declared.name == choice.selected
+        # Two have the name where a plugin claims that of a built-in one.
+        return (plugin.declared.name, plugin.backend) == (choice.selected, choice.selected_class)
     return plugin.backend is choice.selected_class
 
 

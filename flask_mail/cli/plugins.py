@@ -31,9 +31,12 @@ def plugins() -> list[Plugin]:
 
 
 def _loaded(each: loader.Installed, declared: list[loader.Installed]) -> Plugin:
-    rivals = [other.origin for other in declared if other.name == each.name]
+    same = [other for other in declared if other.name == each.name]
+    rivals = [other.origin for other in same]
     conflict = ""
-    if rivals:
+    if any(other.built_in for other in same):
+        conflict = "" if each.built_in else loader.not_taken_over(each)
+    elif rivals:
         conflict = (
             f"{' and '.join(rivals)} claim the name {each.name!r}: uninstall one, or set"
             f" MAIL_BACKEND to the import path, such as {each.target!r}."
