@@ -90,6 +90,22 @@ def test_a_message_that_bounces_to_nobody_has_the_empty_sender(
     assert f"{queue_id}: from=<>," in postfix.log
 
 
+def test_what_is_asked_about_notifications_is_kept(mail: Mail, postfix: Postfix) -> None:
+    """Of a delivery that nobody wants to hear of, the sender hears nothing; else he does."""
+    mail.app.config["MAIL_SENDMAIL_DSN"] = True
+    asked = {}
+    for notify in ("NEVER", "SUCCESS"):
+        message = Message("Hello", ["ann@example.test"], "Hi", sender="bob@example.test")
+        message.mail_options = ["RET=HDRS", "ENVID=order-42", "BODY=7BIT"]
+        message.rcpt_options = [f"NOTIFY={notify}"]
+        asked[notify] = mail.send(message).message_id
+
+    never, success = queue_ids(postfix, *asked.values())
+    postfix.delivered(never, success)
+    assert f"{success}: sender delivery status notification: " in postfix.log
+    assert f"{never}: sender delivery status notification: " not in postfix.log
+
+
 def test_a_message_that_is_too_large_was_not_taken(mail: Mail) -> None:
     """Postfix calls that a temporary failure, so it is one here too."""
     message = _hello()
