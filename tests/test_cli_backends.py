@@ -56,11 +56,8 @@ def test_the_five_built_in_backends_are_listed_with_class_and_distribution():
     for name in BUILT_IN:
         reach = "external" if name == "smtp" else "local"
         target = f"flask_mail.backends.{name}:{name.capitalize()}Backend"
-        line = line_of(result, name)
-        assert line.split(maxsplit=2 if name != "smtp" else 3)[-2:] == [
-            target,
-            f"{origin}  {reach}",
-        ]
+        words = line_of(result, name).split()  # other plugins widen the columns
+        assert words[-4:] == [target, *origin.split(), reach]
 
 
 def test_without_a_setting_smtp_is_marked_as_the_default():
