@@ -13,7 +13,7 @@ from cli_support import PASSWORD, Authority, backend_source, install, make_app, 
 from servers import Dialogue, Recorder, scripted_server, smtp_server
 
 from flask_mail import Mail
-from flask_mail.backends import Backend
+from flask_mail.backends import Backend, Secret
 from flask_mail.backends.smtp import SmtpBackend
 from flask_mail.settings import BY_KEY
 
@@ -169,6 +169,32 @@ class TestSecrets:
         )
         report = run_json(app, "check", status=1)
         assert detail_of(report, "build") == "*** {'dkim': ['***']} 1 is wrong"
+
+    def test_what_a_plugin_declares_as_a_secret_is_one(self, monkeypatch, tmp_path):
+        """Also where its name tells nothing, and where it is a number."""
+        source = backend_source(
+            "vault", "pin: Secret", head="from flask_mail.backends import Secret"
+        ).replace("        pass", "        raise ValueError(f'{pin.reveal()} is wrong')")
+        install(monkeypatch, tmp_path, "Vault", backends="vault = vault_b:Plugin", vault_b=source)
+        app = local_app(MAIL_BACKEND="vault", MAIL_VAULT_PIN=4711)
+
+        report = run_json(app, "check", status=1)
+
+        assert detail_of(report, "build") == "*** is wrong"
+        assert "4711" not in run(app, "check", status=1).output
+        (entry,) = [each for each in report["settings"] if each["key"] == "MAIL_VAULT_PIN"]
+        assert entry["value"] == "***"
+
+    def test_so_is_what_a_class_declares_that_is_no_plugin(self):
+        class Vault(Backend):
+            name = "vault"
+
+            def __init__(self, *, pin: Secret): ...
+
+            def deliver(self, mail, session): ...
+
+        app = local_app(MAIL_BACKEND=Vault, MAIL_VAULT_PIN="hunter-1")
+        assert settings_of(app)["MAIL_VAULT_PIN"]["value"] == "***"
 
     @pytest.mark.parametrize(
         "echo",

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, Union
 
 import pytest
 
-from flask_mail import ConfigurationError
+from flask_mail import BackendUnavailable, ConfigurationError
 from flask_mail.backends import Backend
-from flask_mail.backends.options import declared, read_options
+from flask_mail.backends.options import declared, read_options, secrets_of
+from flask_mail.secret import Secret, Token
 
 if TYPE_CHECKING:
     from nowhere import Imaginary
@@ -131,6 +132,7 @@ class TestKinds:
             (os.PathLike, 4711, "a path"),
             (Literal["slow", "fast"], "s3cret", "one of 'slow', 'fast'"),
             (Literal["slow", "fast"], ["s3cret"], "one of 'slow', 'fast'"),
+            (Secret, ["s3cret"], "a string, or a callable that returns one"),
         ],
     )
     def test_a_wrong_kind_names_key_and_type_and_never_the_value(self, annotation, given, expected):
@@ -285,3 +287,42 @@ class TestFromOptions:
             self.PigeonBackend.from_options({}, None)
         with pytest.raises(ConfigurationError, match="^MAIL_PIGEON_SPEED must be a whole number"):
             self.PigeonBackend.from_options({"loft": "here", "speed": "fast"}, None)
+
+
+class TestSecrets:
+    @pytest.mark.parametrize(
+        ("annotation", "kind"),
+        [
+            (Secret, Secret),
+            ("Secret", Secret),
+            (Secret | None, Secret),
+            (Optional["Secret"], Secret),
+            (Token, Token),
+            (Union[Token, str, None], Token),  # noqa: UP007 (what people write)
+        ],
+    )
+    def test_one_that_is_annotated_as_a_secret_shows_nowhere(self, annotation, kind):
+        cls = taking(annotation)
+        cls.__init__.__globals__.setdefault("Secret", Secret)
+
+        (given,) = read(cls, value="s3cret").values()
+
+        assert secrets_of(cls) == {"value": kind}
+        assert type(given) is kind
+        assert (repr(given), given.reveal()) == ("***", "s3cret")
+        assert given.setting == "MAIL_PIGEON_VALUE"
+
+    def test_one_that_is_wrapped_already_is_given_as_it_is(self):
+        secret = Secret("s3cret", "MAIL_PIGEON_VALUE")
+        assert read(taking(Secret), value=secret)["value"] is secret
+
+    def test_a_callable_is_asked_when_it_is_needed_and_its_error_names_the_setting(self):
+        fresh = read(taking(Secret), value=iter(["one", None]).__next__)["value"]
+
+        assert fresh.reveal() == "one"
+        with pytest.raises(BackendUnavailable, match="MAIL_PIGEON_VALUE is a callable"):
+            fresh.reveal()
+
+    def test_nothing_else_is_a_secret(self):
+        assert secrets_of(taking(str)) == {}
+        assert secrets_of(taking("Imaginary")) == {}

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal, Union
 
 from ..errors import ConfigurationError
-from ..readers import to_anything, to_bool, to_int, to_path, to_str
+from ..readers import to_anything, to_bool, to_int, to_path, to_secret, to_str
+from ..secret import Secret
 from ..settings import convert, is_unset, nearest
 
 
@@ -51,8 +52,8 @@ def read_options(
 ) -> dict[str, Any]:
     """Return the keyword arguments for ``cls(...)``: `options` as the annotations want them.
 
-    Strings of the environment are read as bool, int, float or path where that is annotated; unset
-    options are left out.
+    Strings of the environment are read as bool, int, float or path where that is annotated, and
+    wrapped where it is :class:`Secret`; unset options are left out.
 
     :param key_of: the setting of an option, for errors.
     :raises ConfigurationError: for an option that is unknown, missing or of the wrong kind.
@@ -69,8 +70,11 @@ def read_options(
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in given:
             raise ConfigurationError(f"{cls.__name__} needs {key_of(name)}: set it.")
+    secrets = secrets_of(cls)
     return {
-        name: convert(key_of(name), _reader(_annotation(cls, parameters.get(name))), value)
+        name: secrets[name](convert(key_of(name), to_secret, value), key_of(name))
+        if name in secrets and not isinstance(value, Secret)
+        else convert(key_of(name), _reader(annotation_of(cls, parameters.get(name))), value)
         for name, value in given.items()
     }
 
@@ -87,7 +91,20 @@ def declared(cls: type) -> tuple[dict[str, inspect.Parameter], bool]:
     return named, any(each.kind is each.VAR_KEYWORD for each in parameters)
 
 
-def _annotation(cls: type, parameter: inspect.Parameter | None) -> Any:
+@lru_cache(maxsize=64)
+def secrets_of(cls: type) -> Mapping[str, type[Secret]]:
+    """Return the options of a constructor that are annotated as secrets, and which kind each is."""
+    found = {}
+    for name, parameter in declared(cls)[0].items():
+        annotation = annotation_of(cls, parameter)
+        for kind in typing.get_args(annotation) or (annotation,):
+            if isinstance(kind, type) and issubclass(kind, Secret):
+                found[name] = kind
+    return found
+
+
+def annotation_of(cls: type, parameter: inspect.Parameter | None) -> Any:
+    """Return what a parameter of the constructor is annotated with, ``Any`` where none can tell."""
     if parameter is None or parameter.annotation is parameter.empty:
         return Any
 

@@ -13,14 +13,13 @@ from flask import current_app
 
 from ..backends.smtp import SmtpBackend
 from ..errors import MessageError
-from ..settings import BY_KEY
 from .dialogue import Step, trial
 from .domain import advice_of, is_public
 from .entries import Entries, Entry
 from .findings import Finding, judge_values, sender_of
 from .names import judge_names
 from .plugins import plugins
-from .show import masked, name_of, say, say_json, say_table
+from .show import name_of, say, say_json, say_table
 from .state import Choice, choice_of, mail_state
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def check_settings(
             {
                 "ok": ok,
                 "backend": _backend_as_json(choice),
-                "settings": [_entry_as_json(entry) for entry in entries],
+                "settings": [_entry_as_json(entry, entries) for entry in entries],
                 "findings": [asdict(finding) for finding in findings],
                 "steps": [asdict(step) for step in steps],
             }
@@ -117,7 +116,7 @@ def _steps(entries: Entries, choice: Choice, state: _Mail) -> Iterator[Step]:
 
 
 def _say_settings(entries: Entries, findings: list[Finding]) -> None:
-    rows = [(entry.key, _shown(entry), entry.source) for entry in entries]
+    rows = [(entry.key, _shown(entry, entries), entry.source) for entry in entries]
     say_table([_HEADING, *rows])
     say()
     for finding in findings:
@@ -126,22 +125,18 @@ def _say_settings(entries: Entries, findings: list[Finding]) -> None:
         say()
 
 
-def _shown(entry: Entry) -> str:
+def _shown(entry: Entry, entries: Entries) -> str:
     if entry.value is None:
-        return _default(entry) or ""
-    return str(masked(entry.key, entry.value))
+        return entries.default(entry) or ""
+    return str(entries.shown(entry))
 
 
-def _default(entry: Entry) -> str | None:
-    return BY_KEY[entry.key].default.replace("`", "") if entry.key in BY_KEY else None
-
-
-def _entry_as_json(entry: Entry) -> dict[str, object]:
+def _entry_as_json(entry: Entry, entries: Entries) -> dict[str, object]:
     return {
         "key": entry.key,
-        "value": masked(entry.key, entry.value),
+        "value": entries.shown(entry),
         "source": entry.source,
-        "default": _default(entry),
+        "default": entries.default(entry),
     }
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..backends.declared import Option, options_declared_by
+from ..backends.options import secrets_of
+from ..errors import ConfigurationError
 from ..settings import BY_KEY, OLD_NAMES, is_unset
-from .show import redactor
+from .plugins import plugins
+from .show import masked, redactor
 
 if TYPE_CHECKING:
     from ..extension import _Mail
@@ -32,17 +38,26 @@ class Entry:
 
 
 class Entries:
-    """Every known setting, in the order of the table, then every other ``MAIL_*`` that is set."""
+    """Every known setting, in the order of the table, then the options of the chosen backend.
+
+    Last is every other ``MAIL_*`` that is set.
+    """
 
     def __init__(self, state: _Mail) -> None:
         self.config = config = config_of(state)
+        self._state = state
         assigned = {
             "MAIL_SUPPRESS_SEND" if name == "suppress" else f"MAIL_{name.upper()}": value
             for name, value in vars(state).items()
         }
         self._entries = {key: _entry(key, config, assigned) for key in BY_KEY}
+        self._options = {
+            each.key: each for each in self._of_the_backend() if each.key not in BY_KEY
+        }
+        for key in self._options:
+            self._entries[key] = _entry(key, config, {})
         for key in sorted(map(str, list(config))):
-            if key.startswith("MAIL_") and key not in BY_KEY and not is_unset(config.get(key)):
+            if key.startswith("MAIL_") and key not in self._entries and not is_unset(config[key]):
                 self._entries[key] = Entry(key, config[key], "config")
 
     def __iter__(self) -> Iterator[Entry]:
@@ -62,11 +77,37 @@ class Entries:
         except ValueError:
             return default
 
+    def default(self, entry: Entry) -> str | None:
+        """Return what applies where `entry` is unset, in words; ``None`` if that is not known."""
+        if entry.key in BY_KEY:
+            return BY_KEY[entry.key].default.replace("`", "")
+        option = self._options.get(entry.key)
+        if option is None:
+            return None
+        return "required" if option.required else option.default
+
+    def shown(self, entry: Entry) -> Any:
+        """Return the value of `entry` as JSON takes it: a secret as ``***``, ``None`` if unset."""
+        return masked(entry.key, entry.value, self._declared)
+
     @property
     def redact(self) -> Callable[[str], str]:
         """A function that masks every secret of the settings in a text from outside."""
         values = {entry.key: entry.value for entry in self}
-        return redactor(values.items(), values["MAIL_USERNAME"])
+        return redactor(values.items(), values["MAIL_USERNAME"], self._declared)
+
+    def _of_the_backend(self) -> list[Option]:
+        with suppress(ConfigurationError):
+            return options_declared_by(self._state.selection.wanted())
+        return []
+
+    @cached_property
+    def _declared(self) -> frozenset[str]:
+        """The settings that the installed backends, and the one that is chosen, declare secret."""
+        classes = {each.backend for each in plugins() if each.backend is not None}
+        with suppress(ConfigurationError):  # which the commands tell of
+            classes.add(self._state.selection.wanted())
+        return frozenset(each.setting_key(name) for each in classes for name in secrets_of(each))
 
 
 def config_of(state: _Mail) -> Mapping[str, Any]:

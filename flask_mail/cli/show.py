@@ -12,7 +12,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -31,28 +31,33 @@ _SECRET_WORDS = (
 _USERINFO = re.compile(r"(?<=://)\S*(?=@)")
 
 
-def is_secret(key: str) -> bool:
-    """Whether the value of a setting must not be shown."""
+def is_secret(key: str, declared: Collection[str] = ()) -> bool:
+    """Whether the value of a setting must not be shown.
+
+    :param declared: the settings that backends declare as secret.
+    """
     if key in BY_KEY:
         return BY_KEY[key].secret
-    return any(word in key.upper() for word in _SECRET_WORDS)
+    return key in declared or any(word in key.upper() for word in _SECRET_WORDS)
 
 
-def masked(key: str, value: object) -> Any:
+def masked(key: str, value: object, declared: Collection[str] = ()) -> Any:
     """Return a value as JSON takes it: a secret as ``***``, ``None`` where it is unset."""
     if is_unset(value):
         return None
-    return MASK if is_secret(key) else _plain(value)
+    return MASK if is_secret(key, declared) else _plain(value)
 
 
-def redactor(values: Iterable[tuple[str, object]], username: object) -> Callable[[str], str]:
+def redactor(
+    values: Iterable[tuple[str, object]], username: object, declared: Collection[str] = ()
+) -> Callable[[str], str]:
     """Return a function that masks every secret of these settings in a text.
 
     Also as a server may echo them: in base64, alone or in AUTH PLAIN after `username`.
     """
     spellings: set[str] = set()
     for key, value in values:
-        for secret in _secrets(key, value):
+        for secret in _secrets(key, value, declared):
             plain_auth = f"\0{username}\0{secret}"
             spellings |= {secret, _base64(secret), _base64(plain_auth)}
     longest_first = sorted(spellings, key=len, reverse=True)
@@ -115,16 +120,19 @@ def _plain(value: object) -> Any:
     return name_of(value)
 
 
-def _secrets(key: str, value: object) -> Iterator[str]:
+def _secrets(key: str, value: object, declared: Collection[str]) -> Iterator[str]:
+    is_one = is_secret(key, declared)
     if isinstance(value, Mapping):
         for inner, each in value.items():
-            yield from _secrets(str(inner) if not is_secret(key) else key, each)
+            yield from _secrets(key if is_one else str(inner), each, declared)
     elif isinstance(value, (list, tuple)):
         for each in value:
-            yield from _secrets(key, each)
+            yield from _secrets(key, each, declared)
     # A number is taken for a password where a password belongs; elsewhere it may be a switch, and
     # masking each 1 of a text would leave nothing of it.
-    elif is_secret(key) and not is_unset(value) and (isinstance(value, str) or key in BY_KEY):
+    elif (is_one and not is_unset(value)) and (
+        isinstance(value, str) or key in BY_KEY or key in declared
+    ):
         yield str(value)
 
 

@@ -13,12 +13,12 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..secret import Secret, Token
 from . import errors, lending
 from .deadline import Deadline
 from .link import Link
 from .login import log_in
 from .replies import reply_of
-from .secret import Secret, Token
 
 QUIT_SECONDS = 1.0
 """How long QUIT may take: the messages were accepted before, and nobody waits for a goodbye."""

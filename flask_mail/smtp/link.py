@@ -24,7 +24,7 @@ from .unsent import Unsent
 
 if TYPE_CHECKING:
     from ..content import Content, Portion
-    from .secret import Secrets
+    from ..secret import Secrets
 
 log = logging.getLogger("flask_mail.smtp")
 

@@ -7,9 +7,9 @@ import contextlib
 import smtplib
 import ssl
 
+from ..secret import Secret, Token
 from .mechanisms import Login
 from .replies import printable
-from .secret import Secret, Token
 
 # Without TLS the mechanism that does not send the password comes first.
 _OVER_TLS = ("PLAIN", "LOGIN", "CRAM-MD5")

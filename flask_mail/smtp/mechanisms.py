@@ -14,8 +14,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ..secret import Secret, Secrets
 from .replies import Reply, printable
-from .secret import Secret, Secrets
 
 MAX_COMMAND = 512
 """Octets of a command with its CRLF (RFC 5321 section 4.5.3.1.4); the answer to a challenge may be

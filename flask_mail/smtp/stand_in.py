@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..outgoing import Refusal
-    from .secret import Secret
+    from ..secret import Secret
 
 # As they were imported, before anything is patched.
 _SMTP, _SMTP_SSL = smtplib.SMTP, smtplib.SMTP_SSL

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ...backends import Backend, loader
+from ...backends.options import secrets_of
 from ...cli.show import is_secret
 from ...errors import ConfigurationError
 from . import BackendContract
@@ -40,5 +41,8 @@ class TestInstalledBackend(BackendContract):
     @pytest.fixture
     def secrets(self, backend: Backend[Any], options: Mapping[str, Any]) -> Iterable[str]:
         """What the command line gave for settings that are secret."""
-        keys = {name: type(backend).setting_key(name) for name in options}
-        return [value for name, value in options.items() if is_secret(keys[name])]
+        cls = type(backend)
+        declared = {cls.setting_key(name) for name in secrets_of(cls)}
+        return [
+            value for name, value in options.items() if is_secret(cls.setting_key(name), declared)
+        ]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from ..errors import BackendUnavailable
+from .errors import BackendUnavailable
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
 
@@ -15,23 +15,31 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
 class Secret:
     """A password, or a callable that returns it: every view of it but :meth:`reveal` is ``***``.
 
-    Tracebacks that show the variables of each frame (Sentry, pytest) show this object.
+    Tracebacks that show the variables of each frame (Sentry, pytest) show this object. An option of
+    a backend that is annotated with it is given as one, and the commands of ``flask mail`` mask it.
+
+    :param value: the password or key, or what returns it.
+    :param setting: where it was found, for errors.
     """
 
-    __slots__ = ("__value",)
+    __slots__ = ("__value", "setting")
 
-    setting: ClassVar[str] = "MAIL_PASSWORD"
+    _usual_setting: ClassVar[str] = "MAIL_PASSWORD"
     must_be: ClassVar[str] = "Unicode text without NUL"
     # In AUTH PLAIN a NUL ends the name (RFC 4616). The environment gives surrogates for what is
     # not UTF-8, and the error of encoding them would show the password.
     _unfit: ClassVar[re.Pattern[str]] = re.compile("[\0\ud800-\udfff]")
 
-    def __init__(self, value: str | int | Callable[[], object]) -> None:
+    def __init__(self, value: str | int | Callable[[], object], setting: str | None = None) -> None:
+        self.setting = setting or self._usual_setting
         is_text = isinstance(value, (str, int)) and not isinstance(value, bool)
         self.__value: Any = str(value) if is_text else value
 
     def reveal(self) -> str:
-        """Return it in clear; see :meth:`current`, which is asked where it is a callable."""
+        """Return it in clear; a callable is called.
+
+        :raises BackendUnavailable: the callable raised, or returned something else.
+        """
         return str(self.current().__value)  # noqa: SLF001 (of this class)
 
     def current(self) -> Secret:
@@ -42,7 +50,7 @@ class Secret:
         if isinstance(self.__value, str):
             return self
         try:
-            fresh = type(self)(self.__value())
+            fresh = type(self)(self.__value(), self.setting)
         except Exception as error:
             # Its text is the callable's, and may hold what was sent for the secret.
             raise BackendUnavailable(
@@ -139,7 +147,7 @@ class Token(Secret):
 
     __slots__ = ()
 
-    setting = "MAIL_OAUTH2_TOKEN"
+    _usual_setting = "MAIL_OAUTH2_TOKEN"
     must_be = "a token of visible ASCII characters, without blanks and newlines (RFC 6750)"
     # U+0001 would end it (RFC 7628 section 3.1).
     _unfit = re.compile("[^!-~]")
