@@ -41,6 +41,21 @@ class Copied(Generic[Given, Kept]):
         message.__dict__[self._name] = copied(value, self._kind)
 
 
+class CopiedLater(Copied[Given, Kept]):
+    """One that most messages have not: there from the first look on."""
+
+    def __get__(self, message: Any, owner: type | None = None) -> Kept:
+        if message is not None and self._name not in message.__dict__:
+            message.__dict__[self._name] = self._kind(())
+        return super().__get__(message, owner)
+
+
+def by_backend(given: Any) -> dict[str, Any]:
+    """Copy options that are for one backend each."""
+    table = dict(given)
+    return {name: dict(each) if isinstance(each, Mapping) else each for name, each in table.items()}
+
+
 def copied(value: Any, kind: Callable[[Any], Any]) -> Any:
     """Return ``kind(value)``, such as a list of what an iterable yields."""
     # What is no collection is kept for the error that sending it raises: list("a@b.c") would be

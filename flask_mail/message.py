@@ -17,8 +17,9 @@ from .addresses import parse_address
 from .attachment import Attaching, Attachment
 from .checks import has_bad_headers
 from .conventions import Conventions
-from .copies import Copied, copied, deep_copy, frozen, sender_text
+from .copies import Copied, CopiedLater, by_backend, copied, deep_copy, frozen, sender_text
 from .errors import MessageError
+from .extras import EXTRAS
 from .forms import Forms
 from .outgoing import Envelope, unordered_recipients
 from .texts import describe
@@ -74,6 +75,11 @@ class Message(Attaching, Conventions, Forms):
     :param in_reply_to: the message that it answers, or its Message-ID.
     :param references: the messages of its thread; that of `in_reply_to` by default.
     :param auto_submitted: ``True`` or ``"auto-replied"`` where no person wrote it.
+    :param tags: words by which a mail service counts and finds messages, such as ``["welcome"]``.
+    :param metadata: what a mail service keeps with the message and reports with its events, such
+        as ``{"order": 4711}``: text and numbers.
+    :param options: options of one backend for this message: name of the backend -> option ->
+        value. Other backends ignore them.
     :param seed: what the Message-ID and the boundaries are made of instead of chance, for tests
         that compare a message with a file: the same seed and fields give the same bytes. The date
         is in 1970 then, unless it is given. Never send two messages with the same seed.
@@ -96,6 +102,9 @@ class Message(Attaching, Conventions, Forms):
     extra_headers: dict[str, str] | None
     mail_options = Copied[Iterable[str], list[str]](list)
     rcpt_options = Copied[Iterable[str], list[str]](list)
+    tags = CopiedLater[Iterable[str], list[str]](list)
+    metadata = CopiedLater[Mapping[str, Any], dict[str, Any]](dict)
+    options = CopiedLater[Mapping[str, Mapping[str, Any]], dict[str, dict[str, Any]]](by_backend)
     envelope: Envelope | None = None
     """Whom it went to: set on the copies in ``mail.outbox``."""
 
@@ -121,6 +130,9 @@ class Message(Attaching, Conventions, Forms):
         in_reply_to: str | Message | None = None,
         references: str | Message | Iterable[str | Message] | None = None,
         auto_submitted: str | bool | None = None,
+        tags: Iterable[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
         seed: object = None,
     ) -> None:
         self.recipients = recipients
@@ -144,6 +156,12 @@ class Message(Attaching, Conventions, Forms):
             self.in_reply_to = in_reply_to
         if auto_submitted is not None:
             self.auto_submitted = auto_submitted
+        if tags is not None:
+            self.tags = tags
+        if metadata is not None:
+            self.metadata = metadata
+        if options is not None:
+            self.options = options
         self.mail_options = mail_options
         self.rcpt_options = rcpt_options
         self.attachments = attachments
@@ -281,7 +299,9 @@ class Message(Attaching, Conventions, Forms):
         clone = object.__new__(type(self))
         for name, value in self.__dict__.items():
             own = name in _OWN and isinstance(value, (list, dict))
-            clone.__dict__[name] = copy.copy(value) if own else value
+            # The options of each backend are a table in a table.
+            copy_of = frozen if name == "options" else copy.copy
+            clone.__dict__[name] = copy_of(value) if own else value
         return clone
 
     def __getstate__(self) -> dict[str, Any]:
@@ -295,4 +315,4 @@ def default_sender() -> Any:
 
 
 # What Message itself stores; a subclass may add anything.
-_OWN = frozenset(Message().__dict__)
+_OWN = frozenset(Message().__dict__).union(EXTRAS)

@@ -13,6 +13,7 @@ from .addresses import parse_address, parse_addresses
 from .checks import check_message, check_options
 from .content import Content
 from .errors import MessageError, NoRecipients, NoSender
+from .extras import check_extras, metadata_of, tags_of
 
 if TYPE_CHECKING:
     from .message import Message
@@ -135,6 +136,16 @@ class Outgoing:
         return f"Outgoing(envelope={self.envelope!r}, message_id={self.message_id!r})"
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of the message, each once, in order."""
+        return tags_of(self.message)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The metadata of the message as text: numbers in digits, ``True`` as ``"true"``."""
+        return metadata_of(self.message)
+
+    @property
     def octets(self) -> bytes | Content:
         """The content in the form in which it is kept: where it is large, it is not made yet."""
         kept: bytes | Content = self.__dict__["content"]
@@ -172,6 +183,7 @@ def envelope_of(message: Message, envelope_from: str | tuple[str, str] | None = 
             "The message does not specify a sender and a default sender has not been configured:"
             " give sender=... or set MAIL_DEFAULT_SENDER."
         )
+    check_extras(message)
     sender = parse_address(message.sender, "sender")
     if envelope_from == "<>":
         reverse_path = ""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from .copies import frozen
+from .copies import by_backend, frozen
 from .dates import date_header
 from .enclosures import attachment_of, enclosure_of
 from .errors import MessageError
@@ -41,6 +41,9 @@ _FIELDS: Mapping[str, tuple[type, ...]] = {
     "date": (*_NUMBER, dict, _NONE),
     "msgId": (str,),
     "attachments": (list, _NONE),
+    "tags": (list, _NONE),
+    "metadata": (list, _NONE),
+    "options": (dict, _NONE),
     "envelope": (dict, _NONE),
     "further": (dict,),
     "token": (str,),
@@ -51,7 +54,10 @@ _STORED = {"token": "_token", "rendered_at": "_first_rendered"}
 _NAMES = {field: _STORED.get(field, field) for field in _FIELDS if field != "further"}
 _ATTRIBUTES = {name: field for field, name in _NAMES.items()}
 _COLLECTIONS = frozenset(
-    {"recipients", "cc", "bcc", "alts", "mail_options", "rcpt_options", "attachments"}
+    {
+        *("recipients", "cc", "bcc", "alts", "mail_options", "rcpt_options", "attachments"),
+        *("tags", "metadata", "options"),
+    }
 )
 _ENVELOPE = ("sender", "recipients", "mail_options", "rcpt_options")
 
@@ -109,7 +115,7 @@ def _written(field: str, value: Any, files: bool) -> Any:
     match field:
         case "attachments" if isinstance(value, (list, tuple)):
             return [enclosure_of(each, files=files) for each in value]
-        case "alts" | "extra_headers" if isinstance(value, Mapping):
+        case "alts" | "extra_headers" | "metadata" if isinstance(value, Mapping):
             return pairs_of(value, field)
         case "reply_to" if isinstance(value, (list, tuple)):
             # JSON has no tuples, so that a pair could be two addresses.
@@ -130,8 +136,10 @@ def _read(field: str, value: Any, files: bool) -> Any:
     match field:
         case "attachments":
             return [attachment_of(each, files=files) for each in value]
-        case "alts" | "extra_headers":
+        case "alts" | "extra_headers" | "metadata":
             return dict(value)
+        case "options":
+            return by_backend(value)
         case "recipients" | "cc" | "bcc" | "sender" | "reply_to" if isinstance(value, list):
             if field == "sender":
                 return tuple(value)
@@ -154,10 +162,10 @@ def _check(field: str, value: Any) -> None:
                 _check_address(each, field)
         case "sender":
             _check_address(value, field)
-        case "alts" | "extra_headers":
+        case "alts" | "extra_headers" | "metadata":
             for each in value:
                 check_list(each, field, (str,), (str, *_NUMBER, bool, _NONE))
-        case "mail_options" | "rcpt_options":
+        case "mail_options" | "rcpt_options" | "tags":
             check_list(value, field, *[(str,)] * len(value))
         case "date" if isinstance(value, dict):
             _moment(value)

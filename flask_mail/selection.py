@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 
 from . import guard, settings
 from .backends import Backend, loader
-from .backends.options import declared
+from .backends.options import declared, secrets_of
 from .errors import ConfigurationError
 from .forks import ForkSafeLock
 from .guard import Guard
-from .readers import to_bool
-from .smtp.secret import Secret, Token
+from .readers import to_bool, to_secret
+from .secret import Secret
 
 _log = logging.getLogger("flask_mail")
 
@@ -74,6 +74,11 @@ class Selection:
             return "locmem" if testing else "null", by
         return chosen, reason
 
+    def wanted(self) -> type[Backend[Any]]:
+        """Return the class that ``MAIL_BACKEND`` names, also where another delivers for it now."""
+        chosen = settings.raw(self._config, "MAIL_BACKEND")
+        return self.backend_class("smtp" if chosen is None else chosen)
+
     def backend(self) -> Backend[Any]:
         """Return the backend that delivers now."""
         return self.deliverer(self.chosen()[0])
@@ -86,8 +91,7 @@ class Selection:
         if capture is not None:
             taken = capture(self, chosen)
             if taken is not None:
-                taken._recipient_guard = self.guard  # noqa: SLF001 (not for its author)
-                return taken
+                return self._followed(taken)
         return self.build(chosen)
 
     def guard(self) -> Guard | None:
@@ -164,8 +168,13 @@ class Selection:
             self._building.pop()
         if not isinstance(backend, Backend):
             raise ConfigurationError(f"{cls.__name__}.from_options() returned no backend.")
-        backend._recipient_guard = self.guard  # noqa: SLF001 (not for its author)
-        return _Built(options, backend, children)
+        return _Built(options, self._followed(backend), children)
+
+    def _followed(self, backend: Backend[Any]) -> Backend[Any]:
+        # Not for its author, who may have made it a frozen dataclass.
+        object.__setattr__(backend, "_recipient_guard", self.guard)
+        object.__setattr__(backend, "_wanted", self.wanted)
+        return backend
 
     def backend_class(self, chosen: Any) -> type[Backend[Any]]:
         """Return the class for a value of ``MAIL_BACKEND``; finding it once is enough.
@@ -188,20 +197,21 @@ class Selection:
                 for key in map(str, list(self._config))  # other threads may set keys meanwhile
                 if key.startswith(prefix)
             ]
-        found = {name: self._option(cls.setting_key(name), name) for name in names}
+        secrets = secrets_of(cls)
+        found = {
+            name: self._option(cls.setting_key(name), name, secrets.get(name)) for name in names
+        }
         return {name: value for name, value in found.items() if not settings.is_unset(value)}
 
-    def _option(self, key: str, name: str) -> Any:
-        setting = settings.BY_KEY.get(key)
+    def _option(self, key: str, name: str, secret: type[Secret] | None) -> Any:
         if key == "MAIL_DEBUG":
             return self._debug()
-        if setting is None or not setting.secret:
+        if secret is None:
             return self._raw(key, name)
         # In no variable: tracebacks may show those of each frame.
         if settings.is_unset(self._raw(key, name)):
             return None
-        kind = Token if key == Token.setting else Secret
-        return kind(settings.convert(key, setting.read, self._raw(key, name)))
+        return secret(settings.convert(key, to_secret, self._raw(key, name)), key)
 
     def _raw(self, key: str, name: str) -> Any:
         assigned = self._assigned() if key in settings.BY_KEY else {}

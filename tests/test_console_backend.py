@@ -224,6 +224,20 @@ def test_an_attachment_has_its_name_type_and_size(size: int, told: str) -> None:
     assert lines(message)[-2] == f"[attachment: a.bin, application/octet-stream, {told}]"
 
 
+def test_tags_and_metadata_are_shown_below_the_message() -> None:
+    message = plain(tags=["welcome", "a\u202eb"], metadata={"order": 4711, "plan": "\u200bfree"})
+    assert lines(message)[-4:-1] == [
+        "",
+        "[tags: welcome, a\\u202eb]",
+        "[metadata: order=4711, plan=\\u200bfree]",
+    ]
+
+
+def test_only_what_there_is_of_them_is_shown() -> None:
+    assert lines(plain(tags=["welcome"]))[-3:-1] == ["", "[tags: welcome]"]
+    assert lines(plain(metadata={"order": 1}))[-3:-1] == ["", "[metadata: order=1]"]
+
+
 def test_an_attachment_may_have_no_name() -> None:
     message = plain()
     message.attach(None, "text/plain", "not the text of the message")

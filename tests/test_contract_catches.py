@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, ClassVar
 
 import pytest
@@ -18,18 +19,20 @@ from flask_mail import (
     ConfigurationError,
     DeliveryUnknown,
     Envelope,
+    MessageError,
     MessageRefused,
     Outcome,
     Outgoing,
     Receipt,
     Refusal,
+    UnsupportedFeature,
     email_dispatched,
     email_failed,
     email_sending,
 )
-from flask_mail.backends import Backend
+from flask_mail.backends import Backend, Feature
 from flask_mail.testing import BackendContract
-from flask_mail.testing.contract import BREAKS, FIELDS, THREADS
+from flask_mail.testing.contract import BREAKS, FIELDS, THREADS, Streaming
 
 SECRET = "hunter2"
 
@@ -63,6 +66,21 @@ class Sound(Backend[Any]):
 
 
 # ---------------------------------------------------------------------- what they are
+
+
+@dataclass(frozen=True)
+class Stamps:
+    """What a message may ask of a backend that does everything."""
+
+    value: int = 80
+
+
+class DoesEverything(Sound):
+    """All that it declares."""
+
+    features = frozenset(Feature)
+    max_recipients = 100
+    message_options = Stamps
 
 
 class HasALongName(Sound):
@@ -197,6 +215,14 @@ class CutsLargeMessages(Sound):
         super().keep(mail, envelope, content[: 1024 * 1024])
 
 
+class CutsPieces(Sound):
+    """Delivers in pieces, as long as they are not too many."""
+
+    def deliver(self, mail, session):
+        self.keep(mail, mail.envelope, b"".join(islice(mail.blocks(), 3)))
+        return self.accepted(mail)
+
+
 class HasALimit(Sound):
     """Says so, which is no fault."""
 
@@ -223,6 +249,91 @@ class IsAnnotatedForCheckersOnly(Sound):
 
 
 # ---------------------------------------------------------------------- what must not be sent
+
+
+class LeavesOutTags(Sound):
+    def send(self, message, session=None, **how):
+        message.tags = []
+        return super().send(message, session, **how)
+
+
+class RaisesAnotherErrorForTags(Sound):
+    def send(self, message, session=None, **how):
+        if message.tags:
+            raise MessageError("The sound backend does not do that.")
+        return super().send(message, session, **how)
+
+
+class RefusesTagsInTheNameOfAnother(Sound):
+    def send(self, message, session=None, **how):
+        try:
+            return super().send(message, session, **how)
+        except UnsupportedFeature:
+            raise UnsupportedFeature("No.") from None
+
+
+class DeclaresMoreThanItCan(Sound):
+    features = frozenset(Feature)
+
+    def deliver(self, mail, session):
+        if mail.tags:
+            raise self.unsupported("tags")
+        return super().deliver(mail, session)
+
+
+class TakesMoreThanItSays(DoesEverything):
+    def send(self, message, session=None, **how):
+        self.max_recipients = 100 if len(message.recipients) < 100 else 1000
+        return super().send(message, session, **how)
+
+
+class TakesLessThanItSays(DoesEverything):
+    def deliver(self, mail, session):
+        if len(mail.envelope.recipients) > 50:
+            raise MessageRefused("Too many.")
+        return super().deliver(mail, session)
+
+
+class RefusesTooManyAsInvalid(DoesEverything):
+    def send(self, message, session=None, **how):
+        if len(message.recipients) > 100:
+            raise MessageError("Too many.")
+        return super().send(message, session, **how)
+
+
+class TakesNoOptionsOfOthers(Sound):
+    def send(self, message, session=None, **how):
+        if message.options:
+            raise MessageError("message.options are not known here: nosuchoption")
+        return super().send(message, session, **how)
+
+
+class TakesAnyOptionOfAMessage(Sound):
+    class message_options:
+        def __init__(self, **anything: object): ...
+
+
+class ShowsTheValueOfAnOptionOfAMessage(Sound):
+    def send(self, message, session=None, **how):
+        try:
+            return super().send(message, session, **how)
+        except MessageError as error:
+            raise MessageError(f"{error} {message.options}") from None
+
+
+class NamesNoOptionOfAMessage(Sound):
+    def send(self, message, session=None, **how):
+        try:
+            return super().send(message, session, **how)
+        except MessageError:
+            raise MessageError("Something is wrong with the options.") from None
+
+
+class RefusesTheOptionsOfAMessageTooLate(Sound):
+    def send(self, message, session=None, **how):
+        if message.options:
+            self.arrived.append((Envelope("", ()), b""))
+        return super().send(message, session, **how)
 
 
 class Trusting(Sound):
@@ -786,6 +897,28 @@ CASES = [
     Case("test_it_is_built_from_the_settings_of_an_app", SharesOneConnection, "is closed"),
     Case("test_an_app_uses_it_except_in_tests", NeedsAnAppContext, "application context"),
     Case("test_an_app_uses_it_except_in_tests", SendsTwice, "1 messages should"),
+    *(
+        Case("test_what_it_cannot_do_is_refused_and_what_it_can_is_not", broken, says, "TAGS")
+        for broken, says in (
+            (LeavesOutTags, "was accepted"),
+            (RaisesAnotherErrorForTags, "is an UnsupportedFeature"),
+            (RefusesTagsInTheNameOfAnother, "should name the backend"),
+            (DeclaresMoreThanItCan, "`features` names"),
+        )
+    ),
+    Case("test_more_recipients_than_it_takes_are_refused", TakesMoreThanItSays, "was accepted"),
+    Case("test_more_recipients_than_it_takes_are_refused", TakesLessThanItSays, "Too many"),
+    Case("test_more_recipients_than_it_takes_are_refused", RefusesTooManyAsInvalid, "It raises"),
+    Case("test_options_for_other_backends_are_ignored", TakesNoOptionsOfOthers, "not known here"),
+    *(
+        Case("test_an_unknown_option_of_a_message_is_refused", broken, says)
+        for broken, says in (
+            (TakesAnyOptionOfAMessage, "was accepted"),
+            (ShowsTheValueOfAnOptionOfAMessage, "shows the value"),
+            (NamesNoOptionOfAMessage, "should name the option"),
+            (RefusesTheOptionsOfAMessageTooLate, "0 messages should"),
+        )
+    ),
     Case("test_no_secret_shows", ShowsThePassword, "shows in the repr"),
     Case("test_no_secret_shows", LogsThePassword, "shows in the log"),
     Case("test_no_secret_shows", TellsThePassword, "shows in an error"),
@@ -815,6 +948,7 @@ def run(caplog, monkeypatch):
             "options": options,
             "secrets": [SECRET],
             "field": field,
+            "feature": Feature.__members__.get(field, Feature.TAGS),
             "caplog": caplog,
             "monkeypatch": monkeypatch,
         }
@@ -833,11 +967,11 @@ def test_the_fault_fails_the_test_that_is_meant_for_it(run, case):
 @pytest.mark.parametrize("test", TESTS)
 def test_a_sound_backend_passes(run, test):
     takes_field = "field" in inspect.signature(getattr(BackendContract, test)).parameters
-    for field in FIELDS if takes_field else ["none"]:
+    for field in FIELDS if takes_field else Feature.__members__:
         run(test, Sound, field)
 
 
-@pytest.mark.parametrize("cls", [HasALimit, NeedsAPlace, ChoosesTheEnvelopeSender])
+@pytest.mark.parametrize("cls", [HasALimit, NeedsAPlace, ChoosesTheEnvelopeSender, DoesEverything])
 @pytest.mark.parametrize("test", [each for each in TESTS if "line_breaks" not in each])
 def test_so_does_one_that_cannot_do_everything_and_says_so(run, test, cls):
     run(test, cls)
@@ -845,7 +979,19 @@ def test_so_does_one_that_cannot_do_everything_and_says_so(run, test, cls):
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_the_injection_corpus_is_harmless_without_its_line_breaks(field):
-    assert Sound().send(FIELDS[field]("onetwo")).sent
+    assert DoesEverything().send(FIELDS[field]("onetwo")).sent
+
+
+@pytest.mark.parametrize(
+    ("cls", "says"),
+    [(Sound, "asks for all of the content at once"), (CutsPieces, "arrived changed")],
+)
+def test_one_that_does_not_deliver_in_pieces_is_found(cls, says, tmp_path, monkeypatch):
+    backend = cls()
+    with pytest.raises(AssertionError, match=says):
+        Streaming().test_a_large_file_is_nowhere_in_memory_as_a_whole(
+            backend, read(backend), tmp_path, monkeypatch
+        )
 
 
 def test_every_promise_has_a_backend_that_breaks_it():

@@ -103,6 +103,8 @@ def test_the_envelope_is_kept_beside_it(folder: Path) -> None:
         bcc=["hidden@example.com"],
         mail_options=["BODY=8BITMIME"],
         rcpt_options=["NOTIFY=NEVER"],
+        tags=["welcome"],
+        metadata={"order": 4711},
     )
     message.msgId = "<1@example.com>"
     receipt = FileBackend(folder).send(message, envelope_from="<>")
@@ -113,6 +115,8 @@ def test_the_envelope_is_kept_beside_it(folder: Path) -> None:
         "recipients": ["bob@example.com", "jörg@example.com", "hidden@example.com"],
         "mail_options": ["BODY=8BITMIME"],
         "rcpt_options": ["NOTIFY=NEVER"],
+        "tags": ["welcome"],
+        "metadata": {"order": "4711"},
         "message_id": "<1@example.com>",
         "date": "2030-01-02T12:00:00.000005+00:00",
     }

@@ -37,9 +37,9 @@ class Lazy:
 class Campaign(Message):
     """A subclass with an attribute of its own."""
 
-    def __init__(self, *args: Any, tags: list[str], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, labels: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.tags = tags
+        self.labels = labels
 
 
 def lazy_message(words: dict[str, str]) -> Message:
@@ -163,13 +163,13 @@ def test_copying_copies_the_collections() -> None:
 
 @pytest.mark.parametrize("copied", [*COPIES, copy.copy, copy.deepcopy])
 def test_a_subclass_keeps_its_class_and_attributes(copied: Callable[[Message], Message]) -> None:
-    message = Campaign("Hi", ["a@b.c"], sender="d@e.f", tags=["spring"])
+    message = Campaign("Hi", ["a@b.c"], sender="d@e.f", labels=["spring"])
 
     clone = copied(message)
 
     assert isinstance(clone, Campaign)
-    assert clone.tags == ["spring"]
-    assert (clone.tags is message.tags) is (copied is copy.copy)
+    assert clone.labels == ["spring"]
+    assert (clone.labels is message.labels) is (copied is copy.copy)
 
 
 def test_a_snapshot_shares_what_cannot_be_copied() -> None:

@@ -251,6 +251,8 @@ def test_an_address_of_no_field_counts_as_to(mail, outbox):
         ({"body": ""}, ValueError, 'body="" is met by every message'),
         ({"headers": {"X-A": 1}}, TypeError, "X-A must be a str"),
         ({"headers": "X-A: 1"}, TypeError, "headers must be a dict, not str"),
+        ({"metadata": ["order"]}, TypeError, "metadata must be a dict, not list"),
+        ({"tag": ["welcome"]}, TypeError, "tag must be a str"),
     ],
 )
 def test_an_expectation_that_is_none_is_no_failure_but_an_error(outbox, expected, error, text):
@@ -264,3 +266,18 @@ def test_assertions_hold_after_the_end(mail):
     with Outbox() as outbox:
         mail.send_message("Reset", ["ann@example.com"])
     assert outbox.assert_sent(subject="Reset") is outbox.last
+
+
+def test_tags_and_metadata_can_be_expected(outbox, mail):
+    mail.app.config["MAIL_BACKEND"] = "console"  # takes any; smtp refuses them
+    mail.send_message(
+        "Hi", ["ann@example.com"], "Hi", tags=["welcome", "trial"], metadata={"order": 4711}
+    )
+
+    outbox.assert_sent(tag="trial", metadata={"order": "4711"})
+    outbox.assert_sent(tag=re.compile("^wel"), metadata={"order": re.compile(r"^\d+$")})
+    outbox.assert_not_sent(tag="wel")
+    with pytest.raises(AssertionError, match="'welcome', 'trial'"):
+        outbox.assert_sent(tag="spring")
+    with pytest.raises(AssertionError, match="none"):
+        outbox.assert_sent(metadata={"customer": "7"})

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
 import pytest
 from flask import Flask
 
 from flask_mail import BackendNotFound, ConfigurationError, Mail, Message
-from flask_mail.backends import Backend
+from flask_mail.backends import Backend, Secret
 from flask_mail.backends.console import ConsoleBackend
 from flask_mail.backends.locmem import LocmemBackend
 from flask_mail.backends.null import NullBackend
@@ -24,6 +28,19 @@ class OutsideBackend(Backend[None]):
 
     def deliver(self, mail, session):
         return self.accepted(mail)
+
+
+@dataclass(frozen=True)
+class LoftBackend(Backend[None]):
+    """Declares its options as the fields of a frozen dataclass."""
+
+    name: ClassVar[str] = "loft"
+    path: Path
+    key: Secret
+    birds: int = 3
+
+    def deliver(self, mail, session):
+        return self.accepted(mail, response=f"{self.path} {self.birds} {self.key.reveal()}")
 
 
 @pytest.fixture
@@ -295,3 +312,40 @@ def test_a_backend_builds_its_children_by_name(app):
 
     children = selected(app, MAIL_BACKEND=TwiceBackend).children
     assert [child.name for child in children] == ["null", "locmem"]
+
+
+def test_a_backend_may_be_a_frozen_dataclass(app):
+    app.config.update(
+        MAIL_BACKEND=LoftBackend, MAIL_LOFT_PATH="/roof", MAIL_LOFT_BIRDS="7", MAIL_LOFT_KEY="k3y"
+    )
+    mail = Mail(app)
+
+    receipt = mail.send(Message("Hi", ["a@example.com"], "Hi", sender="b@example.com"))
+
+    assert receipt.response == "/roof 7 k3y"
+    assert "k3y" not in repr(mail.state.selection.backend())
+    app.config["MAIL_LOFT_KEY"] = None
+    with pytest.raises(ConfigurationError, match="LoftBackend needs MAIL_LOFT_KEY"):
+        mail.send(Message("Hi", ["a@example.com"], "Hi", sender="b@example.com"))
+
+
+def test_no_frame_of_a_traceback_holds_a_secret_of_a_plugin(app):
+    class VaultBackend(Backend[None]):
+        name = "vault"
+
+        def __init__(self, *, pin: Secret):
+            raise ValueError("no")
+
+        def deliver(self, mail, session): ...
+
+    app.config.update(MAIL_BACKEND=VaultBackend, MAIL_VAULT_PIN="hunter2")
+    mail = Mail(app)
+    with pytest.raises(ValueError, match="no") as caught:
+        mail.send(Message("Hi", ["a@example.com"], "Hi", sender="b@example.com"))
+
+    frames = [each.frame for each in caught.traceback if "flask_mail" in str(each.path)]
+    shown = [
+        repr(value) for frame in frames for value in frame.f_locals.values() if value is not app
+    ]
+    assert len(frames) > 4
+    assert not [each for each in shown if "hunter2" in each]

@@ -9,7 +9,9 @@ from ..errors import (
     UnsupportedFeature,
 )
 from ..outgoing import Envelope, Outcome, Outgoing, Receipt, Refusal
+from ..secret import Secret
 from .base import Backend
+from .features import Feature
 
 __all__ = [
     "Backend",
@@ -18,10 +20,12 @@ __all__ = [
     "DeliveryError",
     "DeliveryUnknown",
     "Envelope",
+    "Feature",
     "MessageRefused",
     "Outcome",
     "Outgoing",
     "Receipt",
     "Refusal",
+    "Secret",
     "UnsupportedFeature",
 ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, final
 from ..errors import UnsupportedFeature
 from ..outgoing import Outcome, Outgoing, Receipt, Refusal
 from ..signals import sending as tell_sending
+from .features import ORDINARY, Feature, check, read_message_options
 from .options import read_options
 from .sending import Batch, checked, conclude, failure_of
 
@@ -40,12 +41,25 @@ class Backend(ABC, Generic[S]):
     """The version of this interface that it was written for; a plugin states it as a number."""
     requires: ClassVar[Mapping[str, str]] = {}
     """Libraries that it imports only when it is built: module -> what to install with pip."""
+    features: frozenset[Feature] = ORDINARY
+    """What of a message it can express: what it cannot is refused before :meth:`deliver`. By
+    default what everybody can do who hands on envelope and content as they are: no ESMTP options,
+    tags and metadata."""
+    max_size: int | None = None
+    """How many octets a message may have at most."""
+    max_recipients: int | None = None
+    """How many recipients a message may have at most."""
+    message_options: ClassVar[type[Any] | None] = None
+    """What :attr:`Message.options` may hold for it: the keyword parameters of this class, such as
+    a frozen dataclass, checked as those of the constructor are."""
     external: ClassVar[bool] = True
     """False: nothing leaves this machine, so tests need not suppress it."""
     option_prefix: ClassVar[str | None] = None
     """What the keys of the options begin with; ``MAIL_<NAME>_`` by default."""
     _recipient_guard: Callable[[], Guard | None] | None = None
     """Returns what keeps mail to the recipients that the settings allow; the app sets it."""
+    _wanted: Callable[[], type[Backend[Any]]] | None = None
+    """Returns the class that the settings name, for which it may only stand in; the app sets it."""
 
     @classmethod
     def setting_key(cls, option: str) -> str:
@@ -107,15 +121,33 @@ class Backend(ABC, Generic[S]):
         :raises DeliveryUnknown: it may or may not have been accepted.
         """
 
-    def unsupported(self, feature: str) -> UnsupportedFeature:
+    @classmethod
+    def unsupported(cls, feature: str) -> UnsupportedFeature:
         """Return the error for what this backend cannot express, to be raised by :meth:`deliver`.
 
         :param feature: what the message asks for, such as ``"attachments over 10 MB"``.
         """
         return UnsupportedFeature(
-            f"The {self.name} backend cannot express {feature}: leave it out of the message, or"
+            f"The {cls.name} backend cannot express {feature}: leave that out of the message, or"
             " choose another backend."
         )
+
+    @final
+    def check(self, mail: Outgoing) -> None:
+        """Raise where `mail` asks for what this backend cannot do.
+
+        Done before :meth:`deliver`; a backend that is made of others does it for the one that it
+        delivers by.
+
+        :raises UnsupportedFeature: it cannot express something, or the message is too large.
+        :raises MessageError: :attr:`Message.options` holds for it what is no option of it.
+        """
+        check(self, mail)
+
+    @final
+    def options_of(self, mail: Outgoing) -> Any:
+        """Return what :attr:`Message.options` holds for this backend, as its `message_options`."""
+        return read_message_options(self, mail)
 
     def deliver_many(self, mails: Iterable[Outgoing], session: S) -> Iterator[Receipt]:
         """Deliver messages, one receipt for each, in order; by default one by one.
@@ -175,7 +207,7 @@ class Backend(ABC, Generic[S]):
         try:
             tell_sending(app, message)
             mail = Outgoing.of(message, envelope_from)
-            mail = self._guarded(mail)
+            mail = self._admitted(mail)
             if open_session is not None:
                 session = open_session()
             handed_over = True
@@ -209,7 +241,7 @@ class Backend(ABC, Generic[S]):
         :param open_session: called for the session once there is a valid message; where it fails,
             none is sent.
         """
-        batch = Batch(self.name, app, self._guarded)
+        batch = Batch(self.name, app, self._admitted)
         mails = batch.valid(messages)
         first = next(mails, None)
         yield from batch.settled()
@@ -232,6 +264,11 @@ class Backend(ABC, Generic[S]):
         except Exception as error:  # noqa: BLE001 (the receipt tells)
             return failure_of(self.name, error, mail, handed_over=True)
 
-    def _guarded(self, mail: Outgoing) -> Outgoing:
+    def _admitted(self, mail: Outgoing) -> Outgoing:
         guard = self._recipient_guard() if self._recipient_guard is not None else None
-        return mail if guard is None else guard.guarded(mail)
+        if guard is not None:
+            mail = guard.guarded(mail)
+        # What another backend could not do is an error also where this one takes its mail.
+        wanted = None if self.external or self._wanted is None else self._wanted()
+        check(self if wanted is None or not wanted.external else wanted, mail)
+        return mail

@@ -17,6 +17,7 @@ from .. import _context
 from ..errors import BackendUnavailable, ConfigurationError
 from ..forks import ForkSafeLock
 from .base import Backend
+from .features import Feature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,6 +59,7 @@ class ConsoleBackend(Backend[None]):
     """
 
     name = "console"
+    features = frozenset(Feature)
     external = False
 
     def __init__(self, stream: object = "stdout", format: str = "readable") -> None:  # noqa: A002
@@ -113,7 +115,8 @@ def _is_stream(value: object) -> bool:
 
 def _readable(mail: Outgoing) -> str:
     try:
-        lines = [_RULE, *_envelope(mail.envelope), "", *_content(mail.content), _RULE]
+        shown = [*_envelope(mail.envelope), "", *_content(mail.content), *_extras(mail)]
+        lines = [_RULE, *shown, _RULE]
     except Exception:  # noqa: BLE001 (the parser gives up on some of what a subclass may render)
         return _source(mail)
     return "\n".join(lines) + "\n"
@@ -132,6 +135,19 @@ def _envelope(envelope: Envelope) -> Iterator[str]:
     yield _line(" ".join((f"MAIL FROM:<{envelope.sender}>", *envelope.mail_options)))
     for recipient in envelope.recipients:
         yield _line(" ".join((f"RCPT TO:<{recipient}>", *envelope.rcpt_options)))
+
+
+def _extras(mail: Outgoing) -> Iterator[str]:
+    """Yield what services are told beyond the content."""
+    notes = []
+    if mail.tags:
+        notes.append(f"[tags: {', '.join(map(_line, mail.tags))}]")
+    if mail.metadata:
+        pairs = (f"{_line(name)}={_line(value)}" for name, value in mail.metadata.items())
+        notes.append(f"[metadata: {', '.join(pairs)}]")
+    if notes:
+        yield ""
+        yield from notes
 
 
 def _content(content: bytes) -> Iterator[str]:

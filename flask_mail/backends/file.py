@@ -16,6 +16,7 @@ from ..forks import ForkSafeLock
 from ..readers import to_path
 from ..settings import convert
 from .base import Backend
+from .features import Feature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -69,6 +70,7 @@ class FileBackend(Backend[None]):
     """
 
     name = "file"
+    features = frozenset(Feature)
     external = False
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -127,6 +129,8 @@ def _envelope(mail: Outgoing, moment: datetime) -> bytes:
         "recipients": envelope.recipients,
         "mail_options": envelope.mail_options,
         "rcpt_options": envelope.rcpt_options,
+        "tags": mail.tags,
+        "metadata": mail.metadata,
         "message_id": mail.message_id,
         "date": moment.isoformat(timespec="microseconds"),
     }

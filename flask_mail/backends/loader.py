@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import BackendNotFound, ConfigurationError
 from ..settings import nearest
 from .base import API_VERSION, Backend
+from .features import declared_well
 
 _log = logging.getLogger("flask_mail")
 
@@ -126,6 +127,11 @@ def check_class(candidate: object, label: str) -> type[Backend[Any]]:
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise ConfigurationError(
             f"{label} has no name: {candidate.__name__} must set `name` to one lowercase word."
+        )
+    if not declared_well(candidate.features):
+        raise ConfigurationError(
+            f"{label} is broken: `features` of {candidate.__name__} must be a set of members of"
+            " flask_mail.backends.Feature."
         )
     return candidate
 

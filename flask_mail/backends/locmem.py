@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .base import Backend
+from .features import Feature
 
 if TYPE_CHECKING:
     from ..message import Message
@@ -18,6 +19,7 @@ class LocmemBackend(Backend[None]):
     """
 
     name = "locmem"
+    features = frozenset(Feature)
     external = False
 
     def __init__(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .base import Backend
+from .features import Feature
 
 if TYPE_CHECKING:
     from ..outgoing import Outgoing, Receipt
@@ -14,6 +15,7 @@ class NullBackend(Backend[None]):
     """Accepts every message that could be sent, and forgets it."""
 
     name = "null"
+    features = frozenset(Feature)
     external = False
 
     def deliver(self, mail: Outgoing, session: None) -> Receipt:

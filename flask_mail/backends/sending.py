@@ -170,12 +170,12 @@ class Batch:
     wait for their turn beside those that do.
     """
 
-    def __init__(self, backend: str, app: object, guarded: Callable[[Outgoing], Outgoing]) -> None:
+    def __init__(self, backend: str, app: object, admitted: Callable[[Outgoing], Outgoing]) -> None:
         self.raised: Exception | None = None
         """What the messages' own generator raised, or a receiver that Flask would let through."""
         self._backend = backend
         self._app = app
-        self._guarded = guarded
+        self._admitted = admitted
         self._waiting: deque[_Waiting] = deque()
 
     def valid(self, messages: Iterable[Message]) -> Iterator[Outgoing]:
@@ -186,7 +186,7 @@ class Batch:
             try:
                 tell_sending(self._app, message)
                 waiting.mail = Outgoing.of(message)
-                waiting.mail = self._guarded(waiting.mail)
+                waiting.mail = self._admitted(waiting.mail)
             except Exception as error:  # noqa: BLE001 (the receipt tells)
                 waiting.failure = failure_of(self._backend, error, waiting.mail, handed_over=False)
             else:

@@ -16,15 +16,16 @@ from ..addresses import parse_address, parse_addresses
 from ..errors import BackendUnavailable, ConfigurationError
 from ..headers import mailbox
 from ..outgoing import Outcome, Receipt
+from ..secret import Secret, Token
 from ..settings import BY_KEY, convert
 from ..smtp import client, lending, stand_in
 from ..smtp.courier import Courier, Item
 from ..smtp.deadline import Deadline
 from ..smtp.link import Link
 from ..smtp.pool import Pool
-from ..smtp.secret import Secret, Token
 from ..smtp.tls import client_context
 from .base import Backend
+from .features import ORDINARY, Feature
 from .sending import failure_of
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
     connected again where it broke."""
 
     name = "smtp"
+    features = ORDINARY | {Feature.DELIVERY_OPTIONS}
     option_prefix = "MAIL_"  # its settings are older than backends
 
     def __init__(

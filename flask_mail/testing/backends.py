@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ..backends.base import Backend
+from ..backends.features import Feature
 
 if TYPE_CHECKING:
     from ..backends.locmem import LocmemBackend
@@ -25,6 +26,7 @@ class OutboxBackend(Backend[None]):
     """
 
     name = "locmem"  # receipts say what they say under TESTING
+    features = frozenset(Feature)
     external = False
 
     def __init__(
@@ -52,6 +54,7 @@ class LateBackend(Backend[None]):
     """Takes what is sent when the test that it belongs to has ended: no real mail leaves."""
 
     name = "late"
+    features = frozenset(Feature)
     external = False
 
     def deliver(self, mail: Outgoing, session: object) -> Receipt:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
 from ..addresses import parse_address
 from ..entities import Entity, decode_text
 from ..errors import MessageError
+from ..extras import metadata_of, tags_of
 from ..settings import nearest
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Expectations(TypedDict, total=False):
     body: Expected | None
     html: Expected | None
     attachment: Expected | None
+    tag: Expected | None
+    metadata: Mapping[str, Expected] | None
     headers: Mapping[str, Expected] | None
 
 
@@ -90,18 +93,19 @@ class Criteria:
     def __init__(self, expected: Expectations) -> None:
         __tracebackhide__ = True
         fields: dict[str, Any] = dict(expected)
-        headers = fields.pop("headers", None) or {}
-        if not isinstance(headers, Mapping):
-            raise TypeError(f"headers must be a dict, not {type(headers).__name__}.")
+        tables = {name: fields.pop(name, None) or {} for name in _TABLES}
+        for name, table in tables.items():
+            if not isinstance(table, Mapping):
+                raise TypeError(f"{name} must be a dict, not {type(table).__name__}.")
         self._checks: list[_Check] = []
         for name, value in fields.items():
             if name not in _FIELDS:
-                hint = nearest(name, [*_FIELDS, "headers", "count", "within"])
+                hint = nearest(name, [*_FIELDS, *_TABLES, "count", "within"])
                 raise TypeError(f"A message has no {name!r} to check{hint or '.'}")
             if value is not None:
                 self._checks += _FIELDS[name](name, value)
-        for name, value in headers.items():
-            self._checks.append(_Header(name, value))
+        for name, table in tables.items():
+            self._checks += [_TABLES[name](key, value) for key, value in table.items()]
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """Yield what is expected: each field, and the value as it is shown."""
@@ -226,6 +230,21 @@ class _Attachment(_Check):
         return str(value.filename)
 
 
+class _Tag(_Check):
+    """One of the tags."""
+
+    def values(self, sent: Sent) -> list[Any]:
+        return list(tags_of(sent.message))
+
+
+class _Metadata(_Check):
+    """One of the metadata, as text."""
+
+    def values(self, sent: Sent) -> list[str]:
+        found = metadata_of(sent.message)
+        return [found[self.name]] if self.name in found else []
+
+
 class _Header(_Check):
     """A header of the message as it travelled, decoded."""
 
@@ -251,7 +270,9 @@ _FIELDS: Final[Mapping[str, Callable[[str, Any], list[_Check]]]] = {
     "body": _one(_Text),
     "html": _one(_Text),
     "attachment": _one(_Attachment),
+    "tag": _one(_Tag),
 }
+_TABLES: Final[Mapping[str, type[_Check]]] = {"metadata": _Metadata, "headers": _Header}
 
 
 def listed(items: Iterable[str], most: int = 3) -> str:

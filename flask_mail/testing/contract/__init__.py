@@ -22,11 +22,13 @@ Needs nothing but pytest.
 from .batches import Batches
 from .configuring import Configuring
 from .corpus import BREAKS, FIELDS, THREADS, Delivered
+from .declaring import Declaring
 from .failures import Failures
 from .messages import Messages
 from .refusals import Refusals
 from .sessions import Sessions
 from .signalling import Signalling
+from .streaming import Streaming
 
 __all__ = [
     "BREAKS",
@@ -35,19 +37,24 @@ __all__ = [
     "BackendContract",
     "Batches",
     "Configuring",
+    "Declaring",
     "Delivered",
     "Failures",
     "Messages",
     "Refusals",
     "Sessions",
     "Signalling",
+    "Streaming",
 ]
 
 
-class BackendContract(Messages, Refusals, Signalling, Failures, Batches, Sessions, Configuring):
+class BackendContract(
+    Messages, Refusals, Signalling, Failures, Batches, Sessions, Configuring, Declaring
+):
     """The promises of a backend: one test for each.
 
     A subclass gives the fixture ``backend``. The others are optional; what is not given is not
     looked at. Where your backend cannot keep a promise by its nature, override that test and say
-    why. Each group of promises is a class of its own, for who wants some of them.
+    why. Each group of promises is a class of its own, for who wants some of them; one is not among
+    these: :class:`Streaming`, for a backend that delivers in pieces.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import pickle
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from ... import ConfigurationError, Mail
-from ...backends import Backend
+from ...backends import Backend, Secret
 from .corpus import Delivered, hello
 from .driving import build, make_app, must_arrive, must_fail, must_send
 from .fixtures import Fixtures
@@ -134,7 +135,7 @@ class Configuring(Fixtures):
         failing: Backend[Any] | None,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        """A password is in no repr, no receipt, no log line and no error."""
+        """A password is in no repr, no receipt, no log line, no error, and no pickle of these."""
         caplog.set_level(logging.DEBUG)
         shown = {"the repr": repr(backend), "the str": str(backend)}
         receipt = must_send(backend, hello())
@@ -142,6 +143,8 @@ class Configuring(Fixtures):
         if failing is not None:
             error = must_fail(failing, hello())
             shown["an error"] = f"{error} {error!r} {vars(error)}"
+            shown["a pickled error"] = pickle.dumps(error, 0).decode("ascii")
+        shown["a pickled receipt"] = pickle.dumps(receipt, 0).decode("ascii")
         shown["the log"] = caplog.text
         for secret in secrets:
             for where, text in shown.items():
@@ -158,6 +161,6 @@ def _kinds(cls: type[Backend[Any]]) -> dict[str, type]:
     for name in inspect.signature(cls).parameters:
         choices = typing.get_args(annotated.get(name)) or (annotated.get(name),)
         (kind, *others) = [each for each in choices if each is not type(None)] or [None]
-        if kind in (bool, int, float, str) and not others:
+        if kind in (bool, int, float, str, Secret) and not others:
             kinds[name] = kind
     return kinds

@@ -52,6 +52,9 @@ LEFT_ALONE = (
     "extra_headers",
     "mail_options",
     "rcpt_options",
+    "tags",
+    "metadata",
+    "options",
     "msgId",
 )
 
@@ -100,5 +103,8 @@ FIELDS: Mapping[str, Callable[[str], Message]] = {
     "attachment header name": lambda text: attached(headers={f"X-{text}": "value"}),
     "attachment header value": lambda text: attached(headers={"Content-ID": text}),
     "mail option": lambda text: hello(mail_options=[f"ENVID={text}"]),
+    "tag": lambda text: hello(tags=[text]),
+    "metadata key": lambda text: hello(metadata={text: "value"}),
+    "metadata value": lambda text: hello(metadata={"order": text}),
     "rcpt option": lambda text: hello(rcpt_options=[f"ORCPT={text}"]),
 }

@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 
 from ... import DeliveryError, Message, MessageError, email_dispatched, email_failed, email_sending
-from ...backends import Backend, Envelope, Outcome, Receipt, loader
+from ...backends import Backend, Envelope, Feature, Outcome, Receipt, loader
 from .corpus import Delivered
 
 
@@ -157,6 +157,12 @@ def must_close(
         close(session)
     except Exception as error:  # noqa: BLE001 (reported)
         pytest.fail(f"{close.__name__}() raised {error!r} for {what}.")
+
+
+def must_be_able(backend: Backend[Any], feature: Feature) -> None:
+    """End a test that asks for what the backend says that it cannot do."""
+    if feature not in backend.features:
+        pytest.skip(f"The {backend.name} backend declares that it cannot do {feature}.")
 
 
 def must_arrive(delivered: Delivered | None, count: int) -> list[tuple[Envelope, bytes]]:

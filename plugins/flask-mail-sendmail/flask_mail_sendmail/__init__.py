@@ -11,6 +11,7 @@ from flask_mail.backends import (
     BackendUnavailable,
     ConfigurationError,
     DeliveryUnknown,
+    Feature,
     MessageRefused,
     Outgoing,
     Receipt,
@@ -43,6 +44,7 @@ class SendmailBackend(Backend[None]):
 
     name = "sendmail"
     api_version = 1
+    features = Backend.features | {Feature.DELIVERY_OPTIONS}
 
     def __init__(
         self,

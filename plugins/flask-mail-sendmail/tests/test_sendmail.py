@@ -25,6 +25,7 @@ from flask_mail import (
 )
 from flask_mail.backends import Envelope
 from flask_mail.testing import BackendContract
+from flask_mail.testing.contract import Streaming
 
 KEEPS = """
     folder=$(mktemp -d "$(dirname "$0")/$(date +%s%N).XXXXXX")
@@ -53,7 +54,7 @@ def read(folder):
     return found
 
 
-class TestSendmailBackend(BackendContract):
+class TestSendmailBackend(Streaming, BackendContract):
     @pytest.fixture
     def options(self, tmp_path):
         return {"path": program(tmp_path, KEEPS)}

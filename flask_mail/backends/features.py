@@ -1,0 +1,129 @@
+"""What a message may ask for that not every backend can do, and how that is found out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from ..addresses import parse_address
+from ..errors import ConfigurationError, MessageError
+from ..extras import options_of
+from ..texts import describe
+from .options import read_options
+
+if TYPE_CHECKING:
+    from ..outgoing import Outgoing
+    from .base import Backend
+
+
+class Feature(Enum):
+    """What a message may ask for; a backend names in ``features`` what it can do."""
+
+    ATTACHMENTS = "attachments"
+    """Files."""
+    HEADERS = "headers of its own"
+    """Headers that :attr:`Message.extra_headers` adds."""
+    ENVELOPE_SENDER = "an envelope sender that is not the sender"
+    """An address for bounces that is not the one in From."""
+    NO_BOUNCES = "an empty envelope sender"
+    """The empty reverse-path (RFC 5321 section 4.5.5)."""
+    UNICODE_ADDRESSES = "local parts that are not ASCII"
+    """Addresses such as jörg@example.com (RFC 6531)."""
+    DELIVERY_OPTIONS = "ESMTP options"
+    """Options in :attr:`Message.mail_options` and ``rcpt_options``, such as ``NOTIFY``."""
+    TAGS = "tags"
+    """:attr:`Message.tags`."""
+    METADATA = "metadata"
+    """:attr:`Message.metadata`."""
+
+
+ORDINARY: Final = frozenset(Feature) - {Feature.DELIVERY_OPTIONS, Feature.TAGS, Feature.METADATA}
+"""What everybody can do who hands on envelope and content as they are."""
+
+# Said by each server to its next one: no wish of who sends.
+_OF_THE_WAY = ("BODY", "SMTPUTF8", "SIZE")
+
+
+def check(backend: Backend[Any] | type[Backend[Any]], mail: Outgoing) -> None:
+    """Find what `backend` cannot do of what `mail` asks for, before anything of it is sent.
+
+    :raises UnsupportedFeature: names the first of it, and the backend.
+    :raises MessageError: an option in :attr:`Message.options` is not one of this backend.
+    """
+    for feature in _lacking(frozenset(backend.features)):
+        if _ASKED[feature](mail):
+            raise backend.unsupported(feature.value)
+    most = backend.max_recipients
+    if most is not None and len(mail.envelope.recipients) > most:
+        raise backend.unsupported(f"more than {most} recipients in one message")
+    most = backend.max_size
+    if most is not None and mail.size > most:
+        raise backend.unsupported(f"messages of more than {most} octets")
+    read_message_options(backend, mail)
+
+
+def read_message_options(backend: Backend[Any] | type[Backend[Any]], mail: Outgoing) -> Any:
+    """Return :attr:`Message.options` of `backend` as its ``message_options``, checked.
+
+    ``None`` for a backend that has none.
+
+    :raises MessageError: one of them is unknown, missing or of the wrong kind.
+    """
+    given, kind = options_of(mail.message, backend.name), backend.message_options
+    if kind is None:
+        if given:
+            raise MessageError(
+                f"{_key(backend.name, next(iter(given)))} is no option: the {backend.name} backend"
+                " takes none with a message."
+            )
+        return None
+    try:
+        return kind(**read_options(kind, lambda name: _key(backend.name, name), given))
+    except ConfigurationError as error:  # what is wrong is in the message
+        raise MessageError(str(error)) from None
+
+
+def declared_well(features: object) -> bool:
+    """Whether this can be the ``features`` of a backend."""
+    return isinstance(features, Iterable) and all(isinstance(each, Feature) for each in features)
+
+
+def _key(backend: str, name: object) -> str:
+    return f"message.options['{backend}'][{describe(name)}]"
+
+
+@lru_cache(maxsize=64)  # asked for every message
+def _lacking(features: frozenset[Feature]) -> tuple[Feature, ...]:
+    return tuple(each for each in Feature if each not in features)
+
+
+def _attaches(mail: Outgoing) -> bool:
+    message: Any = mail.message  # mypy cannot tell, within this cycle of types
+    return bool(message.attachments)
+
+
+def _asks_for_another_sender(mail: Outgoing) -> bool:
+    sender = parse_address(mail.message.sender, "sender").addr_spec
+    return mail.envelope.sender not in ("", sender)
+
+
+def _asks_for_delivery_options(mail: Outgoing) -> bool:
+    envelope = mail.envelope
+    return any(
+        option.partition("=")[0].upper() not in _OF_THE_WAY
+        for option in (*envelope.mail_options, *envelope.rcpt_options)
+    )
+
+
+_ASKED: Final[Mapping[Feature, Callable[[Outgoing], object]]] = {
+    Feature.ATTACHMENTS: _attaches,
+    Feature.HEADERS: lambda mail: mail.message.extra_headers,
+    Feature.ENVELOPE_SENDER: _asks_for_another_sender,
+    Feature.NO_BOUNCES: lambda mail: not mail.envelope.sender,
+    Feature.UNICODE_ADDRESSES: lambda mail: mail.envelope.needs_smtputf8,
+    Feature.DELIVERY_OPTIONS: _asks_for_delivery_options,
+    Feature.TAGS: lambda mail: mail.tags,
+    Feature.METADATA: lambda mail: mail.metadata,
+}

@@ -1,0 +1,42 @@
+"""For a backend that delivers in pieces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ...backends import Backend, Outgoing
+from .corpus import Delivered, hello
+from .driving import must_arrive, must_send, parsed, parts_of
+from .fixtures import Fixtures
+
+
+class Streaming(Fixtures):
+    """For a backend that delivers in pieces; not part of :class:`BackendContract`."""
+
+    def test_a_large_file_is_nowhere_in_memory_as_a_whole(
+        self,
+        backend: Backend[Any],
+        delivered: Delivered | None,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """It takes the content from `blocks()`, one after the other, and never all of it."""
+        data = bytes(range(256)) * 12_000
+        (tmp_path / "large.bin").write_bytes(data)
+        message = hello()
+        message.attach_file(tmp_path / "large.bin")
+        asked: list[str] = []
+
+        def watched(field: object, mail: Outgoing, owner: type[Outgoing]) -> bytes:
+            asked.append("content")
+            return bytes(mail.octets)
+
+        monkeypatch.setattr(type(vars(Outgoing)["content"]), "__get__", watched)
+        must_send(backend, message)
+        assert not asked, "deliver() asks for all of the content at once: take mail.blocks()."
+        for _, content in must_arrive(delivered, 1):
+            found = [each.get_payload(decode=True) for each in parts_of(parsed(content))]
+            assert found == [data], "The attachment arrived changed, or not at all."
