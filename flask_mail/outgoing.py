@@ -136,6 +136,11 @@ class Outgoing:
         return f"Outgoing(envelope={self.envelope!r}, message_id={self.message_id!r})"
 
     @property
+    def sender(self) -> str:
+        """The address in From, alone and encoded; where bounces go is in the envelope."""
+        return parse_address(self.message.sender, "sender").addr_spec
+
+    @property
     def tags(self) -> tuple[str, ...]:
         """The tags of the message, each once, in order."""
         return tags_of(self.message)

@@ -7,7 +7,6 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from ..addresses import parse_address
 from ..errors import ConfigurationError, MessageError
 from ..extras import options_of
 from ..texts import describe
@@ -105,8 +104,7 @@ def _attaches(mail: Outgoing) -> bool:
 
 
 def _asks_for_another_sender(mail: Outgoing) -> bool:
-    sender = parse_address(mail.message.sender, "sender").addr_spec
-    return mail.envelope.sender not in ("", sender)
+    return mail.envelope.sender not in ("", mail.sender)
 
 
 def _asks_for_delivery_options(mail: Outgoing) -> bool:

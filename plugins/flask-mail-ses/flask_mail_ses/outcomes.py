@@ -1,0 +1,146 @@
+"""What an answer of Amazon SES, or its absence, means for a message."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask_mail.backends import (
+    BackendUnavailable,
+    DeliveryError,
+    DeliveryUnknown,
+    MessageRefused,
+)
+
+# Error codes of SendEmail and those common to all actions. Nothing was accepted.
+_LATER: Final = {
+    "AccountSuspendedException": "the account may not send (AWS explains why)",
+    "LimitExceededException": "a quota of the account is used up",
+    "MailFromDomainNotVerifiedException": "the custom MAIL FROM domain is not set up",
+    "RequestLimitExceeded": "there are too many requests",
+    "SendingPausedException": "sending is paused, for the account or the configuration set",
+    "ServiceUnavailable": "the service is overloaded",
+    "ServiceUnavailableException": "the service is overloaded",
+    "SlowDown": "there are too many requests",
+    "Throttling": "there are too many requests",
+    "ThrottlingException": "there are too many requests",
+    "TooManyRequestsException": "there are too many requests",
+}
+# The message was not looked at. What they say is not shown: it may repeat the session token.
+_LOGIN: Final = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "NotAuthorized",
+        "OptInRequired",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+# Exceptions of botocore, by name, which come before a request was written.
+_NOT_CONNECTED: Final = frozenset(
+    {"ConnectTimeoutError", "EndpointConnectionError", "ProxyConnectionError"}
+)
+_NO_LOGIN: Final = frozenset(
+    {
+        "CredentialRetrievalError",
+        "LoginTokenLoadError",
+        "MetadataRetrievalError",
+        "NoAuthTokenError",
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "RefreshWithMFAUnsupportedError",
+        "SSOError",
+        "SSOTokenLoadError",
+        "TokenRetrievalError",
+        "UnauthorizedSSOTokenError",
+    }
+)
+_SETTINGS: Final = (
+    "MAIL_SES_ACCESS_KEY_ID and MAIL_SES_SECRET_ACCESS_KEY, or the role of the machine"
+)
+
+
+def error_of(error: Exception, place: str) -> DeliveryError:
+    """Return what an exception of boto3 means for the message.
+
+    :param place: where the request was sent, for people.
+    """
+    answer = getattr(error, "response", None)
+    if isinstance(answer, dict) and "Error" in answer:
+        return _of_answer(answer, place)
+    kinds = {each.__name__ for each in type(error).__mro__}
+    if kinds & _NO_LOGIN:
+        return BackendUnavailable(
+            f"No login to {place}: {type(error).__name__}. Look at {_SETTINGS}.", stage="login"
+        )
+    if kinds & _NOT_CONNECTED:
+        return BackendUnavailable(
+            f"No connection to {place}: {type(error).__name__}."
+            " Look at MAIL_SES_REGION, MAIL_SES_ENDPOINT_URL and the network.",
+            stage="connect",
+        )
+    # Also a connection that breaks later can end in an SSLError.
+    if "SSLError" in kinds and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return BackendUnavailable(
+            f"The certificate of {place} is not to be trusted: nothing was sent.", stage="tls"
+        )
+    if "ParamValidationError" in kinds:
+        return MessageRefused(f"boto3 takes no such request: {error}", attempts=0)
+    return DeliveryUnknown(
+        f"The link to {place} broke before there was an answer: {type(error).__name__}."
+        " The message may have been accepted.",
+        stage="accept",
+    )
+
+
+def _of_answer(answer: dict[str, Any], place: str) -> DeliveryError:
+    code = str(answer["Error"].get("Code", ""))
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    said = str(answer["Error"].get("Message", ""))
+    if code in _LOGIN or status in (401, 403):
+        return BackendUnavailable(
+            f"No login to {place}: {code}. Look at {_SETTINGS}, and at what they may do"
+            " (ses:SendRawEmail).",
+            stage="login",
+            response=code,
+        )
+    response = f"{code}: {said}" if said else code
+    if code in _LATER or status in (429, 503):
+        why = _LATER.get(code, "the service is overloaded")
+        return BackendUnavailable(
+            f"{place} takes no messages for now, as {why}: {response}",
+            stage="accept",
+            response=response,
+        )
+    if code == "NotFoundException":
+        return BackendUnavailable(
+            f"{place} does not know something that the request names: {response} Look at"
+            " MAIL_SES_CONFIGURATION_SET, or what message.options['ses'] holds.",
+            stage="accept",
+            response=response,
+        )
+    if 400 <= status < 500:
+        return MessageRefused(
+            f"{place} refused the message: {response}", stage="accept", response=response
+        )
+    return DeliveryUnknown(
+        f"{place} failed ({status}): {response} The message may have been accepted.",
+        stage="accept",
+        response=response,
+    )
+
+
+def without_frames(error: Exception) -> Exception:
+    """Return `error` without the frames that it came from, whose variables hold keys and tokens."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    return error
