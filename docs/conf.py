@@ -5,12 +5,14 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+# What the plugins declare is in their tables; what they need is not imported for that.
+sys.path += map(str, Path(__file__).parent.parent.glob("plugins/*"))
 
 project = "Flask-Mail"
 copyright = "the Flask-Mail authors"  # noqa: A001 (Sphinx's name)
 release = version = version_of("Flask-Mail")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "settings_table"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "settings_table", "declarations"]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3

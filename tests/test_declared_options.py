@@ -11,7 +11,6 @@ from cli_support import make_app, run, run_json
 from flask_mail.backends import Backend, Secret
 from flask_mail.backends.declared import Option, options_declared_by
 
-
 COOP = object()
 
 

@@ -50,7 +50,7 @@ class Backend(ABC, Generic[S]):
     max_recipients: int | None = None
     """How many recipients a message may have at most."""
     message_options: ClassVar[type[Any] | None] = None
-    """What :attr:`Message.options` may hold for it: the keyword parameters of this class, such as
+    """What ``message.options`` may hold for it: the keyword parameters of this class, such as
     a frozen dataclass, checked as those of the constructor are."""
     external: ClassVar[bool] = True
     """False: nothing leaves this machine, so tests need not suppress it."""
@@ -140,13 +140,13 @@ class Backend(ABC, Generic[S]):
         delivers by.
 
         :raises UnsupportedFeature: it cannot express something, or the message is too large.
-        :raises MessageError: :attr:`Message.options` holds for it what is no option of it.
+        :raises MessageError: ``message.options`` holds for it what is no option of it.
         """
         check(self, mail)
 
     @final
     def options_of(self, mail: Outgoing) -> Any:
-        """Return what :attr:`Message.options` holds for this backend, as its `message_options`."""
+        """Return what ``message.options`` holds for this backend, as its `message_options`."""
         return read_message_options(self, mail)
 
     def deliver_many(self, mails: Iterable[Outgoing], session: S) -> Iterator[Receipt]:

@@ -23,7 +23,7 @@ class Feature(Enum):
     ATTACHMENTS = "attachments"
     """Files."""
     HEADERS = "headers of its own"
-    """Headers that :attr:`Message.extra_headers` adds."""
+    """Headers that ``message.extra_headers`` adds."""
     ENVELOPE_SENDER = "an envelope sender that is not the sender"
     """An address for bounces that is not the one in From."""
     NO_BOUNCES = "an empty envelope sender"
@@ -31,11 +31,11 @@ class Feature(Enum):
     UNICODE_ADDRESSES = "local parts that are not ASCII"
     """Addresses such as jörg@example.com (RFC 6531)."""
     DELIVERY_OPTIONS = "ESMTP options"
-    """Options in :attr:`Message.mail_options` and ``rcpt_options``, such as ``NOTIFY``."""
+    """Options in ``message.mail_options`` and ``rcpt_options``, such as ``NOTIFY``."""
     TAGS = "tags"
-    """:attr:`Message.tags`."""
+    """``message.tags``."""
     METADATA = "metadata"
-    """:attr:`Message.metadata`."""
+    """``message.metadata``."""
 
 
 ORDINARY: Final = frozenset(Feature) - {Feature.DELIVERY_OPTIONS, Feature.TAGS, Feature.METADATA}
@@ -49,7 +49,7 @@ def check(backend: Backend[Any] | type[Backend[Any]], mail: Outgoing) -> None:
     """Find what `backend` cannot do of what `mail` asks for, before anything of it is sent.
 
     :raises UnsupportedFeature: names the first of it, and the backend.
-    :raises MessageError: an option in :attr:`Message.options` is not one of this backend.
+    :raises MessageError: an option in ``message.options`` is not one of this backend.
     """
     for feature in _lacking(frozenset(backend.features)):
         if _ASKED[feature](mail):
@@ -64,7 +64,7 @@ def check(backend: Backend[Any] | type[Backend[Any]], mail: Outgoing) -> None:
 
 
 def read_message_options(backend: Backend[Any] | type[Backend[Any]], mail: Outgoing) -> Any:
-    """Return :attr:`Message.options` of `backend` as its ``message_options``, checked.
+    """Return ``message.options`` of `backend` as its ``message_options``, checked.
 
     ``None`` for a backend that has none.
 

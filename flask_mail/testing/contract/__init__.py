@@ -56,5 +56,5 @@ class BackendContract(
     A subclass gives the fixture ``backend``. The others are optional; what is not given is not
     looked at. Where your backend cannot keep a promise by its nature, override that test and say
     why. Each group of promises is a class of its own, for who wants some of them; one is not among
-    these: :class:`Streaming`, for a backend that delivers in pieces.
+    these: ``Streaming``, for a backend that delivers in pieces.
     """
