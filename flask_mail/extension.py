@@ -41,6 +41,8 @@ _ATTRIBUTES = (
 
 
 class _MailMixin:
+    """What :class:`Mail` and the state of an app have in common; programs patch and subclass it."""
+
     @contextmanager
     def record_messages(self) -> Iterator[list[Message]]:
         """Collect the messages that are sent in a block, also when they are suppressed.

@@ -70,7 +70,9 @@ class Mount:
     ) -> Iterable[bytes]:
         if self._inbox is None:
             # By name: the inbox is above this module, and an app in production has none.
-            self._inbox = importlib.import_module("flask_mail.preview").standalone(self._app)
+            self._inbox = importlib.import_module("flask_mail.preview.blueprint").standalone(
+                self._app
+            )
         below = {
             **environ,
             "SCRIPT_NAME": environ.get("SCRIPT_NAME", "") + prefix,
