@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 from .addresses import parse_address, parse_addresses
@@ -29,6 +30,7 @@ _LONGEST = 1000  # characters of a pattern
 _ITEM = re.compile(r"\s*/.+?/(?=\s*(?:,|\Z))|[^,]+", re.DOTALL)
 # To Unicode, "\u017f" is an "s" in another case, and the mailbox is another all the same.
 _ANY_CASE = re.IGNORECASE | re.ASCII
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)  # no other letter becomes one of these
 _HEADER = "X-Original-To"
 _KINDS = (
     'a list of addresses, patterns such as "*@example.com", and regular expressions, compiled or as'
@@ -59,9 +61,13 @@ class Guard:
 
     def destinations(self, recipients: Iterable[str]) -> tuple[str, ...]:
         """Return who gets what is for `recipients`: in order, each once."""
+        allowed = {each: self.allows(each) for each in recipients}
+        # Who is among the recipients anyway gets no second copy for another spelling.
+        there = {each.translate(_LOWER) for each, is_allowed in allowed.items() if is_allowed}
+        others = [each for each in self._redirect_to if each.translate(_LOWER) not in there]
         found: dict[str, None] = {}
-        for each in recipients:
-            found.update(dict.fromkeys((each,) if self.allows(each) else self._redirect_to))
+        for each, is_allowed in allowed.items():
+            found.update(dict.fromkeys((each,) if is_allowed else others))
         return tuple(found)
 
     def guarded(self, mail: Outgoing) -> Outgoing:

@@ -223,6 +223,26 @@ def test_whoever_else_gets_it_learns_of_no_blind_copies(keeping: type[Keeping]) 
     assert b"hidden" not in kept.content
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["QA@example.com", "bob@example.com"], ("QA@example.com",)),
+        (["bob@example.com", "QA@EXAMPLE.com"], ("QA@EXAMPLE.com",)),
+        (["bob@example.com"], ("qa@example.com",)),
+    ],
+)
+def test_one_mailbox_in_two_spellings_gets_one_copy(given: list[str], expected: Any) -> None:
+    guard = Guard(to_patterns("qa@example.com"), to_addresses("qa@example.com"))
+    assert guard.destinations(given) == expected
+
+
+def test_another_letter_is_another_mailbox() -> None:
+    guard = Guard(to_patterns("*@b"), to_addresses("kate@x"))
+    assert guard.destinations(["\u212aate@b", "c@d"]) == ("\u212aate@b", "kate@x")
+    guard = Guard(to_patterns("/.*@b/"), to_addresses("kate@b"))
+    assert guard.destinations(["\u212aate@b", "c@d"]) == ("\u212aate@b", "kate@b")
+
+
 def test_without_a_redirect_they_are_refused_here_with_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
