@@ -18,6 +18,8 @@ from typing import Any
 
 from faults import NEGATIVE, OPENING, PATIENCE, STAGES, Choice, Fault, Over, Wire, first_of
 
+from flask_mail.smtp.tls import wrapped
+
 EXTENSIONS = ("SIZE 10485760", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
 USERNAME, PASSWORD = "shop", "s3cret-pässword"
 
@@ -134,7 +136,7 @@ class Conversation:
             self.wire.answer("250 2.0.0 in clear", fault.kind)
             self.wire.stall()
         assert self._server.context is not None
-        self.wire.sock = self._server.context.wrap_socket(self.wire.sock, server_side=True)
+        self.wire.sock = wrapped(self._server.context, self.wire.sock, server_side=True)
         self._offers = frozenset()
 
     def _do_auth(self, rest: str) -> None:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from flask import Flask
 
 from flask_mail import Mail
+from flask_mail.smtp.tls import wrapped
 
 
 def mail_to(port: int, **settings: Any) -> Mail:
@@ -234,7 +235,7 @@ class Dialogue:
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Speak TLS from here on."""
         self._reader.close()
-        self.connection = context.wrap_socket(self.connection, server_side=True)
+        self.connection = wrapped(context, self.connection, server_side=True)
         self._reader = self.connection.makefile("rb")
 
     def reset(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import smtplib
 import ssl
 
@@ -329,6 +330,31 @@ def test_a_session_that_is_interrupted_in_the_handshake_leaves_nothing_open(
         monkeypatch.setattr(ssl.SSLSocket, "do_handshake", do_handshake)
         with pytest.raises(KeyboardInterrupt):
             mail_to(server.port, MAIL_TLS_CA_FILE=ca_file, **STARTTLS).send(message())
+
+
+@both_ways
+def test_a_peer_that_is_gone_when_tls_begins_leaves_nothing_open(
+    certified, ca_file, monkeypatch, way
+):
+    """As where the connection is reset between the check that it is there and the first read."""
+    made = []
+
+    def getpeername(sock):
+        made.append(sock)
+        raise OSError(errno.ENOTCONN, "not connected")
+
+    def recv(sock, *args):
+        raise ConnectionResetError(errno.ECONNRESET, "reset by peer")
+
+    options = {"tls_context" if way is STARTTLS else "ssl_context": certified}
+    with smtp_server(**options) as server:
+        monkeypatch.setattr(ssl.SSLSocket, "getpeername", getpeername)
+        monkeypatch.setattr(ssl.SSLSocket, "recv", recv)
+        with pytest.raises(BackendUnavailable) as caught:
+            mail_to(server.port, MAIL_TLS_CA_FILE=ca_file, **way).send(message())
+
+    assert caught.value.__cause__ is not None  # which holds the frames of the failure
+    assert [sock.fileno() for sock in made] == [-1]
 
 
 def test_nothing_older_than_tls_1_2_is_spoken():

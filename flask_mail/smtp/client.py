@@ -19,6 +19,7 @@ from .deadline import Deadline
 from .link import Link
 from .login import log_in
 from .replies import reply_of
+from .tls import wrapped
 
 QUIT_SECONDS = 1.0
 """How long QUIT may take: the messages were accepted before, and nobody waits for a goodbye."""
@@ -184,8 +185,8 @@ class _WithoutHandshake:
         self._context = context
 
     def wrap_socket(self, sock: socket.socket, server_hostname: str) -> ssl.SSLSocket:
-        return self._context.wrap_socket(
-            sock, server_hostname=server_hostname, do_handshake_on_connect=False
+        return wrapped(
+            self._context, sock, server_hostname=server_hostname, do_handshake_on_connect=False
         )
 
 
@@ -257,8 +258,8 @@ def _start_tls(host: smtplib.SMTP, server: Server) -> None:
         )
     # The handshake comes after, so that whatever interrupts it, the new socket is closed.
     plain: Any = host.sock
-    host.sock = server.tls_context().wrap_socket(
-        plain, server_hostname=server.host, do_handshake_on_connect=False
+    host.sock = wrapped(
+        server.tls_context(), plain, server_hostname=server.host, do_handshake_on_connect=False
     )
     host.file = None
     encrypted = link_of(host, server)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
+from typing import Any
 
 from ..errors import ConfigurationError
 
@@ -38,3 +40,21 @@ def client_context(
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def wrapped(context: ssl.SSLContext, sock: socket.socket, **how: Any) -> ssl.SSLSocket:
+    """Return ``context.wrap_socket(sock, **how)``; where that fails, nothing is left open.
+
+    In older CPythons a peer that resets the connection at that moment leaves the new socket open
+    for as long as anybody holds the error.
+    """
+    try:
+        return context.wrap_socket(sock, **how)
+    except BaseException as error:
+        traceback = error.__traceback__
+        while traceback is not None:
+            made = traceback.tb_frame.f_locals.get("self")
+            if isinstance(made, ssl.SSLSocket):
+                made.close()
+            traceback = traceback.tb_next
+        raise
