@@ -16,6 +16,7 @@ from flask_mail.outgoing import Outgoing
 from flask_mail.preview import sources
 from flask_mail.preview.sources import Folder, Outbox
 
+ENVELOPE = {"sender": "a@b.c", "recipients": [], "mail_options": [], "rcpt_options": []}
 BACKENDS = ("file", "locmem", "console")
 
 
@@ -46,6 +47,20 @@ class TestEverySource:
         for subject in ("First", "Second", "Third"):
             mail.send_message(subject, ["ann@example.com"], "Hi")
         assert subjects(mail) == ["Third", "Second", "First"]
+
+    def test_it_tells_what_is_for_the_mail_service(self, mail):
+        mail.send(welcome(tags=["welcome", "<b>trial"], metadata={"order": 4711}))
+        mail.send(welcome())
+        without, found = (
+            Browser(mail).client.get(each["url"]).get_json() for each in Browser(mail).messages()
+        )
+        assert (found["tags"], found["metadata"]) == (["welcome", "<b>trial"], {"order": "4711"})
+        assert (without["tags"], without["metadata"]) == ([], {})
+        page = Browser(mail).text(f"/messages/{found['id']}?view=envelope")
+        assert "welcome, &lt;b&gt;trial" in page
+        assert "4711" in page
+        page = Browser(mail).text(f"/messages/{without['id']}?view=envelope")
+        assert "For the mail service" not in page
 
     def test_it_tells_all_of_a_message(self, mail):
         with mail.connect() as connection:
@@ -142,14 +157,26 @@ class TestFolder:
             b"\xff",
             json.dumps({"sender": 1, "recipients": []}).encode(),
             json.dumps({"sender": "a@b.c", "recipients": [None], "mail_options": []}).encode(),
+            json.dumps({"sender": "a@b.c", "recipients": "a@b.c", "mail_options": []}).encode(),
+            json.dumps({**ENVELOPE, "tags": [1]}).encode(),
+            json.dumps({**ENVELOPE, "metadata": ["a"]}).encode(),
+            json.dumps({**ENVELOPE, "metadata": {"a": 1}}).encode(),
         ],
-        ids=range(7),
+        ids=range(11),
     )
     def test_an_envelope_that_cannot_be_read_is_none(self, file_mail, folder, envelope):
         folder.mkdir()
         (folder / "a.eml").write_bytes(b"Subject: Hello\n\nHi\n")
         (folder / "a.json").write_bytes(envelope)
         assert Browser(file_mail).only()["envelope"] is None
+
+    def test_an_envelope_of_an_earlier_version_has_no_tags(self, file_mail, folder):
+        folder.mkdir()
+        (folder / "a.eml").write_bytes(b"Subject: Hello\n\nHi\n")
+        (folder / "a.json").write_text(json.dumps(ENVELOPE))
+        found = Browser(file_mail).only()
+        assert found["envelope"] == ENVELOPE
+        assert found["tags"] == []
 
     def test_links_in_the_folder_are_not_followed(self, file_mail, folder, tmp_path):
         secret = tmp_path / "secret"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Final
 
 from ..forks import ForkSafeLock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ..outgoing import Envelope, Outgoing
 
@@ -30,6 +30,8 @@ class Delivered:
     content: bytes | None
     """``None`` where it was too large to be kept."""
     size: int
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class Recent:
@@ -49,6 +51,8 @@ class Recent:
             mail.envelope,
             mail.content if mail.size <= self._octets else None,
             mail.size,
+            mail.tags,
+            mail.metadata,
         )
         with self._lock():
             self._kept.append(delivered)

@@ -78,6 +78,8 @@ def get_message(name: str) -> ResponseReturnValue:
         "backend": backend,
         "outcome": "sent",
         "envelope": _envelope(kept.envelope),
+        "tags": list(kept.tags),
+        "metadata": dict(kept.metadata),
         "headers": [list(each) for each in letter.headers],
         "text": letter.text,
         "html": letter.html,

@@ -8,15 +8,17 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..errors import ConfigurationError, MessageError
+from ..extras import metadata_of, tags_of
 from ..forks import ForkSafeLock
 from ..outgoing import Envelope
+from ..parts import tolerated
 from ..texts import describe
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ class Kept:
     size: int = 0
     error: str = ""
     """Why the content cannot be shown; it is empty then."""
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class Source(Protocol):
@@ -100,11 +104,10 @@ class Folder:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             return Kept(wanted, _EPOCH, b"", error=f"{path.name} cannot be read: {reason}.")
+        too_large = "" if content is not None else _too_large(size, LARGEST)
         moment = datetime.fromtimestamp(mtime, timezone.utc)
-        envelope = self._envelope(wanted)
-        if content is None:
-            return Kept(wanted, moment, b"", envelope, size, _too_large(size, LARGEST))
-        return Kept(wanted, moment, content, envelope, size)
+        kept = Kept(wanted, moment, content or b"", None, size, too_large)
+        return self._with_envelope(kept)
 
     def delete(self, unwanted: Iterable[str]) -> None:
         for each in filter(_NAME.fullmatch, unwanted):
@@ -120,19 +123,23 @@ class Folder:
             f"The folder {str(self._path)!r} (MAIL_FILE_PATH) cannot be {what}: {reason}."
         )
 
-    def _envelope(self, wanted: str) -> Envelope | None:
+    def _with_envelope(self, kept: Kept) -> Kept:
         try:
-            _, _, content = _read(self._path / f"{wanted}.json", _LARGEST_ENVELOPE)
+            _, _, content = _read(self._path / f"{kept.id}.json", _LARGEST_ENVELOPE)
             fields = json.loads(content or b"")
-            return Envelope(
+            envelope = Envelope(
                 _text(fields["sender"]),
-                *(
-                    tuple(map(_text, fields[name]))
-                    for name in ("recipients", "mail_options", "rcpt_options")
-                ),
+                *(_texts(fields[name]) for name in ("recipients", "mail_options", "rcpt_options")),
             )
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return None  # none was written, or somebody else wrote it
+            metadata = fields.get("metadata", {})
+            return replace(
+                kept,
+                envelope=envelope,
+                tags=_texts(fields.get("tags", ())),
+                metadata=dict(zip(_texts(metadata), _texts(metadata.values()), strict=True)),
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return kept  # none was written, or somebody else wrote it
 
 
 class Outbox:
@@ -155,7 +162,15 @@ class Outbox:
                     content = message.as_bytes()
                 except MessageError as error:  # such as a file that was attached and is gone
                     return Kept(name, moment, b"", message.envelope, error=str(error))
-                return Kept(name, moment, content, message.envelope, len(content))
+                return Kept(
+                    name,
+                    moment,
+                    content,
+                    message.envelope,
+                    len(content),
+                    tags=tolerated(tags_of, message) or (),
+                    metadata=tolerated(metadata_of, message) or {},
+                )
         return None
 
     def delete(self, unwanted: Iterable[str]) -> None:
@@ -189,7 +204,16 @@ class Memory:
             if each.id == wanted:
                 too_large = "" if each.content is not None else _too_large(each.size, None)
                 content = each.content or b""
-                return Kept(each.id, each.moment, content, each.envelope, each.size, too_large)
+                return Kept(
+                    each.id,
+                    each.moment,
+                    content,
+                    each.envelope,
+                    each.size,
+                    too_large,
+                    each.tags,
+                    each.metadata,
+                )
         return None
 
     def delete(self, unwanted: Iterable[str]) -> None:
@@ -223,6 +247,12 @@ def _moment_of(message: Message) -> datetime:
         return datetime.fromtimestamp(float(date), timezone.utc)
     except (TypeError, ValueError, OverflowError, OSError):
         return datetime.now(timezone.utc)
+
+
+def _texts(values: Iterable[object]) -> tuple[str, ...]:
+    if isinstance(values, str):  # its letters are none
+        raise TypeError(f"no list: {describe(values)}")
+    return tuple(map(_text, values))
 
 
 def _text(value: object) -> str:
