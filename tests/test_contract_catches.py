@@ -83,6 +83,12 @@ class DoesEverything(Sound):
     message_options = Stamps
 
 
+class SendsWordsOnly(Sound):
+    """No files and no headers of one's own, and says so, which is no fault."""
+
+    features = Backend.features - {Feature.ATTACHMENTS, Feature.HEADERS}
+
+
 class HasALongName(Sound):
     name = "Sound-Two"
 
@@ -975,6 +981,18 @@ def test_a_sound_backend_passes(run, test):
 @pytest.mark.parametrize("test", [each for each in TESTS if "line_breaks" not in each])
 def test_so_does_one_that_cannot_do_everything_and_says_so(run, test, cls):
     run(test, cls)
+
+
+@pytest.mark.parametrize("test", [each for each in TESTS if "line_breaks" not in each])
+def test_what_is_about_files_is_left_out_for_one_that_takes_none(run, test):
+    try:
+        run(test, SendsWordsOnly)
+    except pytest.skip.Exception as skipped:
+        assert "declares that it cannot do Feature.ATTACHMENTS" in str(skipped)  # noqa: PT017
+        assert test in (
+            "test_attachments_arrive_byte_for_byte",
+            "test_a_large_message_arrives_whole",
+        )
 
 
 @pytest.mark.parametrize("field", FIELDS)
