@@ -43,6 +43,7 @@ class Service(ThreadingHTTPServer):
         self.decide: Callable[[dict[str, Any]], Answer | None] = lambda request: None
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.peers: list[tuple[str, int]] = []
         self.accepted: list[dict[str, Any]] = []
         self.ended = threading.Event()
 
@@ -72,6 +73,7 @@ class Handler(BaseHTTPRequestHandler):
         request = json.loads(body)
         self.server.requests.append(request)
         self.server.headers.append(dict(self.headers))
+        self.server.peers.append(self.client_address)
         answer = self.server.decide(request)
         if answer is None:
             self.accept(request, body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import pickle
 import traceback
 
@@ -249,6 +250,27 @@ def test_it_says_who_it_is(service):
     built(service).send(message())
     (headers,) = service.headers
     assert "Flask-Mail-SES" in headers["User-Agent"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_of_a_fork_has_connections_of_its_own(service):
+    backend = built(service)
+    backend.send(message())
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            status = 0 if backend.send(message()).sent else 1
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+
+    assert status == 0
+    assert backend.send(message()).sent
+    before, of_the_child, after = service.peers
+    assert of_the_child != before
+    assert after == before
 
 
 # --- What becomes of the recipients --------------------------------------------------------------
