@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from flask_mail import (
     Refusal,
     email_dispatched,
 )
-from flask_mail.backends import Backend, MessageRefused, Outgoing
+from flask_mail.backends import Backend, Feature, MessageRefused, Outgoing, Secret
 
 app = Flask(__name__)
 mail = Mail(app)
@@ -35,7 +36,13 @@ message = Message(
     reply_to=["one@example.com", "two@example.com"],
     attachments=[Attachment("a.txt", "text/plain", "data")],
     extra_headers={"X-Campaign": "42"},
+    tags=("welcome",),
+    metadata={"order": 4711, "paid": True},
+    options={"ses": {"configuration_set": "shop"}},
 )
+message.tags.append("trial")
+message.metadata = {"order": "4711"}
+message.options["ses"] = {"configuration_set": "shop"}
 message.recipients = ("ann@example.com",)
 message.recipients = {"ann@example.com"}
 message.recipients.append("bob@example.com")
@@ -77,17 +84,33 @@ def log_message(message: Message, app: Flask) -> None:
     app.logger.info(message.subject)
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """What a message may hold for the folder."""
+
+    value: int = 80
+
+
 class FolderBackend(Backend[None]):
     """A backend without sessions."""
 
     name = "folder"
     external = False
+    features = Backend.features - {Feature.ATTACHMENTS} | {Feature.TAGS}
+    max_recipients = 50
+    message_options = Stamp
 
-    def __init__(self, *, path: Path, level: int = 1) -> None:
+    def __init__(self, *, path: Path, key: Secret | None = None, level: int = 1) -> None:
         self.path = path
+        self.key = key.reveal() if key is not None else ""
         self.level = level
 
     def deliver(self, mail: Outgoing, session: None) -> Receipt:
+        assert_type(mail.tags, tuple[str, ...])
+        assert_type(mail.metadata, dict[str, str])
+        stamp: Stamp = self.options_of(mail)
+        if stamp.value < 0:
+            raise self.unsupported("debts")
         if not mail.envelope.sender:
             raise MessageRefused("No sender.")
         (self.path / "mail.eml").write_bytes(mail.content)

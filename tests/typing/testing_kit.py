@@ -26,6 +26,7 @@ def uses(outbox: Outbox, addresses: list[str], patterns: dict[re.Pattern[str], s
     outbox.assert_sent(to=[("Ann", "ann@example.com"), "bob@example.com"], subject=re.compile("a"))
     outbox.assert_sent(attachment=lambda each: isinstance(each, Attachment), html=None)
     outbox.assert_not_sent(headers={"Reply-To": re.compile("help"), "X-Order": "7"})
+    outbox.assert_sent(tag="welcome", metadata={"order": re.compile("47")})
     outbox.assert_sent(subjet="Hello")  # type: ignore[call-overload]
     outbox.assert_sent(subject=7)  # type: ignore[call-overload]
     outbox.assert_not_sent(count=1)  # type: ignore[call-arg]
