@@ -101,6 +101,9 @@ def test_a_plugin_is_listed_with_its_distribution(pigeon):
         "distribution": "Pigeon-Post",
         "version": "2.1",
         "external": True,
+        "features": [
+            *("attachments", "headers", "envelope_sender", "no_bounces", "unicode_addresses"),
+        ],
         "selected": False,
         "error": None,
     }
@@ -153,7 +156,8 @@ def test_broken_plugins_are_listed_with_their_error(monkeypatch, tmp_path):
     assert "OSError: no lib\\x1b[31m for key ***\n" in result.stdout
     assert "Problem with vain: The backend 'vain' of Broken 0.3 is no backend" in result.stdout
     assert line_of(result, "smtp").startswith("*")
-    assert row_of(run_json(app, "backends"), "vain")["external"] is None
+    row = row_of(run_json(app, "backends"), "vain")
+    assert (row["external"], row["features"]) == (None, None)
 
 
 def test_two_distributions_that_claim_one_name_are_both_listed(monkeypatch, tmp_path, pigeon):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..backends.features import Feature
 from .entries import Entries
 from .plugins import Plugin, plugins
 from .show import name_of, say, say_json, say_table
@@ -27,6 +28,8 @@ class _Row:
     distribution: str | None
     version: str | None
     external: bool | None
+    features: list[str] | None
+    """What it declares that it can do."""
     selected: bool
     error: str | None
 
@@ -81,6 +84,7 @@ def _row(plugin: Plugin, choice: Choice, error: str) -> _Row:
         declared.distribution,
         declared.version,
         None if backend is None else backend.external,
+        None if backend is None else _features(backend),
         _is_selected(plugin, choice),
         error or None,
     )
@@ -97,7 +101,12 @@ def _is_selected(plugin: Plugin, choice: Choice) -> bool:
 
 def _chosen(backend: type[Backend[Any]]) -> _Row:
     """Return the row of a backend that was chosen by import path or class and is no plugin."""
-    return _Row(backend.name, name_of(backend), None, None, backend.external, True, None)
+    features = _features(backend)
+    return _Row(backend.name, name_of(backend), None, None, backend.external, features, True, None)
+
+
+def _features(backend: type[Backend[Any]]) -> list[str]:
+    return [each.name.lower() for each in Feature if each in backend.features]
 
 
 def _as_json(row: _Row) -> dict[str, object]:
