@@ -22,7 +22,7 @@ from flask_mail.backends import (
 
 from .asking import Asking
 from .hiding import hide
-from .outcomes import error_of, without_frames
+from .outcomes import cause_of, error_of
 
 __all__ = ["SesBackend", "SesOptions"]
 
@@ -138,9 +138,7 @@ class SesBackend(Backend[None]):
             try:
                 return str(client.send_email(Destination=destination, **request)["MessageId"])
             except Exception as error:  # noqa: BLE001 (whatever it is, it is told what it means)
-                problem = error_of(error, self._place)
-                # What AWS says of a signature repeats what was signed, with the session token.
-                cause = None if problem.stage == "login" else without_frames(error)
+                problem, cause = error_of(error, self._place), cause_of(error)
             raise problem from cause
 
         asking = Asking(ask)
@@ -220,11 +218,11 @@ class SesBackend(Backend[None]):
         try:
             client = self._made()
         except Exception as error:  # noqa: BLE001 (files, roles, programs: all that boto3 asks)
-            cause = without_frames(error)
+            kind, cause = type(error).__name__, cause_of(error)
         else:
             return self._clients.setdefault(os.getpid(), client)
         raise BackendUnavailable(
-            f"No client for {self._place} could be made: {type(cause).__name__}. Look at the"
+            f"No client for {self._place} could be made: {kind}. Look at the"
             " settings MAIL_SES_..., and at the AWS configuration of this machine.",
             stage="login",
         ) from cause

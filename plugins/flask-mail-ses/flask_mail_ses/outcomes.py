@@ -25,24 +25,29 @@ _LATER: Final = {
     "ThrottlingException": "there are too many requests",
     "TooManyRequestsException": "there are too many requests",
 }
-# The message was not looked at. What they say is not shown: it may repeat the session token.
-_LOGIN: Final = frozenset(
+# What these say repeats what was signed, with the session token, and is not shown.
+_REPEATING: Final = frozenset(
+    {
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+    }
+)
+# The message was not looked at.
+_LOGIN: Final = _REPEATING.union(
     {
         "AccessDenied",
         "AccessDeniedException",
         "AuthFailure",
         "ExpiredToken",
         "ExpiredTokenException",
-        "IncompleteSignature",
-        "IncompleteSignatureException",
         "InvalidClientTokenId",
-        "InvalidSignatureException",
         "MissingAuthenticationToken",
         "MissingAuthenticationTokenException",
         "NotAuthorized",
         "OptInRequired",
         "RequestExpired",
-        "SignatureDoesNotMatch",
         "UnrecognizedClientException",
     }
 )
@@ -106,15 +111,15 @@ def error_of(error: Exception, place: str) -> DeliveryError:
 def _of_answer(answer: dict[str, Any], place: str) -> DeliveryError:
     code = str(answer["Error"].get("Code", ""))
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    said = str(answer["Error"].get("Message", ""))
+    said = "" if code in _REPEATING else str(answer["Error"].get("Message", ""))
+    response = f"{code}: {said}" if said else code
     if code in _LOGIN or status in (401, 403):
         return BackendUnavailable(
-            f"No login to {place}: {code}. Look at {_SETTINGS}, and at what they may do"
+            f"No login to {place}: {response} Look at {_SETTINGS}, and at what they may do"
             " (ses:SendRawEmail).",
             stage="login",
-            response=code,
+            response=response,
         )
-    response = f"{code}: {said}" if said else code
     if code in _LATER or status in (429, 503):
         why = _LATER.get(code, "the service is overloaded")
         return BackendUnavailable(
@@ -140,7 +145,13 @@ def _of_answer(answer: dict[str, Any], place: str) -> DeliveryError:
     )
 
 
-def without_frames(error: Exception) -> Exception:
-    """Return `error` without the frames that it came from, whose variables hold keys and tokens."""
+def cause_of(error: Exception) -> Exception | None:
+    """Return what may be shown as the cause of ours: `error`, unless its text repeats a token.
+
+    Without the frames that it came from, whose variables hold keys and tokens.
+    """
+    answer = getattr(error, "response", None)
+    if isinstance(answer, dict) and answer.get("Error", {}).get("Code") in _REPEATING:
+        return None
     error.__traceback__ = error.__cause__ = error.__context__ = None
     return error
