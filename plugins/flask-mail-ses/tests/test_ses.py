@@ -365,9 +365,9 @@ def test_where_the_link_breaks_in_the_middle_nobody_knows(service):
         (Answer(503, "ServiceUnavailable"), BackendUnavailable, "overloaded"),
         (Answer(503, "Whatever"), BackendUnavailable, "overloaded"),
         (
-            Answer(403, "AccessDeniedException", "no"),
+            Answer(403, "AccessDeniedException", "not you."),
             BackendUnavailable,
-            "No login .* AccessDenied",
+            "No login .* AccessDeniedException: not you. Look at",
         ),
         (Answer(403, "Whatever", "no"), BackendUnavailable, "No login"),
         (Answer(404, "NotFoundException", "set"), BackendUnavailable, "MAIL_SES_CONFIGURATION_SET"),
