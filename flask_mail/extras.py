@@ -89,5 +89,11 @@ def _given(message: Message, name: str) -> Any:
 
 @lru_cache(maxsize=256)  # asked for every message
 def _overridden(kind: type) -> frozenset[str]:
-    """Return which of them a subclass has, such as tags that all of its messages share."""
-    return frozenset(name for name in EXTRAS if getattr(kind, name, None) is not None)
+    """Return which of them a subclass has, such as tags that all of its messages share.
+
+    A method of that name is none of ours.
+    """
+    found = {name: getattr(kind, name, None) for name in EXTRAS}
+    return frozenset(
+        name for name, each in found.items() if each is not None and not callable(each)
+    )

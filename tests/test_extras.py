@@ -118,6 +118,17 @@ def test_a_subclass_may_say_the_same_for_all_of_its_messages() -> None:
     assert (mail.tags, mail.metadata) == (("newsletter",), {"recipients": "2"})
 
 
+def test_a_method_of_a_subclass_is_none_of_them() -> None:
+    class Own(Message):
+        def options(self) -> list[str]:  # type: ignore[override]
+            return ["its own"]
+
+    message = Own("Hi", ["a@b.c"], "Hi", sender="me@example.com")
+    assert Outgoing.of(message).metadata == {}
+    assert options_of(message, "smtp") == {}
+    assert message.snapshot().options() == ["its own"]
+
+
 def test_a_message_of_0_10_has_none() -> None:
     """Its pickle holds no such attribute."""
     message = compose()
