@@ -9,12 +9,15 @@ from itertools import count
 from mimetypes import guess_type
 from operator import length_hint
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from .errors import MessageError
 from .files import FileData
 from .parts import content_id_in
 from .texts import describe
+
+if TYPE_CHECKING:
+    from .copies import Copied
 
 Data: TypeAlias = str | bytes | bytearray | memoryview
 FilePath: TypeAlias = str | os.PathLike[str]
@@ -129,7 +132,7 @@ class Attachment:
 class Attaching:
     """What holds attachments."""
 
-    attachments: list[Attachment]
+    attachments: Copied[Iterable[Attachment], list[Attachment]]
     _token: str
 
     def attach(

@@ -89,22 +89,24 @@ class Message(Attaching, Conventions, Forms):
     """
 
     subject: str
-    recipients = Copied[Iterable[AddressLike], list[AddressLike]](list)
-    cc = Copied[Iterable[AddressLike], list[AddressLike]](list)
-    bcc = Copied[Iterable[AddressLike], list[AddressLike]](list)
+    recipients: Copied[Iterable[AddressLike], list[AddressLike]] = Copied(list)
+    cc: Copied[Iterable[AddressLike], list[AddressLike]] = Copied(list)
+    bcc: Copied[Iterable[AddressLike], list[AddressLike]] = Copied(list)
     sender: AddressLike | None
     body: str | None
-    alts = Copied[Mapping[str, str] | Iterable[tuple[str, str]], dict[str, str]](dict)
-    attachments = Copied[Iterable[Attachment], list[Attachment]](list)
+    alts: Copied[Mapping[str, str] | Iterable[tuple[str, str]], dict[str, str]] = Copied(dict)
+    attachments: Copied[Iterable[Attachment], list[Attachment]] = Copied(list)
     reply_to: AddressLike | list[AddressLike] | None
     date: float | datetime | None
     charset: str | None
     extra_headers: dict[str, str] | None
-    mail_options = Copied[Iterable[str], list[str]](list)
-    rcpt_options = Copied[Iterable[str], list[str]](list)
-    tags = CopiedLater[Iterable[str], list[str]](list)
-    metadata = CopiedLater[Mapping[str, Any], dict[str, Any]](dict)
-    options = CopiedLater[Mapping[str, Mapping[str, Any]], dict[str, dict[str, Any]]](by_backend)
+    mail_options: Copied[Iterable[str], list[str]] = Copied(list)
+    rcpt_options: Copied[Iterable[str], list[str]] = Copied(list)
+    tags: CopiedLater[Iterable[str], list[str]] = CopiedLater(list)
+    metadata: CopiedLater[Mapping[str, Any], dict[str, Any]] = CopiedLater(dict)
+    options: CopiedLater[Mapping[str, Mapping[str, Any]], dict[str, dict[str, Any]]] = CopiedLater(
+        by_backend
+    )
     envelope: Envelope | None = None
     """Whom it went to: set on the copies in ``mail.outbox``."""
 
