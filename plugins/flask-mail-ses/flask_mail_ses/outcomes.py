@@ -52,9 +52,7 @@ _LOGIN: Final = _REPEATING.union(
     }
 )
 # Exceptions of botocore, by name, which come before a request was written.
-_NOT_CONNECTED: Final = frozenset(
-    {"ConnectTimeoutError", "EndpointConnectionError", "ProxyConnectionError"}
-)
+_NOT_CONNECTED: Final = frozenset({"ConnectTimeoutError", "EndpointConnectionError"})
 _NO_LOGIN: Final = frozenset(
     {
         "CredentialRetrievalError",
@@ -88,7 +86,7 @@ def error_of(error: Exception, place: str) -> DeliveryError:
         return BackendUnavailable(
             f"No login to {place}: {type(error).__name__}. Look at {_SETTINGS}.", stage="login"
         )
-    if kinds & _NOT_CONNECTED:
+    if kinds & _NOT_CONNECTED or _is_of_the_proxy(error):
         return BackendUnavailable(
             f"No connection to {place}: {type(error).__name__}."
             " Look at MAIL_SES_REGION, MAIL_SES_ENDPOINT_URL and the network.",
@@ -146,12 +144,27 @@ def _of_answer(answer: dict[str, Any], place: str) -> DeliveryError:
 
 
 def cause_of(error: Exception) -> Exception | None:
-    """Return what may be shown as the cause of ours: `error`, unless its text repeats a token.
-
-    Without the frames that it came from, whose variables hold keys and tokens.
-    """
+    """Return what may be shown as the cause of ours: `error`, unless its text repeats a token."""
     answer = getattr(error, "response", None)
     if isinstance(answer, dict) and answer.get("Error", {}).get("Code") in _REPEATING:
         return None
+    return without_frames(error)
+
+
+def _is_of_the_proxy(error: Exception) -> bool:
+    """Whether a proxy could not be reached, or makes no tunnel.
+
+    A link by a proxy that breaks after the request is a ProxyConnectionError too.
+    """
+    of_urllib3 = getattr(error, "kwargs", {}).get("error")
+    reason = getattr(of_urllib3, "original_error", None)
+    kinds = {each.__name__ for each in type(reason).__mro__}
+    return bool(kinds & {"NewConnectionError", "ConnectTimeoutError"}) or str(reason).startswith(
+        "Tunnel connection failed"  # http.client has no class for it
+    )
+
+
+def without_frames(error: Exception) -> Exception:
+    """Return `error` without the frames that it came from, whose variables hold keys and tokens."""
     error.__traceback__ = error.__cause__ = error.__context__ = None
     return error

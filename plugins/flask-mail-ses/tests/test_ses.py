@@ -56,7 +56,10 @@ def service():
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch, tmp_path):
-    """A machine without any AWS configuration."""
+    """A machine without any AWS configuration, and without a proxy."""
+    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
     for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
@@ -399,6 +402,25 @@ def test_where_nobody_listens_nothing_was_sent(service):
         built(service, endpoint_url=closed).send(message())
 
 
+def test_a_proxy_that_hangs_up_may_have_handed_the_message_on(service, monkeypatch):
+    """urllib3 calls that a failure to connect to the proxy."""
+    monkeypatch.setenv("HTTP_PROXY", service.url)
+    service.decide = lambda _: HANG_UP
+    with pytest.raises(DeliveryUnknown, match="broke before there was an answer"):
+        built(service, endpoint_url="http://ses.example").send(message())
+    assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["makes no tunnel", "is not there"])
+def test_a_proxy_that_leads_nowhere_got_no_message(service, monkeypatch, is_there):
+    with serving() as other:
+        closed = other.url
+    monkeypatch.setenv("HTTPS_PROXY", service.url if is_there else closed)
+    with pytest.raises(BackendUnavailable, match="No connection .* ProxyConnectionError"):
+        built(service, endpoint_url="https://ses.example").send(message())
+    assert service.requests == []
+
+
 def test_a_certificate_that_is_not_to_be_trusted_is_none(service):
     """The service speaks plain HTTP: no certificate, and so nothing was sent or nobody knows."""
     with pytest.raises(DeliveryError) as caught:
@@ -418,7 +440,7 @@ def test_a_certificate_that_is_not_to_be_trusted_is_none(service):
         (SSLError(endpoint_url="x", error="decryption failed"), DeliveryUnknown, "broke"),
         (ParamValidationError(report="too long"), MessageRefused, "too long"),
         (ConnectTimeoutError(endpoint_url="x"), BackendUnavailable, "No connection"),
-        (ProxyConnectionError(proxy_url="x"), BackendUnavailable, "No connection"),
+        (ProxyConnectionError(proxy_url="x"), DeliveryUnknown, "broke"),
         (TokenRetrievalError(provider="sso", error_msg="x"), BackendUnavailable, "No login"),
         (ValueError("whatever"), DeliveryUnknown, "may have been accepted"),
     ],
