@@ -14,13 +14,18 @@ from flask_mail.backends import (
 # Error codes of SendEmail and those common to all actions. Nothing was accepted.
 _LATER: Final = {
     "AccountSuspendedException": "the account may not send (AWS explains why)",
+    "BandwidthLimitExceeded": "there are too many requests",
     "LimitExceededException": "a quota of the account is used up",
     "MailFromDomainNotVerifiedException": "the custom MAIL FROM domain is not set up",
+    "PriorRequestNotComplete": "there are too many requests",
     "RequestLimitExceeded": "there are too many requests",
+    "RequestThrottled": "there are too many requests",
+    "RequestThrottledException": "there are too many requests",
     "SendingPausedException": "sending is paused, for the account or the configuration set",
     "ServiceUnavailable": "the service is overloaded",
     "ServiceUnavailableException": "the service is overloaded",
     "SlowDown": "there are too many requests",
+    "ThrottledException": "there are too many requests",
     "Throttling": "there are too many requests",
     "ThrottlingException": "there are too many requests",
     "TooManyRequestsException": "there are too many requests",
@@ -48,9 +53,13 @@ _LOGIN: Final = _REPEATING.union(
         "NotAuthorized",
         "OptInRequired",
         "RequestExpired",
+        "RequestTimeTooSkewed",
         "UnrecognizedClientException",
     }
 )
+# The request was not read to its end, or nobody waited for what came of it.
+_CUT_OFF: Final = frozenset({"RequestAbortedException", "RequestTimeoutException"})
+_SENDING: Final = "SendEmail"
 # Exceptions of botocore, by name, which come before a request was written.
 _NOT_CONNECTED: Final = frozenset({"ConnectTimeoutError", "EndpointConnectionError"})
 _NO_LOGIN: Final = frozenset(
@@ -80,6 +89,14 @@ def error_of(error: Exception, place: str) -> DeliveryError:
     """
     answer = getattr(error, "response", None)
     if isinstance(answer, dict) and "Error" in answer:
+        asked = getattr(error, "operation_name", _SENDING)
+        if asked != _SENDING:  # for credentials, before the message: of a role, of single sign-on
+            return BackendUnavailable(
+                f"No login to {place}: AWS answered {asked} with {_code(answer)}. Look at the role"
+                " or the profile of the machine.",
+                stage="login",
+                response=_code(answer),
+            )
         return _of_answer(answer, place)
     kinds = {each.__name__ for each in type(error).__mro__}
     if kinds & _NO_LOGIN:
@@ -99,15 +116,20 @@ def error_of(error: Exception, place: str) -> DeliveryError:
         )
     if "ParamValidationError" in kinds:
         return MessageRefused(f"boto3 takes no such request: {error}", attempts=0)
+    broke = kinds & {"ConnectionError", "HTTPClientError"}
+    what = "broke before there was an answer" if broke else "led to no answer"
     return DeliveryUnknown(
-        f"The link to {place} broke before there was an answer: {type(error).__name__}."
-        " The message may have been accepted.",
+        f"The link to {place} {what}: {type(error).__name__}. The message may have been accepted.",
         stage="accept",
     )
 
 
+def _code(answer: dict[str, Any]) -> str:
+    return str(answer["Error"].get("Code", ""))
+
+
 def _of_answer(answer: dict[str, Any], place: str) -> DeliveryError:
-    code = str(answer["Error"].get("Code", ""))
+    code = _code(answer)
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     said = "" if code in _REPEATING else str(answer["Error"].get("Message", ""))
     response = f"{code}: {said}" if said else code
@@ -132,7 +154,14 @@ def _of_answer(answer: dict[str, Any], place: str) -> DeliveryError:
             stage="accept",
             response=response,
         )
-    if 400 <= status < 500:
+    if status in (404, 405, 407):
+        return BackendUnavailable(
+            f"{place} is not where Amazon SES takes messages, or a proxy does not let them through:"
+            f" {response} Look at MAIL_SES_ENDPOINT_URL and the network.",
+            stage="accept",
+            response=response,
+        )
+    if status in (400, 413) and code not in _CUT_OFF:
         return MessageRefused(
             f"{place} refused the message: {response}", stage="accept", response=response
         )

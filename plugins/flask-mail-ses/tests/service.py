@@ -41,6 +41,8 @@ class Service(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.moto = moto
         self.decide: Callable[[dict[str, Any]], Answer | None] = lambda request: None
+        self.other = Answer()
+        """What it says as another service of AWS, word for word."""
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.peers: list[tuple[str, int]] = []
@@ -70,6 +72,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.startswith("/sts"):
+            self.answer(self.server.other.status, self.server.other.said)
+            return
         request = json.loads(body)
         self.server.requests.append(request)
         self.server.headers.append(dict(self.headers))

@@ -376,7 +376,13 @@ def test_where_the_link_breaks_in_the_middle_nobody_knows(service):
         (Answer(404, "NotFoundException", "set"), BackendUnavailable, "MAIL_SES_CONFIGURATION_SET"),
         (Answer(400, "MessageRejected", "spam"), MessageRefused, "MessageRejected: spam"),
         (Answer(400, "BadRequestException", "Illegal address"), MessageRefused, "Illegal address"),
+        (Answer(400, "RequestThrottled"), BackendUnavailable, "too many requests"),
+        (Answer(404, "UnknownOperationException"), BackendUnavailable, "MAIL_SES_ENDPOINT_URL"),
+        (Answer(407, "Whatever"), BackendUnavailable, "a proxy does not let them through"),
         (Answer(413, "RequestEntityTooLarge"), MessageRefused, "RequestEntityTooLarge"),
+        (Answer(400, "RequestAbortedException"), DeliveryUnknown, "may have been accepted"),
+        (Answer(408, "RequestTimeoutException"), DeliveryUnknown, "may have been accepted"),
+        (Answer(409, "Whatever"), DeliveryUnknown, r"failed \(409\)"),
         (Answer(500, "InternalFailure", "oops"), DeliveryUnknown, r"failed \(500\)"),
         (Answer(504, "GatewayTimeout"), DeliveryUnknown, "may have been accepted"),
         (HANG_UP, DeliveryUnknown, "broke before there was an answer"),
@@ -442,13 +448,33 @@ def test_a_certificate_that_is_not_to_be_trusted_is_none(service):
         (ConnectTimeoutError(endpoint_url="x"), BackendUnavailable, "No connection"),
         (ProxyConnectionError(proxy_url="x"), DeliveryUnknown, "broke"),
         (TokenRetrievalError(provider="sso", error_msg="x"), BackendUnavailable, "No login"),
-        (ValueError("whatever"), DeliveryUnknown, "may have been accepted"),
+        (ValueError("whatever"), DeliveryUnknown, "led to no answer: ValueError"),
     ],
 )
 def test_other_errors_of_boto3_are_told_by_when_they_come(error, expected, says):
     found = error_of(error, "Amazon SES (here)")
     assert type(found) is expected
     assert says in str(found)
+
+
+def test_a_role_that_is_not_to_be_had_says_nothing_of_the_message(service, tmp_path, monkeypatch):
+    """AWS is asked for it before the message is sent: it may be sent again once that is mended."""
+    (tmp_path / "config").write_text(
+        "[profile shop]\nregion = us-east-1\nrole_arn = arn:aws:iam::1:role/shop\n"
+        "credential_source = Environment\n"
+    )
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"{service.url}/sts")
+    service.other = Answer(
+        400,
+        said="<ErrorResponse><Error><Code>ValidationError</Code></Error></ErrorResponse>",
+    )
+    backend = SesBackend(profile="shop", endpoint_url=service.url)
+    with pytest.raises(BackendUnavailable, match="AssumeRole with ValidationError") as caught:
+        backend.send(message())
+    assert caught.value.stage == "login"
+    assert service.requests == []
 
 
 def test_a_machine_without_credentials_sends_nothing(service):
