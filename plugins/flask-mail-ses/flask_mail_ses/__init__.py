@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from flask_mail.backends import (
 )
 
 from .asking import Asking
-from .hiding import hide
+from .hiding import hiding
 from .outcomes import cause_of, error_of
 
 __all__ = ["SesBackend", "SesOptions"]
@@ -118,7 +119,6 @@ class SesBackend(Backend[None]):
         self._key_id = access_key_id
         self._key = secret_access_key
         self._token = session_token
-        self._hidden = None if session_token is None else hide(session_token)
         self._profile = profile
         self._configuration_set = configuration_set
         self._from_arn = from_arn
@@ -130,25 +130,24 @@ class SesBackend(Backend[None]):
 
     def deliver(self, mail: Outgoing, session: None) -> Receipt:
         request = self._request(mail)
-        client = self._client()
-
-        def ask(recipients: Sequence[str]) -> str:
-            # Blind copies are nowhere but here; the content says whom it is for.
-            destination = {"ToAddresses": list(recipients)}
-            try:
-                return str(client.send_email(Destination=destination, **request)["MessageId"])
-            except Exception as error:  # noqa: BLE001 (whatever it is, it is told what it means)
-                problem, cause = error_of(error, self._place), cause_of(error)
-            raise problem from cause
-
-        asking = Asking(ask)
-        asking.run(mail.envelope.recipients)
+        with hiding(self._token):
+            asking = Asking(partial(self._ask, self._client(), request))
+            asking.run(mail.envelope.recipients)
         return self.accepted(mail, response=" ".join(asking.ids), refused=asking.refused)
 
     def shut_down(self) -> None:
         client = self._clients.pop(os.getpid(), None)
         if client is not None:
             client.close()
+
+    def _ask(self, client: Any, request: dict[str, Any], recipients: Sequence[str]) -> str:
+        # Blind copies are nowhere but here; the content says whom it is for.
+        destination = {"ToAddresses": list(recipients)}
+        try:
+            return str(client.send_email(Destination=destination, **request)["MessageId"])
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is told what it means)
+            problem, cause = error_of(error, self._place), cause_of(error)
+        raise problem from cause
 
     @property
     def _place(self) -> str:
@@ -217,6 +216,8 @@ class SesBackend(Backend[None]):
             return found
         try:
             client = self._made()
+        except BackendUnavailable:  # of a secret, which names its setting
+            raise
         except Exception as error:  # noqa: BLE001 (files, roles, programs: all that boto3 asks)
             kind, cause = type(error).__name__, cause_of(error)
         else:

@@ -1,46 +1,51 @@
-"""Keeps session tokens out of what botocore logs at level DEBUG: what it signs, what is said."""
+"""Keeps keys and tokens out of the log of botocore at level DEBUG: what it says and is told."""
 
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
-from weakref import WeakSet
 
 from flask_mail.backends import Secret
 
 _LOGGERS: Final = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
+# As a header, in JSON, XML or what Python shows. Also of the services that are asked for a role.
+_NAMED: Final = re.compile(
+    r"""((?:security|session|bearer|web_?identity)[_-]?token|secret_?access_?key)
+        (['"]?\s?[:=>]\s?b?['"]?)
+        [^\s'"<>&,;\\]+""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_hidden: ContextVar[Secret | None] = ContextVar("_hidden", default=None)
+_NONE: Final = Secret("")
 
 
 class _Hiding(logging.Filter):
-    """Masks secrets in each record; they are forgotten with the backends that have them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.secrets: WeakSet[_Hidden] = WeakSet()
+    """Masks what is secret in the records of a request of ours; other programs' are left alone."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        shown = text = record.getMessage()
-        for each in list(self.secrets):
-            shown = each.secret.redact(shown)
-        if shown != text:
-            record.msg, record.args = shown, ()
+        secret = _hidden.get()
+        if secret is not None:
+            text = record.getMessage()
+            shown = secret.redact(_NAMED.sub(r"\1\2***", text))
+            if shown != text:
+                record.msg, record.args = shown, ()
         return True
 
 
-class _Hidden:
-    """A secret that stays hidden as long as somebody holds this."""
-
-    def __init__(self, secret: Secret) -> None:
-        self.secret = secret
+_hiding: Final = _Hiding()
 
 
-_hiding = _Hiding()
-
-
-def hide(secret: Secret) -> object:
-    """Mask `secret` in the log of botocore, as long as what this returns is held."""
-    hidden = _Hidden(secret)
-    _hiding.secrets.add(hidden)
+@contextmanager
+def hiding(secret: Secret | None) -> Iterator[None]:
+    """Mask keys and tokens in the log of botocore within a block, and `secret` wherever it is."""
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_hiding)  # once, however often it is added
-    return hidden
+    token = _hidden.set(secret or _NONE)
+    try:
+        yield
+    finally:
+        _hidden.reset(token)

@@ -194,6 +194,11 @@ def _is_of_the_proxy(error: Exception) -> bool:
 
 
 def without_frames(error: Exception) -> Exception:
-    """Return `error` without the frames that it came from, whose variables hold keys and tokens."""
+    """Return `error` without the frames and the request that it came from: both hold tokens."""
     error.__traceback__ = error.__cause__ = error.__context__ = None
+    if hasattr(error, "request"):
+        error.request = None
+    for each in getattr(error, "kwargs", {}).values():  # of botocore: what urllib3 raised
+        if isinstance(each, Exception):
+            without_frames(each)
     return error

@@ -510,6 +510,49 @@ def test_no_error_shows_a_secret_in_its_text_or_its_frames(service):
         assert secret not in json.dumps(str(vars(caught.value)))
 
 
+FRESH = "IQoJb3JpZ2luX2-fr3sh"
+
+
+@pytest.mark.parametrize("given", [FRESH, lambda: FRESH, None], ids=["text", "callable", "machine"])
+def test_no_token_is_in_what_botocore_logs(service, caplog, monkeypatch, given):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", FRESH)
+    options = {} if given is not None else {"access_key_id": None, "secret_access_key": None}
+    options = options_of(service, session_token=given, **options)
+    SesBackend.from_options({k: v for k, v in options.items() if v is not None}, None).send(
+        message()
+    )
+
+    assert service.headers[0]["X-Amz-Security-Token"] == FRESH
+    assert FRESH not in caplog.text
+    assert "'X-Amz-Security-Token': b'***'" in caplog.text
+
+
+def test_what_aws_says_of_a_role_is_in_no_log(service, caplog, tmp_path, monkeypatch):
+    caplog.set_level(logging.DEBUG)
+    (tmp_path / "web").write_text("eyJ-w3b.t0ken")
+    (tmp_path / "config").write_text(
+        "[default]\nregion = us-east-1\nrole_arn = arn:aws:iam::1:role/shop\n"
+        f"web_identity_token_file = {tmp_path / 'web'}\n"
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"{service.url}/sts")
+    service.other = Answer(
+        200,
+        said="<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>"
+        f"<AccessKeyId>{KEY_ID}</AccessKeyId><SecretAccessKey>{KEY}</SecretAccessKey>"
+        f"<SessionToken>{TOKEN}</SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration>"
+        "</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>",
+    )
+    SesBackend(endpoint_url=service.url).send(message())
+
+    assert service.headers[0]["X-Amz-Security-Token"] == TOKEN
+    assert "AssumeRoleWithWebIdentity" in caplog.text
+    for secret in (KEY, TOKEN, "eyJ-w3b.t0ken"):
+        assert secret not in caplog.text
+
+
 def test_what_botocore_logs_of_other_secrets_is_left_alone(service, caplog):
     caplog.set_level(logging.DEBUG)
     built(service).send(message())
@@ -528,6 +571,16 @@ def test_the_link_that_breaks_shows_none_either(service):
     )
     assert "ConnectionClosedError" in shown
     assert TOKEN not in shown
+    assert TOKEN not in str(vars(caught.value.__cause__))
+
+
+def test_a_secret_that_cannot_be_had_names_its_setting(service):
+    def failing():
+        raise RuntimeError
+
+    with pytest.raises(BackendUnavailable, match="MAIL_SES_SECRET_ACCESS_KEY is a callable"):
+        built(service, secret_access_key=failing).send(message())
+    assert service.requests == []
 
 
 # --- Settings ------------------------------------------------------------------------------------
