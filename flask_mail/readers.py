@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from .secret import Secret
+
 _TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
 _FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
@@ -82,6 +84,8 @@ def to_str(value: object) -> str:
 
 def to_secret(value: object) -> Any:
     """Read text or a whole number, or take a callable, which is called when it is needed."""
+    if isinstance(value, Secret):  # as text it would be ***
+        return value
     # What stands for a string, such as werkzeug's LocalProxy, may look like a callable too.
     if callable(value) and not isinstance(value, str):
         return value

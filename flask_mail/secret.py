@@ -30,8 +30,12 @@ class Secret:
     # not UTF-8, and the error of encoding them would show the password.
     _unfit: ClassVar[re.Pattern[str]] = re.compile("[\0\ud800-\udfff]")
 
-    def __init__(self, value: str | int | Callable[[], object], setting: str | None = None) -> None:
+    def __init__(
+        self, value: str | int | Callable[[], object] | Secret, setting: str | None = None
+    ) -> None:
         self.setting = setting or self._usual_setting
+        if isinstance(value, Secret):
+            value = value.__value  # noqa: SLF001 (of this class)
         is_text = isinstance(value, (str, int)) and not isinstance(value, bool)
         self.__value: Any = str(value) if is_text else value
 

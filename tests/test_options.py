@@ -316,6 +316,11 @@ class TestSecrets:
         secret = Secret("s3cret", "MAIL_PIGEON_VALUE")
         assert read(taking(Secret), value=secret)["value"] is secret
 
+    def test_one_of_another_kind_is_wrapped_anew(self):
+        token = read(taking(Token), value=Secret("s3cret"))["value"]
+        assert (type(token), token.setting) == (Token, "MAIL_PIGEON_VALUE")
+        assert token.reveal() == "s3cret"
+
     def test_a_callable_is_asked_when_it_is_needed_and_its_error_names_the_setting(self):
         fresh = read(taking(Secret), value=iter(["one", None]).__next__)["value"]
 

@@ -329,6 +329,15 @@ def test_a_backend_may_be_a_frozen_dataclass(app):
         mail.send(Message("Hi", ["a@example.com"], "Hi", sender="b@example.com"))
 
 
+def test_a_secret_that_the_settings_hold_wrapped_is_the_same_secret(app):
+    """Its text, which is ***, is not what a server is told."""
+    loft = selected(app, MAIL_BACKEND=LoftBackend, MAIL_LOFT_PATH="x", MAIL_LOFT_KEY=Secret("k3y"))
+    assert (loft.key.reveal(), loft.key.setting) == ("k3y", "MAIL_LOFT_KEY")
+    settings = {"MAIL_USERNAME": "me", "MAIL_PASSWORD": Secret("pw"), "MAIL_USE_TLS": True}
+    smtp = selected(app, MAIL_BACKEND="smtp", **settings)
+    assert smtp._server.password.reveal() == "pw"
+
+
 def test_no_frame_of_a_traceback_holds_a_secret_of_a_plugin(app):
     class VaultBackend(Backend[None]):
         name = "vault"

@@ -73,7 +73,7 @@ def read_options(
     secrets = secrets_of(cls)
     return {
         name: secrets[name](convert(key_of(name), to_secret, value), key_of(name))
-        if name in secrets and not isinstance(value, Secret)
+        if name in secrets and not isinstance(value, secrets[name])
         else convert(key_of(name), _reader(annotation_of(cls, parameters.get(name))), value)
         for name, value in given.items()
     }
