@@ -287,6 +287,26 @@ class DeclaresMoreThanItCan(Sound):
         return super().deliver(mail, session)
 
 
+class CanMoreThanItsClassSays(Sound):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.features = frozenset(Feature)
+
+
+class HasNoLimitButItsClassHas(DoesEverything):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.max_recipients = None
+
+
+class HasAWiderLimitThanItsClass(DoesEverything):
+    max_size = 1000
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.max_size = 2000
+
+
 class TakesMoreThanItSays(DoesEverything):
     def send(self, message, session=None, **how):
         self.max_recipients = 100 if len(message.recipients) < 100 else 1000
@@ -910,6 +930,14 @@ CASES = [
             (RaisesAnotherErrorForTags, "is an UnsupportedFeature"),
             (RefusesTagsInTheNameOfAnother, "should name the backend"),
             (DeclaresMoreThanItCan, "`features` names"),
+        )
+    ),
+    *(
+        Case("test_its_class_declares_what_any_of_its_instances_can", broken, says)
+        for broken, says in (
+            (CanMoreThanItsClassSays, "Feature.TAGS, Feature.METADATA"),
+            (HasNoLimitButItsClassHas, "`max_recipients` is None of an instance, and 100"),
+            (HasAWiderLimitThanItsClass, "`max_size` is 2000 of an instance, and 1000"),
         )
     ),
     Case("test_more_recipients_than_it_takes_are_refused", TakesMoreThanItSays, "was accepted"),

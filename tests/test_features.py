@@ -55,6 +55,7 @@ class CourierBackend(Backend[None]):
     """Is made of another one."""
 
     name = "courier"
+    features = frozenset(Feature)
 
     def __init__(self, child: Backend[None]) -> None:
         self.child = child
@@ -230,6 +231,12 @@ def test_one_that_is_made_of_another_checks_for_that():
     receipts = list(backend.send_many([message(options={"pigeon": {"color": "blue"}})]))
     assert [each.outcome for each in receipts] == [Outcome.NOT_SENT]
     assert len(child.arrived) == 1
+
+
+def test_where_one_that_is_made_of_another_is_not_built_its_class_says_what_it_can():
+    app = Flask("shop")
+    app.config.update(MAIL_BACKEND=CourierBackend, TESTING=True)
+    assert Mail(app).send(message(tags=["welcome"])).sent
 
 
 # --- Declarations --------------------------------------------------------------------------------

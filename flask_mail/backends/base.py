@@ -44,7 +44,8 @@ class Backend(ABC, Generic[S]):
     features: frozenset[Feature] = ORDINARY
     """What of a message it can express: what it cannot is refused before :meth:`deliver`. By
     default what everybody can do who hands on envelope and content as they are: no ESMTP options,
-    tags and metadata."""
+    tags and metadata. An instance may narrow what its class has, as one that is made of others
+    does; where another stands in for it, in tests, what the class has counts. So do the limits."""
     max_size: int | None = None
     """How many octets a message may have at most."""
     max_recipients: int | None = None

@@ -58,6 +58,21 @@ class Declaring(Fixtures):
         else:
             must_arrive(delivered, 1)
 
+    def test_its_class_declares_what_any_of_its_instances_can(self, backend: Backend[Any]) -> None:
+        """Where another one stands in for it, in tests, only the class is there to be asked."""
+        cls = type(backend)
+        more = [each for each in Feature if each in backend.features and each not in cls.features]
+        assert not more, (
+            f"`features` of an instance has {', '.join(map(str, more))}, and that of its class has"
+            " not: tests would refuse what it can do."
+        )
+        for name in ("max_size", "max_recipients"):
+            most, own = getattr(cls, name), getattr(backend, name)
+            assert most is None or (own is not None and own <= most), (
+                f"`{name}` is {own} of an instance, and {most} of its class: tests would refuse"
+                " what it can do."
+            )
+
     def test_more_recipients_than_it_takes_are_refused(
         self, backend: Backend[Any], delivered: Delivered | None
     ) -> None:
