@@ -749,6 +749,27 @@ class LogsThePassword(Sound):
         return super().deliver(mail, session)
 
 
+class HoldsThePasswordInAVariable(Sound):
+    def deliver(self, mail, session):
+        password = self.password
+        if self.down and password:
+            raise BackendUnavailable("The peer is down.")
+        return super().deliver(mail, session)
+
+
+class HoldsThePasswordWhereItsErrorCameFrom(Sound):
+    def deliver(self, mail, session):
+        try:
+            self.log_in(self.password)
+        except OSError as error:
+            raise BackendUnavailable("The peer is down.") from error
+        return super().deliver(mail, session)
+
+    def log_in(self, word):
+        if self.down:
+            raise ConnectionResetError
+
+
 class TellsThePassword(Sound):
     def deliver(self, mail, session):
         if self.down:
@@ -955,6 +976,8 @@ CASES = [
     ),
     Case("test_no_secret_shows", ShowsThePassword, "shows in the repr"),
     Case("test_no_secret_shows", LogsThePassword, "shows in the log"),
+    Case("test_no_secret_shows", HoldsThePasswordInAVariable, "in a variable of a frame"),
+    Case("test_no_secret_shows", HoldsThePasswordWhereItsErrorCameFrom, "variable of a frame"),
     Case("test_no_secret_shows", TellsThePassword, "shows in an error"),
     Case("test_no_secret_shows", TellsThePasswordInTheReceipt, "shows in the receipt"),
 ]

@@ -14,7 +14,7 @@ import pytest
 from ... import ConfigurationError, Mail
 from ...backends import Backend, Secret
 from .corpus import Delivered, hello
-from .driving import build, make_app, must_arrive, must_fail, must_send
+from .driving import build, make_app, must_arrive, must_fail, must_send, variables_of
 from .fixtures import Fixtures
 
 
@@ -135,7 +135,7 @@ class Configuring(Fixtures):
         failing: Backend[Any] | None,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        """A password is in no repr, no receipt, no log line, no error, and no pickle of these."""
+        """A password is in no repr, receipt, log line, error, pickle and frame of a traceback."""
         caplog.set_level(logging.DEBUG)
         shown = {"the repr": repr(backend), "the str": str(backend)}
         receipt = must_send(backend, hello())
@@ -143,6 +143,7 @@ class Configuring(Fixtures):
         if failing is not None:
             error = must_fail(failing, hello())
             shown["an error"] = f"{error} {error!r} {vars(error)}"
+            shown["a variable of a frame of its traceback"] = variables_of(error)
             shown["a pickled error"] = pickle.dumps(error, 0).decode("ascii")
         shown["a pickled receipt"] = pickle.dumps(receipt, 0).decode("ascii")
         shown["the log"] = caplog.text

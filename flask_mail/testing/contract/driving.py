@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from email import message_from_bytes, policy
@@ -189,6 +190,19 @@ def display_name(letter: EmailMessage, field: str) -> str:
 
 def lines_of(text: str) -> str:
     return text.replace("\r\n", "\n").removesuffix("\n")
+
+
+def variables_of(error: BaseException | None) -> str:
+    """Return what a traceback that shows variables would show of `error` and what it came from."""
+    shown = []
+    while error is not None:
+        shown += [
+            repr(value)
+            for frame, _ in traceback.walk_tb(error.__traceback__)
+            for value in frame.f_locals.values()
+        ]
+        error = error.__cause__ or error.__context__
+    return " ".join(shown)
 
 
 def pickled(value: Any) -> Any:
