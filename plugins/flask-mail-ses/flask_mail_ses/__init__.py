@@ -191,13 +191,17 @@ class SesBackend(Backend[None]):
         return tags
 
     def _checked_region(self, region: str | None) -> str:
-        from botocore.exceptions import ProfileNotFound
+        from botocore.exceptions import BotoCoreError, ProfileNotFound
 
         try:
             of_the_machine = self._session().region_name
         except ProfileNotFound:
             raise ConfigurationError(
                 "MAIL_SES_PROFILE names no profile of this machine's AWS configuration."
+            ) from None
+        except BotoCoreError as error:
+            raise ConfigurationError(
+                f"The AWS configuration of this machine cannot be read: {error}."
             ) from None
         if not (region or of_the_machine):
             raise ConfigurationError(
@@ -250,9 +254,16 @@ class SesBackend(Backend[None]):
 
 
 def _check_url(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError("MAIL_SES_ENDPOINT_URL must begin with https:// and a host.")
+    try:
+        parts = urlsplit(url)
+        is_one = bool(parts.scheme in ("http", "https") and parts.hostname and parts.port != 0)
+    except ValueError:  # a bracket or a port that is none
+        is_one = False
+    if not is_one:
+        raise ConfigurationError(
+            "MAIL_SES_ENDPOINT_URL must begin with https:// and a host, and have no port but a"
+            " number."
+        )
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError("MAIL_SES_ENDPOINT_URL must hold no user name and password.")
     if parts.scheme == "http" and parts.hostname not in _LOCAL:

@@ -630,6 +630,8 @@ def test_the_region_of_the_machine_is_enough(monkeypatch, tmp_path, service):
         ({"timeout": float("nan")}, "MAIL_SES_TIMEOUT"),
         ({"timeout": 901}, "MAIL_SES_TIMEOUT"),
         ({"endpoint_url": "example.com"}, "MAIL_SES_ENDPOINT_URL"),
+        ({"endpoint_url": "https://[::1"}, "MAIL_SES_ENDPOINT_URL"),
+        ({"endpoint_url": "https://example.com:pw"}, "MAIL_SES_ENDPOINT_URL"),
         ({"endpoint_url": "https://me:pw@example.com"}, "MAIL_SES_ENDPOINT_URL"),
         ({"profile": "nosuch"}, "MAIL_SES_PROFILE"),
         ({"regoin": "x"}, "MAIL_SES_REGOIN"),
@@ -639,6 +641,14 @@ def test_a_value_that_is_wrong_is_named(service, options, setting):
     given = {k: v for k, v in options_of(service, **options).items() if v is not None}
     with pytest.raises(ConfigurationError, match=setting) as caught:
         SesBackend.from_options(given, None)
+    assert "pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["config", "credentials"])
+def test_a_file_of_the_machine_that_cannot_be_read_is_named(service, tmp_path, name):
+    (tmp_path / name).write_text("[default\naws_secret_access_key = pw\n")
+    with pytest.raises(ConfigurationError, match=str(tmp_path / name)) as caught:
+        built(service)
     assert "pw" not in str(caught.value)
 
 
