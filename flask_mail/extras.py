@@ -51,6 +51,8 @@ def metadata_of(message: Message) -> dict[str, str]:
         name = check_text(key, "metadata key")
         if not name.strip():
             raise MessageError("A key of the metadata is empty: give it a name.")
+        if name in found:
+            raise MessageError(f"Two keys of the metadata are {describe(name)} as text: keep one.")
         text = str(value).lower() if isinstance(value, bool) else value
         found[name] = check_text(text, f"metadata {describe(name)}")
     return found

@@ -159,6 +159,7 @@ def test_a_message_of_0_10_has_none() -> None:
         ({"metadata": ["a"]}, "metadata are no mapping"),
         ({"metadata": {"a": None}}, "metadata 'a' must be a string"),
         ({"metadata": {"a": ["b"]}}, "metadata 'a' must be a string"),
+        ({"metadata": {1: "a", "1": "b"}}, "Two keys of the metadata are '1'"),
         ({"metadata": {" ": "b"}}, "key of the metadata is empty"),
         ({"metadata": {("a",): "b"}}, "metadata key must be a string"),
         ({"options": ["ses"]}, "options of the message are no mapping"),
