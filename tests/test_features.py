@@ -242,7 +242,7 @@ def test_where_one_that_is_made_of_another_is_not_built_its_class_says_what_it_c
 # --- Declarations --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("features", [None, "tags", ["tags"], 7])
+@pytest.mark.parametrize("features", [None, "tags", {"tags"}, 7, iter(Feature)])
 def test_features_that_are_none_are_an_error_when_it_is_loaded(features):
     broken = type("Broken", (PigeonBackend,), {"features": features})
     app = Flask("shop")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -86,7 +87,8 @@ def read_message_options(backend: Backend[Any] | type[Backend[Any]], mail: Outgo
 
 def declared_well(features: object) -> bool:
     """Whether this can be the ``features`` of a backend."""
-    return isinstance(features, Iterable) and all(isinstance(each, Feature) for each in features)
+    # Looked through for every message, so that an iterator would be empty from the second one on.
+    return isinstance(features, AbstractSet) and all(isinstance(each, Feature) for each in features)
 
 
 def _key(backend: str, name: object) -> str:
