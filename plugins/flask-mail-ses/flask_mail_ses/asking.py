@@ -43,6 +43,8 @@ class Asking:
                 refusal = self._run(recipients[start : start + MOST_AT_ONCE]) or refusal
             except DeliveryUnknown as error:
                 self._complete(error, recipients[start + MOST_AT_ONCE :])
+                if self.ids:  # who looks into it has to know whom it did reach
+                    error.args = (f"{error} Accepted before it: {' '.join(self.ids)}.",)
                 raise
             except BackendUnavailable as error:
                 if not self.ids:
@@ -62,7 +64,7 @@ class Asking:
                 self.ids.append(self._ask(group))
             except MessageRefused as error:
                 named = _named(error.response, group)
-                refusal = Refusal(550, "5.0.0", error.response)
+                refusal = Refusal(550, "5.0.0", error.response or str(error))
                 if not named or len(named) == len(group):
                     self.refused.update(dict.fromkeys(group, refusal))
                     return error

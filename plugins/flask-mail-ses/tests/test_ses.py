@@ -18,6 +18,7 @@ from botocore.exceptions import (
 )
 from flask import Flask
 from flask_mail_ses import SesBackend
+from flask_mail_ses.asking import Asking
 from flask_mail_ses.outcomes import error_of
 from moto.ses.models import ses_backends
 from service import BE_SILENT, HANG_UP, KEY, KEY_ID, TOKEN, Answer, moto_server, serving
@@ -345,6 +346,17 @@ def test_those_who_come_after_the_limit_was_reached_are_told_apart(service):
     assert len(service.requests) == 2
 
 
+def test_a_refusal_that_nobody_put_into_words_has_a_reason_all_the_same():
+    """boto3 refuses by itself what it knows to be wrong, and there is no answer then."""
+
+    def ask(recipients):
+        raise error_of(ParamValidationError(report="too long"), "Amazon SES (here)")
+
+    with pytest.raises(MessageRefused) as caught:
+        Asking(ask).run(["bob@example.com"])
+    assert "too long" in caught.value.refused["bob@example.com"].text
+
+
 def test_where_the_link_breaks_in_the_middle_nobody_knows(service):
     service.decide = after(1, HANG_UP)
     with pytest.raises(DeliveryUnknown) as caught:
@@ -353,6 +365,7 @@ def test_where_the_link_breaks_in_the_middle_nobody_knows(service):
     assert caught.value.receipt.outcome is Outcome.UNKNOWN
     assert [*caught.value.refused] == many(150)[100:]
     assert len(service.requests) == 2
+    assert str(caught.value).endswith("Accepted before it: id-1.")
 
 
 # --- Outcomes ------------------------------------------------------------------------------------
