@@ -32,7 +32,7 @@ _TEXTS: dict[Feature, str] = {
 
 
 def _yes(value: object) -> str:
-    return "yes" if value else "—"
+    return "yes" if value else "no"
 
 
 def _overrides(name: str) -> Callable[[Class], str]:

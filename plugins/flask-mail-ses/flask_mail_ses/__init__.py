@@ -29,7 +29,7 @@ __all__ = ["SesBackend", "SesOptions"]
 
 _log = logging.getLogger("flask_mail")
 
-_LONGEST: Final = 900  # seconds for one answer: nothing waits for ever
+_LONGEST: Final = 900  # seconds of silence: nothing waits for ever
 _MOST_TAGS: Final = 50
 _TAG_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _TAG_VALUE: Final = re.compile(r"[A-Za-z0-9_.@-]{1,256}")
@@ -61,7 +61,7 @@ class SesBackend(Backend[None]):
     """Hands messages to Amazon SES by its interface of version 2, as they are (raw MIME).
 
     :param region: the AWS region, such as ``eu-central-1``; by default that of the machine
-        (``AWS_REGION``, the profile).
+        (``AWS_DEFAULT_REGION``, the profile).
     :param access_key_id: the id of an access key; by default what boto3 finds on the machine: the
         environment, a profile, a role.
     :param secret_access_key: the access key that belongs to it.
@@ -69,7 +69,8 @@ class SesBackend(Backend[None]):
     :param profile: the profile of ``~/.aws/config``.
     :param configuration_set: the configuration set of messages that name none.
     :param from_arn: the identity to send as, where another account has authorized this one.
-    :param timeout: seconds to wait for a connection, and for each answer; 900 at most.
+    :param timeout: seconds to wait for a connection, and for a service that is silent; 900 at
+        most.
     :param endpoint_url: another address of the service, such as a VPC endpoint.
     :raises ConfigurationError: there is no region, or an option is not what it should be.
     """
