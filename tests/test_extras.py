@@ -66,10 +66,9 @@ def test_they_are_there_from_the_first_look_on() -> None:
 
 
 def test_none_of_them_is_in_the_content() -> None:
-    message = compose(tags=["welcome-tag"], metadata={"order": 4711}, options={"ses": {"a": "b4"}})
-    content = message.as_bytes()
+    message = compose(tags=["z-tag"], metadata={"order": "z-one"}, options={"ses": {"a": "z-two"}})
 
-    assert not any(each in content for each in (b"welcome-tag", b"4711", b"b4"))
+    assert b"z-" not in message.as_bytes()
 
 
 def test_they_are_copied_where_they_are_given() -> None:
