@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -48,6 +49,12 @@ def own_attributes(cls: type) -> list[str]:
     return found
 
 
+def is_documentable(attribute: object) -> bool:
+    """Whether an attribute can have a docstring: a plain value has that of its type."""
+    wrapped = (property, cached_property, classmethod, staticmethod)
+    return callable(attribute) or isinstance(attribute, wrapped)
+
+
 def listed(name: str) -> set[str] | None:
     """Return the members that the page lists for a class; ``None`` where it lists them all."""
     entry = re.search(
@@ -85,7 +92,7 @@ def test_what_is_on_the_page_has_a_docstring(name: str) -> None:
         undocumented += [
             f"{name}.{each}"
             for each in own_attributes(found)
-            if callable(inspect.getattr_static(found, each))
+            if is_documentable(inspect.getattr_static(found, each))
             and each not in INTERNAL.get(name, ())
             and not inspect.getdoc(getattr(found, each))
         ]
