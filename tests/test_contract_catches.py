@@ -278,6 +278,11 @@ class RefusesTagsInTheNameOfAnother(Sound):
             raise UnsupportedFeature("No.") from None
 
 
+class LeavesOutHeaders(Sound):
+    def keep(self, mail, envelope, content):
+        super().keep(mail, envelope, content.replace(b"X-Note: one\r\n", b""))
+
+
 class DeclaresMoreThanItCan(Sound):
     features = frozenset(Feature)
 
@@ -952,6 +957,12 @@ CASES = [
             (RefusesTagsInTheNameOfAnother, "should name the backend"),
             (DeclaresMoreThanItCan, "`features` names"),
         )
+    ),
+    Case(
+        "test_what_it_cannot_do_is_refused_and_what_it_can_is_not",
+        LeavesOutHeaders,
+        "`features` names HEADERS",
+        "HEADERS",
     ),
     *(
         Case("test_its_class_declares_what_any_of_its_instances_can", broken, says)

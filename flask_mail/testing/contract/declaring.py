@@ -10,7 +10,7 @@ import pytest
 from ... import MailError, Message, UnsupportedFeature
 from ...backends import Backend, Feature
 from .corpus import RECIPIENT, Delivered, attached, hello
-from .driving import must_arrive, must_refuse, must_send, send
+from .driving import must_arrive, must_refuse, must_send, parsed, send
 from .fixtures import Fixtures
 
 # A feature -> a message that asks for it, and the envelope sender.
@@ -56,7 +56,12 @@ class Declaring(Fixtures):
             )
             must_arrive(delivered, 0)
         else:
-            must_arrive(delivered, 1)
+            # Files and envelopes have tests of their own; tags and metadata are not in the content.
+            for _, content in must_arrive(delivered, 1):
+                assert feature is not Feature.HEADERS or parsed(content)["X-Note"] == "one", (
+                    "`features` names HEADERS, and what arrived has not the one that was added:"
+                    " take it out of `features`, so that it is an error."
+                )
 
     def test_its_class_declares_what_any_of_its_instances_can(self, backend: Backend[Any]) -> None:
         """Where another one stands in for it, in tests, only the class is there to be asked."""
