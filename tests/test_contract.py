@@ -264,7 +264,7 @@ class TestSubclassOfABuiltInBackend(TestFileBackend):
     def failing(self, tmp_path):
         return unwritable(tmp_path, SigningBackend)
 
-    test_a_large_file_is_nowhere_in_memory_as_a_whole = None  # it signs the whole
+    test_a_large_file_is_asked_for_in_pieces = None  # it signs the whole
 
     def test_its_own_header_is_in_the_content(self, backend, delivered):
         backend.send(Message("Hello", ["to@example.com"], sender="me@example.com"))

@@ -1069,7 +1069,7 @@ def test_the_injection_corpus_is_harmless_without_its_line_breaks(field):
 def test_one_that_does_not_deliver_in_pieces_is_found(cls, says, tmp_path, monkeypatch):
     backend = cls()
     with pytest.raises(AssertionError, match=says):
-        Streaming().test_a_large_file_is_nowhere_in_memory_as_a_whole(
+        Streaming().test_a_large_file_is_asked_for_in_pieces(
             backend, read(backend), tmp_path, monkeypatch
         )
 

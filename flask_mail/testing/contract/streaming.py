@@ -16,14 +16,14 @@ from .fixtures import Fixtures
 class Streaming(Fixtures):
     """For a backend that delivers in pieces; not part of :class:`BackendContract`."""
 
-    def test_a_large_file_is_nowhere_in_memory_as_a_whole(
+    def test_a_large_file_is_asked_for_in_pieces(
         self,
         backend: Backend[Any],
         delivered: Delivered | None,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """It takes the content from `blocks()`, one after the other, and never all of it."""
+        """It takes the content from `blocks()`, and never as one piece."""
         data = bytes(range(256)) * 12_000
         (tmp_path / "large.bin").write_bytes(data)
         message = hello()
