@@ -12,9 +12,11 @@ from typing import Final
 from flask_mail.backends import Secret
 
 _LOGGERS: Final = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
-# As a header, in JSON, XML or what Python shows. Also of the services that are asked for a role.
+# As a header, in JSON, XML or what Python shows. Also of the services that are asked for a role, or
+# to sign on.
 _NAMED: Final = re.compile(
-    r"""((?:security|session|bearer|web_?identity)[_-]?token|secret_?access_?key)
+    r"""((?:access|bearer|id|refresh|security|session|web_?identity)[_-]?token
+            |client_?secret|secret_?access_?key)
         (['"]?\s?[:=>]\s?b?['"]?)
         [^\s'"<>&,;\\]+""",
     re.IGNORECASE | re.VERBOSE,

@@ -19,6 +19,7 @@ from botocore.exceptions import (
 from flask import Flask
 from flask_mail_ses import SesBackend
 from flask_mail_ses.asking import Asking
+from flask_mail_ses.hiding import hiding
 from flask_mail_ses.outcomes import error_of
 from moto.ses.models import ses_backends
 from service import BE_SILENT, HANG_UP, KEY, KEY_ID, TOKEN, Answer, moto_server, serving
@@ -564,6 +565,23 @@ def test_what_aws_says_of_a_role_is_in_no_log(service, caplog, tmp_path, monkeyp
     assert "AssumeRoleWithWebIdentity" in caplog.text
     for secret in (KEY, TOKEN, "eyJ-w3b.t0ken"):
         assert secret not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        """'body': b'{"clientSecret":"h1dden","grantType":"refresh_token"}'""",
+        """b'{"accessToken": "h1dden", "expiresIn": 28800}'""",
+        "'x-amz-sso_bearer_token': 'h1dden'",
+        "<SessionToken>h1dden</SessionToken>",
+    ],
+)
+def test_every_way_of_writing_a_token_is_masked(caplog, text):
+    caplog.set_level(logging.DEBUG)
+    with hiding(None):
+        logging.getLogger("botocore.endpoint").debug("%s", text)
+    assert "h1dden" not in caplog.text
+    assert text.replace("h1dden", "***") in caplog.text
 
 
 def test_what_botocore_logs_of_other_secrets_is_left_alone(service, caplog):
