@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from .attachment import Attachment
 from .files import FileData
 from .outgoing import Envelope
+from .secret import Secret
 from .texts import plain_text
 
 _NEEDS_QUOTES = re.compile(r'["\\@<>;]')
@@ -88,7 +89,7 @@ def frozen(value: Any) -> Any:
         return (list if isinstance(value, list) else tuple)(map(frozen, value))
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
-    if isinstance(value, FileData):
+    if isinstance(value, (FileData, Secret)):  # the words of a secret would be ***
         return value
     if isinstance(value, Attachment):
         clone = copy.copy(value)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from flask_mail import BadHeaderError, Message, MessageError, Outgoing
+from flask_mail.backends import Secret
 from flask_mail.extras import metadata_of, options_of, tags_of
 
 COPIES: list[Callable[[Message], Message]] = [
@@ -93,6 +94,16 @@ def test_every_copy_has_its_own(copied: Callable[[Message], Message]) -> None:
 
     assert (message.tags, message.metadata) == (["a"], {"b": 1})
     assert message.options == {"ses": {"c": [2]}}
+
+
+def test_a_secret_among_the_options_is_kept_or_refused_and_never_becomes_its_mask() -> None:
+    message = compose(options={"pigeon": {"key": Secret("k3y")}})
+
+    assert message.snapshot().options["pigeon"]["key"].reveal() == "k3y"
+    with pytest.raises(MessageError, match="options holds .*, of type Secret"):
+        message.to_dict()
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(message)
 
 
 def test_tags_are_text_each_once() -> None:
