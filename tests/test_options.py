@@ -92,6 +92,7 @@ class TestKinds:
             "os.NoSuchName",
             "memoryview[int][str]",
             "what is this",
+            "[int]",
             "Any[int]",
         ],
     )
@@ -331,3 +332,5 @@ class TestSecrets:
     def test_nothing_else_is_a_secret(self):
         assert secrets_of(taking(str)) == {}
         assert secrets_of(taking("Imaginary")) == {}
+        assert secrets_of(taking(list[Secret])) == {}
+        assert read(taking(list[Secret]), value=["a", "b"]) == {"value": ["a", "b"]}

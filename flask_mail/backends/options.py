@@ -97,7 +97,8 @@ def secrets_of(cls: type) -> Mapping[str, type[Secret]]:
     found = {}
     for name, parameter in declared(cls)[0].items():
         annotation = annotation_of(cls, parameter)
-        for kind in typing.get_args(annotation) or (annotation,):
+        # A list or a table of them is not one of them.
+        for kind in typing.get_args(annotation) if _is_union(annotation) else (annotation,):
             if isinstance(kind, type) and issubclass(kind, Secret):
                 found[name] = kind
     return found
@@ -114,14 +115,20 @@ def annotation_of(cls: type, parameter: inspect.Parameter | None) -> Any:
     # Of the module that wrote the constructor: a subclass elsewhere may inherit it.
     constructor = inspect.unwrap(cls.__init__)  # type: ignore[misc]
     try:
-        return typing.get_type_hints(holder, getattr(constructor, "__globals__", {}))["option"]
+        found = typing.get_type_hints(holder, getattr(constructor, "__globals__", {}))["option"]
+        hash(found)  # [int] is an annotation that is none
     except Exception:  # noqa: BLE001 (what only a type checker can read: a name that it imports)
         return Any
+    return found
+
+
+def _is_union(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in (Union, types.UnionType)
 
 
 def _reader(annotation: Any) -> Callable[[object], Any]:
     origin = typing.get_origin(annotation)
-    if origin in (Union, types.UnionType):
+    if _is_union(annotation):
         kinds = [each for each in typing.get_args(annotation) if each is not type(None)]
         # Which of several kinds a value is meant to be is the constructor's to tell.
         return _reader(kinds[0]) if len(kinds) == 1 else to_anything
