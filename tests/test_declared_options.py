@@ -29,6 +29,7 @@ class PigeonBackend(Backend[None]):
         *,
         loft: Path,
         key: Secret,
+        spare: Secret = "built-in",
         birds: int = 3,
         speed: float | None = None,
         color: Literal["red", "blue"] = "red",
@@ -54,12 +55,13 @@ class PlainBackend(Backend[None]):
 
 
 def test_each_option_has_its_setting_kind_default_and_meaning():
-    loft, key, birds, *others = options_declared_by(PigeonBackend)
+    loft, key, spare, birds, *others = options_declared_by(PigeonBackend)
 
     assert loft == Option(
         "loft", "MAIL_PIGEON_LOFT", "path", "", True, False, "where they live, all of them."
     )
     assert key == Option("key", "MAIL_PIGEON_KEY", "secret", "", True, True, "of the door.")
+    assert spare == Option("spare", "MAIL_PIGEON_SPARE", "secret", "***", False, True, "")
     assert birds == Option("birds", "MAIL_PIGEON_BIRDS", "whole number", "3", False, False, "")
     assert [(each.name, each.kind, each.default) for each in others] == [
         ("speed", "number", "None"),

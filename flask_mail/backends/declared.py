@@ -56,7 +56,9 @@ def options_declared_by(cls: type[Backend[Any]]) -> list[Option]:
             name,
             cls.setting_key(name),
             _kind(annotation_of(cls, parameter)),
-            "" if parameter.default is parameter.empty else _default(parameter.default),
+            ""
+            if parameter.default is parameter.empty
+            else _default(parameter.default, name in secrets),
             parameter.default is parameter.empty,
             name in secrets,
             meanings.get(name, ""),
@@ -77,5 +79,7 @@ def _kind(annotation: Any) -> str:
     return _KINDS.get(annotation, "")
 
 
-def _default(value: object) -> str:
+def _default(value: object, is_secret: bool) -> str:
+    if is_secret and value:
+        return "***"
     return str(value) if isinstance(value, (str, int, float, Path)) or value is None else "its own"
