@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import ClassVar
+
 import pytest
 from inbox_support import Browser, make_mail, welcome
 from servers import Recorder, smtp_server
 
 from flask_mail import Message, email_dispatched
+from flask_mail.backends import Backend, Feature
+from flask_mail.backends.loader import Installed
+from flask_mail.preview import resending
+from flask_mail.selection import Selection
 
 
 @pytest.fixture
@@ -41,6 +48,55 @@ def test_it_goes_to_the_address_alone_as_it_was(mail, recorder, tmp_path):
     assert (envelope.mail_from, envelope.rcpt_tos) == ("shop@example.com", ["me@example.org"])
     [path] = tmp_path.glob("*.eml")
     assert envelope.content == path.read_bytes()
+
+
+class FieldsBackend(Backend[None]):
+    """A service that wants the fields one by one."""
+
+    name = "fields"
+    features = Backend.features | {Feature.TAGS, Feature.METADATA}
+    taken: ClassVar[list[tuple[object, ...]]] = []
+
+    def deliver(self, mail, session):
+        names = [each.filename for each in mail.message.attachments]
+        self.taken.append((mail.message.body, mail.tags, mail.metadata, names, mail.content))
+        return self.accepted(mail)
+
+
+@pytest.fixture
+def fields(monkeypatch):
+    """The backend, as if it were installed."""
+    declared = SimpleNamespace(name="fields", load=lambda: FieldsBackend)
+    monkeypatch.setattr(resending, "installed", lambda: [declared])
+    monkeypatch.setattr(Selection, "backend_class", chosen(Selection.backend_class))
+    monkeypatch.setattr(FieldsBackend, "taken", [])
+    return FieldsBackend.taken
+
+
+def chosen(backend_class):
+    return lambda self, name: FieldsBackend if name == "fields" else backend_class(self, name)
+
+
+def test_a_backend_that_looks_at_fields_has_them_too(mail, fields):
+    mail.send(welcome(tags=["welcome"], metadata={"order": 4711}))
+    assert resend(mail, backend="fields").status_code == 200
+
+    [(body, tags, metadata, names, _)] = fields
+    assert body.startswith("Hello Ann")
+    assert (tags, metadata) == (("welcome",), {"order": "4711"})
+    assert "invoice.html" in names
+
+
+def test_what_we_would_not_write_goes_as_it_is(mail, fields, tmp_path):
+    content = (
+        b"From: ann@example.com\r\nContent-Type: image/x\r\n"
+        b"Content-Disposition: a b; filename=x\r\n\r\nx\r\n"
+    )
+    (tmp_path / "a.eml").write_bytes(content)
+    assert resend(mail, backend="fields").status_code == 200
+
+    [(*_, sent)] = fields
+    assert sent == content
 
 
 def test_the_inbox_does_not_list_it_again(mail):
@@ -147,9 +203,6 @@ def test_a_message_that_is_gone_is_not_sent(mail):
 
 
 def test_a_plugin_that_is_broken_is_no_choice(mail, monkeypatch):
-    from flask_mail.backends.loader import Installed
-    from flask_mail.preview import resending
-
     broken = Installed("broken", "no.such.module:Backend", "Broken", "1")
     monkeypatch.setattr(resending, "installed", lambda: [broken])
     mail.send(Message("Hi", ["ann@example.com"], "Hi"))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import _context
+from ..backends.features import Feature
 from ..backends.loader import installed
-from ..errors import ConfigurationError
+from ..checks import check_message
+from ..errors import ConfigurationError, MessageError
 from ..message import Message
 
 if TYPE_CHECKING:
+    from ..backends.base import Backend
     from ..outgoing import Receipt
     from .inbox import Inbox
     from .letters import Letter
@@ -42,6 +45,21 @@ def backends(inbox: Inbox) -> list[str]:
     return names
 
 
+def _fill(again: Again, read: Message, kept: Kept, backend: Backend[Any]) -> None:
+    """Add what a backend looks at that does not take the octets."""
+    if Feature.TAGS in backend.features:
+        again.tags = kept.tags
+    if Feature.METADATA in backend.features:
+        again.metadata = kept.metadata
+    for name in ("body", "alts", "attachments"):
+        setattr(again, name, getattr(read, name))
+    try:
+        check_message(again)
+    except MessageError:
+        # Written by somebody who sends what we would not: the octets have it as it is.
+        again.body, again.alts, again.attachments = None, {}, []
+
+
 def resend(inbox: Inbox, kept: Kept, letter: Letter, address: str, backend_name: str) -> Receipt:
     """Send a message to `address` and to nobody else, whatever its headers say.
 
@@ -60,6 +78,7 @@ def resend(inbox: Inbox, kept: Kept, letter: Letter, address: str, backend_name:
     again.octets = kept.content
     again.msgId = read.msgId
     backend = state.selection.deliverer(backend_name)
+    _fill(again, read, kept, backend)
     sessions: list[Any] = []
 
     def open_session() -> Any:
