@@ -30,7 +30,9 @@ class Stamp:
 
     def __post_init__(self) -> None:
         if self.value < 0:
-            raise ConfigurationError("message.options['pigeon']['value'] must not be negative.")
+            raise ConfigurationError("the value must not be negative")
+        if self.value > 1000:
+            raise ValueError("nobody pays that")
 
 
 class PigeonBackend(Backend[None]):
@@ -162,7 +164,8 @@ def test_options_are_read_as_they_are_declared():
         ({"value": 1, "colour": "s3cret"}, r"options\['pigeon'\]\['colour'\] is no option"),
         ({"value": "s3cret"}, r"options\['pigeon'\]\['value'\] must be a whole number"),
         ({"color": "blue"}, r"needs message.options\['pigeon'\]\['value'\]"),
-        ({"value": -1}, r"\['value'\] must not be negative"),
+        ({"value": -1}, r"options\['pigeon'\]: the value must not be negative"),
+        ({"value": 1001}, r"options\['pigeon'\]: nobody pays that"),
     ],
 )
 def test_one_that_is_wrong_is_named_and_not_shown(options, says):
@@ -248,4 +251,14 @@ def test_features_that_are_none_are_an_error_when_it_is_loaded(features):
     app = Flask("shop")
     app.config.update(MAIL_BACKEND=broken)
     with pytest.raises(ConfigurationError, match="`features` of Broken must be a set"):
+        Mail(app).send(message())
+
+
+@pytest.mark.parametrize("limit", ["max_size", "max_recipients"])
+@pytest.mark.parametrize("value", ["50", 0, -1, 2.5, True])
+def test_so_are_limits_that_are_none(limit, value):
+    broken = type("Broken", (PigeonBackend,), {limit: value})
+    app = Flask("shop")
+    app.config.update(MAIL_BACKEND=broken)
+    with pytest.raises(ConfigurationError, match=f"`{limit}` of Broken must be a whole number"):
         Mail(app).send(message())

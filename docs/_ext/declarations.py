@@ -16,6 +16,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from flask_mail.backends import Backend, Feature, loader
 from flask_mail.backends.declared import options_declared_by
+from flask_mail.preview.words import size_text
 
 Class = type[Backend[Any]]
 
@@ -41,7 +42,7 @@ def _overrides(name: str) -> Callable[[Class], str]:
 
 _OTHERS: dict[str, Callable[[Class], str]] = {
     "options of a message": lambda each: _yes(each.message_options),
-    "largest message": lambda each: f"{each.max_size // 2**20} MiB" if each.max_size else "any",
+    "largest message": lambda each: size_text(each.max_size) if each.max_size else "any",
     "most recipients": lambda each: str(each.max_recipients or "any"),
     "keeps a session": _overrides("open"),
     "has its own way with batches": _overrides("deliver_many"),

@@ -80,15 +80,24 @@ def read_message_options(backend: Backend[Any] | type[Backend[Any]], mail: Outgo
             )
         return None
     try:
-        return kind(**read_options(kind, lambda name: _key(backend.name, name), given))
+        read = read_options(kind, lambda name: _key(backend.name, name), given)
     except ConfigurationError as error:  # what is wrong is in the message
         raise MessageError(str(error)) from None
+    try:
+        return kind(**read)
+    except ValueError as error:
+        raise MessageError(f"message.options['{backend.name}']: {error}") from error
 
 
 def declared_well(features: object) -> bool:
     """Whether this can be the ``features`` of a backend."""
     # Looked through for every message, so that an iterator would be empty from the second one on.
     return isinstance(features, AbstractSet) and all(isinstance(each, Feature) for each in features)
+
+
+def is_limit(value: object) -> bool:
+    """Whether this can be the ``max_size`` or ``max_recipients`` of a backend."""
+    return value is None or (type(value) is int and value > 0)
 
 
 def _key(backend: str, name: object) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import BackendNotFound, ConfigurationError
 from ..settings import nearest
 from .base import API_VERSION, Backend
-from .features import declared_well
+from .features import declared_well, is_limit
 
 _log = logging.getLogger("flask_mail")
 
@@ -133,6 +133,12 @@ def check_class(candidate: object, label: str) -> type[Backend[Any]]:
             f"{label} is broken: `features` of {candidate.__name__} must be a set of members of"
             " flask_mail.backends.Feature."
         )
+    for limit in ("max_size", "max_recipients"):
+        if not is_limit(getattr(candidate, limit)):
+            raise ConfigurationError(
+                f"{label} is broken: `{limit}` of {candidate.__name__} must be a whole number above"
+                " 0, or None."
+            )
     return candidate
 
 

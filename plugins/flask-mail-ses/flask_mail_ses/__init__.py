@@ -52,9 +52,7 @@ class SesOptions:
 
     def __post_init__(self) -> None:
         if self.topic is not None and self.contact_list is None:
-            raise ConfigurationError(
-                "message.options['ses']['topic'] needs ['contact_list']: set both."
-            )
+            raise ValueError("topic needs contact_list: set both.")
 
 
 class SesBackend(Backend[None]):

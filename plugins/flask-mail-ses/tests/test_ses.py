@@ -233,7 +233,7 @@ def test_options_of_settings_and_message_reach_it(service):
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [({"configuration": "x"}, "configuration"), ({"topic": "x"}, "needs .'contact_list'")],
+    [({"configuration": "x"}, "configuration"), ({"topic": "x"}, "topic needs contact_list")],
 )
 def test_an_option_that_is_wrong_is_named(service, options, says):
     with pytest.raises(MessageError, match=says):
