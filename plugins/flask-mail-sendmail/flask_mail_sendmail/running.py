@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import signal
@@ -45,6 +46,13 @@ def run(command: list[bytes], blocks: Iterable[bytes], seconds: float) -> End:
     :raises OSError: it cannot be run.
     :raises StillRunning: it went wrong, and the program could not be killed.
     """
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        # The system forgets how a child has ended then, and subprocess takes that for success.
+        raise ChildProcessError(
+            errno.ECHILD,
+            "this process ignores SIGCHLD, so how the program ends could not be told; let it have"
+            " its default, as by signal.signal(signal.SIGCHLD, signal.SIG_DFL)",
+        )
     process = subprocess.Popen(  # noqa: S603 (the setting names it; no shell)
         command,
         stdin=subprocess.PIPE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
 import threading
@@ -139,6 +140,17 @@ def test_a_program_that_takes_what_it_did_not_read_leaves_open_what_it_took(send
 def test_a_program_that_refuses_what_it_did_not_read_has_judged_it(send):
     with pytest.raises(MessageRefused, match="EX_NOPERM.: not you"):
         send("echo not you >&2; exit 77", mail=large())
+
+
+def test_nothing_is_run_where_nobody_could_tell_how_it_ended(send, tmp_path):
+    """Otherwise a refusal would look like success: the system keeps no exit status."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with pytest.raises(BackendUnavailable, match="this process ignores SIGCHLD"):
+            send(f"{KEEPS}; exit 67")
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert read(tmp_path) == []
 
 
 def is_running(pid):
