@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from . import settings
+from .readers import to_bool
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -19,6 +20,25 @@ if TYPE_CHECKING:
 DEFAULT_PREFIX = "/_mail"
 
 
+def is_on(flag: object) -> bool:
+    """Whether ``app.debug`` or ``app.testing`` means yes, also as a word of the environment.
+
+    Flask takes each word for true, and ``app.config.from_prefixed_env()`` makes ``"False"`` one. A
+    word that is no bool is no.
+    """
+    if not isinstance(flag, str):
+        return bool(flag)
+    try:
+        return to_bool(flag)
+    except ValueError:
+        return False
+
+
+def is_developed(app: Flask) -> bool:
+    """Whether debug or testing is on, without which no inbox appears by itself."""
+    return is_on(app.debug) or is_on(app.testing)
+
+
 def prefix_of(app: Flask) -> str | None:
     """Return the URL prefix of the inbox of `app` as its settings are now; ``None`` without one.
 
@@ -26,9 +46,9 @@ def prefix_of(app: Flask) -> str | None:
 
     :raises ConfigurationError: ``MAIL_PREVIEW`` is neither a bool nor a prefix.
     """
-    if not (app.debug or app.testing) or "mail" not in app.extensions:
+    if not is_developed(app) or "mail" not in app.extensions:
         return None
-    wanted = settings.lookup(app.config, "MAIL_PREVIEW", app.debug)
+    wanted = settings.lookup(app.config, "MAIL_PREVIEW", is_on(app.debug))
     if isinstance(wanted, str):
         return wanted
     return DEFAULT_PREFIX if wanted else None
@@ -58,7 +78,7 @@ class Mount:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         app = self._app
-        if app.debug or app.testing:
+        if is_developed(app):
             prefix = prefix_of(app)
             path = environ.get("PATH_INFO", "")
             if prefix is not None and f"{path}/".startswith(f"{prefix}/"):

@@ -45,6 +45,20 @@ def test_production_has_none_whatever_the_setting_says(wanted):
     assert [status(app, path) for path in ("/_mail/", "/inbox/")] == [404, 404]
 
 
+@pytest.mark.parametrize("word", ["False", "0", "off", "", "production"])
+def test_a_word_of_the_environment_that_says_no_is_no(word):
+    """``FLASK_DEBUG=False`` and from_prefixed_env() make DEBUG a str, which is true to Flask."""
+    app = make_app(DEBUG=word, TESTING=word, MAIL_PREVIEW=True)
+    Mail(app)
+    assert (status(app), prefix_of(app)) == (404, None)
+
+
+def test_a_word_of_the_environment_that_says_yes_is_yes():
+    app = make_app(DEBUG="True")
+    Mail(app)
+    assert (status(app), prefix_of(app)) == (200, "/_mail")
+
+
 def test_debug_may_be_switched_on_and_off_at_any_time():
     app = make_app()
     Mail(app)
@@ -184,6 +198,11 @@ class TestBlueprint:
             browser.get()
         [record] = caplog.records
         assert "whoever can open /admin/mail/ reads all mail" in record.getMessage()
+
+    def test_a_word_that_says_no_is_no_debug_to_the_warning_either(self, caplog):
+        with caplog.at_level(logging.WARNING, "flask_mail"):
+            assert status(self.make(DEBUG="False").app, "/admin/mail/") == 200
+        assert "reads all mail" in caplog.text
 
     def test_no_warning_is_logged_in_debug(self, caplog):
         with caplog.at_level(logging.WARNING, "flask_mail"):

@@ -9,7 +9,7 @@ from flask import current_app
 from werkzeug.routing import BuildError
 
 from ..errors import ConfigurationError
-from ..mounting import prefix_of
+from ..mounting import is_developed, prefix_of
 from .show import say
 from .state import choice_of, mail_state
 
@@ -34,7 +34,7 @@ def show_address(host: str, port: int) -> None:
         if prefix is None:
             raise click.ClickException(
                 "MAIL_PREVIEW is off: set it to True."
-                if app.debug or app.testing
+                if is_developed(app)
                 else "There is no inbox without debug: use flask --debug mail preview, and"
                 " flask --debug run."
             )

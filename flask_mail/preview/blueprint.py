@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from flask import Blueprint, Flask, redirect, render_template, request, url_for
 
 from ..errors import ConfigurationError
+from ..mounting import is_developed
 from . import actions, api, pages, protection
 from .inbox import Inbox
 from .shown import inbox_here
@@ -72,7 +73,7 @@ def _complete_root() -> ResponseReturnValue | None:
 
 def _check() -> None:
     inbox = inbox_here()
-    if not (inbox.app.debug or inbox.app.testing) and not inbox.is_warned:
+    if not is_developed(inbox.app) and not inbox.is_warned:
         inbox.is_warned = True
         _log.warning(
             "The mail inbox is served by an app that is neither in debug nor testing: whoever can"
