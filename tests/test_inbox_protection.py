@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from inbox_support import Browser, make_mail, welcome
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 SAME = {"Sec-Fetch-Site": "same-origin"}
 LINK = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
@@ -65,6 +66,24 @@ class TestHost:
             for host in ("shop.example.com", "shop.example.com.evil.example")
         ]
         assert statuses == [200, 403]
+
+    @pytest.mark.parametrize(
+        ("asked", "said", "status"),
+        [
+            ("evil.example", "localhost", 403),  # by a script, where no proxy replaces the header
+            ("evil.example:5000", "127.0.0.1", 403),
+            ("localhost", "evil.example", 403),
+            ("[evil.example", "localhost", 403),
+            ("127.0.0.1:5000", "shop.test", 200),
+            ("[::1]:5000", "shop.test", 200),
+            ("web:5000", "shop.test", 200),  # as containers call each other
+            ("shop.test", "", 200),
+        ],
+    )
+    def test_a_header_for_proxies_does_not_hide_the_name(self, browser, mail, asked, said, status):
+        mail.app.wsgi_app = ProxyFix(mail.app.wsgi_app, x_host=1)
+        headers = {"Host": asked, "X-Forwarded-Host": said}
+        assert browser.get("/", headers=headers).status_code == status
 
 
 class TestOrigin:

@@ -35,8 +35,7 @@ def check_host(app: Flask) -> None:
 
     :param app: the app whose ``SERVER_NAME`` and ``TRUSTED_HOSTS`` are its own names.
     """
-    host = (urlsplit(f"//{request.host}").hostname or "").rstrip(".")
-    if not (_is_local(host) or _is_own(host, app)):
+    if not (_is_known(request.host, app) and _is_asked_by_a_proxy_or_known(app)):
         abort(
             make_response(
                 "This inbox answers only to localhost, to IP addresses, and to the names in"
@@ -46,6 +45,26 @@ def check_host(app: Flask) -> None:
                 {"Content-Type": "text/plain; charset=utf-8"},
             )
         )
+
+
+def _is_known(written: str, app: Flask) -> bool:
+    host = _name_of(written)
+    return _is_local(host) or _is_own(host, app)
+
+
+def _is_asked_by_a_proxy_or_known(app: Flask) -> bool:
+    # With ProxyFix the host is what a header says, and where there is no proxy, a script of the
+    # stranger's page can set that header. A proxy may know this server by a name without a dot.
+    replaced: Any = request.environ.get("werkzeug.proxy_fix.orig") or {}
+    asked = replaced.get("HTTP_HOST")
+    return not asked or "." not in _name_of(asked) or _is_known(asked, app)
+
+
+def _name_of(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:  # no browser asks for such a host
+        return host
 
 
 def _is_local(host: str) -> bool:
