@@ -294,6 +294,29 @@ class TestOutbox:
         Browser(mail).client.delete(second["url"])
         assert subjects(mail) == ["First"]
 
+    def test_what_is_sent_while_others_are_deleted_stays(self):
+        class Busy(list):
+            """The outbox of an app that sends as soon as somebody has looked through it."""
+
+            def __iter__(self):
+                yield from list(super().__iter__())
+                self.append(late)
+
+        late = Message("Late", ["ann@example.com"], "Hi")
+        outbox = Outbox()
+        outbox.messages = [welcome(), welcome()]
+        names = outbox.ids()
+        outbox.messages = Busy(outbox.messages)
+        outbox.delete(names)
+        assert {each.subject for each in outbox.messages} == {"Late"}
+
+    def test_a_message_that_the_program_has_removed_is_gone(self):
+        mail = make_mail()
+        mail.send(welcome())
+        [message] = Browser(mail).messages()
+        mail.outbox.clear()
+        assert Browser(mail).client.get(message["url"]).status_code == 404
+
     @pytest.mark.parametrize(
         "date", [datetime(2030, 1, 2, tzinfo=timezone.utc), 1893542400, 1893542400.0]
     )

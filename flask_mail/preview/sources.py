@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from ..errors import ConfigurationError, MessageError
 from ..extras import metadata_of, tags_of
@@ -55,6 +55,9 @@ class Kept:
     """Why the content cannot be shown; it is empty then."""
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+_Named: TypeAlias = "tuple[str, datetime, Message]"
 
 
 class Source(Protocol):
@@ -149,44 +152,51 @@ class Outbox:
         self.messages: list[Message] = []
         # The messages themselves are kept with their names, so that no other one is at the same
         # address in memory as long as the name is known.
-        self._names: dict[int, tuple[str, datetime, Message]] = {}
+        self._names: dict[int, _Named] = {}
+        self._by_name: dict[str, _Named] = {}
         self._lock = ForkSafeLock()
 
     def ids(self) -> list[str]:
         return [name for name, _, _ in reversed(self._named())]
 
     def get(self, wanted: str) -> Kept | None:
-        for name, moment, message in self._named():
-            if name == wanted:
-                try:
-                    content = message.as_bytes()
-                except MessageError as error:  # such as a file that was attached and is gone
-                    return Kept(name, moment, b"", message.envelope, error=str(error))
-                return Kept(
-                    name,
-                    moment,
-                    content,
-                    message.envelope,
-                    len(content),
-                    tags=tolerated(tags_of, message) or (),
-                    metadata=tolerated(metadata_of, message) or {},
-                )
-        return None
+        with self._lock():
+            name, moment, message = self._by_name.get(wanted, ("", _EPOCH, None))
+        # Only asked for by those who have the name from a list; it may be gone since.
+        if message is None or id(message) not in map(id, list(self.messages)):
+            return None
+        try:
+            content = message.as_bytes()
+        except MessageError as error:  # such as a file that was attached and is gone
+            return Kept(name, moment, b"", message.envelope, error=str(error))
+        return Kept(
+            name,
+            moment,
+            content,
+            message.envelope,
+            len(content),
+            tags=tolerated(tags_of, message) or (),
+            metadata=tolerated(metadata_of, message) or {},
+        )
 
     def delete(self, unwanted: Iterable[str]) -> None:
-        wanted = set(unwanted)
-        for name, _, message in self._named():
-            if name in wanted:
-                # By identity: messages of a subclass may equal each other.
-                self.messages[:] = [each for each in self.messages if each is not message]
+        with self._lock():
+            # By identity: messages of a subclass may equal each other.
+            doomed = {id(self._by_name[each][2]) for each in unwanted if each in self._by_name}
+            for index, message in reversed(list(enumerate(self.messages))):
+                if id(message) in doomed:
+                    # One by one: a list in its place would lack what is sent at this moment.
+                    with contextlib.suppress(IndexError):  # the program cleared it meanwhile
+                        del self.messages[index]
 
-    def _named(self) -> list[tuple[str, datetime, Message]]:
+    def _named(self) -> list[_Named]:
         with self._lock():
             names = {}
             for message in list(self.messages):
                 known = self._names.get(id(message))
                 names[id(message)] = known or (secrets.token_hex(8), _moment_of(message), message)
             self._names = names
+            self._by_name = {each[0]: each for each in names.values()}
             return list(names.values())
 
 
