@@ -8,7 +8,7 @@ import re
 import pytest
 from flask import Flask
 
-from flask_mail import Mail, Message
+from flask_mail import ConfigurationError, Mail, Message
 from flask_mail.testing import Outbox, golden
 
 
@@ -43,6 +43,23 @@ def updating(monkeypatch):
 
 
 PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.parametrize("word", ["0", "false", "no", ""])
+def test_a_variable_that_says_no_writes_nothing(mail, outbox, folder, monkeypatch, word):
+    """Otherwise each test would pass, and overwrite what it should compare with."""
+    monkeypatch.setenv(golden.UPDATE, word)
+    mail.send(welcome())
+    with pytest.raises(AssertionError, match="There is no"):
+        outbox.assert_matches("welcome")
+    assert not folder.exists()
+
+
+def test_a_variable_that_says_neither_yes_nor_no_is_an_error(mail, outbox, monkeypatch):
+    monkeypatch.setenv(golden.UPDATE, "perhaps")
+    mail.send(welcome())
+    with pytest.raises(ConfigurationError, match="UPDATE_GOLDEN_MAIL must be true or false"):
+        outbox.assert_matches("welcome")
 
 
 def digest(octets):

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ..entities import Entity, decode_text
+from ..readers import to_bool
+from ..settings import convert
 from ..texts import decode_octets, describe
 
 if TYPE_CHECKING:
@@ -45,9 +47,16 @@ _DEEPEST: Final = 20
 
 
 def should_update() -> bool:
-    """Whether files are to be written: ``pytest --mail-update``, or ``UPDATE_GOLDEN_MAIL=1``."""
+    """Whether files are to be written: ``pytest --mail-update``, or ``UPDATE_GOLDEN_MAIL=1``.
+
+    :raises ConfigurationError: the variable is neither true nor false.
+    """
     plugin = sys.modules.get(_PLUGIN)
-    return bool(getattr(plugin, "updates_golden_mail", False) or os.environ.get(UPDATE))
+    # "0" is no yes: tests that write the files pass, whatever was sent.
+    return bool(
+        getattr(plugin, "updates_golden_mail", False)
+        or convert(UPDATE, to_bool, os.environ.get(UPDATE) or False)
+    )
 
 
 def check(sent: Sent, name: str, folder: Path | None, replace: Replacements | None) -> None:
