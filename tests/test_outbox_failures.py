@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import smtplib
+from collections import deque
 
 import pytest
 from flask import Flask
@@ -31,6 +32,17 @@ def mail():
 @pytest.fixture
 def send(mail):
     return lambda *recipients, subject="Hello": mail.send_message(subject, list(recipients))
+
+
+def test_a_failure_that_another_thread_has_met_meanwhile_is_no_error(outbox, send, monkeypatch):
+    class Taken(deque):
+        """Holds one when somebody looks, and none when somebody takes it."""
+
+        def __len__(self):
+            return 1
+
+    monkeypatch.setattr(outbox._faults, "_next", Taken())
+    assert send("ann@example.com").sent
 
 
 def test_the_next_message_fails_and_those_after_it_do_not(outbox, send):

@@ -65,10 +65,9 @@ class Faults:
 
         :raises DeliveryError: every recipient is refused.
         """
-        if self._next:
-            raise self._next.popleft()
-        if self._always is not None:
-            raise _copy(self._always)
+        error = self._due()
+        if error is not None:
+            raise error
         refused = {
             address: refusal
             for address in mail.envelope.recipients
@@ -77,6 +76,14 @@ class Faults:
         if len(refused) == len(mail.envelope.recipients):
             raise _all_refused(refused)
         return refused
+
+    def _due(self) -> Exception | None:
+        try:
+            # Not looked at first: another thread may take the last one meanwhile.
+            return self._next.popleft()
+        except IndexError:
+            always = self._always
+            return None if always is None else _copy(always)
 
     def _refusal_of(self, address: str) -> Refusal | None:
         for wanted, refusal in self._refusals:
