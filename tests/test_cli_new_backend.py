@@ -72,6 +72,27 @@ def test_it_is_built_installed_and_selected_by_its_name(written: Path, tmp_path:
     assert "PigeonBackend needs MAIL_PIGEON_URL" in told.stdout + told.stderr
 
 
+def test_it_needs_no_app(tmp_path: Path) -> None:
+    """Who writes a plugin has none."""
+    ran = python("-m", "flask", "mail", "new-backend", "pigeon", cwd=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "flask-mail-pigeon" / "pyproject.toml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("default", "MAIL_DEFAULT_SENDER"), ("redirect", "MAIL_REDIRECT_TO")]
+)
+def test_a_name_with_which_a_setting_would_be_its_option_is_refused(
+    name: str, key: str, tmp_path: Path
+) -> None:
+    """Chosen, it would be told that this option is unknown."""
+    result = run(make_app(), "new-backend", name, "--into", str(tmp_path), status=2)
+
+    assert key in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["Pigeon", "pigeon-post", "1st", "class", "smtp", "a/b", "x" * 31])
 def test_what_is_no_name_for_a_backend_is_refused(name: str, tmp_path: Path) -> None:
     result = run(make_app(), "new-backend", "--into", str(tmp_path), "--", name, status=2)

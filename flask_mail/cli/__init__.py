@@ -19,4 +19,4 @@ mail_cli.command("backends")(list_backends)
 mail_cli.command("check")(check_settings)
 mail_cli.command("lint", with_appcontext=False)(lint_files)  # files need no app
 mail_cli.command("preview")(show_address)
-mail_cli.command("new-backend")(write_backend)
+mail_cli.command("new-backend", with_appcontext=False)(write_backend)  # nor does what it writes
