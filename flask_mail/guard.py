@@ -165,13 +165,29 @@ def _pattern(value: object) -> re.Pattern[str]:
             local, domain = address.local, address.domain
         elif not (local and at and domain) or "@" in local:
             raise ValueError  # caught below
-        elif "*" not in domain:
-            domain = domain_to_ascii(domain)
+        else:
+            domain = _domain(domain)
     except (MessageError, ValueError, re.error, RecursionError, OverflowError):
         raise ValueError(f"{_KINDS}; {describe(value)} is none of these") from None
     # No part of a domain holds an @, so that what stands for the local part ends at the last one.
     written = f"{_wildcard(local, '.*', 'l')}@{_wildcard(domain, '[^@]*', 'd')}"
     return re.compile(written, _ANY_CASE | re.DOTALL)
+
+
+def _domain(domain: str) -> str:
+    if "*" not in domain:
+        return domain_to_ascii(domain)
+    if domain.startswith("["):  # an address literal, which has no labels
+        return domain
+    return ".".join(map(_label, domain.split(".")))
+
+
+def _label(label: str) -> str:
+    if "*" not in label:
+        return domain_to_ascii(label)
+    # A part of a label that is not ASCII has no ASCII form; of one that is, a star leaves a label.
+    domain_to_ascii(label.replace("*", "x") if label.isascii() else label)
+    return label
 
 
 def _wildcard(text: str, anything: str, name: str) -> str:

@@ -61,6 +61,12 @@ def envelope_and_content(mail: Mail) -> tuple[tuple[str, ...], str]:
         ("sam@b*", ["SAM@B"], ["\u017fam@b"]),
         ("/[a-z]+@b/", ["sAm@b"], ["\u017fam@b", "\u212aate@b"]),
         ("*@bücher.example", ["a@xn--bcher-kva.example"], ["a@xn--bcher-kva.example.test"]),
+        (
+            "*@*.BÜCHER.example",
+            ["a@b.xn--bcher-kva.example"],
+            ["a@xn--bcher-kva.example", "a@b.example"],
+        ),
+        ("*@[192.0.2.*]", ["a@[192.0.2.1]"], ["a@[192.0.3.1]"]),
         ("Ann <qa@bücher.example>", ["qa@xn--bcher-kva.example"], ["ann@a.b"]),
         (
             "/qa[0-9]+@example\\.com/",
@@ -117,6 +123,10 @@ def test_many_stars_take_no_long() -> None:
             "a b@c.d",
             "a@b@*.c",
             "*@-.c",
+            "*@*.-.c",
+            "*@*.c.",
+            "*@b_*.c",
+            "*@bü*.c",
             "/(/",
             "x" * 2000,
         ),

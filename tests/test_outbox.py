@@ -21,7 +21,8 @@ from flask_mail import (
 )
 from flask_mail.backends import Backend
 from flask_mail.cli import mail_cli
-from flask_mail.testing import Outbox
+from flask_mail.testing import Outbox, backends
+from flask_mail.testing import outbox as testing_outbox
 
 
 class RealBackend(Backend[None]):
@@ -271,3 +272,35 @@ def test_apps_without_outbox_pay_nothing():
         "assert 'flask_mail.testing' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("octets", [10, 300_000])  # the larger one travels in blocks
+def test_a_file_that_is_deleted_once_it_is_sent_can_be_looked_at(mail, tmp_path, octets):
+    path = tmp_path / "report.bin"
+    path.write_bytes(b"x" * octets)
+    message = Message("Report", ["ann@example.com"], "Hi")
+    message.attach_file(path)
+    with Outbox(tmp_path) as outbox:
+        mail.send(message)
+    path.unlink()
+
+    sent = outbox.assert_sent(attachment=lambda each: each.read() == b"x" * octets)
+    assert outbox.assert_sent(headers={"Subject": "Report"}) is sent
+    with pytest.raises(AssertionError, match=f"report.bin: .*, {octets} bytes"):
+        outbox.assert_matches("report")
+
+
+def test_a_file_that_is_very_large_takes_no_memory(mail, tmp_path, monkeypatch):
+    for module in (backends, testing_outbox):
+        monkeypatch.setattr(module, "MOST_KEPT", 100_000)
+    path = tmp_path / "report.bin"
+    path.write_bytes(b"x" * 300_000)
+    message = Message("Report", ["ann@example.com"], "Hi")
+    message.attach_file(path)
+    with Outbox() as outbox:
+        mail.send(message)
+
+    outbox.assert_sent(attachment=lambda each: len(each.read()) == 300_000)
+    path.unlink()
+    with pytest.raises(MessageError, match="cannot be read any more"):
+        outbox.assert_sent(headers={"Subject": "Report"})

@@ -65,6 +65,14 @@ def test_unittest_runs_it_without_pytest():
     assert scopes.evident() is None
 
 
+def test_a_test_that_runs_for_a_debugger_has_an_outbox_too():
+    """``TestSuite.debug()`` lets errors through; nothing may leave there either."""
+    case = Registration("test_the_mail_of_the_test_and_of_its_set_up_comes")
+    case.debug()
+    assert len(case.outbox) == 2
+    assert scopes.evident() is None
+
+
 def test_a_class_without_a_file_has_no_golden_messages(monkeypatch):
     """Such as one that is typed into a terminal."""
     monkeypatch.setattr(Registration, "__module__", "nowhere")

@@ -29,7 +29,13 @@ class MailTestMixin(_Base):
 
     # Not setUp(), which subclasses override without calling this one.
     def run(self, result: TestResult | None = None) -> TestResult | None:
-        file = getattr(sys.modules.get(type(self).__module__), "__file__", None)
-        folder = None if file is None else Path(file).parent / "mail"
-        with Outbox(folder) as self.outbox:
+        with self._new_outbox() as self.outbox:
             return super().run(result)
+
+    def debug(self) -> None:
+        with self._new_outbox() as self.outbox:
+            super().debug()
+
+    def _new_outbox(self) -> Outbox:
+        file = getattr(sys.modules.get(type(self).__module__), "__file__", None)
+        return Outbox(None if file is None else Path(file).parent / "mail")
