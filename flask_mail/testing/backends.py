@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("flask_mail")
 
 MOST_KEPT: Final = 8 * 1024 * 1024
-"""Octets of a file or a message that an outbox keeps; what is larger is read when it is asked for."""
+"""Octets of a file or a message that an outbox keeps; what is larger is read when asked for."""
 
 
 class OutboxBackend(Backend[None]):
