@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from . import settings
+from .forks import ForkSafeLock
 from .readers import to_bool
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Mount:
         self._app = app
         self._inner = inner
         self._inbox: WSGI | None = None
+        self._lock = ForkSafeLock()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         app = self._app
@@ -88,11 +90,12 @@ class Mount:
     def _serve(
         self, prefix: str, path: str, environ: dict[str, Any], start_response: Any
     ) -> Iterable[bytes]:
-        if self._inbox is None:
-            # By name: the inbox is above this module, and an app in production has none.
-            self._inbox = importlib.import_module("flask_mail.preview.blueprint").standalone(
-                self._app
-            )
+        with self._lock():
+            # One for all: what names the messages of an outbox is known to one inbox alone.
+            if self._inbox is None:
+                # By name: the inbox is above this module, and an app in production has none.
+                module = importlib.import_module("flask_mail.preview.blueprint")
+                self._inbox = module.standalone(self._app)
         below = {
             **environ,
             "SCRIPT_NAME": environ.get("SCRIPT_NAME", "") + prefix,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import subprocess
 import sys
 import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask, current_app
@@ -13,7 +16,7 @@ from inbox_support import Browser, make_mail
 from werkzeug.test import Client
 
 from flask_mail import ConfigurationError, Mail, Message
-from flask_mail.preview import inbox_blueprint, prefix_of
+from flask_mail.preview import blueprint, inbox_blueprint, prefix_of
 
 
 def status(app, path="/_mail/"):
@@ -144,6 +147,25 @@ def test_two_mails_of_an_app_mount_one_inbox():
     first = app.wsgi_app
     Mail(app)
     assert app.wsgi_app is first
+
+
+def test_the_first_requests_at_the_same_time_find_one_inbox(monkeypatch):
+    """Each inbox names the messages of an outbox in its own way."""
+    made = []
+    met = threading.Barrier(2)
+    original = blueprint.standalone
+
+    def slow(app):
+        made.append(app)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            met.wait(0.2)  # for another one that is made meanwhile
+        return original(app)
+
+    monkeypatch.setattr(blueprint, "standalone", slow)
+    app = make_mail().app
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(status, [app, app])) == [200, 200]
+    assert made == [app]
 
 
 def test_the_inbox_is_imported_by_the_first_request_for_it():
