@@ -17,6 +17,10 @@ import pytest
 if TYPE_CHECKING:
     from flask_mail.testing import Outbox
 
+# Its promises are asserts: those of a module that pytest does not rewrite are gone under python -O,
+# and every backend would keep them all.
+pytest.register_assert_rewrite("flask_mail.testing.contract")
+
 updates_golden_mail = False
 
 

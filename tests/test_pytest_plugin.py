@@ -450,3 +450,34 @@ def test_the_contract_is_there_when_it_is_asked_for():
     assert flask_mail.testing.BackendContract.__name__ in flask_mail.testing.__all__
     with pytest.raises(AttributeError, match="no attribute 'BackendContarct'"):
         _ = flask_mail.testing.BackendContarct
+
+
+def test_the_contract_finds_faults_under_python_o_too(pytester):
+    """``python -O`` leaves out the asserts of modules that pytest does not rewrite."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        from flask_mail.backends import Backend
+        from flask_mail.testing import BackendContract
+
+        class Idle(Backend):
+            name = "idle"
+
+            def deliver(self, mail, session):
+                return self.accepted(mail)
+
+        class TestIdle(BackendContract):
+            @pytest.fixture
+            def backend(self):
+                return Idle()
+
+            @pytest.fixture
+            def delivered(self):
+                return lambda: []
+        """
+    )
+    options = (*OPTIONS[:4], "-k", "test_a_message_is_delivered_once")
+    ran = pytester.run(sys.executable, "-O", "-m", "pytest", *options)
+    ran.assert_outcomes(failed=1)
+    ran.stdout.fnmatch_lines(["*3 messages should have arrived, and 0 have.*"])
