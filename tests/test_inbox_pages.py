@@ -280,6 +280,20 @@ class TestDocument:
         page = document_of('<base target="_top" href="https://evil.example">')
         assert page.index('<base target="_blank">') < page.index("_top")
 
+    @pytest.mark.parametrize(
+        ("html", "shown"),
+        [
+            ('<link rel="preconnect" href="//a.example">Hi', '<meta rel="preconnect" href="//a.ex'),
+            ("<LINK\nrel=dns-prefetch href=//a.example>", "<meta\nrel=dns-prefetch"),
+            ("<iframe/src=//a.example>Hi</iframe >", "<no-iframe/src=//a.example>Hi</no-iframe >"),
+            ("<iframe><link href=//a.example></iframe>", "<no-iframe><meta href"),
+            ("<links>Hi</links>", "<links>Hi</links>"),
+        ],
+    )
+    def test_nothing_makes_browsers_connect_ahead_of_time(self, html, shown):
+        """No policy keeps them from it."""
+        assert shown in document_of(html)
+
     def test_a_message_without_html_has_an_empty_one(self, mail, browser):
         path = send(mail, Message("Hi", ["ann@example.com"], "Hi"))
         assert browser.text(f"{path}/html").endswith("</style>")

@@ -177,6 +177,7 @@ def test_every_answer_has_the_headers_that_keep_others_out(browser):
     for path in ("/", "/previews", page, f"{page}/html", f"{page}/eml", f"{page}/parts/0", "/gone"):
         headers = browser.get(path).headers
         assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["X-DNS-Prefetch-Control"] == "off"
         assert headers["Referrer-Policy"] in ("no-referrer", "same-origin")
         assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
         assert headers["X-Frame-Options"] in ("DENY", "SAMEORIGIN")

@@ -22,6 +22,10 @@ _ALWAYS, _NEVER = "(min-width:0)", "(max-width:0)"
 _REMOTE: Final = re.compile(
     r"(?:\b(?:src|srcset|background)\s{0,9}=|url\()[\s\"']{0,9}(?:https?:)?//", re.IGNORECASE
 )
+# No policy keeps browsers from connecting ahead of time to where these point, and that tells a
+# stranger that the message was opened. A <meta> is empty and stands wherever a <link> may.
+_LINK: Final = re.compile(r"<link(?=[\s/>])", re.IGNORECASE)
+_IFRAME: Final = re.compile(r"(</?)iframe(?=[\s/>])", re.IGNORECASE)
 _MOST_PICTURES: Final = 48 * 1024 * 1024
 """Characters: a message may refer to one large picture a thousand times."""
 
@@ -45,6 +49,7 @@ def document(letter: Letter, *, is_dark: bool) -> str:
     source = _CID.sub(_Pictures(letter), letter.html or "")
     # Browsers do not agree on whose preference counts in a frame, so none is asked.
     source = _SCHEME.sub(lambda found: _ALWAYS if found[1].lower() == scheme else _NEVER, source)
+    source = _IFRAME.sub(r"\1no-iframe", _LINK.sub("<meta", source))
     # Before the message's own: of several <base>, the first counts.
     return (
         '<!doctype html><base target="_blank">'

@@ -130,6 +130,8 @@ def protect(response: Response) -> Response:
     headers.setdefault("Content-Security-Policy", POLICY if is_page else _INERT)
     headers.setdefault("X-Frame-Options", "DENY")
     headers["X-Content-Type-Options"] = "nosniff"
+    # Or browsers ask for the hosts of all links, which may be made for one reader.
+    headers["X-DNS-Prefetch-Control"] = "off"
     # Without any referrer, browsers say of a form that its origin is "null".
     headers.setdefault("Referrer-Policy", "same-origin")
     headers["Cross-Origin-Resource-Policy"] = "same-origin"
