@@ -9,6 +9,7 @@ from email import message_from_bytes, policy
 
 import pytest
 from cli_support import PASSWORD, backend_source, install, make_app, run
+from flask.cli import ScriptInfo
 from servers import Recorder, smtp_server
 
 from flask_mail import Message, email_dispatched, email_sending
@@ -396,6 +397,14 @@ def test_a_terminal_that_knows_only_ascii_gets_escapes(app, server):
     result = runner.invoke(mail_cli, args=["send", "bücher@example.com"])
     assert result.exit_code == 1
     assert "recipient   b\\xfccher@example.com\n" in result.stdout
+
+
+def test_a_job_whose_output_is_closed_sends_all_the_same(app, server, monkeypatch):
+    """It must not seem to have failed once the message is sent: whoever retries sends it twice."""
+    monkeypatch.setattr(sys, "stdout", None)
+    obj = ScriptInfo(create_app=lambda: app)
+    assert mail_cli.main(["send", "ann@example.com"], obj=obj, standalone_mode=False) == 0
+    assert received(server)
 
 
 def test_the_flask_command_offers_mail_in_every_app(tmp_path):

@@ -86,7 +86,8 @@ def visible(text: str) -> str:
 
 def say(line: str = "", *, err: bool = False) -> None:
     """Print one line, to standard error with `err`; also where the terminal knows only ASCII."""
-    encoding = (sys.stderr if err else sys.stdout).encoding or "utf-8"
+    # A job may be started with its output closed: then there is no stream, and nobody to tell.
+    encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"
     shown = visible(line).encode(encoding, "backslashreplace").decode(encoding)
     click.echo(shown, err=err)
 
