@@ -207,6 +207,14 @@ class TestOne:
         (advice,) = browser.get(f"/api/messages/{found['id']}").get_json()["advice"]
         assert advice["code"] == "needs-smtputf8"
 
+    def test_html_that_was_sent_without_a_text_has_none(self, tmp_path):
+        """Sending makes a text, so that of a file is not made by it any more."""
+        html = "Subject: Hi\nContent-Type: text/html\n\n<p>Hi</p>"
+        (tmp_path / "other.eml").write_text(html)
+        browser = Browser(make_mail("file", MAIL_FILE_PATH=tmp_path))
+        (advice,) = browser.get("/api/messages/other").get_json()["advice"]
+        assert (advice["code"], advice["part"]) == ("no-text", "text")
+
     def test_a_page_for_people_is_named_too(self, mail, browser):
         mail.send(welcome())
         assert browser.client.get(browser.messages()[0]["page"]).status_code == 200
