@@ -387,7 +387,8 @@ def test_an_installed_backend_is_tested_by_its_name(project, tmp_path):
 
     outcomes = result.parseoutcomes()
     assert outcomes["passed"] > 40
-    assert set(outcomes) == {"passed"}
+    assert set(outcomes) == {"passed", "skipped"}
+    assert outcomes["skipped"] == 4  # it has no backend that fails
     assert list(path.glob("*.eml"))
 
 
@@ -450,6 +451,32 @@ def test_the_contract_is_there_when_it_is_asked_for():
     assert flask_mail.testing.BackendContract.__name__ in flask_mail.testing.__all__
     with pytest.raises(AttributeError, match="no attribute 'BackendContarct'"):
         _ = flask_mail.testing.BackendContarct
+
+
+def test_a_promise_that_the_contract_could_not_look_at_is_no_pass(pytester):
+    """Who forgot the fixtures of failures learns that nothing was said about them."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        from flask_mail.backends import Backend
+        from flask_mail.testing.contract import Failures
+
+        class Idle(Backend):
+            name = "idle"
+
+            def deliver(self, mail, session):
+                return self.accepted(mail)
+
+        class TestIdle(Failures):
+            @pytest.fixture
+            def backend(self):
+                return Idle()
+        """
+    )
+    ran = pytester.runpytest_inprocess(*OPTIONS, "-rs")
+    ran.assert_outcomes(passed=1, skipped=4)
+    ran.stdout.fnmatch_lines(["*The fixture `failing` gives nothing; where it does*"])
 
 
 def test_the_contract_finds_faults_under_python_o_too(pytester):

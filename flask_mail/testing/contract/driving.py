@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 from flask import Flask
@@ -16,6 +16,8 @@ from flask import Flask
 from ... import DeliveryError, Message, MessageError, email_dispatched, email_failed, email_sending
 from ...backends import Backend, Envelope, Feature, Outcome, Receipt, loader
 from .corpus import Delivered
+
+T = TypeVar("T")
 
 
 class Heard(NamedTuple):
@@ -158,6 +160,13 @@ def must_close(
         close(session)
     except Exception as error:  # noqa: BLE001 (reported)
         pytest.fail(f"{close.__name__}() raised {error!r} for {what}.")
+
+
+def given(value: T | None, fixture: str) -> T:
+    """Return what a fixture gives; end a test that has nothing to look at without it."""
+    if value is None:
+        pytest.skip(f"The fixture `{fixture}` gives nothing; where it does, this is tested too.")
+    return value
 
 
 def must_be_able(backend: Backend[Any], feature: Feature) -> None:

@@ -10,6 +10,7 @@ from .corpus import NOBODY, OUTCOMES, RECIPIENT, bad_message, hello
 from .driving import (
     check_failure,
     check_signals,
+    given,
     listening,
     make_app,
     must_fail,
@@ -29,8 +30,7 @@ class Failures(Fixtures):
 
         It is never reported as sent.
         """
-        if failing is None:
-            return
+        failing = given(failing, "failing")
         app, message = make_app(), hello()
         with listening() as heard:
             error = must_fail(failing, message, app=app)
@@ -49,8 +49,7 @@ class Failures(Fixtures):
 
     def test_send_many_reports_failures_and_raises_none(self, failing: Backend[Any] | None) -> None:
         """A batch that cannot be delivered has a receipt for each message, with its error."""
-        if failing is None:
-            return
+        failing = given(failing, "failing")
         messages = [hello(f"Number {number}") for number in range(3)]
         with listening() as heard:
             receipts = send_many(failing, messages)
@@ -94,8 +93,7 @@ class Failures(Fixtures):
         self, refusing: Backend[Any] | None
     ) -> None:
         """The others get the message, and the receipt names who does not, and why."""
-        if refusing is None:
-            return
+        refusing = given(refusing, "refusing")
         receipt = must_send(refusing, hello(recipients=[RECIPIENT, NOBODY]))
         assert list(receipt.refused) == [NOBODY], (
             f"{NOBODY} was refused, and the receipt names {list(receipt.refused)}: give"
@@ -107,8 +105,7 @@ class Failures(Fixtures):
 
     def test_a_refusal_is_never_tried_again(self, refusing: Backend[Any] | None) -> None:
         """Who was refused by the peer is told so: at once, and as refused."""
-        if refusing is None:
-            return
+        refusing = given(refusing, "refusing")
         error = must_fail(refusing, hello(recipients=[NOBODY]))
         assert isinstance(error, MessageRefused), (
             f"Nobody may get the message, for good: raise MessageRefused, not {error!r}."
