@@ -111,6 +111,22 @@ def test_a_file_shows_what_a_reader_sees(outbox, mail, folder, updating):
     assert (folder / "welcome.txt").read_bytes().decode() == WELCOME
 
 
+def test_a_file_that_was_saved_on_windows_matches(outbox, mail, folder, updating):
+    mail.send(welcome())
+    updating(outbox, "welcome")
+    path = folder / "welcome.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    outbox.assert_matches("welcome")
+
+
+def test_a_file_that_is_not_utf_8_differs(outbox, mail, folder, updating):
+    mail.send(welcome())
+    updating(outbox, "welcome")
+    (folder / "welcome.txt").write_bytes(WELCOME.encode("latin-1"))
+    with pytest.raises(AssertionError, match="-Subject: Gr"):
+        outbox.assert_matches("welcome")
+
+
 def test_the_same_message_matches_at_another_time(outbox, mail, updating):
     mail.send(welcome())
     updating(outbox, "welcome")

@@ -74,7 +74,8 @@ def check(sent: Sent, name: str, folder: Path | None, replace: Replacements | No
         return
     how = f"`pytest --mail-update` (without pytest: {UPDATE}=1) writes it"
     try:
-        expected = path.read_text(encoding="utf-8")
+        # As editors on Windows save it: CRLF and a byte order mark are no difference.
+        expected = path.read_text(encoding="utf-8-sig", errors="replace")
     except FileNotFoundError:
         raise AssertionError(
             f"There is no {path} to compare with. {how}; read it before you keep it. It would be:"
