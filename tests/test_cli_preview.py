@@ -30,6 +30,7 @@ def app_in_debug(**config: Any) -> Any:
             "http://127.0.0.1:8000/_mail",
         ),
         (("--host", "::1", "--port", "80"), {}, "http://[::1]:80/_mail"),
+        (("--host", "::"), {}, "http://[::1]:5000/_mail"),
         (("--host", "shop.test"), {}, "http://shop.test:5000/_mail"),
     ],
 )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from flask import Flask
 
 _KEEPERS = ("console", "file", "locmem")
+# Where a server listens at every address, and one at which browsers find it.
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 @click.option("--host", envvar="FLASK_RUN_HOST", default="127.0.0.1", help="Where the app runs.")
@@ -39,7 +41,8 @@ def show_address(host: str, port: int) -> None:
                 " flask --debug run."
             )
         choice = choice_of(state)
-    shown_host = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
+    host = _ANY.get(host, host)
+    shown_host = f"[{host}]" if ":" in host else host
     say(f"http://{shown_host}:{port}{prefix}")
     name = getattr(choice.selected_class, "name", None)
     if name not in _KEEPERS:
