@@ -408,6 +408,11 @@ class TestValues:
         assert findings_of(app) == {}
         assert findings_of(local_app(MAIL_BACKEND="console")) == {}
 
+    def test_a_word_that_says_no_is_production_too(self, server):
+        """To Flask, each word is true: mail is suppressed, and somebody should know."""
+        app = smtp_app(server, TESTING="False", DEBUG="0")
+        assert "because of TESTING" in findings_of(app)["suppressed"]["advice"]
+
     def test_suppression_in_production_is_a_warning(self, server):
         app = smtp_app(server, MAIL_SUPPRESS_SEND=True)
         assert findings_of(app)["suppressed"]["level"] == "warning"

@@ -13,6 +13,7 @@ from flask import current_app
 
 from ..backends.smtp import SmtpBackend
 from ..errors import MessageError
+from ..mounting import is_developed
 from .dialogue import Step, trial
 from .domain import advice_of, is_public
 from .entries import Entries, Entry
@@ -50,7 +51,7 @@ def check_settings(
     with mail_state() as state, redirect_stdout(sys.stderr) if as_json else nullcontext():
         entries = Entries(state)
         choice = choice_of(state)
-        findings = _findings(entries, choice, state)
+        findings = _findings(entries, choice)
         if dns is not False:
             asked_for = bool(dns or dkim_selector or dns_server)
             findings += _of_domain(entries, choice, dkim_selector, dns_server, asked_for)
@@ -81,11 +82,10 @@ def check_settings(
     click.get_current_context().exit(0 if ok else 1)
 
 
-def _findings(entries: Entries, choice: Choice, state: _Mail) -> list[Finding]:
+def _findings(entries: Entries, choice: Choice) -> list[Finding]:
     """Return everything that is wrong, errors first; no advice holds a secret."""
-    production = not (current_app.debug or state.testing)
     found = [
-        *judge_values(entries, choice, production=production),
+        *judge_values(entries, choice, production=not is_developed(current_app)),
         *judge_names(entries, choice, plugins()),
     ]
     # A value of the wrong kind may also be why no backend can be selected.
