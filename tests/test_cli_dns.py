@@ -236,11 +236,12 @@ def test_all_questions_together_have_an_end() -> None:
             resolver.servers("shop.org")
 
 
-@pytest.mark.parametrize("server", ["nowhere", "127.0.0.1:dns"])
+@pytest.mark.parametrize("server", ["nowhere", "127.0.0.1:dns", "127.0.0.1:65536", "127.0.0.1:-1"])
 def test_what_is_no_address_of_a_server_is_told(server: str) -> None:
     (found,) = check("--dns-server", server)
 
     assert found["code"] == "dns-unavailable"
+    assert f"'{server}' is no address, such as 192.0.2.53" in found["advice"]
 
 
 def test_a_system_that_names_no_server_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,15 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from ..readers import to_port
+from ..texts import describe
+
 if TYPE_CHECKING:
     import dns.resolver
 
 EXTRA: Final = "pip install Flask-Mail[dns]"
 
+_PORT: Final = 53
 _SECONDS: Final = 2.0
 """For one question."""
 _SECONDS_IN_ALL: Final = 10.0
@@ -62,9 +66,8 @@ class Resolver:
         except dns.exception.DNSException as error:
             raise Unavailable(str(error)) from error
         if server is not None:
-            host, _, port = server.rpartition(":") if server.count(":") == 1 else (server, "", "")
-            self._resolver.nameservers = [str(ipaddress.ip_address(host))]
-            self._resolver.port = int(port or 53)
+            host, self._resolver.port = _split(server)
+            self._resolver.nameservers = [host]
 
     def texts(self, name: str) -> list[str]:
         return [
@@ -92,6 +95,17 @@ class Resolver:
             return []
         except self._dns.exception.DNSException as error:
             raise Unavailable(str(error) or type(error).__name__) from error
+
+
+def _split(server: str) -> tuple[str, int]:
+    # An IPv6 address has more colons, and no port here.
+    host, _, port = server.partition(":") if server.count(":") == 1 else (server, "", "")
+    try:
+        return str(ipaddress.ip_address(host)), to_port(port or _PORT) or _PORT
+    except ValueError:
+        raise ValueError(
+            f"{describe(server)} is no address, such as 192.0.2.53 or 192.0.2.53:5353."
+        ) from None
 
 
 def resolver_answer(
