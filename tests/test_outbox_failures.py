@@ -14,6 +14,7 @@ from flask_mail import (
     DeliveryUnknown,
     Mail,
     Message,
+    MessageError,
     MessageRefused,
     Outcome,
     Refusal,
@@ -129,6 +130,28 @@ def test_every_message_fails_until_the_server_recovers(outbox, send):
 def test_a_failure_of_no_message_is_an_error(outbox):
     with pytest.raises(ValueError, match="times must be 1 or more"):
         outbox.fail_next(MessageRefused, times=0)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "refused", "taken"),
+    [
+        ("ann@[192.0.2.1]", "ann@[192.0.2.1]", "ann@example.org"),
+        ("*@[192.0.2.*]", "ann@[192.0.2.1]", "ann@[192.0.3.1]"),
+        ("Ann@Bücher.example", "ann@bücher.example", "ann@xn--bcher-kvb.example"),
+        ("*@*.bücher.example", "ann@mail.xn--bcher-kva.example", "ann@bücher.example"),
+        ("*ü*", "jürgen@example.com", "ann@example.com"),
+    ],
+)
+def test_an_address_is_refused_however_it_is_written(outbox, send, pattern, refused, taken):
+    outbox.refuse(pattern)
+    assert send(taken).sent
+    with pytest.raises(MessageRefused):
+        send(refused)
+
+
+def test_a_pattern_that_no_address_can_match_is_an_error(outbox):
+    with pytest.raises(MessageError, match="bü"):
+        outbox.refuse("*@bü*")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from ..errors import DeliveryError
+from ..idn import domain_to_ascii
 from ..outgoing import Refusal
 from ..smtp import errors
 
@@ -52,7 +53,8 @@ class Faults:
                 f"{refusal.code} refuses nobody: give a reply code from 400 to 499 (for now) or"
                 " from 500 to 599 (for good)."
             )
-        self._refusals.append((recipient, refusal))
+        wanted = recipient if isinstance(recipient, re.Pattern) else _as_in_envelopes(recipient)
+        self._refusals.append((wanted, refusal))
 
     def clear(self) -> None:
         """Forget all of them."""
@@ -90,10 +92,20 @@ class Faults:
             if isinstance(wanted, re.Pattern):
                 matches = wanted.search(address) is not None
             else:
-                matches = fnmatchcase(address.lower(), wanted.lower())
+                matches = fnmatchcase(address.lower(), wanted)
             if matches:
                 return refusal
         return None
+
+
+def _as_in_envelopes(recipient: str) -> str:
+    """Return a pattern as :mod:`fnmatch` takes it, with the domain as envelopes have it."""
+    local, at, domain = recipient.lower().rpartition("@")
+    if at:
+        labels = (each if each.isascii() else domain_to_ascii(each) for each in domain.split("."))
+        domain = ".".join(labels)
+    # To fnmatch, the [ of an address literal begins a set of characters.
+    return f"{local}{at}{domain}".replace("[", "[[]")
 
 
 def _all_refused(refused: dict[str, Refusal]) -> DeliveryError:
