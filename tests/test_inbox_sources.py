@@ -14,6 +14,7 @@ from flask_mail import Mail, Message
 from flask_mail.backends.recent import Recent
 from flask_mail.outgoing import Outgoing
 from flask_mail.preview import sources
+from flask_mail.preview.inbox import Inbox, Query
 from flask_mail.preview.sources import Folder, Outbox
 
 ENVELOPE = {"sender": "a@b.c", "recipients": [], "mail_options": [], "rcpt_options": []}
@@ -138,6 +139,18 @@ class TestFolder:
         (folder / ".hidden.eml").write_text("mine")
         Browser(file_mail).client.delete("/_mail/api/messages")
         assert sorted(each.name for each in folder.iterdir()) == [".hidden.eml", "notes.txt"]
+
+    def test_a_file_that_is_written_anew_is_listed_as_it_is_now(self, file_mail, folder):
+        folder.mkdir()
+        inbox = Inbox(file_mail.app)
+        versions, found = [], []
+        for number, subject in enumerate(("First", "Second")):
+            (folder / "order.eml").write_bytes(f"Subject: {subject}\n\nHi\n".encode())
+            os.utime(folder / "order.eml", (number, number))
+            versions.append(inbox.version())
+            found += [each.subject for each in inbox.find(Query())]
+        assert found == ["First", "Second"]
+        assert versions[0] != versions[1]
 
     def test_a_file_that_somebody_puts_there_is_shown_without_an_envelope(self, file_mail, folder):
         folder.mkdir()
@@ -305,7 +318,7 @@ class TestOutbox:
         late = Message("Late", ["ann@example.com"], "Hi")
         outbox = Outbox()
         outbox.messages = [welcome(), welcome()]
-        names = outbox.ids()
+        names = [name for name, _ in outbox.listed()]
         outbox.messages = Busy(outbox.messages)
         outbox.delete(names)
         assert {each.subject for each in outbox.messages} == {"Late"}
@@ -328,7 +341,7 @@ class TestOutbox:
     def test_a_message_that_a_test_put_there_without_a_date_is_of_now(self):
         outbox = Outbox()
         outbox.messages = [welcome()]
-        [name] = outbox.ids()
+        [(name, _)] = outbox.listed()
         age = datetime.now(timezone.utc) - outbox.get(name).moment
         assert abs(age.total_seconds()) < 60
 

@@ -18,7 +18,7 @@ from ..errors import ConfigurationError
 from ..extension import _Mail
 from ..forks import ForkSafeLock
 from .letters import Letter
-from .sources import Folder, Kept, Memory, Outbox, Source
+from .sources import Folder, Kept, Listed, Memory, Outbox, Source
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -97,7 +97,7 @@ class Inbox:
     def __init__(self, app: Flask) -> None:
         self.app = app
         self._outbox = Outbox()
-        self._summaries: OrderedDict[str, Summary] = OrderedDict()
+        self._summaries: OrderedDict[Listed, Summary] = OrderedDict()
         self._lock = ForkSafeLock()
         self._waiting = threading.BoundedSemaphore(_MOST_WAITING)
         self.is_warned = False
@@ -139,7 +139,7 @@ class Inbox:
         """Return the newest messages that match, newest first."""
         _, source = self.source()
         found: list[Summary] = []
-        for each in source.ids():
+        for each in source.listed():
             summary = self._summary(source, each)
             if summary is not None and query.matches(summary):
                 found.append(summary)
@@ -164,9 +164,10 @@ class Inbox:
         return found
 
     def version(self) -> str:
-        """Return what changes when a message comes or goes."""
+        """Return what changes when a message comes, changes or goes."""
         name, source = self.source()
-        return hashlib.sha256("\n".join((name, *source.ids())).encode()).hexdigest()[:16]
+        state = repr((name, source.listed()))
+        return hashlib.sha256(state.encode()).hexdigest()[:16]
 
     def get(self, wanted: str) -> Kept | None:
         """Return a message, or ``None`` where there is none of that name."""
@@ -179,7 +180,7 @@ class Inbox:
     def delete_all(self) -> None:
         """Delete all messages that there are now."""
         _, source = self.source()
-        source.delete(source.ids())
+        source.delete([name for name, _ in source.listed()])
 
     def wait(
         self,
@@ -204,13 +205,13 @@ class Inbox:
             self._waiting.release()
         return result
 
-    def _summary(self, source: Source, wanted: str) -> Summary | None:
+    def _summary(self, source: Source, wanted: Listed) -> Summary | None:
         with self._lock():
             summary = self._summaries.get(wanted)
             if summary is not None:
                 self._summaries.move_to_end(wanted)
                 return summary
-        kept = source.get(wanted)
+        kept = source.get(wanted[0])
         if kept is None:
             return None
         summary = Summary.of(kept)

@@ -57,14 +57,15 @@ class Kept:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+Listed: TypeAlias = "tuple[str, int]"
 _Named: TypeAlias = "tuple[str, datetime, Message]"
 
 
 class Source(Protocol):
     """Messages that can be listed, read and deleted."""
 
-    def ids(self) -> list[str]:
-        """Return what names each message, newest first."""
+    def listed(self) -> list[Listed]:
+        """Return what names each message, newest first, and what changes with its content."""
 
     def get(self, wanted: str) -> Kept | None:
         """Return a message, or ``None`` where there is none of that name (any more)."""
@@ -79,7 +80,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def ids(self) -> list[str]:
+    def listed(self) -> list[Listed]:
         found: list[tuple[int, str]] = []
         try:
             with os.scandir(self._path) as entries:
@@ -94,7 +95,7 @@ class Folder:
             return []
         except OSError as error:
             raise self._unusable("read", error) from error
-        return [name for _, name in sorted(found, reverse=True)]
+        return [(name, changed) for changed, name in sorted(found, reverse=True)]
 
     def get(self, wanted: str) -> Kept | None:
         if not _NAME.fullmatch(wanted):
@@ -156,8 +157,8 @@ class Outbox:
         self._by_name: dict[str, _Named] = {}
         self._lock = ForkSafeLock()
 
-    def ids(self) -> list[str]:
-        return [name for name, _, _ in reversed(self._named())]
+    def listed(self) -> list[Listed]:
+        return [(name, 0) for name, _, _ in reversed(self._named())]
 
     def get(self, wanted: str) -> Kept | None:
         with self._lock():
@@ -206,8 +207,8 @@ class Memory:
     def __init__(self, recent: Recent) -> None:
         self._recent = recent
 
-    def ids(self) -> list[str]:
-        return [each.id for each in reversed(self._recent.all())]
+    def listed(self) -> list[Listed]:
+        return [(each.id, 0) for each in reversed(self._recent.all())]
 
     def get(self, wanted: str) -> Kept | None:
         for each in self._recent.all():
