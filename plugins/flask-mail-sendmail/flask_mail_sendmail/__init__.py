@@ -123,6 +123,13 @@ class SendmailBackend(Backend[None]):
 
     def _receipt(self, mail: Outgoing, end: End) -> Receipt:
         said = f": {end.said}" if end.said else ""
+        if end.is_lost:
+            raise DeliveryUnknown(
+                f"{self._path} ended, and its exit status was taken by another part of this process"
+                f", such as a handler of SIGCHLD that waits for all children{said}.",
+                stage="accept",
+                response=end.said,
+            )
         if end.status == 0 and end.had_everything:
             return self.accepted(mail, response=end.said)
         if end.status == 0:

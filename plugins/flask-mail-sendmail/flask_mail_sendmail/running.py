@@ -17,6 +17,8 @@ _MOST_SAID = 4096
 _BLOCK = 65536
 _TICK = 0.05
 """Seconds between two looks whether it has ended, where somebody else keeps its output open."""
+_SOON = 0.001
+"""Seconds until the first look where nobody does."""
 _PATIENCE = 5.0
 """Seconds until a program that was killed must have ended."""
 
@@ -31,6 +33,8 @@ class End:
     """Whether it had all of the content, and was told so."""
     said: str
     """What it wrote to its standard error, on one line."""
+    is_lost: bool = False
+    """Whether its exit status was taken by another part of this process; `status` is 0 then."""
 
 
 class StillRunning(Exception):
@@ -80,6 +84,7 @@ class _Conversation:
         self._stdin, self._stderr = process.stdin, process.stderr
         self._end = end
         self._said = bytearray()
+        self._is_lost = False
 
     def hold(self, blocks: Iterator[bytes]) -> End:
         for pipe in (self._stdin, self._stderr):
@@ -95,7 +100,7 @@ class _Conversation:
             except BrokenPipeError:  # it has had enough; its status says why
                 pass
             self._listen(selector)
-        return End(self._process.poll(), had_everything, self.said)
+        return End(self._poll(), had_everything, self.said, self._is_lost)
 
     @property
     def said(self) -> str:
@@ -105,7 +110,7 @@ class _Conversation:
 
     def stop(self) -> bool:
         """Kill it if it has not ended, then let go of its pipes; return whether it has ended."""
-        if self._process.poll() is None:
+        if self._poll() is None:
             # A program that has changed its user cannot be killed; nobody waits for it for ever.
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -131,19 +136,35 @@ class _Conversation:
 
     def _listen(self, selector: selectors.BaseSelector) -> None:
         """Read what it says until it has ended; a child that it leaves behind may go on."""
-        while self._process.poll() is None:
-            self._wait(selector, _TICK)
+        soon = _SOON
+        while self._poll() is None:
+            if selector.get_map():
+                self._wait(selector, _TICK)
+            else:  # it has said its last, and is about to end
+                self._wait(selector, soon)
+                soon = min(2 * soon, _TICK)
         self._read(selector.select(0), selector)
+
+    def _poll(self) -> int | None:
+        # Where a handler of SIGCHLD collects all children, subprocess takes those for successful.
+        # What replaces it, as gevent does, collects them in another way.
+        process = self._process
+        if process.returncode is None and type(process).__module__ == "subprocess":
+            try:
+                pid, status = os.waitpid(process.pid, os.WNOHANG)
+            except ChildProcessError:
+                self._is_lost = True
+                process.returncode = 0
+            else:
+                if pid:
+                    process.returncode = os.waitstatus_to_exitcode(status)
+        return process.poll()
 
     def _wait(self, selector: selectors.BaseSelector, most: float | None = None) -> None:
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        if selector.get_map():
-            self._read(selector.select(left if most is None else min(left, most)), selector)
-        else:  # it has said its last, and is about to end
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(left)
+        self._read(selector.select(left if most is None else min(left, most)), selector)
 
     def _read(
         self, ready: list[tuple[selectors.SelectorKey, int]], selector: selectors.BaseSelector

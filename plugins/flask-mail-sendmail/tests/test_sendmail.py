@@ -153,6 +153,21 @@ def test_nothing_is_run_where_nobody_could_tell_how_it_ended(send, tmp_path):
     assert read(tmp_path) == []
 
 
+@pytest.mark.parametrize("status", [0, 67])
+def test_an_exit_status_that_others_have_taken_is_no_success(send, monkeypatch, status):
+    """As a handler of SIGCHLD does it that waits for all children."""
+    wait = os.waitpid
+
+    def taken(pid, options):
+        if wait(pid, options)[0]:
+            raise ChildProcessError
+        return 0, 0
+
+    monkeypatch.setattr(os, "waitpid", taken)
+    with pytest.raises(DeliveryUnknown, match="its exit status was taken by another part"):
+        send(f"{KEEPS}; exit {status}")
+
+
 def is_running(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
