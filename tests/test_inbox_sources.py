@@ -323,6 +323,20 @@ class TestOutbox:
         outbox.delete(names)
         assert {each.subject for each in outbox.messages} == {"Late"}
 
+    def test_no_other_message_goes_where_the_program_removes_one_meanwhile(self):
+        class Shifting(list):
+            def __iter__(self):
+                yield from list(super().__iter__())
+                del self[0]
+
+        outbox = Outbox()
+        first, second, third = welcome(), welcome(), welcome()
+        outbox.messages = [first, second, third]
+        [_, (name, _), _] = outbox.listed()
+        outbox.messages = Shifting(outbox.messages)
+        outbox.delete([name])
+        assert outbox.messages[-1] is third
+
     def test_a_message_that_the_program_has_removed_is_gone(self):
         mail = make_mail()
         mail.send(welcome())

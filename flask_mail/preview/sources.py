@@ -188,7 +188,8 @@ class Outbox:
                 if id(message) in doomed:
                     # One by one: a list in its place would lack what is sent at this moment.
                     with contextlib.suppress(IndexError):  # the program cleared it meanwhile
-                        del self.messages[index]
+                        if self.messages[index] is message:
+                            del self.messages[index]
 
     def _named(self) -> list[_Named]:
         with self._lock():
