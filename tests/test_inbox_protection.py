@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from inbox_support import Browser, make_mail, welcome
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.test import create_environ, run_wsgi_app
 
 SAME = {"Sec-Fetch-Site": "same-origin"}
 LINK = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
@@ -73,7 +74,6 @@ class TestHost:
             ("evil.example", "localhost", 403),  # by a script, where no proxy replaces the header
             ("evil.example:5000", "127.0.0.1", 403),
             ("localhost", "evil.example", 403),
-            ("[evil.example", "localhost", 403),
             ("127.0.0.1:5000", "shop.test", 200),
             ("[::1]:5000", "shop.test", 200),
             ("web:5000", "shop.test", 200),  # as containers call each other
@@ -84,6 +84,14 @@ class TestHost:
         mail.app.wsgi_app = ProxyFix(mail.app.wsgi_app, x_host=1)
         headers = {"Host": asked, "X-Forwarded-Host": said}
         assert browser.get("/", headers=headers).status_code == status
+
+    def test_a_host_that_is_none_is_refused_behind_a_proxy_too(self, mail):
+        """Not by the test client: that of older Werkzeugs reads the host itself."""
+        mail.app.wsgi_app = ProxyFix(mail.app.wsgi_app, x_host=1)
+        environ = create_environ("/_mail/")
+        environ.update(HTTP_HOST="[evil.example", HTTP_X_FORWARDED_HOST="localhost")
+        _, status, _ = run_wsgi_app(mail.app.wsgi_app, environ)
+        assert status.startswith("403")
 
 
 class TestOrigin:
