@@ -185,6 +185,77 @@ def test_refused_recipients_are_told_with_code_and_text():
     )
 
 
+LOGIN = [
+    (530, b"Authentication required"),
+    (530, b"5.7.0 Authentication Required. For more information, go to https://example.com/tls"),
+    (530, b"5.7.57 SMTP; Client was not authenticated to send anonymous mail during MAIL FROM"),
+    (550, b"5.7.57 Client not authenticated to send mail"),
+    (534, b"5.7.9 Application-specific password required"),
+    (535, b"5.7.3 Authentication unsuccessful"),
+    (503, b"Error: need EHLO and AUTH first !"),
+]
+TLS = [
+    (530, b"5.7.0 Must issue a STARTTLS command first"),
+    (530, b"5.7.0 Encryption required"),
+    (538, b"5.7.11 Encryption required for requested authentication mechanism"),
+    (523, b"5.7.10 needed"),
+]
+OF_THE_MESSAGE = [
+    (550, b"5.7.1 Client host rejected: not authenticated"),
+    (554, b"5.7.1 Relay access denied"),
+    (550, b"5.7.60 Client does not have permissions to send as this sender"),
+    (554, b"5.7.9 Message not accepted for policy reasons"),
+    (550, b"5.7.26 Unauthenticated email is not accepted"),
+    (550, b"5.7.1 TLS required"),
+    (503, b"5.5.1 Error: need RCPT command"),
+]
+AT = {
+    "sender": lambda reply: smtplib.SMTPSenderRefused(*reply, "me@x"),
+    "recipient": lambda reply: smtplib.SMTPRecipientsRefused({"a@x": (450, b"no"), "b@x": reply}),
+    "data": lambda reply: smtplib.SMTPDataError(*reply),
+    "accept": lambda reply: smtplib.SMTPDataError(*reply),
+}
+
+
+@pytest.mark.parametrize("stage", AT)
+@pytest.mark.parametrize(
+    ("reply", "setting"),
+    [*((each, "MAIL_USERNAME") for each in LOGIN), *((each, "MAIL_USE_TLS") for each in TLS)],
+)
+def test_reply_about_login_or_tls_is_not_sent_and_names_the_setting(stage, reply, setting):
+    foreign = AT[stage](reply)
+    error = errors.failure(foreign, stage, "mx.test:25")
+    assert isinstance(error, BackendUnavailable)
+    assert isinstance(error, type(foreign))
+    assert setting in str(error)
+    assert error.response.startswith(str(reply[0]))
+
+
+@pytest.mark.parametrize("stage", AT)
+@pytest.mark.parametrize("reply", OF_THE_MESSAGE)
+def test_reply_about_the_message_stays_refused(stage, reply):
+    error = errors.failure(AT[stage](reply), stage, "mx.test:25")
+    assert isinstance(error, MessageRefused)
+    assert "MAIL_" not in str(error)
+
+
+def test_recipient_refused_for_good_outweighs_one_refused_for_want_of_a_login():
+    replies = {"a@x": (550, b"5.1.1 no such user"), "b@x": LOGIN[0]}
+    error = errors.failure(smtplib.SMTPRecipientsRefused(replies), "recipient", "mx.test:25")
+    assert isinstance(error, MessageRefused)
+    assert error.response == "550 5.1.1 no such user"
+
+
+@pytest.mark.parametrize(
+    ("reply", "names_tls"), [(TLS[0], True), (TLS[2], True), (LOGIN[4], False), (LOGIN[5], False)]
+)
+def test_refused_login_names_tls_where_that_is_missing(reply, names_tls):
+    error = errors.failure(smtplib.SMTPAuthenticationError(*reply), "login", "mx.test:25")
+    assert "MAIL_PASSWORD or MAIL_OAUTH2_TOKEN" in str(error)
+    assert ("MAIL_USE_TLS" in str(error)) is names_tls
+    assert "after a login" not in str(error)
+
+
 def hidden(cause):
     """Return the error that smtplib raises in the place of one of the system's."""
     host = smtplib.SMTP(local_hostname="shop.test")

@@ -9,13 +9,12 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
-from collections.abc import Mapping
 from typing import Any
 
 from ..errors import BackendUnavailable, DeliveryError, DeliveryUnknown, MessageRefused
 from ..outgoing import Refusal
 from .deadline import DeadlinePassed
-from .replies import reply_of
+from .replies import Reply, reply_of
 
 # The foreign classes come second: theirs are the attributes, ours the constructor and the text.
 
@@ -53,7 +52,7 @@ class UnexpectedReply(BackendUnavailable, smtplib.SMTPResponseException):
 
 
 class SenderDeferred(BackendUnavailable, smtplib.SMTPSenderRefused):
-    """MAIL FROM got a 4xx reply."""
+    """MAIL FROM got a 4xx reply, or one that the settings are the reason for."""
 
 
 class SenderRefused(MessageRefused, smtplib.SMTPSenderRefused):
@@ -208,17 +207,18 @@ def class_for(error: Exception, stage: str = "connect") -> type[DeliveryError]:
         where it may have been sent.
     """
     kind = _row(error)
-    codes = _codes(error)
-    is_no = kind is DataDeferred and all(400 <= code < 600 for code in codes)
+    replies = _replies(error)
+    is_no = kind is DataDeferred and all(each.refuses for each in replies)
     if stage == "accept" and not is_no and kind not in _PROOFS:
         return AcceptanceUnknown
     is_late = isinstance(hidden_cause(error) or error, TimeoutError)
     if is_late and (kind is ServerDisconnected or stage != "connect"):
         return NoAnswer
     # 421: the server hung up, without a word about the recipients that were left.
-    if kind in _JUDGED and 421 not in codes and any(500 <= code < 600 for code in codes):
-        return _JUDGED[kind]
-    return kind
+    if kind not in _JUDGED or any(each.code == 421 for each in replies):
+        return kind
+    is_judged = any(500 <= each.code < 600 and not each.advice for each in replies)
+    return _JUDGED[kind] if is_judged else kind
 
 
 def failure(error: Exception, stage: str, server: str) -> DeliveryError:
@@ -228,7 +228,8 @@ def failure(error: Exception, stage: str, server: str) -> DeliveryError:
     """
     kind = class_for(error, stage)
     refused = refusals(getattr(error, "recipients", None))
-    reply = _reply(error, kind, refused)
+    decisive = _decisive(error, kind)
+    reply = str(decisive) if decisive else ""
     cause = hidden_cause(error) or error
     reason = (reply or str(cause) or type(error).__name__).rstrip(".")
     if kind is AcceptanceUnknown:
@@ -236,8 +237,10 @@ def failure(error: Exception, stage: str, server: str) -> DeliveryError:
             f"The server {server} gave no valid answer to the message ({reason}), so it may have"
             " been delivered: look before you send it again."
         )
-    elif reply:
+    elif decisive:
         sentence = f"The server {server} {_REFUSED[_row(error)]}: {reason}"
+        if decisive.advice and (kind is not AuthenticationFailed or decisive.code in (530, 538)):
+            sentence += f". {decisive.advice}"
     else:
         sentence = f"{_BROKEN[stage]} {server}: {reason}. {_advice(cause, stage)}".rstrip()
     made: Any = kind(sentence, stage=stage, response=reply, refused=refused)
@@ -270,23 +273,19 @@ def hidden_cause(error: BaseException) -> OSError | None:
     return hidden if is_smtplibs else None
 
 
-def _codes(error: Exception) -> list[int]:
+def _replies(error: Exception) -> list[Reply]:
     if isinstance(error, smtplib.SMTPResponseException):
-        return [error.smtp_code]
-    return [each.code for each in refusals(getattr(error, "recipients", None)).values()]
+        return [reply_of((error.smtp_code, error.smtp_error))]
+    recipients = getattr(error, "recipients", None)
+    return [reply_of(each) for each in recipients.values()] if isinstance(recipients, dict) else []
 
 
-def _reply(error: Exception, kind: type[DeliveryError], refused: Mapping[str, Refusal]) -> str:
+def _decisive(error: Exception, kind: type[DeliveryError]) -> Reply | None:
     """Return the reply that decided, if it was one."""
-    if isinstance(error, smtplib.SMTPResponseException):
-        return str(reply_of((error.smtp_code, error.smtp_error)))
-    if not refused:
-        return ""
-    replies = list(refused.values())
-    last = replies[-1]
+    replies = _replies(error)
     if kind is RecipientsRefused:
-        last = next(each for each in replies if 500 <= each.code < 600)
-    return " ".join(part for part in (str(last.code), last.enhanced, last.text) if part)
+        return next(each for each in replies if 500 <= each.code < 600 and not each.advice)
+    return replies[-1] if replies else None
 
 
 def _advice(cause: Exception, stage: str) -> str:

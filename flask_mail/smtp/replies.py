@@ -7,6 +7,12 @@ from typing import NamedTuple
 
 from ..outgoing import Refusal
 
+# Codes of RFC 4954 section 6 and RFC 5248 that belong to AUTH, at whatever command they are said;
+# 503 is "bad sequence of commands", such as "need EHLO and AUTH first".
+_WANTS_LOGIN = (523, 530, 534, 535, 538)
+_LOGIN_FIRST = re.compile(r"\bauth", re.IGNORECASE)
+_TLS_FIRST = re.compile(r"(?<![\w/.])(?:(START)?TLS\b|SSL\b|encrypt)", re.IGNORECASE)
+
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")
 
 
@@ -29,6 +35,22 @@ class Reply(NamedTuple):
     def refuses(self) -> bool:
         """Whether it says no, for now (4xx) or for good (5xx)."""
         return 400 <= self.code < 600
+
+    @property
+    def advice(self) -> str:
+        """What to set, where the settings are the reason rather than the message; else empty."""
+        wants_login = self.code in _WANTS_LOGIN or (
+            # Microsoft's "Client not authenticated to send mail".
+            500 <= self.code < 600 and self.refusal.enhanced == "5.7.57"
+        )
+        if not wants_login and not (self.code == 503 and _LOGIN_FIRST.search(self.text)):
+            return ""
+        if self.code in (523, 538) or (self.code == 530 and _TLS_FIRST.search(self.text)):
+            return "It takes mail over TLS only: set MAIL_USE_TLS, or MAIL_USE_SSL."
+        return (
+            "It takes mail only after a login: set MAIL_USERNAME, and MAIL_PASSWORD or"
+            " MAIL_OAUTH2_TOKEN."
+        )
 
     @property
     def refusal(self) -> Refusal:
