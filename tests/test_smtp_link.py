@@ -263,6 +263,47 @@ def test_a_link_that_was_closed_or_belongs_to_another_process_is_stale(pair, mon
     assert link.is_stale()
 
 
+class Failing:
+    """A socket on which writing fails once, though the peer is there and has something to say."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.errors = [OSError(105, "No buffer space available")]
+
+    def __getattr__(self, name):
+        return getattr(self.sock, name)
+
+    def send(self, data):
+        if self.errors:
+            raise self.errors.pop()
+        return self.sock.send(data)
+
+
+def test_a_link_on_which_writing_has_failed_is_stale_also_if_a_reply_was_heard(pair):
+    ours, theirs = pair
+    link = link_to(Failing(ours))
+    theirs.sendall(b"250 ok\r\n")
+    link.write(b"NOOP\r\n")
+    assert link.hear().code == 250
+    assert link.is_stale()
+
+
+def test_nothing_is_written_behind_a_gap(pair):
+    """The end of a content that is not there would come in the middle of the one before."""
+    ours, theirs = pair
+    link = link_to(Failing(ours))
+    theirs.sendall(b"250 ok\r\n")
+    link.write(b"the first half, ")
+    assert link.hear().code == 250
+    link.write(b"the second half")
+    with pytest.raises(OSError, match="No buffer space"):
+        link.hear()
+    assert link.sent == 0
+    theirs.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        theirs.recv(100)
+
+
 def test_lines_are_read_for_smtplib_until_the_peer_hangs_up(pair):
     ours, theirs = pair
     link = link_to(ours)

@@ -14,7 +14,7 @@ import pytest
 from fault_server import fault_server
 from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
 
-from flask_mail import ConfigurationError, Message
+from flask_mail import ConfigurationError, Message, Outcome
 from flask_mail.backends.smtp import SmtpBackend
 from flask_mail.smtp import client
 from flask_mail.smtp.pool import Pool
@@ -245,6 +245,32 @@ def test_a_session_that_broke_is_not_kept(server):
         client.drop(connection.host)
     with mail.connect() as connection:
         assert connection.host.sock is not None
+    assert server.recorder.greetings == 2
+
+
+def test_a_session_on_which_writing_failed_is_not_kept(server):
+    """The error belongs to no message then, and would end the next one, of any thread."""
+
+    class Interrupted:
+        def __init__(self, sock):
+            self.sock = sock
+
+        def __getattr__(self, name):
+            return getattr(self.sock, name)
+
+        def send(self, data):
+            self.sock.send(data)
+            raise OSError(105, "No buffer space available")
+
+    mail = pooled(server)
+    with mail.connect() as connection:
+        connection.send(message())
+        link = connection.host.file
+        link._out._sock = Interrupted(link._out._sock)
+        [receipt] = connection.send_many([message()])
+        assert receipt.outcome is not Outcome.NOT_SENT
+    assert mail.send(message()).sent
+    assert len(server.recorder.accepted) == 3
     assert server.recorder.greetings == 2
 
 

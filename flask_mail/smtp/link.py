@@ -158,7 +158,8 @@ class Link:
                     self.lend()
         except OSError:
             return True
-        return not self.is_own or self._is_over or self.has_unread or self.is_closing
+        is_broken = self._failure is not None or self._is_over or self.is_closing
+        return is_broken or self.has_unread or not self.is_own
 
     @property
     def put(self) -> int:
@@ -258,6 +259,9 @@ class Link:
     def _flush(self) -> None:
         """Write as much as the operating system takes at once, within bounds."""
         self._wants_read = False
+        if self._failure is not None:
+            self._out.clear()  # behind a gap, it would be taken for what is missing
+            return
         before = self._out.sent
         try:
             if not self.is_own:
@@ -270,7 +274,7 @@ class Link:
             pass
         except OSError as error:
             # Why the peer hung up may be waiting to be read.
-            self._failure = self._failure or error
+            self._failure = error
             self._out.clear()
         written = self._out.sent - before
         self._written += written
