@@ -63,8 +63,9 @@ class Flight:
             self._server,
             # A message that is under way may fail, and leave a transaction open.
             reset=self.link.is_dirty or bool(self.under_way),
-            # A server may close after too many errors, and all that is under way is unknown then.
-            waits=self.link.window == 1,
+            # A server may close after too many errors, and one that was not heard for a while may
+            # be gone: what is under way is unknown then.
+            waits=self.link.window == 1 or self.link.is_quiet(),
         )
         self.link.is_dirty = True
         self.link.is_lent = False

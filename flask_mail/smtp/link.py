@@ -37,6 +37,9 @@ FIRST_MESSAGES = 4
 _PROGRESS = 16 * 1024
 """How much has to be taken within MAIL_TIMEOUT: a byte now and then is no progress."""
 
+_QUIET = 1.0
+"""Seconds without a reply after which the peer is heard once before any content leaves."""
+
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux alone has it
 
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -87,6 +90,7 @@ class Link:
         self._in = Incoming()
         self._is_over = False
         self._lent_timeout: float | None = timeout
+        self._heard_at = clock()
 
     def take(self) -> None:
         """Use the socket without waiting in it; :meth:`lend` ends that."""
@@ -122,6 +126,7 @@ class Link:
                 return b""
             self._wait()
             self._fill()
+        self._heard_at = self._clock()
         if line[3:4] != b"-":
             self._since = None
         self.trace("S", printable(line.decode("utf-8", "replace")))
@@ -160,6 +165,10 @@ class Link:
             return True
         is_broken = self._failure is not None or self._is_over or self.is_closing
         return is_broken or self.has_unread or not self.is_own
+
+    def is_quiet(self) -> bool:
+        """Whether it is a while since the peer was heard: it may be gone without a word."""
+        return self._clock() - self._heard_at > _QUIET
 
     @property
     def put(self) -> int:
@@ -307,6 +316,7 @@ class Link:
         reply = self._in.reply()
         if reply is not None:
             self._since = None
+            self._heard_at = self._clock()
             self.is_closing = self.is_closing or reply.code == 421
             if self.secret is not None and reply.code != 334:  # a challenge is answered as it is
                 reply = reply._replace(text=self.secret.redact(reply.text))
