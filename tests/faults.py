@@ -19,10 +19,10 @@ the first BDAT command, ``half`` the middle of the content, ``content`` the repl
 CLOSING = ("close", "reset", "421")
 LASTING = ("stall", "drip")
 NEGATIVE = ("4xx", "5xx")
-NONSENSE = ("garbage", "giant", "endless")
+NONSENSE = ("garbage", "giant", "endless", "mixed")
 KINDS = (*CLOSING, *LASTING, *NEGATIVE, *NONSENSE, "two")
 """What a fault can be: besides closing, silence and refusals a line that is no reply, one of 100
-kB, 10,000 lines of one reply, and the reply twice."""
+kB, 10,000 lines of one reply, one whose lines differ in code, and the reply twice."""
 
 SAID = {
     "421": b"421 4.3.2 shutting down\r\n",
@@ -31,6 +31,8 @@ SAID = {
     "garbage": b"what?\r\n",
     "giant": b"250 " + b"x" * 100_000 + b"\r\n",
     "endless": b"250-more\r\n" * 10_000 + b"250 done\r\n",
+    "mixed": b"550-5.7.1 rejected by policy\r\n250 2.0.0 ok\r\n",
+    "unended": b"550-5.7.1 rejected by policy\r\n",
 }
 _DRIP = b"250-slowly\r\n" * 100
 _PAUSE = 0.02  # seconds between two octets of a reply
@@ -54,7 +56,7 @@ class Fault:
 
     def __post_init__(self) -> None:
         assert self.stage in STAGES
-        assert self.kind in KINDS
+        assert self.kind in (*KINDS, *SAID)
 
     @property
     def closes(self) -> bool:

@@ -191,6 +191,18 @@ def test_a_limit_of_messages_holds_on_each_connection_also_after_a_break(mode):
     assert max(carried.values()) == 2
 
 
+@every_mode
+def test_a_refusal_that_is_never_ended_does_not_pass_for_sent(mode):
+    """It goes on with the reply to the next command, which is a yes."""
+    unended = Fault("content", "unended", ((1, 2),), accepts=False)
+    with Play(mode, unended, MAIL_TIMEOUT=1) as play:
+        play.send_many(5)
+        play.send()
+        later = {SENT, UNKNOWN} if mode in AT_ONCE else SENT
+        play.expect(SENT, UNKNOWN, *[later] * 3, SENT)
+    assert play.problems == []
+
+
 def lines(count):
     """Return a body: of messages like these more are under way than the system takes at once."""
     return ("x" * 70 + "\n") * count

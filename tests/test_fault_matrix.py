@@ -98,7 +98,8 @@ class Cell:
             return {SENT}, 1
         if self.stage == "replied":
             # Where all was under way before the first reply, each may be another command's.
-            is_doubtful = self.mode in AT_ONCE and self.kind in ("421", "garbage", *NEGATIVE)
+            doubtful = ("421", "garbage", "mixed", *NEGATIVE)
+            is_doubtful = self.mode in AT_ONCE and self.kind in doubtful
             return {SENT, UNKNOWN} if is_doubtful else {SENT}, 1
         if self.stage in OPENING:
             return {SENT if self.is_passed_over else NOT_SENT}, 1

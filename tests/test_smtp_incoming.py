@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import smtplib
 
 import pytest
@@ -30,7 +31,7 @@ def replies_of(*pieces):
         (b"250\r\n", Reply(250, "")),
         (b"250 \r\n", Reply(250, "")),
         (b"250-one\r\n250-\r\n250 two\r\n", Reply(250, "one two")),
-        (b"250-one\r\n550 no\r\n", Reply(550, "no")),
+        (b"550-one\r\n550-\r\n550 two\r\n", Reply(550, "one two")),
         (b"what?\r\n", Reply(-1, "what?")),
         (b"\r\n", Reply(-1, "")),
         (b"2500 ok\r\n", Reply(-1, "2500 ok")),
@@ -41,10 +42,40 @@ def replies_of(*pieces):
 )
 def test_a_line_is_a_reply_if_it_begins_with_a_code(said, reply):
     [found], unread = replies_of(said)
-    # The last line decides, as in smtplib; its text is all of the lines.
     assert found.code == reply.code
     assert found.text.endswith(reply.text)
     assert unread == b""
+
+
+CODES = ("220", "250", "251", "334", "354", "421", "450", "550")
+
+
+@pytest.mark.parametrize(("first", "last"), list(itertools.permutations(CODES, 2)))
+@pytest.mark.parametrize("between", [b"", b"%s-more\r\n", b"%s-\r\n%s-\r\n"])
+def test_a_reply_whose_lines_differ_in_code_is_malformed(first, last, between):
+    begin = f"{first}-rejected\r\n".encode() + between.replace(b"%s", first.encode())
+    for end in (b" ok\r\n", b"-ok\r\n", b"\r\n"):
+        [malformed, following], unread = replies_of(begin + last.encode() + end + b"250 fine\r\n")
+        assert malformed.code == -1
+        assert malformed.text.startswith("rejected")
+        assert (following, unread) == (Reply(250, "fine"), b"")
+
+
+@pytest.mark.parametrize("said", [b"550-no\r\n250 ok\r\n", b"250-ok\r\n251-ok\r\n", b"what?\r\n"])
+def test_smtplib_reads_no_line_of_a_malformed_reply(said):
+    incoming = Incoming()
+    incoming.unread += said
+    with pytest.raises(smtplib.SMTPResponseException) as caught:
+        list(iter(incoming.line, None))
+    assert caught.value.smtp_code == -1
+
+
+def test_a_reply_that_has_begun_is_part_of_what_came_after_the_last():
+    incoming = Incoming()
+    incoming.unread += b"250 ok\r\n550-no\r\n55"
+    assert incoming.reply() == Reply(250, "ok")
+    assert incoming.reply() is None
+    assert incoming.rest == b"55055"
 
 
 @given(st.data())

@@ -35,15 +35,39 @@ class Incoming:
     def __init__(self) -> None:
         self.unread = bytearray()
         self._searched = 0
-        self._texts: list[bytes] = []  # of the reply that is being read
+        self._code = b""  # of the reply that is being read
+        self._texts: list[bytes] = []
         self._size = 0
         self._count = 0
 
-    def line(self) -> bytes | None:
-        """Return the next line with its end, if it is complete.
+    @property
+    def rest(self) -> bytes:
+        """What came after the last reply: the code of one that has begun, and what is unread."""
+        return self._code + bytes(self.unread)
 
-        :raises smtplib.SMTPResponseException: the reply is too long.
+    def line(self) -> bytes | None:
+        """Return the next line with its end, if it is complete, for smtplib.
+
+        :raises smtplib.SMTPResponseException: the reply is too long, or malformed.
         """
+        line = self._line()
+        if line is not None and self._read(line) is None:
+            raise smtplib.SMTPResponseException(-1, line)
+        return line
+
+    def _read(self, line: bytes) -> tuple[bytes, bool] | None:
+        """Return the text of a line, and whether the reply ends with it, if it is a line of one."""
+        match = _LINE.fullmatch(line.rstrip(b"\r\n"))
+        # The first code binds, all lines have it (RFC 5321 section 4.2.1). Otherwise a refusal that
+        # was never ended would end in the yes to the next command, and pass for it.
+        if match is None or (self._code and self._code != match[1]):
+            self._code = b""
+            return None
+        is_last = match[2] != b"-"
+        self._code = b"" if is_last else match[1]
+        return match[3] or b"", is_last
+
+    def _line(self) -> bytes | None:
         end = self.unread.find(b"\n", self._searched) + 1
         self._searched = 0 if end else len(self.unread)
         length = end or len(self.unread)
@@ -60,7 +84,7 @@ class Incoming:
         return line
 
     def reply(self) -> Reply | None:
-        """Return the next reply, if it is complete; a line that is none has code -1.
+        """Return the next reply, if it is complete; a malformed one has code -1.
 
         :raises smtplib.SMTPResponseException: the reply is too long.
         """
@@ -70,14 +94,15 @@ class Incoming:
             del self.unread[:end]
             self._searched = 0
             return _short(code, text) if len(text) <= _SHORT else reply_of((int(code), text))
-        while (line := self.line()) is not None:
-            match = _LINE.fullmatch(line.rstrip(b"\r\n"))
-            if match is None:
+        while (line := self._line()) is not None:
+            found = self._read(line)
+            if found is None:
+                text = b"\n".join((*self._texts, line))
                 self._texts.clear()
-                return reply_of((-1, line))
-            self._texts.append(match[3] or b"")
-            if match[2] != b"-":
+                return reply_of((-1, text))
+            self._texts.append(found[0])
+            if found[1]:
                 text = b"\n".join(self._texts)
                 self._texts.clear()
-                return reply_of((int(match[1]), text))
+                return reply_of((int(line[:3]), text))
         return None

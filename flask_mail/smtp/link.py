@@ -145,12 +145,12 @@ class Link:
     @property
     def unread(self) -> bytes:
         """What the peer has said beyond the replies that were taken."""
-        return bytes(self._in.unread)
+        return self._in.rest
 
     @property
     def has_unread(self) -> bool:
         """Whether there is anything :attr:`unread`."""
-        return bool(self._in.unread)
+        return bool(self._in.rest)
 
     def is_stale(self) -> bool:
         """Whether an idle connection is of no use any more: the peer has hung up, or says so."""
@@ -317,7 +317,8 @@ class Link:
         if reply is not None:
             self._since = None
             self._heard_at = self._clock()
-            self.is_closing = self.is_closing or reply.code == 421
+            # After a malformed reply, each one may be the answer to another command.
+            self.is_closing = self.is_closing or reply.code in (421, -1)
             if self.secret is not None and reply.code != 334:  # a challenge is answered as it is
                 reply = reply._replace(text=self.secret.redact(reply.text))
             if self.is_traced:
