@@ -1,6 +1,9 @@
-"""Where the development inbox is, and how requests get there: the least that each app needs of it.
+"""The place of the development inbox, and how requests get there.
 
-The inbox itself, :mod:`flask_mail.preview`, is imported by the first request that asks for it.
+An app in production carries nothing of it: :func:`mount` wraps ``app.wsgi_app`` only if the app has
+an inbox by then. For apps that turn debug on later, as ``app.run(debug=True)`` does, a receiver of
+Flask's `request_started` looks again at each request; it is no part of the app. The inbox itself,
+:mod:`flask_mail.preview`, is imported by the first request that asks for it.
 """
 
 from __future__ import annotations
@@ -9,7 +12,11 @@ import importlib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from flask import Response, request, request_started
+from werkzeug.exceptions import HTTPException
+
 from . import settings
+from .errors import ConfigurationError
 from .forks import ForkSafeLock
 from .readers import to_bool
 
@@ -43,25 +50,55 @@ def is_developed(app: Flask) -> bool:
 def prefix_of(app: Flask) -> str | None:
     """Return the URL prefix of the inbox of `app` as its settings are now; ``None`` without one.
 
-    There is none where neither debug nor testing is on, whatever ``MAIL_PREVIEW`` says.
+    There is none where neither debug nor testing is on, whatever ``MAIL_INBOX`` says.
 
-    :raises ConfigurationError: ``MAIL_PREVIEW`` is neither a bool nor a prefix.
+    :raises ConfigurationError: ``MAIL_INBOX`` is neither a bool nor a prefix.
     """
     if not is_developed(app) or "mail" not in app.extensions:
         return None
-    wanted = settings.lookup(app.config, "MAIL_PREVIEW", is_on(app.debug))
+    wanted = settings.lookup(app.config, "MAIL_INBOX", is_on(app.debug))
     if isinstance(wanted, str):
         return wanted
     return DEFAULT_PREFIX if wanted else None
 
 
+def is_open(app: Flask) -> bool:
+    """Whether ``MAIL_INBOX`` opens the inbox to other machines: a value that was set by hand."""
+    return bool(settings.lookup(app.config, "MAIL_INBOX", False))
+
+
 def mount(app: Flask) -> None:
-    """Put the inbox before `app`, once."""
+    """Put the inbox in front of `app`, now or as soon as the app has one."""
     # An extension may be given current_app, which stands for the app in this context only.
     app = getattr(app, "_get_current_object", lambda: app)()
-    if "mail_mount" not in app.extensions:
-        wrapped = app.extensions["mail_mount"] = Mount(app, app.wsgi_app)
-        app.wsgi_app = wrapped  # type: ignore[method-assign]  # how Flask adds a middleware
+    request_started.connect(_look_again, sender=app)
+    try:
+        has_inbox = prefix_of(app) is not None
+    except ConfigurationError:  # each request of an app in development says so
+        has_inbox = True
+    if has_inbox and "mail_mount" not in app.extensions:
+        _wrap(app)
+
+
+def _wrap(app: Flask) -> Mount:
+    wrapped = app.extensions["mail_mount"] = Mount(app, app.wsgi_app)
+    app.wsgi_app = wrapped  # type: ignore[method-assign]  # how Flask adds a middleware
+    return wrapped
+
+
+def _look_again(app: Flask, **extra: Any) -> None:
+    """Serve a request for the inbox of an app that had none when the mail was set up."""
+    if not is_developed(app) or prefix_of(app) is None:
+        return
+    mounted = app.extensions.get("mail_mount")
+    if mounted is None:
+        if "wsgi_app" not in vars(app):  # the next requests do not even reach the app
+            mounted = _wrap(app)
+        else:  # around another middleware, it would not see what that does to requests
+            mounted = app.extensions["mail_mount"] = Mount(app, app.wsgi_app)
+    if mounted.is_asked(request.environ):
+        # Without a code, no error handler of the app is asked.
+        raise HTTPException(response=Response.from_app(mounted, request.environ))
 
 
 class Mount:
@@ -79,17 +116,21 @@ class Mount:
         self._lock = ForkSafeLock()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        app = self._app
-        if is_developed(app):
-            prefix = prefix_of(app)
-            path = environ.get("PATH_INFO", "")
-            if prefix is not None and f"{path}/".startswith(f"{prefix}/"):
-                return self._serve(prefix, path, environ, start_response)
+        prefix = self._prefix(environ)
+        if prefix is not None:
+            return self._serve(prefix, environ, start_response)
         return self._inner(environ, start_response)
 
-    def _serve(
-        self, prefix: str, path: str, environ: dict[str, Any], start_response: Any
-    ) -> Iterable[bytes]:
+    def is_asked(self, environ: dict[str, Any]) -> bool:
+        """Whether a request is for the inbox."""
+        return self._prefix(environ) is not None
+
+    def _prefix(self, environ: dict[str, Any]) -> str | None:
+        prefix = prefix_of(self._app) if is_developed(self._app) else None
+        path = environ.get("PATH_INFO", "")
+        return prefix if prefix is not None and f"{path}/".startswith(f"{prefix}/") else None
+
+    def _serve(self, prefix: str, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         with self._lock():
             # One for all: what names the messages of an outbox is known to one inbox alone.
             if self._inbox is None:
@@ -99,7 +140,7 @@ class Mount:
         below = {
             **environ,
             "SCRIPT_NAME": environ.get("SCRIPT_NAME", "") + prefix,
-            "PATH_INFO": path[len(prefix) :],
+            "PATH_INFO": environ.get("PATH_INFO", "")[len(prefix) :],
         }
         inbox: WSGI = self._inbox
         return inbox(below, start_response)

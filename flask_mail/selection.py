@@ -124,7 +124,7 @@ class Selection:
         _log.warning(
             "app.debug is on, and the %s backend sends real mail. To look at it instead, set"
             ' MAIL_BACKEND="console": it is printed, and in the browser at /_mail unless'
-            " MAIL_PREVIEW says otherwise. To send it to yourself alone, set %s; to those whom you"
+            " MAIL_INBOX says otherwise. To send it to yourself alone, set %s; to those whom you"
             " name, %s.",
             *(backend.name, guard.REDIRECT, guard.ALLOWED),
         )

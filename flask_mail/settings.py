@@ -93,9 +93,10 @@ TABLE: tuple[Setting, ...] = (
         "General",
     ),
     Setting(
-        "MAIL_PREVIEW", "bool or URL prefix", to_prefix, "`app.debug`",
-        "Show the mail of this app in the browser, at `/_mail` or below the prefix. Without debug"
-        " and testing there is no such page, whatever it says.",
+        "MAIL_INBOX", "bool or URL prefix", to_prefix, "`app.debug`",
+        "Show the mail of this app in the browser, at `/_mail` or below the prefix. By default with"
+        " debug, and to this machine alone; set by hand, to every machine that reaches the server."
+        " Never available without debug or testing.",
         "General",
     ),
     Setting(

@@ -39,7 +39,7 @@ def test_it_prints_the_address(arguments: Any, env: Any, address: str) -> None:
 
 
 def test_the_prefix_is_that_of_the_setting() -> None:
-    result = run(app_in_debug(MAIL_PREVIEW="/dev/mail"), "preview")
+    result = run(app_in_debug(MAIL_INBOX="/dev/mail"), "preview")
 
     assert result.output == "http://127.0.0.1:5000/dev/mail\n"
 
@@ -51,13 +51,13 @@ def test_without_debug_it_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_where_it_is_switched_off_it_says_so() -> None:
-    assert "set it to True" in run(app_in_debug(MAIL_PREVIEW=False), "preview", status=1).output
+    assert "set it to True" in run(app_in_debug(MAIL_INBOX=False), "preview", status=1).output
 
 
 def test_a_wrong_setting_is_named() -> None:
-    result = run(app_in_debug(MAIL_PREVIEW="mail"), "preview", status=1)
+    result = run(app_in_debug(MAIL_INBOX="mail"), "preview", status=1)
 
-    assert "MAIL_PREVIEW must be" in result.output
+    assert "MAIL_INBOX must be" in result.output
 
 
 @pytest.mark.parametrize("backend", ["smtp", "null", "missing"])

@@ -503,7 +503,7 @@ def test_real_mail_of_an_app_in_debug_is_warned_of_once(
 
     (warning,) = warnings_of(caplog)
     assert "the keeping backend sends real mail" in warning
-    for setting in ('MAIL_BACKEND="console"', "MAIL_PREVIEW", "MAIL_ALLOWED_RECIPIENTS"):
+    for setting in ('MAIL_BACKEND="console"', "MAIL_INBOX", "MAIL_ALLOWED_RECIPIENTS"):
         assert setting in warning
 
 

@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from flask import Flask, current_app
 from inbox_support import Browser, make_mail
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 
 from flask_mail import ConfigurationError, Mail, Message
@@ -41,9 +43,77 @@ def test_an_app_in_production_has_none():
     assert not [rule for rule in app.url_map.iter_rules() if "_mail" in rule.rule]
 
 
+@pytest.mark.parametrize(
+    "config", [{}, {"MAIL_INBOX": True}, {"TESTING": True}, {"DEBUG": True, "MAIL_INBOX": False}]
+)
+def test_an_app_without_an_inbox_carries_no_trace_of_it(config):
+    app, plain = make_app(**config), make_app(**config)
+    Mail(app)
+    for _ in range(2):
+        assert "wsgi_app" not in vars(app)
+        assert set(app.extensions) == {"mail"}
+        for name in ("before_request_funcs", "after_request_funcs", "teardown_request_funcs"):
+            assert vars(app)[name] == vars(plain)[name]
+        assert len(list(app.url_map.iter_rules())) == len(list(plain.url_map.iter_rules()))
+        assert status(app) == 404
+
+
+def test_an_app_that_was_set_up_in_debug_is_wrapped_at_once():
+    app = make_app(DEBUG=True)
+    Mail(app)
+    assert type(app.wsgi_app).__name__ == "Mount"
+
+
+def test_debug_that_comes_later_is_seen_by_the_first_request():
+    """``app.run(debug=True)`` comes after ``Mail(app)``."""
+    app = make_app()
+    Mail(app)
+    app.before_request(lambda: ("log in first", 401))
+    app.register_error_handler(Exception, lambda error: ("wrong", 500))
+    app.debug = True
+    assert status(app, "/elsewhere") == 401
+    assert type(app.wsgi_app).__name__ == "Mount"
+    assert "<h1>Inbox" in app.test_client().get("/_mail/").text
+
+
+def test_the_first_request_of_all_may_be_for_the_inbox():
+    app = make_app()
+    mail = Mail(app)
+    app.before_request(lambda: ("log in first", 401))
+    app.register_error_handler(HTTPException, lambda error: ("wrong", 500))
+    mail.app.debug = True
+    mail.send(Message("Hello", ["ann@example.com"], "Hi", sender="shop@example.com"))
+    client = app.test_client()
+    answer = client.get("/_mail/")
+    assert "Hello" in answer.text
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert client.delete("/_mail/api/messages").status_code == 204
+
+
+def test_debug_may_come_after_another_middleware():
+    """What the middleware does to requests reaches the inbox too."""
+    app = make_app()
+    Mail(app)
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_prefix=1)
+    app.debug = True
+    client = app.test_client()
+    for _ in range(2):
+        page = client.get("/_mail/", headers={"X-Forwarded-Prefix": "/shop"}).text
+        assert 'href="/shop/_mail/previews"' in page
+    assert type(app.wsgi_app) is ProxyFix
+    assert status(app, "/elsewhere") == 404
+
+
+def test_a_wrong_setting_is_an_error_of_requests_not_of_the_set_up():
+    app = make_app(DEBUG=True, MAIL_INBOX="inbox")
+    Mail(app)
+    with pytest.raises(ConfigurationError, match="MAIL_INBOX must be"):
+        app.test_client().get("/")
+
+
 @pytest.mark.parametrize("wanted", [True, "/inbox"])
 def test_production_has_none_whatever_the_setting_says(wanted):
-    app = make_app(MAIL_PREVIEW=wanted)
+    app = make_app(MAIL_INBOX=wanted)
     Mail(app)
     assert [status(app, path) for path in ("/_mail/", "/inbox/")] == [404, 404]
 
@@ -51,7 +121,7 @@ def test_production_has_none_whatever_the_setting_says(wanted):
 @pytest.mark.parametrize("word", ["False", "0", "off", "", "production"])
 def test_a_word_of_the_environment_that_says_no_is_no(word):
     """``FLASK_DEBUG=False`` and from_prefixed_env() make DEBUG a str, which is true to Flask."""
-    app = make_app(DEBUG=word, TESTING=word, MAIL_PREVIEW=True)
+    app = make_app(DEBUG=word, TESTING=word, MAIL_INBOX=True)
     Mail(app)
     assert (status(app), prefix_of(app)) == (404, None)
 
@@ -91,19 +161,19 @@ def test_testing_needs_the_setting():
     app = make_app(TESTING=True)
     Mail(app)
     before = status(app)
-    app.config["MAIL_PREVIEW"] = True
+    app.config["MAIL_INBOX"] = True
     assert (before, status(app)) == (404, 200)
 
 
 def test_the_setting_switches_it_off():
-    app = make_app(DEBUG=True, MAIL_PREVIEW=False)
+    app = make_app(DEBUG=True, MAIL_INBOX=False)
     Mail(app)
     assert status(app) == 404
 
 
 @pytest.mark.parametrize("prefix", ["/dev/inbox", "/dev/inbox/"])
 def test_the_setting_may_name_the_prefix(prefix):
-    app = make_app(DEBUG=True, MAIL_PREVIEW=prefix)
+    app = make_app(DEBUG=True, MAIL_INBOX=prefix)
     Mail(app)
     assert prefix_of(app) == "/dev/inbox"
     assert (status(app, "/dev/inbox/"), status(app)) == (200, 404)
@@ -112,9 +182,9 @@ def test_the_setting_may_name_the_prefix(prefix):
 
 @pytest.mark.parametrize("wanted", ["inbox", "/", "/a b", "/a//b", 2.5, "//evil.example"])
 def test_a_setting_that_is_neither_a_bool_nor_a_prefix_is_an_error_that_names_it(wanted):
-    app = make_app(DEBUG=True, MAIL_PREVIEW=wanted)
+    app = make_app(DEBUG=True, MAIL_INBOX=wanted)
     Mail(app)
-    with pytest.raises(ConfigurationError, match="MAIL_PREVIEW must be true, false or a URL"):
+    with pytest.raises(ConfigurationError, match="MAIL_INBOX must be true, false or a URL"):
         prefix_of(app)
 
 
@@ -137,7 +207,8 @@ def test_what_the_app_does_with_requests_does_not_reach_the_inbox():
 
 def test_an_app_below_a_path_of_its_server_has_links_below_it():
     client = Client(make_mail().app)
-    page = client.get("/_mail/", environ_overrides={"SCRIPT_NAME": "/shop"}).text
+    given = {"SCRIPT_NAME": "/shop", "REMOTE_ADDR": "127.0.0.1"}
+    page = client.get("/_mail/", environ_overrides=given).text
     assert 'href="/shop/_mail/previews"' in page
 
 

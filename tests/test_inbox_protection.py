@@ -23,6 +23,105 @@ def browser(mail):
     return Browser(mail)
 
 
+class TestPeer:
+    """The inbox has no login: by default it answers to this machine alone."""
+
+    @pytest.mark.parametrize(
+        "address", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1", "::FFFF:7F00:1", "::1%lo"]
+    )
+    def test_this_machine_is_answered(self, browser, address):
+        answer = browser.get("/", environ_overrides={"REMOTE_ADDR": address})
+        assert answer.status_code == 200
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            *("10.0.0.99", "192.168.1.7", "172.17.0.1", "203.0.113.5", "0.0.0.0", "::", "fe80::1"),
+            *("::ffff:10.0.0.99", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "fe80::1%lo"),
+            *("", "<local>", "unix:", "/run/app.sock", "127.0.0.1.evil.test", "127.1", "localhost"),
+        ],
+    )
+    def test_other_machines_and_proxies_at_sockets_are_refused(self, browser, address):
+        for page in ("/", "", "/api/messages", "/changes", "/static/inbox.css", "/nothing"):
+            answer = browser.get(page, environ_overrides={"REMOTE_ADDR": address})
+            assert answer.status_code == 403
+            assert "MAIL_INBOX=True" in answer.text
+            assert "Welcome" not in answer.text
+
+    def test_a_peer_without_an_address_is_refused(self, mail):
+        environ = create_environ("/_mail/")
+        environ.pop("REMOTE_ADDR", None)
+        _, status, _ = run_wsgi_app(mail.app.wsgi_app, environ)
+        assert status.startswith("403")
+
+    def test_other_machines_delete_and_send_nothing(self, browser):
+        peer = {"REMOTE_ADDR": "10.0.0.99"}
+        name = browser.messages()[0]["id"]
+        answers = [
+            browser.client.delete("/_mail/api/messages", environ_overrides=peer),
+            browser.client.post("/_mail/delete", environ_overrides=peer),
+            browser.client.post(f"/_mail/messages/{name}/resend", environ_overrides=peer),
+        ]
+        assert [each.status_code for each in answers] == [403] * 3
+        assert len(browser.messages()) == 1
+
+    @pytest.mark.parametrize(
+        "header", ["X-Forwarded-For", "X-Real-IP", "X-Client-IP", "Forwarded", "Client-IP"]
+    )
+    @pytest.mark.parametrize("said", ["127.0.0.1", "::1", "for=127.0.0.1", "10.0.0.9, 127.0.0.1"])
+    def test_no_header_makes_another_machine_this_one(self, mail, browser, header, said):
+        peer = {"REMOTE_ADDR": "10.0.0.99"}
+        answer = browser.get("/", headers={header: said}, environ_overrides=peer)
+        mail.app.wsgi_app = ProxyFix(mail.app.wsgi_app)  # it takes what X-Forwarded-For says
+        fixed = browser.get("/", headers={header: said}, environ_overrides=peer)
+        assert (answer.status_code, fixed.status_code) == (403, 403)
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"X-Forwarded-For": "203.0.113.5"},
+            {"X-Forwarded-For": "127.0.0.1, 203.0.113.5"},
+            {"X-Forwarded-For": "unknown"},
+            {"X-Real-IP": "203.0.113.5"},
+            {"Forwarded": "for=203.0.113.5;proto=http"},
+            {"Forwarded": 'for=127.0.0.1, For="[2001:db8::1]:4711"'},
+            {"Forwarded": "for=_hidden"},
+        ],
+    )
+    def test_a_proxy_on_this_machine_does_not_let_others_in(self, mail, browser, headers):
+        answer = browser.get("/", headers=headers)
+        mail.app.wsgi_app = ProxyFix(mail.app.wsgi_app)
+        assert (answer.status_code, browser.get("/", headers=headers).status_code) == (403, 403)
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"X-Forwarded-For": "127.0.0.1"},
+            {"X-Forwarded-For": "::1, 127.0.0.1"},
+            {"X-Forwarded-For": ""},
+            {"Forwarded": 'for="[::1]:4711";host=localhost'},
+        ],
+    )
+    def test_a_proxy_that_serves_this_machine_alone_is_answered(self, browser, headers):
+        assert browser.get("/", headers=headers).status_code == 200
+
+    @pytest.mark.parametrize("setting", [True, "True", "1", "/_mail"])
+    def test_the_setting_opens_it_to_other_machines(self, mail, browser, setting):
+        mail.app.config["MAIL_INBOX"] = setting
+        for address in ("172.17.0.1", "", "<local>"):
+            answer = browser.get("/", environ_overrides={"REMOTE_ADDR": address})
+            assert answer.status_code == 200
+
+    def test_an_open_inbox_still_looks_at_the_host(self, mail, browser):
+        mail.app.config["MAIL_INBOX"] = True
+        answer = browser.get(
+            "/",
+            headers={"Host": "evil.example"},
+            environ_overrides={"REMOTE_ADDR": "172.17.0.1"},
+        )
+        assert answer.status_code == 403
+
+
 class TestHost:
     @pytest.mark.parametrize(
         "host",

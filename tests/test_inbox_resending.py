@@ -30,6 +30,7 @@ def mail(recorder, tmp_path):
             MAIL_SERVER=server.host,
             MAIL_PORT=server.port,
             MAIL_POOL_SIZE=0,
+            MAIL_ALLOWED_RECIPIENTS=["*@example.com", "*@example.org"],
         )
 
 
@@ -208,6 +209,39 @@ def test_a_plugin_that_is_broken_is_no_choice(mail, monkeypatch):
     mail.send(Message("Hi", ["ann@example.com"], "Hi"))
     page = Browser(mail).text(f"/messages/{Browser(mail).messages()[0]['id']}")
     assert "Send it to an address" not in page
+
+
+def test_without_an_allow_list_nothing_is_sent(mail, recorder):
+    """Or the inbox would send what it keeps to any address."""
+    del mail.app.config["MAIL_ALLOWED_RECIPIENTS"]
+    mail.send(welcome())
+    page = Browser(mail).text(f"/messages/{Browser(mail).messages()[0]['id']}")
+    answer = resend(mail)
+
+    assert "Send it to an address" not in page
+    assert answer.status_code == 422
+    assert "Set MAIL_ALLOWED_RECIPIENTS to the addresses" in answer.text
+    assert recorder.accepted == []
+
+
+def test_redirected_mail_may_be_sent_again(mail, recorder):
+    del mail.app.config["MAIL_ALLOWED_RECIPIENTS"]
+    mail.send(welcome())
+    mail.app.config["MAIL_REDIRECT_TO"] = "qa@example.com"
+    assert resend(mail, "stranger@example.net").status_code == 200
+    assert [each.rcpt_tos for each in recorder.accepted] == [["qa@example.com"]]
+
+
+def test_an_allow_list_that_cannot_be_read_sends_nothing(mail, recorder):
+    mail.send(welcome())
+    mail.app.config["MAIL_ALLOWED_RECIPIENTS"] = 5
+    page = Browser(mail).text(f"/messages/{Browser(mail).messages()[0]['id']}")
+    answer = resend(mail)
+
+    assert "Send it to an address" not in page
+    assert answer.status_code == 422
+    assert "MAIL_ALLOWED_RECIPIENTS must be" in answer.text
+    assert recorder.accepted == []
 
 
 def test_it_reaches_nobody_whom_mail_must_not_reach(mail, recorder):

@@ -369,7 +369,7 @@ class TestMemory:
         assert Browser(mail).messages() == []
 
     def test_a_setting_that_is_wrong_is_no_reason_to_send_nothing(self):
-        assert make_mail("console", MAIL_PREVIEW="inbox").send(welcome()).sent
+        assert make_mail("console", MAIL_INBOX="inbox").send(welcome()).sent
 
     def test_a_state_without_an_app_keeps_nothing(self):
         state = Mail().init_mail({"MAIL_BACKEND": "console"}, debug=True)

@@ -35,7 +35,7 @@ def show_address(host: str, port: int) -> None:
             prefix = _mounted(app)
         if prefix is None:
             raise click.ClickException(
-                "MAIL_PREVIEW is off: set it to True."
+                "MAIL_INBOX is off: set it to True."
                 if is_developed(app)
                 else "There is no inbox without debug: use flask --debug mail preview, and"
                 " flask --debug run."

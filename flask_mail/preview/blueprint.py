@@ -54,6 +54,7 @@ def standalone(app: Flask) -> Flask:
     server.extensions["mail_inbox"] = Inbox(app)
     # What a preview raises is for the debugger, or for the test client that asked.
     server.config["PROPAGATE_EXCEPTIONS"] = True
+    server.before_request(lambda: protection.check_peer(app))
     server.before_request(lambda: protection.check_host(app))
     server.before_request(_complete_root)
     server.after_request(protection.protect)  # also where there is no page

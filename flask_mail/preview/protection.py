@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import secrets
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from flask import Response, abort, g, make_response, request, url_for
+
+from ..mounting import is_open
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -28,6 +32,47 @@ POLICY: Final = (
     " frame-ancestors 'none'"
 )
 _INERT: Final = "default-src 'none'; sandbox; frame-ancestors 'none'"
+
+
+_FORWARDED_FOR: Final = re.compile(r'for\s*=\s*"?(\[[^\]]*\]|[^\s;,":]*)', re.IGNORECASE)
+
+
+def check_peer(app: Flask) -> None:
+    """Refuse a request that does not come from this machine, unless ``MAIL_INBOX`` is set.
+
+    The inbox has no login, and the server of a developer may listen on every interface.
+    """
+    if not (is_open(app) or all(map(_is_loopback, _peers(request.environ)))):
+        abort(
+            make_response(
+                "This inbox answers only to this machine: it has no login, and shows all mail of"
+                " the app. In a container, behind a proxy or for other machines, set"
+                " MAIL_INBOX=True.\n",
+                403,
+                {"Content-Type": "text/plain; charset=utf-8"},
+            )
+        )
+
+
+def _peers(environ: dict[str, Any]) -> Iterator[str]:
+    """Yield all addresses that the request came from, as far as anything names them."""
+    yield environ.get("REMOTE_ADDR", "")
+    # ProxyFix replaces it by what a header says, and anybody can send that header.
+    replaced: dict[str, Any] = environ.get("werkzeug.proxy_fix.orig") or {}
+    yield replaced.get("REMOTE_ADDR") or environ.get("REMOTE_ADDR", "")
+    # Headers can only take away: a proxy on this machine may serve the whole network.
+    for header in ("HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP"):
+        yield from filter(None, map(str.strip, environ.get(header, "").split(",")))
+    yield from _FORWARDED_FOR.findall(environ.get("HTTP_FORWARDED", ""))
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        found = ipaddress.ip_address(address.strip("[]"))
+    except ValueError:  # a Unix socket has no address, and what asks there is a proxy for others
+        return False
+    # Before Python 3.13, ::ffff:127.0.0.1 is no loopback address.
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
 
 
 def check_host(app: Flask) -> None:

@@ -31,9 +31,10 @@ class Again(Message):
 def backends(inbox: Inbox) -> list[str]:
     """Return the names of the backends that can carry a message off this machine.
 
-    There is none where mail is suppressed, as it is in tests.
+    There are none if mail is suppressed, as it is in tests, and none unless the settings say whom
+    mail may reach: the inbox must not be a relay to strangers.
     """
-    if inbox.state.suppress:
+    if inbox.state.suppress or not _is_guarded(inbox):
         return []
     names = []
     for each in installed():
@@ -43,6 +44,13 @@ def backends(inbox: Inbox) -> list[str]:
         except ConfigurationError:  # a plugin that is broken; `flask mail backends` tells
             continue
     return names
+
+
+def _is_guarded(inbox: Inbox) -> bool:
+    try:
+        return inbox.state.selection.guard() is not None
+    except ConfigurationError:  # sending says what is wrong with the setting
+        return False
 
 
 def _fill(again: Again, read: Message, kept: Kept, backend: Backend[Any]) -> None:
@@ -63,15 +71,21 @@ def _fill(again: Again, read: Message, kept: Kept, backend: Backend[Any]) -> Non
 def resend(inbox: Inbox, kept: Kept, letter: Letter, address: str, backend_name: str) -> Receipt:
     """Send a message to `address` and to nobody else, whatever its headers say.
 
-    :raises ConfigurationError: mail is suppressed, or the backend is none of :func:`backends`.
+    :raises ConfigurationError: no setting says whom mail may reach, mail is suppressed, or the
+        backend is not one of :func:`backends`.
     :raises MessageError: the address is none.
     :raises DeliveryError: it was not delivered, or may not have been.
     """
     state = inbox.state
+    if state.selection.guard() is None:
+        raise ConfigurationError(
+            "Set MAIL_ALLOWED_RECIPIENTS to the addresses that the inbox may send to, or"
+            " MAIL_REDIRECT_TO."
+        )
     if backend_name not in backends(inbox):
         raise ConfigurationError(
-            "Choose an installed backend that sends mail; there is none to choose under TESTING and"
-            " with MAIL_SUPPRESS_SEND."
+            "Choose an installed backend that sends mail. There is none under TESTING and with"
+            " MAIL_SUPPRESS_SEND."
         )
     read = letter.message or Message()
     again = Again(read.subject, [address], sender=read.sender or state.default_sender)
