@@ -18,6 +18,7 @@ from .errors import ConfigurationError
 from .message import Message
 from .mounting import mount, prefix_of
 from .previews import Preview, Previewing
+from .readers import is_on, to_flag
 from .selection import Selection
 from .signals import email_dispatched
 
@@ -213,7 +214,7 @@ class _Mail(_MailMixin):
             config,
             lambda: self.__dict__,
             testing=lambda: self.testing,
-            debug=lambda: bool(self.debug),
+            debug=lambda: is_on(self.debug),
         )
 
     def bind(self, app: Flask, previews: Mapping[str, Preview]) -> None:
@@ -230,13 +231,18 @@ class _Mail(_MailMixin):
 
     @property
     def testing(self) -> bool:
-        """Flask's ``TESTING``, as it is now."""
-        return bool(self._config.get("TESTING", self._testing))
+        """Flask's ``TESTING``, as it is now.
+
+        :raises ConfigurationError: it is a word that is not a bool. Either reading of it would be
+            wrong: mail of production would be kept, or that of tests would leave.
+        """
+        value = self._config.get("TESTING", self._testing)
+        return value if type(value) is bool else bool(settings.convert("TESTING", to_flag, value))
 
     @property
     def app_debug(self) -> bool:
         """Flask's ``DEBUG``, as it is now."""
-        return bool(self._config.get("DEBUG", self._debug))
+        return is_on(self._config.get("DEBUG", self._debug))
 
     @property
     def fails_silently(self) -> bool:
@@ -289,7 +295,7 @@ class Mail(_MailMixin, Previewing):
         # Programs put a class of their own in place of _Mail.
         state: Any = _Mail(**initial)
         if hasattr(state, "follow"):
-            state.follow(config, initial, bool(debug), testing)
+            state.follow(config, initial, is_on(debug), testing)
         return state  # type: ignore[no-any-return]
 
     def init_app(self, app: Flask) -> _Mail:

@@ -122,7 +122,10 @@ def guard_of(allowed: Any, redirect_to: Any) -> Guard | None:
 
 
 def to_patterns(value: object) -> tuple[re.Pattern[str], ...]:
-    """Read the addresses, patterns and regular expressions that an address may match."""
+    """Read the addresses, patterns and regular expressions that an address may match.
+
+    An empty string is an empty list, as is one of blanks and commas: nobody is allowed.
+    """
     return tuple(_pattern(each) for each in _listed(value))
 
 

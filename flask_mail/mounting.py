@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException
 from . import settings
 from .errors import ConfigurationError
 from .forks import ForkSafeLock
-from .readers import to_bool
+from .readers import is_on
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -26,20 +26,6 @@ if TYPE_CHECKING:
     WSGI = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 DEFAULT_PREFIX = "/_mail"
-
-
-def is_on(flag: object) -> bool:
-    """Whether ``app.debug`` or ``app.testing`` means yes, also as a word of the environment.
-
-    Flask takes each word for true, and ``app.config.from_prefixed_env()`` makes ``"False"`` one. A
-    word that is no bool is no.
-    """
-    if not isinstance(flag, str):
-        return bool(flag)
-    try:
-        return to_bool(flag)
-    except ValueError:
-        return False
 
 
 def is_developed(app: Flask) -> bool:

@@ -28,6 +28,27 @@ def to_bool(value: object) -> bool:
     raise ValueError("true or false")
 
 
+def is_on(flag: object) -> bool:
+    """Return whether a flag of Flask's, such as ``app.debug``, is on, also as a word.
+
+    Flask takes each word for true, and ``app.config.from_prefixed_env()`` makes ``"False"`` one. A
+    word that is not a bool is off: nothing is shown or logged because of a typing error.
+    """
+    if not isinstance(flag, str):
+        return bool(flag)
+    try:
+        return to_bool(flag)
+    except ValueError:
+        return False
+
+
+def to_flag(value: object) -> bool:
+    """Read a flag of Flask's, as :func:`is_on`; but a word that is not a bool is an error."""
+    if not isinstance(value, str):
+        return bool(value)
+    return bool(value.strip()) and to_bool(value)
+
+
 def to_int(value: object) -> int:
     """Read a whole number, also from a string."""
     if isinstance(value, (int, str)) and not isinstance(value, bool):
@@ -51,7 +72,7 @@ def to_seconds(value: object) -> float:
     if isinstance(value, (int, float, str)) and not isinstance(value, bool):
         try:
             seconds = float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             seconds = 0.0
         if 0 < seconds <= _LONGEST:
             return seconds
@@ -77,9 +98,7 @@ def to_str(value: object) -> str:
 
     ``app.config.from_prefixed_env()`` makes numbers of those.
     """
-    if isinstance(value, _NO_TEXT):
-        raise ValueError("a string")  # noqa: TRY004 (what convert() expects)
-    return str(value)
+    return _text_of(value, "a string")
 
 
 def to_secret(value: object) -> Any:
@@ -89,9 +108,7 @@ def to_secret(value: object) -> Any:
     # What stands for a string, such as werkzeug's LocalProxy, may look like a callable too.
     if callable(value) and not isinstance(value, str):
         return value
-    if isinstance(value, _NO_TEXT):
-        raise ValueError("a string, or a callable that returns one")  # noqa: TRY004
-    return str(value)
+    return _text_of(value, "a string, or a callable that returns one")
 
 
 def to_path(value: object) -> str:
@@ -120,3 +137,12 @@ def to_prefix(value: object) -> bool | str:
 def to_anything(value: object) -> Any:
     """Take the value as it is; what uses it checks it."""
     return value
+
+
+def _text_of(value: object, expected: str) -> str:
+    if not isinstance(value, _NO_TEXT):
+        try:
+            return str(value)
+        except ValueError:  # a number of more digits than Python writes
+            pass
+    raise ValueError(expected)

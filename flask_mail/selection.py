@@ -14,7 +14,7 @@ from .backends.options import declared, secrets_of
 from .errors import ConfigurationError
 from .forks import ForkSafeLock
 from .guard import Guard
-from .readers import to_bool, to_secret
+from .readers import is_on, to_bool, to_secret
 from .secret import Secret
 
 _log = logging.getLogger("flask_mail")
@@ -54,10 +54,7 @@ class Selection:
         Tests reach nobody by accident: under ``TESTING`` a backend through which mail would leave
         this machine is replaced, unless ``MAIL_SUPPRESS_SEND`` is ``False``.
         """
-        chosen = settings.raw(self._config, "MAIL_BACKEND")
-        reason = "MAIL_BACKEND"
-        if chosen is None:
-            chosen, reason = "smtp", "default"
+        chosen, reason = wanted_backend(self._config)
         if not self.backend_class(chosen).external:
             return chosen, reason
         testing = self._testing()
@@ -69,6 +66,11 @@ class Selection:
         if isinstance(suppress, str):
             suppress = settings.convert("MAIL_SUPPRESS_SEND", to_bool, suppress)
         if suppress is None:
+            if not testing and self._config.get("MAIL_SUPPRESS_SEND") is not None:
+                raise ConfigurationError(
+                    "MAIL_SUPPRESS_SEND is set and empty, which says neither to send nor not to:"
+                    " set it to true or false, or unset it."
+                )
             suppress, by = testing, "TESTING"
         if suppress:
             return "locmem" if testing else "null", by
@@ -76,8 +78,7 @@ class Selection:
 
     def wanted(self) -> type[Backend[Any]]:
         """Return the class that ``MAIL_BACKEND`` names, also where another delivers for it now."""
-        chosen = settings.raw(self._config, "MAIL_BACKEND")
-        return self.backend_class("smtp" if chosen is None else chosen)
+        return self.backend_class(wanted_backend(self._config)[0])
 
     def backend(self) -> Backend[Any]:
         """Return the backend that delivers now."""
@@ -115,9 +116,9 @@ class Selection:
 
     def note_real_mail(self, backend: Backend[Any], app: Any) -> None:
         """Warn once where mail is about to leave while somebody develops."""
-        if not backend.external or not getattr(app, "debug", False):
+        if not backend.external or not is_on(getattr(app, "debug", False)):
             return
-        if app.testing or self.guard() is not None:
+        if is_on(app.testing) or self.guard() is not None:
             return
         if next(self._notes):  # one step, so that of several threads one is the first
             return
@@ -211,11 +212,28 @@ class Selection:
         # In no variable: tracebacks may show those of each frame.
         if settings.is_unset(self._raw(key, name)):
             return None
-        return secret(settings.convert(key, to_secret, self._raw(key, name)), key)
+        return secret(settings.convert(key, to_secret, self._raw(key, name), (key,)), key)
 
     def _raw(self, key: str, name: str) -> Any:
         assigned = self._assigned() if key in settings.BY_KEY else {}
         return assigned[name] if name in assigned else settings.raw(self._config, key)
+
+
+def wanted_backend(config: Mapping[str, Any]) -> tuple[Any, str]:
+    """Return the value of ``MAIL_BACKEND``, or ``"smtp"``, and the setting that decided it.
+
+    :raises ConfigurationError: it is ``None``, which JSON's ``null`` is read as. Who writes that
+        may well want the backend of this name, and no mail may leave then.
+    """
+    value = config.get("MAIL_BACKEND", "")
+    del config
+    if value is None:
+        raise ConfigurationError(
+            "MAIL_BACKEND is None, as null is read in JSON and by from_prefixed_env(). Write"
+            ' "null" with its quotes for the backend that sends nothing, such as'
+            " FLASK_MAIL_BACKEND='\"null\"'; leave MAIL_BACKEND out for smtp."
+        )
+    return ("smtp", "default") if settings.is_unset(value) else (value, "MAIL_BACKEND")
 
 
 Capture: TypeAlias = Callable[[Selection, Any], "Backend[Any] | None"]

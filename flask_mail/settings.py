@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .errors import ConfigurationError
 from .guard import to_addresses, to_patterns
+from .masking import kind_of, shown, sounds_secret
 from .readers import (
     to_anything,
     to_bool,
@@ -213,28 +214,30 @@ TABLE: tuple[Setting, ...] = (
 
 BY_KEY: Mapping[str, Setting] = {setting.key: setting for setting in TABLE}
 
-# Names from before 0.8, and the new way.
+# What each was called before 0.8.
 OLD_NAMES: Mapping[str, str] = {
     "MAIL_DEFAULT_SENDER": "DEFAULT_MAIL_SENDER",
     "MAIL_MAX_EMAILS": "DEFAULT_MAX_EMAILS",
 }
 FAIL_SILENTLY = "MAIL_FAIL_SILENTLY"
+# Set and empty, they would let mail out to everybody if that meant "not set".
+_GUARDS = frozenset({"MAIL_ALLOWED_RECIPIENTS", "MAIL_REDIRECT_TO"})
 _NOT_THE_PROGRAM = ("flask_mail", "contextlib")
 
 
-def is_unset(value: object) -> bool:
-    """Whether a value stands for "not set": ``None``, or an empty string of the environment."""
-    return value is None or (isinstance(value, str) and not value)
+def is_unset(value: object, key: str = "") -> bool:
+    """Return whether a value of `key` means "not set": ``None``, and mostly an empty string."""
+    return value is None or (isinstance(value, str) and not value and key not in _GUARDS)
 
 
 def raw(config: Mapping[str, Any], key: str) -> Any:
     """Return the value of `key`, or of its name from before 0.8; ``None`` where it is unset."""
     value = config.get(key)
-    if is_unset(value) and key in OLD_NAMES:
+    if is_unset(value, key) and key in OLD_NAMES:
         value = config.get(OLD_NAMES[key])
         if not is_unset(value):
             _warn_old(OLD_NAMES[key], f"set {key} instead")
-    return None if is_unset(value) else value
+    return None if is_unset(value, key) else value
 
 
 def lookup(config: Mapping[str, Any], key: str, default: Any = None) -> Any:
@@ -247,24 +250,32 @@ def lookup(config: Mapping[str, Any], key: str, default: Any = None) -> Any:
     return default if value is None else convert(key, BY_KEY[key].read, value)
 
 
-def convert(key: str, read: Callable[[object], Any], value: object) -> Any:
+def is_secret(key: str, declared: Collection[str] = ()) -> bool:
+    """Return whether a setting is secret: by the table, as one of `declared`, or by its name."""
+    return BY_KEY[key].secret if key in BY_KEY else key in declared or sounds_secret(key)
+
+
+def convert(
+    key: str, read: Callable[[object], Any], value: object, declared: Collection[str] = ()
+) -> Any:
     """Return ``read(value)``.
 
-    :raises ConfigurationError: where that raises a ValueError, whose text says what is expected;
-        names `key` and the type that was found, never the value, which may be secret.
+    :param declared: the settings that are secret besides those of :func:`is_secret`.
+    :raises ConfigurationError: ``read`` raised a ValueError, whose text says what is expected; the
+        error names `key` and shows the value, unless that is a secret.
     """
     try:
         return read(value)
     except ValueError as error:
-        expected, found = str(error), type(value).__name__
-    del value  # nor this one
-    raise ConfigurationError(f"{key} must be {expected}; a value of type {found} was found.")
+        expected = str(error)
+    found = kind_of(value) if is_secret(key, declared) else shown(value)
+    del value  # tracebacks show it too
+    raise ConfigurationError(f"{key} must be {expected}, not {found}.")
 
 
 def fails_silently(config: Mapping[str, Any]) -> bool:
     """Whether ``MAIL_FAIL_SILENTLY`` is set: a failed connection raises nothing (before 0.8)."""
     value = config.get(FAIL_SILENTLY)
-    del config
     if is_unset(value):
         return False
     _warn_old(
@@ -286,5 +297,5 @@ def _warn_old(key: str, advice: str) -> None:
     level, frame = 1, sys._getframe()  # noqa: SLF001 (documented, if not everywhere)
     while frame.f_back and frame.f_globals.get("__name__", "").startswith(_NOT_THE_PROGRAM):
         level, frame = level + 1, frame.f_back
-    message = f"{key} is a name from before 0.8: {advice}."
-    warnings.warn(message, DeprecationWarning, stacklevel=level)
+    text = f"{key} is a name from before 0.8: {advice}."
+    warnings.warn(text, DeprecationWarning, stacklevel=level)

@@ -16,6 +16,8 @@ from weakref import WeakKeyDictionary
 
 import blinker
 
+from .readers import is_on
+
 if TYPE_CHECKING:
     from .message import Message
     from .outgoing import Receipt
@@ -88,8 +90,8 @@ def propagates(app: object) -> bool:
     config = getattr(app, "config", None) or {}
     chosen = config.get("PROPAGATE_EXCEPTIONS")
     if chosen is not None:
-        return bool(chosen)
-    return bool(config.get("TESTING") or getattr(app, "debug", False))
+        return is_on(chosen)
+    return is_on(config.get("TESTING")) or is_on(getattr(app, "debug", False))
 
 
 def call(receiver: Callable[..., Any], app: object, offered: dict[str, Any]) -> Any:

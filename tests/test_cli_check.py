@@ -300,7 +300,7 @@ class TestValues:
         finding = findings_of(app, status=1)["wrong-kind"]
         assert (finding["level"], finding["keys"]) == ("error", [key])
         assert finding["advice"].startswith(f"{key} must be ")
-        assert str(value) not in finding["advice"]
+        assert finding["advice"].endswith(f", not {value!r}.")
 
     def test_what_is_wrong_is_said_once(self):
         app = make_app(MAIL_SUPPRESS_SEND="maybe", MAIL_PORT="many")
@@ -409,9 +409,35 @@ class TestValues:
         assert findings_of(local_app(MAIL_BACKEND="console")) == {}
 
     def test_a_word_that_says_no_is_production_too(self, server):
-        """To Flask, each word is true: mail is suppressed, and somebody should know."""
+        """To Flask, each word is true."""
+        app = smtp_app(server, TESTING="False", DEBUG="0", MAIL_SUPPRESS_SEND="yes")
+        assert "because of MAIL_SUPPRESS_SEND" in findings_of(app)["suppressed"]["advice"]
         app = smtp_app(server, TESTING="False", DEBUG="0")
-        assert "because of TESTING" in findings_of(app)["suppressed"]["advice"]
+        assert "suppressed" not in findings_of(app)
+
+    @pytest.mark.parametrize(
+        ("config", "key"),
+        [
+            ({"MAIL_BACKEND": None}, "MAIL_BACKEND"),
+            ({"MAIL_SUPPRESS_SEND": ""}, "MAIL_SUPPRESS_SEND"),
+            ({"TESTING": "perhaps"}, "TESTING"),
+            ({"MAIL_REDIRECT_TO": ""}, "MAIL_REDIRECT_TO"),
+        ],
+    )
+    def test_a_setting_that_would_fail_open_is_an_error(self, server, config, key):
+        app = smtp_app(server, **config)
+        report = run_json(app, "check", status=1)
+        (error,) = (each for each in report["findings"] if each["level"] == "error")
+        assert error["advice"].startswith(f"{key} ")
+
+    def test_an_empty_allow_list_is_shown(self, server):
+        app = smtp_app(server, MAIL_ALLOWED_RECIPIENTS="")
+        (row,) = (
+            each
+            for each in run_json(app, "check")["settings"]
+            if each["key"] == "MAIL_ALLOWED_RECIPIENTS"
+        )
+        assert (row["value"], row["source"]) == ("", "config")
 
     def test_suppression_in_production_is_a_warning(self, server):
         app = smtp_app(server, MAIL_SUPPRESS_SEND=True)

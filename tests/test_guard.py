@@ -158,7 +158,7 @@ def test_what_is_no_address_to_redirect_to_is_refused(value: Any) -> None:
 
 
 def test_without_a_guard_mail_goes_to_everybody() -> None:
-    mail = mail_with(MAIL_ALLOWED_RECIPIENTS="", MAIL_REDIRECT_TO=None)
+    mail = mail_with(MAIL_ALLOWED_RECIPIENTS=None, MAIL_REDIRECT_TO=None)
     mail.send(hello("a@b.c"))
 
     recipients, content = envelope_and_content(mail)

@@ -136,13 +136,12 @@ class TestKinds:
             (Secret, ["s3cret"], "a string, or a callable that returns one"),
         ],
     )
-    def test_a_wrong_kind_names_key_and_type_and_never_the_value(self, annotation, given, expected):
+    def test_a_wrong_kind_names_the_key_and_shows_the_value(self, annotation, given, expected):
         with pytest.raises(ConfigurationError) as caught:
             read(taking(annotation), value=given)
-        assert str(caught.value).startswith(f"MAIL_PIGEON_VALUE must be {expected}; ")
-        assert type(given).__name__ in str(caught.value)
-        assert "s3cret" not in str(caught.value)
-        assert "4711" not in str(caught.value)
+        is_hidden = annotation is Secret or isinstance(given, (bytes, list))
+        found = f"a value of type {type(given).__name__}" if is_hidden else repr(given)
+        assert str(caught.value) == f"MAIL_PIGEON_VALUE must be {expected}, not {found}."
         # A traceback shows the errors before this one too.
         assert caught.value.__cause__ is None
         assert caught.value.__context__ is None

@@ -79,16 +79,16 @@ def test_none_and_an_empty_string_are_not_set(key, value):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("MAIL_USE_TLS", "perhaps-s3cret"),
+        ("MAIL_USE_TLS", "perhaps"),
         ("MAIL_USE_TLS", 1.5),
-        ("MAIL_PORT", "smtp-s3cret"),
+        ("MAIL_PORT", "smtp"),
         ("MAIL_PORT", -1),
         ("MAIL_PORT", 65536),
         ("MAIL_PORT", 25.5),
         ("MAIL_MAX_EMAILS", "many"),
         ("MAIL_PORT", True),
         ("MAIL_MAX_EMAILS", [1]),
-        ("MAIL_TIMEOUT", "soon-s3cret"),
+        ("MAIL_TIMEOUT", "soon"),
         ("MAIL_TIMEOUT", 0),
         ("MAIL_TIMEOUT", -1),
         ("MAIL_TIMEOUT", math.inf),
@@ -96,22 +96,57 @@ def test_none_and_an_empty_string_are_not_set(key, value):
         ("MAIL_TIMEOUT", True),
         ("MAIL_TIMEOUT", []),
         ("MAIL_SERVER", b"s3cret"),
-        ("MAIL_SERVER", ["s3cret"]),
+        ("MAIL_SERVER", {"password": "s3cret"}),
+        ("MAIL_SERVER", ["mail.example.com"]),
+        ("MAIL_PORT", "smtp://me:s3cret@mail.example.com"),
+        pytest.param("MAIL_PORT", 10**5000, id="huge-port"),
+        pytest.param("MAIL_TIMEOUT", 10**400, id="huge-timeout"),
+        pytest.param("MAIL_USERNAME", 10**5000, id="huge-name"),
+        pytest.param("MAIL_PASSWORD", 10**5000, id="huge-password"),
         ("MAIL_PASSWORD", 12345.5),
+        ("MAIL_PASSWORD", ["s3cret"]),
+        ("MAIL_PASSWORD", True),
         ("MAIL_OAUTH2_TOKEN", b"s3cret"),
         ("MAIL_FILE_PATH", b"s3cret"),
         ("MAIL_FILE_PATH", 3),
         ("MAIL_TLS_CA_FILE", object()),
     ],
 )
-def test_a_value_of_another_kind_names_the_setting_and_never_the_value(key, value):
+def test_a_value_of_another_kind_names_the_setting_and_shows_no_secret(key, value):
     with pytest.raises(ConfigurationError) as caught:
         settings.lookup({key: value}, key)
     assert str(caught.value).startswith(f"{key} must be ")
     assert "s3cret" not in str(caught.value)
     assert "12345" not in str(caught.value)
+    assert len(str(caught.value)) < 200
     assert isinstance(caught.value, ValueError)
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        ("MAIL_PORT", -5, "-5"),
+        ("MAIL_PORT", "smtp", "'smtp'"),
+        ("MAIL_PORT", "99999", "'99999'"),
+        ("MAIL_PORT", 25.5, "25.5"),
+        ("MAIL_TIMEOUT", "soon", "'soon'"),
+        ("MAIL_DEADLINE", 0, "0"),
+        ("MAIL_KEEPALIVE", -1.5, "-1.5"),
+        ("MAIL_POOL_SIZE", "-1", "'-1'"),
+        ("MAIL_MAX_EMAILS", [50], "a value of type list"),
+        ("MAIL_USE_TLS", "perhaps\n", r"'perhaps\n'"),
+        ("MAIL_PREVIEW", "//", "'//'"),
+        ("MAIL_REDIRECT_TO", "nobody", "'nobody'"),
+        ("MAIL_SERVER", {"host": "mail.example.com"}, "a value of type dict"),
+        ("MAIL_PASSWORD", 1.5, "a value of type float"),
+        ("MAIL_PORT", "smtp://me:s3cret@a.example", "'smtp://***@a.example'"),
+    ],
+)
+def test_the_wrong_value_is_shown(key, value, shown):
+    with pytest.raises(ConfigurationError) as caught:
+        settings.lookup({key: value}, key)
+    assert str(caught.value).endswith(f", not {shown}.")
 
 
 def test_bytes_are_no_path():

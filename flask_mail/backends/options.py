@@ -24,7 +24,7 @@ def to_float(value: object) -> float:
     if isinstance(value, (int, float, str)) and not isinstance(value, bool):
         try:
             return float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             pass
     raise ValueError("a number")
 
@@ -72,7 +72,7 @@ def read_options(
             raise ConfigurationError(f"{cls.__name__} needs {key_of(name)}: set it.")
     secrets = secrets_of(cls)
     return {
-        name: secrets[name](convert(key_of(name), to_secret, value), key_of(name))
+        name: secrets[name](convert(key_of(name), to_secret, value, (key_of(name),)), key_of(name))
         if name in secrets and not isinstance(value, secrets[name])
         else convert(key_of(name), _reader(annotation_of(cls, parameters.get(name))), value)
         for name, value in given.items()

@@ -119,10 +119,10 @@ def _entry(key: str, config: Mapping[str, Any], assigned: Mapping[str, Any]) -> 
     old = OLD_NAMES.get(key, "")
     if key in assigned:
         value, source = assigned[key], ASSIGNED
-    elif not is_unset(config.get(key)):
+    elif not is_unset(config.get(key), key):
         value, source = config[key], "config"
     elif not is_unset(config.get(old)):
         value, source = config[old], old
     else:
         value, source = None, "default"
-    return Entry(key, None if is_unset(value) else value, source)
+    return Entry(key, None if is_unset(value, key) else value, source)

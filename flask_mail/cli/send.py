@@ -16,6 +16,7 @@ from ..backends import loader
 from ..errors import BackendNotFound, ConfigurationError, MailError, MessageError
 from ..message import Message
 from ..outgoing import Outcome, envelope_of
+from ..readers import is_on
 from ..signals import email_dispatched, email_failed
 from .entries import Entries
 from .show import name_of, say
@@ -104,7 +105,7 @@ def _send(state: _Mail, message: Message, name: str | None) -> int:
         known = isinstance(problem, MailError)
         reason = str(problem) if known else f"{type(problem).__name__}: {problem}"
         say(f"{verdict}: {redact(reason)}", err=True)
-        if current_app.debug and not known:  # it is a bug of a backend or receiver
+        if is_on(current_app.debug) and not known:  # it is a bug of a backend or receiver
             for line in "".join(traceback.format_exception(problem)).splitlines():
                 say(redact(line), err=True)
     return 0 if sent else 1

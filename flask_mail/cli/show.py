@@ -10,40 +10,23 @@ import base64
 import json
 import math
 import os
-import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
-from ..settings import BY_KEY, is_unset
+from ..masking import USERINFO
+from ..settings import BY_KEY, is_secret, is_unset
 from ..texts import plain_text
 
 MASK = "***"
 _CELL = 60  # characters: what is longer makes a table unreadable
-# In the name of a setting that is not in our table: a plugin's option, or an app's own.
-_SECRET_WORDS = (
-    *("PASS", "PWD", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "AUTH", "BEARER"),
-    *("WEBHOOK", "DSN", "URL", "URI"),  # which often hold one
-)
-# Greedy: a password in a URL may hold a raw @ or /.
-_USERINFO = re.compile(r"(?<=://)\S*(?=@)")
-
-
-def is_secret(key: str, declared: Collection[str] = ()) -> bool:
-    """Whether the value of a setting must not be shown.
-
-    :param declared: the settings that backends declare as secret.
-    """
-    if key in BY_KEY:
-        return BY_KEY[key].secret
-    return key in declared or any(word in key.upper() for word in _SECRET_WORDS)
 
 
 def masked(key: str, value: object, declared: Collection[str] = ()) -> Any:
     """Return a value as JSON takes it: a secret as ``***``, ``None`` where it is unset."""
-    if is_unset(value):
+    if is_unset(value, key):
         return None
     return MASK if is_secret(key, declared) else _plain(value)
 
@@ -65,7 +48,7 @@ def redactor(
     def redact(text: str) -> str:
         for spelling in longest_first:
             text = text.replace(spelling, MASK)
-        return _USERINFO.sub(MASK, text)
+        return USERINFO.sub(MASK, text)
 
     return redact
 
@@ -73,7 +56,7 @@ def redactor(
 def name_of(chosen: object) -> str:
     """Return what a value of ``MAIL_BACKEND`` is called: its words, or the class's import path."""
     if isinstance(chosen, str):
-        return _USERINFO.sub(MASK, chosen)  # a URL, as other frameworks have it
+        return USERINFO.sub(MASK, chosen)  # a URL, as other frameworks have it
     if isinstance(chosen, type):
         return f"{chosen.__module__}:{chosen.__qualname__}"
     return f"<{type(chosen).__name__}>"
@@ -108,7 +91,7 @@ def say_table(rows: Iterable[Sequence[str]]) -> None:
 
 def _plain(value: object) -> Any:
     if isinstance(value, str):
-        return _USERINFO.sub(MASK, plain_text(value) or "")
+        return USERINFO.sub(MASK, plain_text(value) or "")
     if isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, Mapping):

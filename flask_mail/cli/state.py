@@ -12,7 +12,7 @@ from flask import current_app
 
 from ..errors import ConfigurationError
 from ..extension import Mail, _Mail
-from ..settings import raw
+from ..selection import wanted_backend
 from .entries import config_of
 from .show import name_of
 
@@ -69,11 +69,11 @@ class Choice:
 
 def choice_of(state: _Mail) -> Choice:
     """Return which backend delivers now, and why; raises nothing for settings that are wrong."""
-    wanted = raw(config_of(state), "MAIL_BACKEND")
-    by = "default" if wanted is None else "MAIL_BACKEND"
-    wanted = "smtp" if wanted is None else wanted
+    config = config_of(state)
+    wanted, by = config.get("MAIL_BACKEND"), "MAIL_BACKEND"
     wanted_class, selection = None, state.selection
     try:
+        wanted, by = wanted_backend(config)
         wanted_class = selection.backend_class(wanted)
         selected, reason = selection.chosen()
         selected_class = selection.backend_class(selected)

@@ -9,8 +9,8 @@ import pytest
 
 from ...backends import Backend, loader
 from ...backends.options import secrets_of
-from ...cli.show import is_secret
 from ...errors import ConfigurationError
+from ...settings import is_secret
 from . import BackendContract
 from .driving import build
 
