@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from . import _context
+from .backends.reporting import log_batch
 from .backends.smtp import NO_HOST, SmtpBackend
 from .copies import sender_text
-from .errors import OPENING, BackendUnavailable, DeliveryError
+from .errors import OPENING, BackendUnavailable, DeliveryError, attach
 from .forks import ForkSafeLock
 from .message import Message
 from .readers import to_limit
@@ -143,31 +144,47 @@ class Connection:
 
         Raises for none of them: a receipt's ``error`` says why its message was not sent. Messages
         are taken from the iterable as they are sent. What the iterable itself raises, or a receiver
-        where Flask propagates exceptions, is raised after the last message.
+        where Flask propagates exceptions, is raised after the last message. This, and whatever else
+        ends the batch, has the receipts so far as its attribute ``receipts``.
         """
         receipts: list[Receipt] = []
-        raised: Exception | None = None
+        try:
+            raised = self._send_each(messages, receipts)
+            if raised is not None:
+                raise raised
+        except BaseException as error:
+            attach(error, "receipts", receipts)
+            log_batch(receipts, error)
+            raise
+        log_batch(receipts, None)
+        return receipts
+
+    def _send_each(
+        self, messages: Iterable[Message], receipts: list[Receipt]
+    ) -> BaseException | None:
+        """Send messages, add their receipts, and return what is to be raised after the last."""
+        raised: BaseException | None = None
         with self._in_use():
             backend, open_session = self._target()
             opener = _TriedOnce(open_session)
             waiting = self._prepared(messages)
             for first in waiting:
                 room = max(1, self._limit - self.num_emails) if self._limit else None
+                sending = backend.send_many(
+                    islice(chain((first,), waiting), room),
+                    app=self._app(),
+                    open_session=opener,
+                    receipts=receipts,
+                )
                 try:
-                    for receipt in backend.send_many(
-                        islice(chain((first,), waiting), room),
-                        app=self._app(),
-                        open_session=opener,
-                    ):
-                        receipts.append(receipt)
-                        self.num_emails += receipt.sent
+                    with closing(sending):  # what is under way ends here, not when it is collected
+                        for receipt in sending:
+                            self.num_emails += receipt.sent
                 except Exception as error:  # noqa: BLE001 (a receiver's or the iterable's own)
                     raised = raised or error
                 if self._uses == 1:
                     self._renew_if_full()
-        if raised is not None:
-            raise raised
-        return receipts
+        return raised
 
     def _app(self) -> Any:
         return getattr(self.mail, "app", None)

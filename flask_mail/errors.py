@@ -123,6 +123,14 @@ class DeliveryUnknown(DeliveryError):
     """No valid reply came after the last byte: the message may have been accepted."""
 
 
+def attach(error: BaseException, name: str, value: object) -> None:
+    """Set an attribute of an error of any class: how receipts reach the caller in spite of it."""
+    try:
+        object.__setattr__(error, name, value)  # its class may have one of its own that refuses
+    except Exception:  # noqa: BLE001 (whatever a read-only attribute of this name raises)
+        vars(error)[name] = value
+
+
 def _bare(cls: type[DeliveryError], args: tuple[object, ...]) -> DeliveryError:
     error: DeliveryError = cls.__new__(cls, *args)
     error.args = args

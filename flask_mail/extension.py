@@ -14,7 +14,7 @@ from .backends.locmem import LocmemBackend
 from .backends.recent import Recent
 from .backends.smtp import default_port
 from .connection import Connection
-from .errors import ConfigurationError
+from .errors import ConfigurationError, attach
 from .message import Message
 from .mounting import mount, prefix_of
 from .previews import Preview, Previewing
@@ -88,10 +88,19 @@ class _MailMixin:
     def send_many(self, messages: Iterable[Message]) -> list[Receipt]:
         """Send messages over one connection and return one receipt for each, in order.
 
-        Raises for none of them: a receipt's ``error`` says why its message was not sent.
+        Raises for none of them: a receipt's ``error`` says why its message was not sent. What the
+        iterable itself raises, or whatever else ends the batch, has the receipts so far as its
+        attribute ``receipts``.
         """
-        with self._deferred() as connection:
-            return connection.send_many(messages)
+        receipts: list[Receipt] = []
+        try:
+            with self._deferred() as connection:
+                receipts = connection.send_many(messages)
+        except BaseException as error:
+            if receipts or not hasattr(error, "receipts"):  # else the connection's own are there
+                attach(error, "receipts", receipts)
+            raise
+        return receipts
 
     def connect(self, max_emails: int | None = None) -> Connection:
         """Return a :class:`Connection`, for use in a ``with`` block.

@@ -56,7 +56,7 @@ class Receipt:
     """The peer's final reply, such as its queue id."""
     attempts: int = 1
     seconds: float = 0.0
-    error: Exception | None = field(default=None, compare=False, repr=False)
+    error: BaseException | None = field(default=None, compare=False, repr=False)
     """Why the message was not sent; what :meth:`Mail.send` raises."""
 
     @property

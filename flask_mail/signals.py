@@ -41,16 +41,20 @@ class MailSignal(blinker.NamedSignal):
             offered["message"], app = app, offered.pop("app")
         return [(receiver, call(receiver, app, offered)) for receiver in self._receivers_for(app)]
 
-    def notify(self, app: object, **offered: object) -> Exception | None:
+    def notify(
+        self, app: object, /, caught: type[BaseException] = Exception, **offered: object
+    ) -> BaseException | None:
         """Call every receiver connected for `app` after the fact, whatever the others raise.
 
         What a receiver raises is logged with its traceback, and the first of it returned.
+
+        :param caught: the class of what is not let through; all that is none goes on.
         """
-        first: Exception | None = None
+        first: BaseException | None = None
         for receiver in self._receivers_for(app):
             try:
                 call(receiver, app, offered)
-            except Exception as error:  # noqa: BLE001 (the mail is sent, whatever it raises)
+            except caught as error:  # the message has its outcome, whatever a receiver raises
                 _log.exception("A receiver of %s failed: %r", self.name, receiver)
                 first = first or error
         return first
@@ -175,12 +179,14 @@ def sending(app: object, message: Message) -> None:
     email_sending.send(app, message=message)
 
 
-def dispatched(app: object, message: Message, receipt: Receipt) -> Exception | None:
+def dispatched(app: object, message: Message, receipt: Receipt) -> BaseException | None:
     """Tell that `message` was handed over; return what a receiver raised that should be seen."""
     error = email_dispatched.notify(app, message=message, receipt=receipt)
     return error if propagates(app) else None
 
 
-def failed(app: object, message: Message, receipt: Receipt, error: Exception) -> None:
+def failed(app: object, message: Message, receipt: Receipt, error: BaseException) -> None:
     """Tell that `message` was not sent; what a receiver raises never hides `error`."""
-    email_failed.notify(app, message=message, receipt=receipt, error=error)
+    # An interrupt of a receiver goes on, but not in the place of the one that ended the message.
+    caught = Exception if isinstance(error, Exception) else BaseException
+    email_failed.notify(app, caught, message=message, receipt=receipt, error=error)

@@ -14,7 +14,6 @@ from flask_mail import (
     BadHeaderError,
     Message,
     MessageError,
-    NoRecipients,
     email_dispatched,
     email_failed,
     email_sending,
@@ -342,14 +341,6 @@ class TestSendThatFails:
         ):
             PlainBackend(MessageRefused("no")).send(message(), app=app)
         assert "A receiver of email-failed failed" in caplog.text
-
-    def test_an_interrupt_is_no_outcome(self, heard):
-        def interrupt(mail):
-            raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            PlainBackend(interrupt).send(message())
-        assert names(heard) == ["email-sending"]
 
 
 class TestReceiversAfterDelivery:
@@ -744,26 +735,6 @@ class TestLog:
         ]
         assert caplog.records[0].levelno == logging.INFO
         assert caplog.records[0].name == "flask_mail"
-
-    def test_a_message_that_was_not_sent_is_one_line_with_the_kind_of_error(self, caplog):
-        given = []
-
-        def refuse(mail):
-            given.append(mail)
-            raise MessageRefused("550 to@example.com: no")
-
-        with pytest.raises(MessageRefused) as caught:
-            PlainBackend(refuse).send(message())
-        receipt, octets = caught.value.receipt, len(given[0].content)
-        assert [each.getMessage() for each in caplog.records] == [
-            f"{receipt.message_id} refused by plain: recipients: 1, octets: {octets},"
-            f" seconds: {receipt.seconds:.3f}, MessageRefused"
-        ]
-
-    def test_a_message_without_an_id_is_called_so(self, caplog):
-        with pytest.raises(NoRecipients):
-            PlainBackend().send(Message("Hello", sender="me@example.com"))
-        assert caplog.text.count("message not sent by plain") == 1
 
     def test_no_line_shows_an_address_or_a_subject(self, caplog):
         refused = {"private@example.com": Refusal(550, "", "private@example.com is unknown")}

@@ -77,6 +77,7 @@ LAYERS = (
     "message",
     "backends.options",
     "backends.features",
+    "backends.reporting",
     "backends.sending",
     "backends.base",
     "backends",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, final
 
-from ..errors import UnsupportedFeature
+from ..errors import UnsupportedFeature, attach
 from ..outgoing import Outcome, Outgoing, Receipt, Refusal
 from ..signals import sending as tell_sending
 from .features import ORDINARY, Feature, check, read_message_options
 from .options import read_options
-from .sending import Batch, checked, conclude, failure_of
+from .reporting import logged
+from .sending import Batch, checked, failure_of, tell
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -214,14 +215,22 @@ class Backend(ABC, Generic[S]):
             handed_over = True
             # None: a backend without sessions.
             answer: object = self.deliver(mail, session)  # type: ignore[arg-type]
-        except Exception as error:
-            failure = failure_of(self.name, error, mail, handed_over)
-            conclude(app, message, mail, failure, started)
+            receipt = checked(self.name, answer, mail)
+        except BaseException as error:
+            # Also what ends the worker or its time: the message may have been accepted.
+            receipt = failure_of(self.name, error, mail, handed_over)
+            receipt = logged(message, mail, receipt, started)
+            attach(error, "receipt", receipt)
+            tell(app, message, receipt)
             raise
-        receipt, raised = conclude(app, message, mail, checked(self.name, answer, mail), started)
-        problem = receipt.error or raised
-        if problem is not None:
-            raise problem
+        receipt = logged(message, mail, receipt, started)
+        try:
+            problem = tell(app, message, receipt) or receipt.error
+            if problem is not None:
+                raise problem
+        except BaseException as error:
+            attach(error, "receipt", receipt)
+            raise
         return receipt
 
     @final
@@ -232,7 +241,8 @@ class Backend(ABC, Generic[S]):
         *,
         app: object = None,
         open_session: Callable[[], S] | None = None,
-    ) -> Iterator[Receipt]:
+        receipts: list[Receipt] | None = None,
+    ) -> Generator[Receipt, None, None]:
         """Send messages, one receipt for each, in order, and fire the signals.
 
         Raises for none of them: a receipt's ``error`` says what is wrong. What the iterable itself
@@ -241,19 +251,25 @@ class Backend(ABC, Generic[S]):
 
         :param open_session: called for the session once there is a valid message; where it fails,
             none is sent.
+        :param receipts: gets each receipt too, also those of the messages that are under way when
+            the batch is interrupted, which cannot be yielded any more.
         """
-        batch = Batch(self.name, app, self._admitted)
-        mails = batch.valid(messages)
-        first = next(mails, None)
-        yield from batch.settled()
-        if first is not None:
+        batch = Batch(self.name, app, self._admitted, receipts)
+        try:
+            mails = batch.valid(messages)
+            first = next(mails, None)
+            yield from batch.settled()
+            if first is not None:
 
-            def outcomes() -> Iterator[Receipt]:
-                opened = session if open_session is None else open_session()
-                # None: a backend without sessions.
-                return self.deliver_many(batch.handing_over(first, mails), opened)  # type: ignore[arg-type]
+                def outcomes() -> Iterator[Receipt]:
+                    opened = session if open_session is None else open_session()
+                    # None: a backend without sessions.
+                    return self.deliver_many(batch.handing_over(first, mails), opened)  # type: ignore[arg-type]
 
-            yield from batch.answered(outcomes, mails)
+                yield from batch.answered(outcomes, mails)
+        except BaseException as error:
+            batch.interrupted(error)
+            raise
         if batch.raised is not None:
             raise batch.raised
 

@@ -1,9 +1,8 @@
-"""Around a delivery: which receipt an error means, logging, signals, and batches kept in order."""
+"""Around a delivery: which receipt an error means, signals, and batches kept in order."""
 
 from __future__ import annotations
 
 import copy
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -23,11 +22,10 @@ from ..outgoing import Outcome, Outgoing, Receipt
 from ..signals import dispatched as tell_dispatched
 from ..signals import failed as tell_failed
 from ..signals import sending as tell_sending
+from .reporting import logged
 
 if TYPE_CHECKING:
     from ..message import Message
-
-_log = logging.getLogger("flask_mail")
 
 _OUTCOMES: tuple[tuple[type[DeliveryError], Outcome], ...] = (
     (MessageRefused, Outcome.REFUSED),
@@ -36,7 +34,9 @@ _OUTCOMES: tuple[tuple[type[DeliveryError], Outcome], ...] = (
 )
 
 
-def failure_of(backend: str, error: Exception, mail: Outgoing | None, handed_over: bool) -> Receipt:
+def failure_of(
+    backend: str, error: BaseException, mail: Outgoing | None, handed_over: bool
+) -> Receipt:
     """Return the receipt that `error` means; a :class:`DeliveryError` carries it from then on.
 
     :param handed_over: whether the backend had the message when it was raised.
@@ -82,7 +82,7 @@ def _complete(receipt: Receipt, mail: Outgoing | None) -> Receipt:
     return replace(receipt, refused={**mail.withheld, **receipt.refused})
 
 
-def error_of(receipt: Receipt) -> Exception:
+def error_of(receipt: Receipt) -> BaseException:
     """Return the error that a receipt which is not :attr:`Outcome.SENT` means."""
     if receipt.error is not None:
         return receipt.error
@@ -95,61 +95,12 @@ def error_of(receipt: Receipt) -> Exception:
     )
 
 
-def _timed(receipt: Receipt, seconds: float) -> Receipt:
-    # As dataclasses.replace() does, which takes several times as long.
-    return Receipt(
-        receipt.message_id,
-        receipt.backend,
-        receipt.outcome,
-        receipt.refused,
-        receipt.response,
-        receipt.attempts,
-        seconds,
-        receipt.error,
-    )
-
-
-def conclude(
-    app: object, message: Message, mail: Outgoing | None, receipt: Receipt, started: float
-) -> tuple[Receipt, Exception | None]:
-    """Log the outcome of a message and fire its signal, once.
-
-    The log names no address, but for the details at level DEBUG.
-
-    :param mail: the message as the backend got it; ``None`` if it never did.
-
-    Returns the final receipt, and what a receiver raised if Flask would let it through.
-    """
-    if not receipt.seconds:
-        receipt = _timed(receipt, time.perf_counter() - started)
-    error = receipt.error
-    if isinstance(error, DeliveryError):
-        error.receipt = receipt
-    _log.info(
-        "%s %s by %s: recipients: %d, octets: %d, seconds: %.3f%s",
-        receipt.message_id or "message",
-        receipt.outcome.value,
-        receipt.backend,
-        len(mail.envelope.recipients) if mail else 0,
-        mail.size if mail else 0,
-        receipt.seconds,
-        f", {type(error).__name__}" if error else "",
-    )
-    _log.debug(
-        "%s attempts: %d, %s",
-        receipt.message_id or "message",
-        receipt.attempts,
-        error or receipt.response or "no response",
-    )
-    refused = len(receipt.refused) - (len(mail.withheld) if mail else 0)
-    if refused:
-        _log.warning(
-            "%s: recipients refused: %d; the receipt names them", receipt.message_id, refused
-        )
-    if error is None:
-        return receipt, tell_dispatched(app, message, receipt)
-    tell_failed(app, message, receipt, error)
-    return receipt, None
+def tell(app: object, message: Message, receipt: Receipt) -> BaseException | None:
+    """Fire the signal of an outcome; return what a receiver raised if Flask would propagate it."""
+    if receipt.error is None:
+        return tell_dispatched(app, message, receipt)
+    tell_failed(app, message, receipt, receipt.error)
+    return None
 
 
 @dataclass
@@ -170,9 +121,16 @@ class Batch:
     wait for their turn beside those that do.
     """
 
-    def __init__(self, backend: str, app: object, admitted: Callable[[Outgoing], Outgoing]) -> None:
-        self.raised: Exception | None = None
+    def __init__(
+        self,
+        backend: str,
+        app: object,
+        admitted: Callable[[Outgoing], Outgoing],
+        receipts: list[Receipt] | None,
+    ) -> None:
+        self.raised: BaseException | None = None
         """What the messages' own generator raised, or a receiver that Flask would let through."""
+        self._receipts = receipts
         self._backend = backend
         self._app = app
         self._admitted = admitted
@@ -201,13 +159,18 @@ class Batch:
     def settled(self) -> Iterator[Receipt]:
         """Yield the receipts of those at the front that cannot be delivered."""
         while self._waiting and (failure := self._waiting[0].failure) is not None:
-            yield self._conclude(self._waiting.popleft(), failure)
+            yield self._conclude(failure)
+
+    def interrupted(self, error: BaseException) -> None:
+        """Log and signal what is under way when `error` ends the batch."""
+        for _ in self._abandoned(error):
+            pass
 
     def answered(
         self, outcomes: Callable[[], Iterable[object]], mails: Iterator[Outgoing]
     ) -> Iterator[Receipt]:
         """Yield one receipt for each message: the backend's own, as long as it gives them."""
-        problem: Exception | None = None
+        problem: BaseException | None = None
         try:
             for answer in outcomes():
                 yield from self.settled()
@@ -238,15 +201,14 @@ class Batch:
             raise BackendUnavailable(
                 f"The {self._backend} backend gave more receipts than it took messages."
             )
-        waiting = self._waiting.popleft()
-        return self._conclude(waiting, checked(self._backend, answer, waiting.mail))
+        return self._conclude(checked(self._backend, answer, self._waiting[0].mail))
 
-    def _abandoned(self, problem: Exception | None) -> Iterator[Receipt]:
+    def _abandoned(self, problem: BaseException | None) -> Iterator[Receipt]:
         while self._waiting:
-            waiting = self._waiting.popleft()
-            yield self._conclude(waiting, waiting.failure or self._unanswered(waiting, problem))
+            waiting = self._waiting[0]
+            yield self._conclude(waiting.failure or self._unanswered(waiting, problem))
 
-    def _unanswered(self, waiting: _Waiting, problem: Exception | None) -> Receipt:
+    def _unanswered(self, waiting: _Waiting, problem: BaseException | None) -> Receipt:
         message_id = waiting.mail.message_id if waiting.mail else ""
         if waiting.handed_over:
             outcome = Outcome.UNKNOWN
@@ -264,11 +226,18 @@ class Batch:
             )
         return Receipt(message_id, self._backend, outcome, error=problem)
 
-    def _conclude(self, waiting: _Waiting, receipt: Receipt) -> Receipt:
+    def _conclude(self, receipt: Receipt) -> Receipt:
+        """Log and signal the outcome of the message at the front."""
+        waiting = self._waiting[0]
         error = receipt.error
         if isinstance(error, DeliveryError) and _tells_of_another(error, receipt):
             receipt = replace(receipt, error=_copy(error))
-        final, raised = conclude(self._app, waiting.message, waiting.mail, receipt, waiting.started)
+        final = logged(waiting.message, waiting.mail, receipt, waiting.started)
+        # Before the receivers: one of them may be interrupted.
+        if self._receipts is not None:
+            self._receipts.append(final)
+        self._waiting.popleft()
+        raised = tell(self._app, waiting.message, final)
         self.raised = self.raised or raised
         return final
 

@@ -121,7 +121,7 @@ _VERDICTS = {
 
 def _attempt(
     state: _Mail, message: Message, name: str | None
-) -> tuple[Receipt | None, Exception | None]:
+) -> tuple[Receipt | None, BaseException | None]:
     """Send a message; return its receipt, if it came that far, and what was raised."""
     receipts: list[Receipt] = []
 
