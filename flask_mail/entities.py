@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import unquote_to_bytes
 
-from .texts import decode_octets
+from .charsets import decode, decode_best, decode_raw
 
 # A continuation line begins with white space (RFC 5322 section 2.2.3).
 _FIELD = re.compile(rb"([^\s:][^:\r\n]*):([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
@@ -31,6 +31,9 @@ _WORD = re.compile(
     r"=\?([\w.:+-]{1,40})(?:\*[\w-]*)?\?([bq])\?([^?\s]*)\?=", re.ASCII | re.IGNORECASE
 )
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
+_CHARSET = re.compile(rb"charset\*?\s*=\s*[\"']?([\w.:+-]{1,40})", re.ASCII | re.IGNORECASE)
+_UTF_8 = frozenset({"us-ascii", "utf-8", "utf8"})  # other octets are in none of these
+_LOOKED_AT = 64 * 1024  # octets: parts come early, and what is attached to them may be large
 
 
 @dataclass(frozen=True)
@@ -52,21 +55,33 @@ class Entity:
     """What comes after the header, encoded as it travelled."""
     default: str = "text/plain"
     """The content type where none is given."""
+    charset: str = ""
+    """That of header fields with octets that are neither ASCII nor UTF-8: a guess."""
 
     @classmethod
-    def of(cls, octets: bytes, default: str = "text/plain") -> Entity:
-        """Read a message, or a part, as far as its header."""
-        fields: list[tuple[str, str]] = []
+    def of(cls, octets: bytes, default: str = "text/plain", charset: str = "") -> Entity:
+        """Read a message, or a part, as far as its header.
+
+        :param charset: a guess at the one of its header, if it does not say one itself.
+        """
+        fields: list[tuple[bytes, bytes]] = []
         at = 0
         while at < len(octets):
             if field := _FIELD.match(octets, at):
-                fields.append((_text(field[1]).rstrip(), _text(field[2]).strip(" \t")))
+                fields.append((field[1], field[2]))
             elif fields or not (field := _NO_FIELD.match(octets, at)):
                 # An empty line ends the header, and so does what is no header.
                 end = _END.match(octets, at)
-                return cls(fields, octets[end.end() if end else at :], default)
+                at = end.end() if end else at
+                break
             at = field.end()
-        return cls(fields, b"", default)
+        if not octets[:at].isascii():
+            charset = _charset_in(octets) or charset
+        texts = [
+            (_text(name, charset).rstrip(), _text(value, charset).strip(" \t"))
+            for name, value in fields
+        ]
+        return cls(texts, octets[at:], default, charset)
 
     def get(self, name: str) -> str | None:
         """Return the value of the first field of that name, which is in lower case."""
@@ -90,6 +105,9 @@ class Entity:
             return
         octets = re.escape(boundary.encode("utf-8", "replace"))
         delimiter = re.compile(rb"^--%b(--)?[ \t]*(?:\r?\n|\Z)" % octets, re.MULTILINE)
+        charset = self.charset
+        if not charset and not self.content.isascii():
+            charset = _charset_in(self.content)
         default = "text/plain"
         if self.content_type.main == "multipart/digest":  # RFC 2046 section 5.1.5
             default = "message/rfc822"
@@ -99,12 +117,12 @@ class Entity:
                 # The line end before a delimiter belongs to it (RFC 2046 section 5.1.1).
                 end = max(start, found.start() - 1)
                 end -= self.content[start:end].endswith(b"\r")
-                yield Entity.of(self.content[start:end], default)
+                yield Entity.of(self.content[start:end], default, charset)
             start = found.end()
             if found[1]:
                 return
         if start is not None:
-            yield Entity.of(self.content[start:], default)
+            yield Entity.of(self.content[start:], default, charset)
 
     def octets(self) -> bytes:
         """Return the content, decoded (RFC 2045 section 6)."""
@@ -160,7 +178,7 @@ def decode_text(text: str) -> str:
 
 def _decoded(octets: bytes, charset: str, source: str) -> str:
     try:
-        return decode_octets(octets, charset, "replace") or source
+        return decode(octets, charset) or source
     except (LookupError, ValueError):
         return source
 
@@ -182,8 +200,7 @@ def _from_sections(numbered: dict[int, tuple[str, bool]]) -> str:
         if is_encoded and number == 0 and text.count("'") >= 2:
             charset, _, text = text.split("'", 2)
         octets.append(unquote_to_bytes(text) if is_encoded else text.encode("utf-8", "replace"))
-    whole = b"".join(octets)
-    return _decoded(whole, charset or "utf-8", whole.decode("utf-8", "replace"))
+    return decode_best(b"".join(octets), charset)
 
 
 def _from_base64(octets: bytes) -> bytes:
@@ -193,6 +210,12 @@ def _from_base64(octets: bytes) -> bytes:
     return binascii.a2b_base64(letters[:whole] + b"=" * (-whole % 4))
 
 
-def _text(octets: bytes) -> str:
-    """Return a field as text: raw octets are UTF-8 (RFC 6532)."""
-    return _LINE_END.sub(b"", octets).decode("utf-8", "replace")
+def _charset_in(octets: bytes) -> str:
+    """Return the first charset that a message, or a part, names and that is not UTF-8."""
+    found = (each.decode().lower() for each in _CHARSET.findall(octets[:_LOOKED_AT]))
+    return next((each for each in found if each not in _UTF_8), "")
+
+
+def _text(octets: bytes, charset: str) -> str:
+    """Return a field as text: raw octets are UTF-8 (RFC 6532), or in the charset of the message."""
+    return decode_raw(_LINE_END.sub(b"", octets), charset)

@@ -6,6 +6,7 @@ For messages of any origin: whatever they hold, the best reading of it, in bound
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -13,11 +14,14 @@ from typing import Any
 
 from .addresses import parse_address
 from .attachment import Attachment
+from .charsets import decode_best
 from .copies import sender_text
 from .dates import date_header
 from .entities import Entity, Value, decode_text
 from .errors import MessageError
+from .flowed import unwrap
 from .headers import (
+    charset_of,
     check_content_type,
     check_disposition,
     check_header_name,
@@ -26,7 +30,7 @@ from .headers import (
 )
 from .mime import OF_ADDRESSES
 from .parts import OURS, tolerated
-from .texts import MAX_TEXT, decode_octets
+from .texts import MAX_TEXT
 
 _DEEPEST = 20
 _MOST_PARTS = 1000
@@ -35,7 +39,10 @@ _LONGEST_LIST = 1_000_000
 _LONGEST_DATE = 100
 
 _LINE_END = re.compile("\r\n|\r|\n")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_META = re.compile(
+    rb"<meta[^>]{1,200}charset\s*=\s*[\"']?([\w.:+-]{1,40})", re.ASCII | re.IGNORECASE
+)
+_LONGEST_META = 1024  # octets, as browsers look for it
 # As others write it: with comments, and with semicolons. A quoted-string or comment that is never
 # closed ends with the text, so this takes linear time.
 _ITEM = re.compile(r'(?:"(?:[^"\\]|\\.?)*"?|\((?:[^()\\]|\\.?)*\)?|[^",;()]|\))+')
@@ -85,15 +92,18 @@ class Reading:
 
     def _text(self, part: Entity) -> str:
         octets = part.octets()
-        charset = part.content_type.parameters.get("charset", "").lower() or "utf-8"
-        try:
-            text = decode_octets(octets, charset)
-        except (LookupError, ValueError):
-            text = octets.decode("utf-8", "replace")
-        else:
-            self.charsets.add(charset)
-        # UTF-7, for one, can spell halves of characters.
-        return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", _LINE_END.sub("\n", text))
+        parameters = part.content_type.parameters
+        charset = parameters.get("charset", "").lower()
+        if octets.startswith(BOM_UTF8):
+            octets, charset = octets[len(BOM_UTF8) :], "utf-8"
+        elif not charset and part.content_type.main == "text/html":
+            found = _META.search(octets[:_LONGEST_META])
+            charset = found[1].decode() if found else ""
+        self.charsets.add(charset or "utf-8")
+        text = _LINE_END.sub("\n", decode_best(octets, charset))
+        if _kind(part) == "text/plain" and parameters.get("format", "").lower() == "flowed":
+            return unwrap(text, delete_spaces=parameters.get("delsp", "").lower() == "yes")
+        return text
 
 
 def fields_of(content: object) -> dict[str, Any]:
@@ -128,7 +138,12 @@ def fields_of(content: object) -> dict[str, Any]:
     if message_id := _text(first.get("message-id", "")):
         fields["msgId"] = message_id
     charsets = reading.charsets - {"us-ascii"}
-    if len(charsets) == 1 and charsets != {"utf-8"}:
+    # What only others know cannot be written in.
+    if (
+        len(charsets) == 1
+        and charsets != {"utf-8"}
+        and tolerated(charset_of, *charsets) is not None
+    ):
         fields["charset"] = charsets.pop()
     return fields
 
@@ -222,6 +237,12 @@ def _mailbox(item: str) -> str | tuple[str, str] | None:
             # A name that was all words is decoded by now, and says what it says.
             name = clean(decode_text(address.name) if address.name in each else address.name)
             return (name, address.addr_spec) if name else address.addr_spec
+        # Words that Python decodes to controls, such as Windows-1252 that is called ISO-8859-1.
+        words, _, spec = each.rpartition("<")
+        if "=?" in words and "@" not in words and spec.endswith(">"):
+            name = clean(decode_text(words.strip()))
+            if (address := tolerated(parse_address, (name, spec[:-1]), "address")) is not None:
+                return (name, address.addr_spec) if name else address.addr_spec
     return None
 
 

@@ -98,12 +98,22 @@ def decode_octets(octets: bytes, charset: str, errors: str = "strict") -> str:
     :raises LookupError: there is no such charset.
     :raises ValueError: they are not in it.
     """
+    check_charset(charset)
+    return octets.decode(charset, errors)
+
+
+def check_charset(charset: str) -> str:
+    """Return Python's name of a charset that mail is written in.
+
+    :raises LookupError: there is no such charset.
+    """
     # Python remembers each name that it was ever asked for.
     if len(charset) > _MAX_CHARSET:
         raise LookupError(charset[:_MAX_CHARSET])
-    if codecs.lookup(charset).name.replace("_", "-") in _NO_CHARSETS:
+    name = codecs.lookup(charset).name
+    if name.replace("_", "-") in _NO_CHARSETS:
         raise LookupError(charset)
-    return octets.decode(charset, errors)
+    return name
 
 
 def becomes_ascii(text: str) -> str | None:

@@ -77,7 +77,7 @@ def test_a_header_ends_where_it_ends(
         ("a/b; x*=klingon''%C3%A9", {"x": "é"}),
         (f"a/b; boundary*{'1' * 5000}*=x", {f"boundary*{'1' * 5000}*": "x"}),
         ("a/b; x*=a\0b''y; *=z", {"x": "y", "*": "z"}),
-        ("a/b; x*=idna''%ff", {"x": "\N{REPLACEMENT CHARACTER}"}),
+        ("a/b; x*=idna''%ff", {"x": "ÿ"}),
         ("a/b; x=\"=?utf-8?q?=C3=A9?=\"", {"x": "é"}),
     ],
 )  # fmt: skip

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reading import PATIENT
 
-from flask_mail import addresses, parts
+from flask_mail import addresses, charsets, entities, parsing, parts
 
 
 def try_seeds(target: str) -> None:
@@ -38,6 +38,14 @@ def test_a_few_new_values_keep_their_promises(target: str, data: st.DataObject) 
     [
         ("addresses", addresses, "_check_local", lambda local: local),
         ("messages", parts, "clean", str),
+        ("charsets", charsets, "_CODECS", {}),
+        (
+            "charsets",
+            entities,
+            "decode_best",
+            lambda octets, label: octets.decode(errors="replace"),
+        ),
+        ("charsets", parsing, "decode_best", lambda octets, label: octets.decode(errors="replace")),
     ],
 )
 def test_a_broken_promise_is_noticed(

@@ -19,6 +19,8 @@ LAYERS = (
     "secret",
     "forks",
     "texts",
+    "charsets",
+    "flowed",
     "files",
     "content",
     "markup.prose",

@@ -196,11 +196,11 @@ def test_a_date_is_a_moment_or_none(value: str, date: datetime | None) -> None:
     assert read(f"Date: {value}", "", "").date == date
 
 
-def test_raw_octets_in_a_header_are_read_as_utf_8() -> None:
+def test_raw_octets_in_a_header_are_read_as_utf_8_else_windows_1252() -> None:
     message = read("Subject: Grüße", b"X-Odd: \xff", "", "")
 
     assert message.subject == "Grüße"
-    assert message.extra_headers == {"X-Odd": "\N{REPLACEMENT CHARACTER}"}
+    assert message.extra_headers == {"X-Odd": "ÿ"}
 
 
 @pytest.mark.parametrize("word", ["=?klingon?q?a?=", "=?utf-8?b?a?=", "=?utf-8?q?=FF?="])
@@ -212,7 +212,7 @@ def test_an_encoded_word_that_cannot_be_decoded_is_some_text(word: str) -> None:
     ("headers", "body", "text"),
     [
         (["Content-Type: text/plain; charset=klingon"], b"\xc3\xa9", "é"),
-        (["Content-Type: text/plain; charset=ascii"], b"a\xff", "a\N{REPLACEMENT CHARACTER}"),
+        (["Content-Type: text/plain; charset=ascii"], b"a\xff", "aÿ"),
         (["Content-Transfer-Encoding: base64"], b"YWI", "ab"),
         (["Content-Transfer-Encoding: nonsense"], b"ab", "ab"),
         (["Content-Type: nonsense"], b"ab", "ab"),

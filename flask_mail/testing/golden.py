@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from ..charsets import decode_best
 from ..entities import Entity, decode_text
 from ..readers import to_bool
 from ..settings import convert
-from ..texts import decode_octets, describe
+from ..texts import describe
 
 if TYPE_CHECKING:
     from ..outgoing import Envelope
@@ -157,11 +158,7 @@ def _part(part: Entity) -> Iterator[str]:
 
 
 def _text(part: Entity, octets: bytes) -> str:
-    charset = part.content_type.parameters.get("charset", "utf-8")
-    try:
-        text = decode_octets(octets, charset, "replace")
-    except LookupError:
-        text = octets.decode("utf-8", "replace")
+    text = decode_best(octets, part.content_type.parameters.get("charset", ""))
     return text.replace("\r\n", "\n").removesuffix("\n")
 
 

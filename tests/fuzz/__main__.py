@@ -20,7 +20,10 @@ from fuzz.targets import SEEDS, TARGETS, VALUES, seeds_of
 SLOW = 1.0
 """Seconds that no value may take: at the lengths that are allowed, quadratic time is longer."""
 
-_WATCHED = ("addresses", "idn", "texts", "headers", "words", "parts", "mime", "checks")
+_WATCHED = (
+    *("addresses", "idn", "texts", "headers", "words", "parts", "mime", "checks"),
+    *("charsets", "entities", "parsing"),
+)
 
 
 class Watch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from base64 import b64encode
 from email import policy
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from reading import own_parts, parsed, split_message
 
 from flask_mail import Attachment, Message, MessageError
 from flask_mail.addresses import Address, parse_address, tolerant_address
+from flask_mail.entities import Entity, decode_text
 from flask_mail.headers import mailboxes
 from flask_mail.outgoing import Outgoing
 
@@ -152,6 +154,62 @@ def _assert_only_expected(value: dict[str, Any], names: list[str]) -> None:
     assert all(names.count(name) == 1 for name in _ONCE & found)
 
 
+# --- Charsets ------------------------------------------------------------------------------------
+
+# Label -> the codec of the programs that write it, and characters of that.
+CHARSETS = {
+    "utf-8": ("utf-8", "aé中🎉"),
+    "gb2312": ("gbk", "朱镕基中文、a1"),
+    "x-gbk": ("gb18030", "䶮€朱a"),
+    "big5": ("cp950", "中文測試碁a"),
+    "big5-hkscs": ("big5hkscs", "嘅啲中a"),
+    "ks_c_5601-1987": ("cp949", "뷁똠한국어a"),
+    "euc-kr": ("cp949", "펲한a"),
+    "shift_jis": ("cp932", "①㈱髙日本語ｱa"),
+    "x-sjis": ("cp932", "﨑テスト"),
+    "euc-jp": ("euc_jp", "日本語テストa"),
+    "iso-2022-jp": ("iso2022_jp", "日本語テストa"),
+    "us-ascii": ("cp1252", "aéÿü"),  # nothing that is UTF-8 by chance
+    "iso-8859-1": ("cp1252", "aé€“”ÿ"),
+    "latin-1": ("cp1252", "aé™…"),
+    "iso-8859-9": ("cp1254", "ş€ğ"),
+    "windows-1251": ("cp1251", "\u041f\u0440\u0438\u0432\u0435\u0442a"),
+    "koi8-r": ("koi8-r", "\u041f\u0440\u0438\u0432\u0435\u0442a"),
+    "iso-8859-8-i": ("iso8859-8", "\u05e9\u05dc\u05d5\u05dda"),
+    "windows-874": ("cp874", "สวัสดี…a"),
+    "tis-620": ("cp874", "สวัสดี€"),
+    "unknown-8bit": ("utf-8", "é中"),
+}
+
+
+def charsets(value: dict[str, str]) -> None:
+    """A text reads back wherever it stands, and an octet that is wrong costs itself alone."""
+    label, left, right = value["label"], value["left"], value["right"]
+    codec, _ = CHARSETS[label]
+    whole = f"{left} {right}".encode(codec)
+    _assert_read(label, whole, f"{left} {right}")
+    # No character of several octets may begin or end there.
+    wrong = b"\x81" if codec == "cp1252" else b"\xff"
+    if wrong.decode(codec, "ignore") and codec != "cp932":
+        return  # each octet has a meaning
+    if label != "unknown-8bit" or not (left + right).isascii():
+        broken = left.encode(codec) + wrong + f" {right}".encode(codec)
+        _assert_read(label, broken, f"{left}\N{REPLACEMENT CHARACTER} {right}")
+
+
+def _assert_read(label: str, octets: bytes, text: str) -> None:
+    spelled = "".join(f"%{octet:02X}" for octet in octets)
+    word = f"=?{label}?q?{spelled.replace('%', '=')}?="
+    head = (
+        f"Subject: {word}\r\nContent-Type: text/plain; charset={label}; x*={label}''{spelled}\r\n"
+    )
+    content = head.encode() + b"Content-Transfer-Encoding: base64\r\n\r\n" + b64encode(octets)
+    assert Message.from_bytes(content).body == text
+    entity = Entity.of(content)
+    assert decode_text(entity.fields[0][1]) == text
+    assert entity.content_type.parameters["x"] == text
+
+
 def _pairs(value: Any) -> Any:
     """Return lists of two within lists as the pairs that they stand for."""
     if isinstance(value, list):
@@ -236,5 +294,14 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
             "id": TEXTS,
         },
     ),
+    "charsets": st.sampled_from(list(CHARSETS)).flatmap(
+        lambda label: st.fixed_dictionaries(
+            {
+                "label": st.just(label),
+                "left": st.text(CHARSETS[label][1], max_size=9),
+                "right": st.text(CHARSETS[label][1], max_size=9),
+            }
+        )
+    ),
 }
-TARGETS = {"addresses": addresses, "messages": messages}
+TARGETS: dict[str, Any] = {"addresses": addresses, "messages": messages, "charsets": charsets}
