@@ -31,6 +31,20 @@ def current_state() -> Any:
 
     An app context that was pushed since, such as by a receiver that uses another app, wins.
     """
+    return resolved(registered())
+
+
+def resolved(mail: Any) -> Any:
+    """Return the state that `mail` stands for: programs put a Mail in the place of its state.
+
+    :raises RuntimeError: it is a Mail without an app, and no app is current.
+    """
+    find = getattr(type(mail), "_standing", None)
+    return mail if find is None else find(mail)
+
+
+def registered() -> Any:
+    """Return what :func:`current_state` finds, as a program has registered it."""
     bound_state, began_in = _bound.get() or (None, None)
     context = _app_context()
     if context is None or (bound_state is not None and context is began_in):

@@ -15,10 +15,12 @@ from .backends.smtp import NO_HOST, SmtpBackend
 from .copies import sender_text
 from .errors import OPENING, BackendUnavailable, DeliveryError, attach
 from .forks import ForkSafeLock
+from .live import ATTRIBUTES
 from .message import Message
 from .readers import to_limit
 from .selection import Selection
 from .settings import convert
+from .smtp import client, stand_in
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -46,12 +48,13 @@ class Connection:
 
     def __init__(self, mail: _Mail, *, max_emails: int | None = None) -> None:
         self.mail = mail
+        self._state = _context.resolved(mail)
         self.host: Any = None
         self.num_emails = 0
         self._max_emails = max_emails
         self._limit: int | None = None
         self._fails_silently = False
-        self._selection = _selection_of(mail)
+        self._selection = _selection_of(self._state)
         self._lock = ForkSafeLock()
         self._backend: Backend[Any] | None = None
         self._session: Any = None
@@ -63,7 +66,7 @@ class Connection:
         self._used_by = os.getpid()
 
     def __enter__(self) -> Self:
-        with self._lock(), _context.bound(self.mail):
+        with self._lock(), _context.bound(self._state):
             if not self._blocks:
                 self.num_emails = 0
             if not self._deferred:  # else the first send looks at the settings, once
@@ -84,10 +87,12 @@ class Connection:
         tb: TracebackType | None,
     ) -> None:
         with self._lock():
-            self._blocks -= 1
+            self._blocks = max(0, self._blocks - 1)  # a subclass may enter in its own way
             if not self._blocks and not self._uses:  # else a batch goes on, and closes it
                 # An interrupted worker has no time left to say goodbye.
-                self._close_session(politely=exc_type is None or issubclass(exc_type, Exception))
+                politely = exc_type is None or issubclass(exc_type, Exception)
+                self._close_session(politely=politely)
+                self._close_own_host(politely=politely)
 
     def configure_host(self) -> Any:
         """Open a session and return it. Subclasses override this to make their own host."""
@@ -135,7 +140,7 @@ class Connection:
 
     def send_message(self, *args: Any, **kwargs: Any) -> Receipt:
         """Send ``Message(*args, **kwargs)``."""
-        with _context.bound(self.mail):
+        with _context.bound(self._state):
             message = Message(*args, **kwargs)
         return self.send(message)
 
@@ -187,12 +192,14 @@ class Connection:
         return raised
 
     def _app(self) -> Any:
-        return getattr(self.mail, "app", None)
+        return getattr(self._state, "app", None)
 
     def _follow_settings(self) -> None:
         """Take the backend and the limit that the settings choose now, also within a block."""
-        self._limit = convert("max_emails", to_limit, self._max_emails or self.mail.max_emails or 0)
-        self._fails_silently = getattr(self.mail, "fails_silently", False)
+        self._limit = convert(
+            "max_emails", to_limit, self._max_emails or self._state.max_emails or 0
+        )
+        self._fails_silently = getattr(self._state, "fails_silently", False)
         backend = self._selection.backend()
         if backend is not self._backend or self._opened_by != os.getpid():
             self._close_session()
@@ -200,7 +207,7 @@ class Connection:
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:
-        with self._lock(), _context.bound(self.mail):
+        with self._lock(), _context.bound(self._state):
             if self._used_by != os.getpid():
                 # Threads of the parent of a fork that were sending are not in the child.
                 self._uses, self._used_by = 0, os.getpid()
@@ -234,7 +241,7 @@ class Connection:
 
     def _prepare(self, message: Message) -> None:
         if not getattr(message, "sender", True):
-            message.sender = sender_text(self.mail.default_sender)
+            message.sender = sender_text(self._state.default_sender)
 
     def _prepared(self, messages: Iterable[Message]) -> Iterator[Message]:
         for message in messages:
@@ -258,6 +265,7 @@ class Connection:
         if self._limit and self.num_emails >= self._limit:
             self.num_emails = 0
             self._close_session(is_full=True)
+            self._close_own_host()
 
     def _close_session(self, *, politely: bool = True, is_full: bool = False) -> None:
         session, self._session = self._session, None
@@ -274,6 +282,33 @@ class Connection:
                 backend.retire(session)
             else:
                 backend.close(session)
+
+    def _close_own_host(self, *, politely: bool = True) -> None:
+        """End a host that a program has put in place, as 0.10 did."""
+        host, self.host = self.host, None
+        if host is not None:
+            (stand_in.end if politely else client.drop)(host)
+
+
+# As they are written here: programs replace them.
+_OWN_CLASS, _OWN_SEND, _OWN_MESSAGE_SEND = Connection, Connection.send, Message.send
+
+
+def defer_for(connection: Any, message: object = None) -> Any:
+    """Let `connection` connect for `message` once that is valid; for any, if it is left out.
+
+    If code of a program's own sends, in a connection or a message, it finds a host as in 0.10.
+    """
+    if isinstance(connection, _OWN_CLASS) and (
+        message is None
+        or (_sends_by(connection, _OWN_SEND) and _sends_by(message, _OWN_MESSAGE_SEND))
+    ):
+        connection.defer()
+    return connection
+
+
+def _sends_by(each: object, own: object) -> bool:
+    return getattr(type(each), "send", None) is own and "send" not in vars(each)
 
 
 class _TriedOnce:
@@ -299,7 +334,11 @@ def _selection_of(mail: Any) -> Selection:
         return mail.selection  # type: ignore[no-any-return]
     return Selection(
         {},
-        lambda: {name: getattr(mail, name) for name in dir(mail) if not name.startswith("_")},
+        lambda: {
+            name: getattr(mail, name)
+            for name in {*dir(mail), *ATTRIBUTES}  # a Mail finds those of its state
+            if not name.startswith("_") and hasattr(mail, name)
+        },
         testing=lambda: False,
         debug=lambda: False,
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakKeyDictionary
 
 from flask import Flask, current_app, has_app_context
 
@@ -13,8 +16,9 @@ from . import _context, settings
 from .backends.locmem import LocmemBackend
 from .backends.recent import Recent
 from .backends.smtp import default_port
-from .connection import Connection
+from .connection import Connection, defer_for
 from .errors import ConfigurationError, attach
+from .live import ATTRIBUTES, Live, own_attributes
 from .message import Message
 from .mounting import mount, prefix_of
 from .previews import Preview, Previewing
@@ -23,22 +27,15 @@ from .selection import Selection
 from .signals import email_dispatched
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from .outgoing import Receipt
 
 
-_ATTRIBUTES = (
-    "server",
-    "username",
-    "password",
-    "port",
-    "use_tls",
-    "use_ssl",
-    "default_sender",
-    "debug",
-    "max_emails",
-    "suppress",
-    "ascii_attachments",
-)
+_NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
+# Of a state, apart from its __dict__, which holds what was assigned and nothing else.
+_SLOTS = ("_app", "_config", "_debug", "_mail", "_recent", "_testing", "previews", "selection")
+_FOLLOW: Any = object()  # of a parameter: read it from the configuration
 
 
 class _MailMixin:
@@ -65,7 +62,7 @@ class _MailMixin:
         :raises MessageError: the message must not be sent; nothing was handed over.
         :raises DeliveryError: it was not delivered, or may not have been; its receipt tells.
         """
-        with self._deferred() as connection:
+        with defer_for(self.connect(), message) as connection:
             return message.send(connection)
 
     def send_message(self, *args: Any, **kwargs: Any) -> Receipt:
@@ -94,7 +91,7 @@ class _MailMixin:
         """
         receipts: list[Receipt] = []
         try:
-            with self._deferred() as connection:
+            with defer_for(self.connect()) as connection:
                 receipts = connection.send_many(messages)
         except BaseException as error:
             if receipts or not hasattr(error, "receipts"):  # else the connection's own are there
@@ -117,35 +114,11 @@ class _MailMixin:
             ) from None
         return Connection(state, max_emails=max_emails)
 
-    def _deferred(self) -> Connection:
-        connection = self.connect()
-        # A program's own connect() may return anything.
-        if isinstance(connection, Connection):  # nothing is connected for a bad message
-            connection.defer()
-        return connection
-
     @contextmanager
     def _applying(self) -> Iterator[None]:
         app = getattr(self, "app", None)
         with _context.bound(app.extensions["mail"] if app else _context.current_state()):
             yield
-
-
-class _Live:
-    """An attribute of the state that is read from the configuration each time.
-
-    No data descriptor: what is assigned on the state wins, and deleting it brings this back.
-    """
-
-    def __init__(self, key: str, default: Callable[[_Mail], Any] | None = None) -> None:
-        self._key = key
-        self._default = default
-
-    def __get__(self, state: _Mail | None, owner: type[_Mail]) -> Any:
-        if state is None:
-            return self
-        value = settings.lookup(state._config, self._key)  # noqa: SLF001 (its descriptor)
-        return self._default(state) if value is None and self._default is not None else value
 
 
 class _Mail(_MailMixin):
@@ -154,50 +127,63 @@ class _Mail(_MailMixin):
     Its attributes follow ``app.config``, whenever that changes. Assigning one overrides it.
     """
 
-    # Apart from the __dict__, which holds what was assigned and nothing else.
-    __slots__ = ("_app", "_config", "_debug", "_recent", "_testing", "previews", "selection")
+    __slots__ = _SLOTS
+
+    _decided: ClassVar[tuple[str, ...]] = ()
+    """The attributes that a subclass decides, such as by a property."""
 
     previews: Mapping[str, Preview]
     """The functions that :meth:`Mail.preview` registered, by name."""
 
-    server: Any = _Live("MAIL_SERVER", lambda state: "localhost")
-    username: Any = _Live("MAIL_USERNAME")
-    password: Any = _Live("MAIL_PASSWORD")
-    port: Any = _Live("MAIL_PORT", lambda state: default_port(state.use_ssl))
-    use_tls: Any = _Live("MAIL_USE_TLS", lambda state: False)
-    use_ssl: Any = _Live("MAIL_USE_SSL", lambda state: False)
-    default_sender: Any = _Live("MAIL_DEFAULT_SENDER")
-    debug: Any = _Live("MAIL_DEBUG", lambda state: state.app_debug)
-    max_emails: Any = _Live("MAIL_MAX_EMAILS")
-    suppress: Any = _Live("MAIL_SUPPRESS_SEND", lambda state: state.testing)
-    ascii_attachments: Any = _Live("MAIL_ASCII_ATTACHMENTS", lambda state: False)
+    server: Any = Live("MAIL_SERVER", lambda state: "localhost")
+    username: Any = Live("MAIL_USERNAME")
+    password: Any = Live("MAIL_PASSWORD")
+    port: Any = Live("MAIL_PORT", lambda state: default_port(state.use_ssl))
+    use_tls: Any = Live("MAIL_USE_TLS", lambda state: False)
+    use_ssl: Any = Live("MAIL_USE_SSL", lambda state: False)
+    default_sender: Any = Live("MAIL_DEFAULT_SENDER")
+    debug: Any = Live("MAIL_DEBUG", lambda state: state.app_debug)
+    max_emails: Any = Live("MAIL_MAX_EMAILS")
+    suppress: Any = Live("MAIL_SUPPRESS_SEND", lambda state: state.testing)
+    ascii_attachments: Any = Live("MAIL_ASCII_ATTACHMENTS", lambda state: False)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._decided = tuple(
+            name for name in ATTRIBUTES if not isinstance(inspect.getattr_static(cls, name), Live)
+        )
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        # Not in the constructor, which a subclass may replace.
+        state = super().__new__(cls)
+        state._connect_to(_NO_SETTINGS, debug=False, testing=False)
+        return state
 
     def __init__(
         self,
-        server: str,
-        username: str | None,
-        password: str | None,
-        port: int | None,
-        use_tls: bool,
-        use_ssl: bool,
-        default_sender: str | tuple[str, str] | None,
-        debug: int,
-        max_emails: int | None,
-        suppress: bool,
-        ascii_attachments: bool = False,
+        server: str = _FOLLOW,
+        username: str | None = _FOLLOW,
+        password: str | None = _FOLLOW,
+        port: int | None = _FOLLOW,
+        use_tls: bool = _FOLLOW,
+        use_ssl: bool = _FOLLOW,
+        default_sender: str | tuple[str, str] | None = _FOLLOW,
+        debug: int = _FOLLOW,
+        max_emails: int | None = _FOLLOW,
+        suppress: bool = _FOLLOW,
+        ascii_attachments: bool = _FOLLOW,
     ) -> None:
-        self._connect_to({}, debug=False, testing=False)
-        self.server = server
-        self.username = username
-        self.password = password
-        self.port = port
-        self.use_tls = use_tls
-        self.use_ssl = use_ssl
-        self.default_sender = default_sender
-        self.debug = debug
-        self.max_emails = max_emails
-        self.suppress = suppress
-        self.ascii_attachments = ascii_attachments
+        given = locals()
+        for name in ATTRIBUTES:
+            if given[name] is not _FOLLOW:
+                setattr(self, name, given[name])
+
+    def __copy__(self) -> Self:
+        # A second account: what is assigned on the copy is the copy's alone.
+        clone = self._like()
+        clone.__dict__ = dict(self.__dict__)
+        clone.selection = clone._selecting()  # noqa: SLF001 (its own class)
+        return clone
 
     def follow(
         self, config: Mapping[str, Any], initial: Mapping[str, Any], debug: bool, testing: bool
@@ -214,22 +200,59 @@ class _Mail(_MailMixin):
 
     def _connect_to(self, config: Mapping[str, Any], *, debug: bool, testing: bool) -> None:
         self._app: Flask | None = None
+        self._mail: Mail | None = None
         self._config = config
         self._debug = debug
         self._testing = testing
         self._recent = Recent()
         self.previews = {}
-        self.selection = Selection(
-            config,
-            lambda: self.__dict__,
+        self.selection = self._selecting()
+
+    def _selecting(self) -> Selection:
+        return Selection(
+            self._config,
+            self._overriding,
             testing=lambda: self.testing,
             debug=lambda: is_on(self.debug),
         )
 
+    def _like(self) -> Self:
+        clone = object.__new__(type(self))
+        for slot in _SLOTS:
+            setattr(clone, slot, getattr(self, slot))
+        return clone
+
     def bind(self, app: Flask, previews: Mapping[str, Preview]) -> None:
-        """Make `app` the one that this state belongs to, and `previews` what its inbox shows."""
+        """Make `app` the one that this state belongs to, and `previews` what its inbox shows.
+
+        A state that a program has made itself follows `app` in what it was not given.
+        """
+        if self._config is _NO_SETTINGS:
+            self._connect_to(app.config, debug=app.debug, testing=app.testing)
         self._app = app
         self.previews = previews
+
+    def _assigned(self) -> Mapping[str, Any]:
+        """Return what was assigned: it wins over the configuration."""
+        if self._mail is None:
+            return self.__dict__
+        return {**self.__dict__, **own_attributes(self._mail)}
+
+    def _overriding(self) -> Mapping[str, Any]:
+        if not self._decided:
+            return self._assigned()
+        return {**{name: getattr(self, name) for name in self._decided}, **self._assigned()}
+
+    def _seen_through(self, mail: Mail) -> Self:
+        """Return this state as it is where `mail` stands for it: what was assigned on that wins."""
+        seen = self._like()
+        seen.__dict__ = self.__dict__
+        seen._mail = mail  # noqa: SLF001 (its own class)
+        seen.selection = self.selection.overridden(
+            seen._overriding,  # noqa: SLF001 (its own class)
+            debug=lambda: is_on(seen.debug),
+        )
+        return seen
 
     @property
     def app(self) -> Flask | None:
@@ -292,7 +315,7 @@ class Mail(_MailMixin, Previewing):
 
     def __init__(self, app: Flask | None = None) -> None:
         self.app = app
-        self._state: _Mail | None = None
+        self._state: _Mail | None = None  # what a program has assigned, where no app was given
         if app is not None:
             self.init_app(app)
 
@@ -300,7 +323,7 @@ class Mail(_MailMixin, Previewing):
         self, config: Mapping[str, Any], debug: bool | int = False, testing: bool = False
     ) -> _Mail:
         """Return a mail state that follows `config`."""
-        initial: dict[str, Any] = {name: config.get(f"MAIL_{name.upper()}") for name in _ATTRIBUTES}
+        initial: dict[str, Any] = {name: config.get(f"MAIL_{name.upper()}") for name in ATTRIBUTES}
         # Programs put a class of their own in place of _Mail.
         state: Any = _Mail(**initial)
         if hasattr(state, "follow"):
@@ -312,38 +335,87 @@ class Mail(_MailMixin, Previewing):
 
         The configuration may still change: it is read when something is sent.
         """
+        state = self._make_state(app)
+        app.extensions["mail"] = state
+        mount(app)
+        return state
+
+    def _make_state(self, app: Flask) -> _Mail:
         state = self.init_mail(app.config, app.debug, app.testing)
         if hasattr(state, "bind"):
             state.bind(app, self.previews)
-        app.extensions["mail"] = state
-        mount(app)
-        if app is self.app:
-            self._state = state
+        _states_of(app)[self] = state
         return state
 
     @property
     def state(self) -> _Mail | None:
         """The mail state of the app that was given, else of the current app, else ``None``."""
-        app: Flask | None = self.__dict__.get("app")
-        if app is not None:
-            registered = app.extensions.get("mail")
-            return self._state if registered is self else registered
-        current: _Mail | None = _context.current_state()
-        return self.__dict__.get("_state") if current is None else current
+        registered = self._registered()
+        if registered is None:
+            return self.__dict__.get("_state")
+        if not _is_a_mail(registered):
+            return registered  # type: ignore[no-any-return]
+        app = self.__dict__.get("app") or current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+        return _states_of(app).get(registered) or registered._make_state(app)  # type: ignore[no-any-return]  # noqa: SLF001
 
     @state.setter
     def state(self, state: _Mail | None) -> None:
         if self.app is not None:
             self.app.extensions["mail"] = state
+            _states_of(self.app)[self] = state
         self._state = state
 
+    def _standing(self) -> Any:
+        """Return the state that this object stands for, with what was assigned on the object.
+
+        Programs put a Mail in the place of its state: ``app.extensions["mail"] = mail``.
+
+        :raises RuntimeError: it has no app, and none is current.
+        """
+        state = self.state
+        if state is None:
+            raise RuntimeError(
+                "This Mail has no app, and no app that was configured with Flask-Mail is current:"
+                " call mail.init_app(app), and use an app context."
+            )
+        return state._seen_through(self) if _is_a_state(state) else self  # noqa: SLF001
+
+    def _registered(self) -> Any:
+        app: Flask | None = self.__dict__.get("app")
+        return _context.registered() if app is None else app.extensions.get("mail")
+
+    def _serving(self) -> Any:
+        registered, state = self._registered(), self.state
+        if registered is not self and _is_a_mail(registered) and _is_a_state(state):
+            return state._seen_through(registered)  # type: ignore[union-attr]  # noqa: SLF001
+        return state
+
     def __getattr__(self, name: str) -> Any:
-        state = None if name.startswith("_") else self.state
+        state = None if name.startswith("_") else self._serving()
         if state is not None and hasattr(state, name):
             return getattr(state, name)
-        known = [*dir(self), *_ATTRIBUTES]
+        known = [*dir(self), *ATTRIBUTES]
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        if name in _ATTRIBUTES or name == "outbox":
+        if name in ATTRIBUTES or name == "outbox":
             hint = ": no app was given, and none is current"
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+
+
+def _states_of(app: Flask) -> WeakKeyDictionary[Mail, Any]:
+    # In the app, not in a Mail that serves many: an app that is gone takes its state along.
+    states: WeakKeyDictionary[Mail, Any] = app.extensions.setdefault(
+        "mail_states", WeakKeyDictionary()
+    )
+    return states
+
+
+# By what their classes have: the classes themselves are replaced by mocks.
+
+
+def _is_a_mail(each: object) -> bool:
+    return hasattr(type(each), "_standing")
+
+
+def _is_a_state(each: object) -> bool:
+    return hasattr(type(each), "_seen_through")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import logging
 from collections.abc import Callable, Mapping
@@ -47,6 +48,14 @@ class Selection:
         self._building: list[type[Backend[Any]]] = []
         self._notes = itertools.count()
         self._guard: tuple[list[Any], Guard | None] = [], None
+
+    def overridden(
+        self, assigned: Callable[[], Mapping[str, Any]], *, debug: Callable[[], bool]
+    ) -> Selection:
+        """Return one that shares the backends of this one, with other assignments."""
+        other = copy.copy(self)
+        other._assigned, other._debug = assigned, debug  # noqa: SLF001 (its own class)
+        return other
 
     def chosen(self) -> tuple[Any, str]:
         """Return what names the backend that delivers now, and the setting that decided it.

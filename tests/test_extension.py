@@ -149,7 +149,7 @@ class TestState:
         assert mail.default_sender == "me@example.com"
 
     def test_reading_an_attribute_on_the_class_gives_the_descriptor(self):
-        assert "_Live" in repr(flask_mail._Mail.server)
+        assert "Live" in repr(flask_mail._Mail.server)
 
     def test_the_app_of_a_state_made_by_hand_is_the_current_one(self, app):
         state = Mail().init_mail({})

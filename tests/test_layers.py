@@ -91,6 +91,7 @@ LAYERS = (
     "backends.locmem",
     "backends.null",
     "backends.smtp",
+    "live",
     "selection",
     "connection",
     "mounting",

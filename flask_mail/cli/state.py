@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from flask import current_app
 
+from .. import _context
 from ..errors import ConfigurationError
 from ..extension import Mail, _Mail
 from ..selection import wanted_backend
@@ -25,7 +26,7 @@ def mail_state() -> Iterator[_Mail]:
     """Give the mail state of the current app, or where it has none, one that lasts for a block."""
     extensions = current_app.extensions
     if "mail" in extensions:
-        state = extensions["mail"]
+        state = _context.resolved(extensions["mail"])
         if not isinstance(state, _Mail):
             raise click.ClickException(
                 f"app.extensions['mail'] is a {type(state).__name__}, not the state that Mail(app)"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from .. import _context
 from ..backends.console import ConsoleBackend
 from ..backends.file import FileBackend
 from ..backends.locmem import LocmemBackend
@@ -108,7 +109,7 @@ class Inbox:
 
         :raises ConfigurationError: it has none, or one of another extension.
         """
-        state = self.app.extensions.get("mail")
+        state = _context.resolved(self.app.extensions.get("mail"))
         if not isinstance(state, _Mail):
             raise ConfigurationError(
                 "This app has no mail that could be shown: call Mail(app), or mail.init_app(app)."
