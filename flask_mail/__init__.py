@@ -17,6 +17,7 @@ from ._compat import (
     sanitize_addresses,
     sanitize_subject,
 )
+from ._compat import _has_newline as _has_newline
 from .attachment import Attachment
 from .backends import Backend
 from .connection import Connection

@@ -7,9 +7,11 @@ import warnings
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from . import attachment, extension, message
+from . import attachment, connection, extension, message
+from . import signals as signals_module
 from .addresses import tolerant_address
 from .headers import charset_of, mailbox
+from .smtp import client
 from .words import encode_words
 
 if TYPE_CHECKING:
@@ -54,6 +56,11 @@ def sanitize_addresses(
     return [sanitize_address(each, encoding) for each in addresses]
 
 
+def _has_newline(line: str) -> bool:
+    """Whether there is a line break in `line`."""
+    return "\n" in line or "\r" in line
+
+
 # What 0.10's only module imported and programs took from there.
 _INCIDENTAL = {
     "Header": "email.header",
@@ -74,8 +81,10 @@ _INCIDENTAL = {
 _PYTHON_2 = {"PY3": True, "PY34": True, "text_type": str, "string_types": (str,)}
 _MODULES = frozenset({"re", "time", "unicodedata", "warnings", "blinker"})
 
-# Where the code lives that used these names in 0.10's only module.
-_ROOMS = (attachment, extension, message)
+# Where the code lives that used these names in 0.10's only module, apart from what a class says of
+# itself.
+_ROOMS = (attachment, connection, extension, message, signals_module, client)
+_KEPT = ((connection, "Connection"), (message, "Message"))
 _originals: dict[tuple[ModuleType, str], Any] = {}
 
 
@@ -86,9 +95,14 @@ class PatchableModule(ModuleType):
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, ModuleType) and value.__name__ == f"{self.__name__}.{name}":
+            # How importlib makes a submodule known; one of them has the name of a namespace.
+            if name not in self.__all__:
+                super().__setattr__(name, value)
+            return
         super().__setattr__(name, value)
         for room in _ROOMS:
-            if name in vars(room):
+            if name in vars(room) and (room, name) not in _KEPT:
                 _originals.setdefault((room, name), getattr(room, name))
                 setattr(room, name, value)
 
@@ -110,6 +124,10 @@ class PatchableModule(ModuleType):
                 stacklevel=2,
             )
             return version("flask-mail")
+        if name == "message_policy":  # 0.9.1's
+            from email import policy
+
+            return policy.SMTP
         if name in _INCIDENTAL:
             return getattr(importlib.import_module(_INCIDENTAL[name]), name)
         if name in _PYTHON_2:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import email.policy
+import importlib
+import subprocess
+import sys
 from importlib import metadata
+from types import ModuleType
 from unittest import mock
 
 import pytest
@@ -12,9 +17,12 @@ import flask_mail
 from flask_mail import (
     FlaskMailUnicodeDecodeError,
     MessageError,
+    _compat,
+    _has_newline,
     extension,
     force_text,
     message,
+    message_policy,
     sanitize_address,
     sanitize_addresses,
     sanitize_subject,
@@ -99,3 +107,41 @@ def test_patching_a_name_of_the_package_patches_where_it_is_used(monkeypatch):
     assert flask_mail.Message("Hi").msgId == "<fixed@example.com>"
     monkeypatch.undo()
     assert flask_mail.Message("Hi").msgId != "<fixed@example.com>"
+
+
+def test_a_submodule_overwrites_no_name_of_a_room():
+    """`importlib` sets a submodule on its package: `signals` is a namespace here."""
+    before = {room: dict(vars(room)) for room in _compat._ROOMS}
+    for name in ("signals", "message", "settings", "mime", "email_dispatched"):
+        module = ModuleType(f"flask_mail.{name}")
+        public = getattr(flask_mail, name)
+        setattr(flask_mail, name, module)
+        assert getattr(flask_mail, name) is (public if name in flask_mail.__all__ else module)
+        if name not in flask_mail.__all__:
+            setattr(flask_mail, name, importlib.import_module(f"flask_mail.{name}"))
+    assert {room: dict(vars(room)) for room in _compat._ROOMS} == before
+
+
+def test_every_submodule_is_imported_without_changing_a_public_name():
+    program = (
+        "import importlib, pkgutil, flask_mail\n"
+        "before = {name: getattr(flask_mail, name) for name in flask_mail.__all__}\n"
+        "for each in pkgutil.walk_packages(flask_mail.__path__, 'flask_mail.'):\n"
+        "    if '.contract' not in each.name:\n"
+        "        importlib.import_module(each.name)\n"
+        "changed = [name for name in before if getattr(flask_mail, name) is not before[name]]\n"
+        "assert not changed, changed\n"
+        "assert flask_mail.Mail.connect.__globals__['settings'] is flask_mail.settings\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"), [("plain", False), ("a\nb", True), ("a\rb", True), ("", False)]
+)
+def test_has_newline_of_old_programs_is_found(line, answer):
+    assert _has_newline(line) is answer
+
+
+def test_message_policy_of_0_9_1_is_found():
+    assert message_policy is email.policy.SMTP
