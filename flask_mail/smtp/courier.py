@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import smtplib
 import time
 from collections import deque
@@ -56,7 +57,10 @@ class Courier:
         self._max_emails = max_emails
         self._seconds = seconds
         self._clock = clock
+        self._pid = os.getpid()
         self._flight: Flight | None = None
+        self._waiting: deque[Transaction] = deque()  # whose results were not given, in order
+        self._upcoming: Item | None = None
         self._again: deque[Transaction] = deque()  # to be begun again, in order
         self._gone: Exception | None = None  # why there is no connection any more
         self._in_vain = 0
@@ -69,22 +73,21 @@ class Courier:
         the server thinks.
         """
         source: Iterator[Item] | None = iter(items)
-        upcoming: Item | None = None
-        waiting: deque[Transaction] = deque()
+        waiting = self._waiting
         with self._alone():
             while True:
+                if self._is_child:
+                    self._leave_to_parent()
                 while waiting and (result := waiting[0].result) is not None:
                     waiting.popleft()
                     yield result
                 if self._again and self._has_room():
                     self._begin(self._again.popleft())
-                elif upcoming is not None and not self._again and self._has_room():
-                    waiting.append(self._transaction(*upcoming))
-                    upcoming = None
-                    self._begin(waiting[-1])
-                elif upcoming is None and source is not None and self._may_take():
-                    upcoming = self._next(source)
-                    if upcoming is None:
+                elif self._upcoming is not None and not self._again and self._has_room():
+                    self._begin(self._taken(self._upcoming))
+                elif self._upcoming is None and source is not None and self._may_take():
+                    self._upcoming = self._next(source)
+                    if self._upcoming is None:
                         source = None
                 elif self._flight is not None and self._flight.under_way:
                     self._attempt(lambda flight: flight.advance(wait=True))
@@ -134,9 +137,30 @@ class Courier:
         self._is_slow = self._clock() - asked > _SLOW
         return item
 
-    def _transaction(self, envelope: Envelope, content: bytes | Content) -> Transaction:
+    def _taken(self, item: Item) -> Transaction:
+        envelope, content = item
         deadline = Deadline(self._seconds(len(content)), self._clock)
-        return Transaction(envelope, content, deadline)
+        self._waiting.append(Transaction(envelope, content, deadline))
+        self._upcoming = None
+        return self._waiting[-1]
+
+    @property
+    def _is_child(self) -> bool:
+        """Whether a generator, a receiver or a signal handler has forked, and this is the child."""
+        return self._pid != os.getpid()
+
+    def _leave_to_parent(self) -> None:
+        """Give up what was taken, also after the fork: the parent goes on with all of the batch."""
+        link = self._host.file
+        if isinstance(link, Link) and not link.is_own:
+            client.drop(self._host)
+        self._flight = None
+        self._again.clear()
+        if self._upcoming is not None:
+            self._taken(self._upcoming)
+        for transaction in self._waiting:
+            if transaction.result is None:
+                transaction.leave_to_parent()
 
     def _begin(self, transaction: Transaction) -> None:
         try:
@@ -144,6 +168,9 @@ class Courier:
                 raise copy.copy(self._gone)  # each has its own, which gets its own receipt
             self._make_ready(transaction.deadline)
         except MailError as error:
+            if self._is_child:
+                self._leave_to_parent()
+                return
             error.with_traceback(None)  # its frames would keep the content alive
             if not _is_own_deadline(error):
                 self._gone = error
@@ -181,6 +208,9 @@ class Courier:
                 client.drop(self._host)
 
     def _lose(self, flight: Flight, error: OSError) -> None:
+        if self._is_child:
+            self._leave_to_parent()
+            return
         client.drop(self._host)
         for transaction in reversed(flight.end(error)):
             if self._reopen is None:

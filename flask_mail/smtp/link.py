@@ -106,8 +106,9 @@ class Link:
 
     def lend(self) -> None:
         """Leave the socket as smtplib's methods want it."""
-        with suppress(OSError):  # it is closed
-            self._sock.settimeout(self._lent_timeout)
+        if self.is_own:  # else its parent would wait in it too: they share what is set
+            with suppress(OSError):  # it is closed
+                self._sock.settimeout(self._lent_timeout)
 
     def be_prompt(self) -> None:
         """Let the end of a message not wait until the server has confirmed its beginning.

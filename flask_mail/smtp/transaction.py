@@ -207,6 +207,16 @@ class Transaction:
         if self._reason is not None:
             self._fail(*self._reason)
 
+    def leave_to_parent(self) -> None:
+        """Take it that this process is a child of the one that sends the message."""
+        error = errors.AcceptanceUnknown(
+            "This process was forked while the message was being sent, and its parent goes on with"
+            " that: look there for what becomes of it. Begin a batch of its own in a child.",
+            stage="accept",
+            attempts=max(1, self.attempts),
+        )
+        self.result = Result(error=error, attempts=error.attempts)
+
     def doubt(self, unread: bytes) -> None:
         """Take it that the server has said more than it was asked, so that each reply may belong
         to another command than it was taken for."""
