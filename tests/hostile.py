@@ -67,6 +67,40 @@ HTML = (
     f"<button id=link onclick={_ATTRIBUTE}>click me</button>",
 )
 
+# Each one makes Chromium connect to {}, without a request, if nobody keeps it from that.
+CONNECTING = (
+    '<link rel="preconnect" href="{}">',
+    "<LINK\nhref={} rel=preconnect>",
+    '<iframe src="{}">',
+    '<frameset><frame src="{}"></frameset>',
+    "<FRAMESET cols=*><FRAME/SRC={}></FRAMESET>",
+    "<html><head></head><frameset><frame src={}></frameset></html>",
+    "<noframes></noframes><frameset onload=1><frame longdesc={} src={}>",
+    "<frameset\f><frame\fsrc={}>",
+    "<svg><foreignObject><iframe src={}></iframe></foreignObject></svg>",
+    "<template shadowrootmode=open><iframe src={}></iframe><iframe src={}></template>",
+    "<noscript><iframe src={}></iframe><frame src={}></noscript>",
+    "<style></style><!--><iframe src={}>-->",
+    "<title></title><iframe src={}></iframe>",
+    "<table><iframe src={}></table>",
+    "<select><iframe src={}></select>",
+    "<![CDATA[><iframe src={}>]]>",
+    "<?xml ><iframe src={}>",
+    "<</><iframe src={}>",
+    "<iframe\tsrc={}>",
+    "<iframe\rsrc={}>",
+    "<iframe//src={}>",
+    "<a href=x><iframe src={}><a>",
+    "<xmp></xmp><iframe src={}>",
+    '<iframe srcdoc="<link rel=preconnect href={}>"></iframe>',
+    '<iframe srcdoc="&lt;iframe src={}&gt;"></iframe>',
+    "<object data={}></object><embed src={}><applet code={}></applet>",
+    "<portal src={}></portal><fencedframe src={}></fencedframe>",
+    '<meta http-equiv=refresh content="0;url={}"><link http-equiv=refresh content="0;url={}">',
+    "<img src={} srcset={} attributionsrc={}><a href={} ping={}>x</a><base href={}>",
+    "<svg><image href={} /><use href={}#a /><set attributeName=href to={} /></svg><math href={}>",
+)
+
 # As any text of a message.
 TEXTS = (
     f"<script>{_ACT}</script>",

@@ -22,10 +22,30 @@ _ALWAYS, _NEVER = "(min-width:0)", "(max-width:0)"
 _REMOTE: Final = re.compile(
     r"(?:\b(?:src|srcset|background)\s{0,9}=|url\()[\s\"']{0,9}(?:https?:)?//", re.IGNORECASE
 )
-# No policy keeps browsers from connecting ahead of time to where these point, and that tells a
-# stranger that the message was opened. A <meta> is empty and stands wherever a <link> may.
-_LINK: Final = re.compile(r"<link(?=[\s/>])", re.IGNORECASE)
-_IFRAME: Final = re.compile(r"(</?)iframe(?=[\s/>])", re.IGNORECASE)
+# Browsers connect to where a frame, a link or the like points before any policy is asked, and that
+# tells a stranger that the message was opened. So only elements stay that are known to show what
+# they hold. Every "<" with a letter after it is looked at, in comments and style sheets too: what a
+# browser takes for a tag is one of these, however the rest is spelled (HTML, 13.2.5.6).
+_TAG: Final = re.compile(r"<(/?)([A-Za-z][^ \t\n\r\f/>]*)")
+_NAMES: Final = (
+    "a abbr acronym address area article aside b basefont bdi bdo big blink blockquote body br"
+    " button caption center cite code col colgroup data dd del details dfn dir div dl dt em"
+    " fieldset figcaption figure font footer form h1 h2 h3 h4 h5 h6 head header hgroup hr html i"
+    " img input ins kbd label legend li listing main map mark marquee menu meter nav nobr noscript"
+    " ol optgroup option output p picture pre progress q rb rp rt rtc ruby s samp search section"
+    " select slot small source span strike strong style sub summary sup table tbody td template"
+    " textarea tfoot th thead time title tr tt u ul var wbr"
+    # Of SVG, shapes and text.
+    " circle clippath defs desc ellipse g line lineargradient mask path pattern polygon polyline"
+    " radialgradient rect stop svg symbol text tspan"
+)
+_KNOWN: Final = frozenset(_NAMES.split())
+# Elements that never hold anything: renamed, they would hold all that follows. A <basefont> is as
+# empty, may stand wherever they may, and does nothing.
+_EMPTY: Final = frozenset(
+    {"base", "bgsound", "command", "embed", "frame", "image", "isindex", "keygen", "link"}
+    | {"meta", "param", "track"}
+)
 _MOST_PICTURES: Final = 48 * 1024 * 1024
 """Characters: a message may refer to one large picture a thousand times."""
 
@@ -49,13 +69,25 @@ def document(letter: Letter, *, is_dark: bool) -> str:
     source = _CID.sub(_Pictures(letter), letter.html or "")
     # Browsers do not agree on whose preference counts in a frame, so none is asked.
     source = _SCHEME.sub(lambda found: _ALWAYS if found[1].lower() == scheme else _NEVER, source)
-    source = _IFRAME.sub(r"\1no-iframe", _LINK.sub("<meta", source))
+    source = _TAG.sub(_harmless, source)
     # Before the message's own: of several <base>, the first counts.
     return (
         '<!doctype html><base target="_blank">'
         f'<meta name="color-scheme" content="{scheme}">'
         f"<style>:root{{color-scheme:{scheme}}}</style>{source}"
     )
+
+
+def _harmless(tag: re.Match[str]) -> str:
+    slash, name = tag.groups()
+    known = name.lower()
+    if known in _KNOWN:
+        return tag[0]
+    if known in _EMPTY:
+        return f"<{slash}basefont"
+    if known == "script":  # its text is not to be seen, such as the JSON-LD of Gmail's actions
+        return "</style" if slash else '<style type="none"'
+    return f"<{slash}no-{name}"
 
 
 def has_remote_images(source: str) -> bool:
