@@ -5,22 +5,22 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, asdict, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .addresses import parse_address, parse_addresses
 from .checks import check_message, check_options
 from .content import Content
-from .errors import MessageError, NoRecipients, NoSender
+from .errors import MailError, MessageError, NoRecipients, NoSender
 from .extras import check_extras, metadata_of, tags_of
 
 if TYPE_CHECKING:
     from .message import Message
 
 
-class Outcome(Enum):
-    """What became of a message: exactly one of these."""
+class Outcome(str, Enum):
+    """What became of a message: exactly one of these. As text, so that JSON has it."""
 
     SENT = "sent"
     """Handed over: the peer took responsibility for it."""
@@ -30,6 +30,8 @@ class Outcome(Enum):
     """It was provably not accepted: it is safe to try again."""
     UNKNOWN = "unknown"
     """No valid reply came after the last byte: only a person may retry."""
+
+    __str__ = Enum.__str__  # in each version of Python the same, formatted too
 
 
 class Refusal(NamedTuple):
@@ -42,9 +44,13 @@ class Refusal(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Receipt:
-    """What became of one message."""
+    """What became of one message.
+
+    True if the message was sent. Flask's JSON provider and kombu's, which Celery uses, encode its
+    fields, the reason in the place of the error.
+    """
 
     message_id: str
     backend: str
@@ -56,8 +62,30 @@ class Receipt:
     """The peer's final reply, such as its queue id."""
     attempts: int = 1
     seconds: float = 0.0
-    error: BaseException | None = field(default=None, compare=False, repr=False)
+    # No field, so that dataclasses.asdict(), by which Flask encodes JSON, does not take it.
+    if TYPE_CHECKING:
+        error: BaseException | None = field(default=None, compare=False, repr=False)
+    else:
+        error: InitVar[BaseException | None] = None
     """Why the message was not sent; what :meth:`Mail.send` raises."""
+    reason: str = field(init=False, default="", compare=False, repr=False)
+    """The error in words, empty if the message was sent. Only its class if it is not one of
+    Flask-Mail's, whose text may hold anything."""
+
+    # For type checkers `error` is a field, and no argument here.
+    def __post_init__(self, error: BaseException | None) -> None:  # type: ignore[override]
+        self.__dict__["error"] = error
+        if error is not None:
+            kind = type(error).__name__
+            self.__dict__["reason"] = str(error) if isinstance(error, MailError) else kind
+        if type(self.refused) is not dict:  # no other mapping is JSON
+            self.__dict__["refused"] = dict(self.refused)
+
+    def __bool__(self) -> bool:
+        return self.sent
+
+    def __json__(self) -> dict[str, Any]:
+        return asdict(self)
 
     @property
     def sent(self) -> bool:

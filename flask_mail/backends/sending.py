@@ -206,7 +206,10 @@ class Batch:
     def _abandoned(self, problem: BaseException | None) -> Iterator[Receipt]:
         while self._waiting:
             waiting = self._waiting[0]
-            yield self._conclude(waiting.failure or self._unanswered(waiting, problem))
+            receipt = waiting.failure
+            if receipt is None:
+                receipt = self._unanswered(waiting, problem)
+            yield self._conclude(receipt)
 
     def _unanswered(self, waiting: _Waiting, problem: BaseException | None) -> Receipt:
         message_id = waiting.mail.message_id if waiting.mail else ""
