@@ -5,18 +5,22 @@ from __future__ import annotations
 import contextlib
 import datetime
 import errno
+import os
 import smtplib
 import socket
 import ssl
+import subprocess
+import sys
 
 import pytest
 import trustme
+from dead_addresses import NAME, named
 from servers import Dialogue, Recorder, mail_to, scripted_server, signed_by_itself, smtp_server
 
-from flask_mail import BackendUnavailable, Message, Outcome
+from flask_mail import BackendUnavailable, ConfigurationError, Message, Outcome
 from flask_mail.backends.smtp import SmtpBackend
 from flask_mail.smtp import client
-from flask_mail.smtp.tls import wrapped
+from flask_mail.smtp.tls import ClientTLS, wrapped
 
 STARTTLS, IMPLICIT = {"MAIL_USE_TLS": True}, {"MAIL_USE_SSL": True}
 both_ways = pytest.mark.parametrize("way", [STARTTLS, IMPLICIT], ids=["starttls", "implicit"])
@@ -359,3 +363,195 @@ def test_nothing_older_than_tls_1_2_is_spoken():
     """RFC 8996."""
     backend = SmtpBackend(server="localhost", use_tls=True)
     assert backend.server.tls_context().minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+# Files that change, and classes
+
+
+class Renewed:
+    """A file whose time of writing always differs from the one before."""
+
+    def __init__(self, path):
+        self.path = path
+        self.second = 1_000_000_000
+
+    def write(self, *pems):
+        self.path.write_bytes(b"".join(each.bytes() for each in pems))
+        self.second += 10
+        os.utime(self.path, (self.second, self.second))
+
+
+@both_ways
+def test_authorities_that_changed_on_disk_are_read_again(way, certified, authority, tmp_path):
+    ca_file = Renewed(tmp_path / "ca.pem")
+    ca_file.write(trustme.CA().cert_pem)
+    with tls_server(way, certified) as server:
+        mail = mail_to(server.port, MAIL_TLS_CA_FILE=ca_file.path, **way)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            mail.send(message())
+        ca_file.write(authority.cert_pem)
+        assert mail.send(message()).sent
+    assert len(server.recorder.accepted) == 1
+
+
+@both_ways
+def test_a_client_certificate_that_changed_on_disk_is_read_again(way, authority, ca_file, tmp_path):
+    of_clients = trustme.CA()
+    context = context_with(authority.issue_cert("127.0.0.1"))
+    context.verify_mode = ssl.CERT_REQUIRED
+    of_clients.configure_trust(context)
+    own = Renewed(tmp_path / "own.pem")
+    own.write(trustme.CA().issue_cert("shop.test").private_key_and_cert_chain_pem)
+    with tls_server(way, context) as server:
+        mail = mail_to(server.port, MAIL_TLS_CA_FILE=ca_file, MAIL_TLS_CERT_FILE=own.path, **way)
+        with pytest.raises(BackendUnavailable):
+            mail.send(message())
+        own.write(of_clients.issue_cert("shop.test").private_key_and_cert_chain_pem)
+        assert mail.send(message()).sent
+
+
+@pytest.mark.parametrize("damage", ["half", "gone"])
+def test_half_of_a_renewal_leaves_what_was_read_before(tmp_path, authority, caplog, damage):
+    """A certificate is written before its key."""
+    pair = authority.issue_cert("shop.test")
+    certificate, key = Renewed(tmp_path / "tls.crt"), Renewed(tmp_path / "tls.key")
+    certificate.write(*pair.cert_chain_pems)
+    key.write(pair.private_key_pem)
+    tls = ClientTLS(cert_file=certificate.path, key_file=key.path)
+    before = tls.context()
+    renewed = authority.issue_cert("shop.test")
+    if damage == "half":
+        certificate.write(*renewed.cert_chain_pems)
+    else:
+        key.path.unlink()
+    assert tls.context() is before
+    assert "MAIL_TLS_CERT_FILE" in caplog.text
+    certificate.write(*renewed.cert_chain_pems)
+    key.write(renewed.private_key_pem)
+    assert tls.context() is not before
+    assert tls.context() is tls.context()
+
+
+def test_the_authorities_of_the_system_are_read_again(tmp_path, monkeypatch, authority):
+    ca_file = Renewed(tmp_path / "ca.pem")
+    ca_file.write(authority.cert_pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca_file.path))
+    tls = ClientTLS()
+    before = tls.context()
+    assert tls.context() is before
+    ca_file.write(trustme.CA().cert_pem)
+    assert tls.context() is not before
+
+
+def test_a_file_that_cannot_be_read_for_another_class_of_contexts_is_an_error(tmp_path, authority):
+    """The context that was read before wraps no sockets of gevent's."""
+    ca_file = Renewed(tmp_path / "ca.pem")
+    ca_file.write(authority.cert_pem)
+    tls = ClientTLS(ca_file=ca_file.path)
+    tls._made_of = (object, *tls._made_of[1:])
+    ca_file.path.unlink()
+    with pytest.raises(ConfigurationError, match="MAIL_TLS_CA_FILE"):
+        tls.context()
+
+
+PRELOADED = """
+import os, sys
+from flask import Flask
+from flask_mail import Mail, Message
+
+app = Flask("shop")
+app.config.update(
+    MAIL_SERVER="127.0.0.1",
+    MAIL_PORT=int(sys.argv[1]),
+    MAIL_TLS_CA_FILE=sys.argv[2],
+    MAIL_USE_TLS=sys.argv[3] == "MAIL_USE_TLS",
+    MAIL_USE_SSL=sys.argv[3] == "MAIL_USE_SSL",
+    MAIL_DEFAULT_SENDER="me@example.com",
+)
+mail = Mail(app)
+mail.send(Message("master", ["to@example.com"], "Hi"))
+with mail.connect() as connection:
+    child = os.fork()
+    if not child:
+        from gevent import monkey
+
+        monkey.patch_all()
+        receipts = [connection.send(Message("block", ["to@example.com"], "Hi"))]
+        receipts.append(mail.send(Message("worker", ["to@example.com"], "Hi")))
+        receipts += mail.send_many([Message("batch", ["to@example.com"], "Hi")])
+        print(*(each.outcome.name for each in receipts), flush=True)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@both_ways
+def test_workers_that_gevent_patches_after_the_master_has_sent_mail_send(way, certified, ca_file):
+    """As ``gunicorn -k gevent --preload`` does; each message was a TypeError."""
+    pytest.importorskip("gevent")
+    with tls_server(way, certified) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", PRELOADED, str(server.port), ca_file, *way],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.stdout, done.returncode) == ("SENT SENT SENT\n", 0), done.stderr
+    assert len(server.recorder.accepted) == 4
+
+
+@both_ways
+def test_tls_checks_the_name_whichever_address_answers(way, authority, ca_file, monkeypatch):
+    with tls_server(way, context_with(authority.issue_cert(NAME))) as server:
+        named(monkeypatch, server.port, "127.0.0.2", "127.0.0.1")
+        settings = {"MAIL_SERVER": NAME, "MAIL_TLS_CA_FILE": ca_file, **way}
+        assert mail_to(server.port, **settings).send(message()).sent
+
+
+def test_a_connection_that_cannot_be_wrapped_is_closed(certified, ca_file, monkeypatch):
+    """A ResourceWarning would fail this test."""
+
+    def wrap_socket(context, sock, server_hostname):
+        raise KeyboardInterrupt
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        named(monkeypatch, port, "127.0.0.2", "127.0.0.1")
+        monkeypatch.setattr("flask_mail.smtp.reaching.WithoutHandshake.wrap_socket", wrap_socket)
+        with pytest.raises(KeyboardInterrupt):
+            mail_to(port, MAIL_SERVER=NAME, MAIL_USE_SSL=True).send(message())
+
+
+# Advice
+
+
+@pytest.mark.parametrize("use_ssl", [True, False])
+@pytest.mark.parametrize("how", ["reset", "silence", "end"])
+def test_a_reset_is_no_reason_to_advise_tls(how, use_ssl, certified, ca_file):
+    """A server that restarts resets connections; one that speaks TLS at once is silent."""
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            if use_ssl:
+                talk.start_tls(certified)
+            if how == "reset":
+                connection.close() if use_ssl else talk.reset()
+            elif how == "silence":
+                talk.wait()
+
+    with scripted_server(script) as port:
+        settings = {"MAIL_USE_SSL": use_ssl, "MAIL_TLS_CA_FILE": ca_file, "MAIL_TIMEOUT": 0.5}
+        error = failing(port, **settings)
+    assert ("set MAIL_USE_SSL" in str(error)) == (how != "reset" and not use_ssl)
+
+
+def test_a_server_that_greeted_in_clear_is_not_asked_for_tls():
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.say("220 scripted")
+            talk.hear()
+
+    with scripted_server(script) as port:
+        assert "MAIL_USE_SSL" not in str(failing(port))

@@ -23,7 +23,7 @@ from ..smtp.courier import Courier, Item
 from ..smtp.deadline import Deadline
 from ..smtp.link import Link
 from ..smtp.pool import Pool
-from ..smtp.tls import client_context
+from ..smtp.tls import ClientTLS
 from .base import Backend
 from .features import ORDINARY, Feature
 from .sending import failure_of
@@ -40,8 +40,12 @@ _log = logging.getLogger("flask_mail")
 _NOT_IN_A_NAME = re.compile("[\0\1\ud800-\udfff]")
 _EHLO_NAME = re.compile("[!-~]{1,255}")
 
-_SLOWEST = 32 * 1024
-"""Octets a second: how slow a link may be that is given the time which large content takes."""
+_DEADLINE = 20.0
+"""Seconds for a message of its own, with the connection: web servers end a request that takes 30,
+and the request has other work to do as well."""
+
+_SLOWEST = 128 * 1024
+"""Octets a second: how slow a line may be that is given the time which large content takes."""
 
 
 NO_HOST = object()
@@ -67,7 +71,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         username: str | None = None,
         password: Secret | str | Callable[[], object] | None = None,
         oauth2_token: Token | str | Callable[[], object] | None = None,
-        timeout: float = 30.0,
+        timeout: float = 20.0,
         local_hostname: str | None = None,
         tls_verify: bool = True,
         tls_ca_file: str | os.PathLike[str] | None = None,
@@ -105,8 +109,8 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             timeout=_read("MAIL_TIMEOUT", timeout),
             implicit_tls=use_ssl,
             starttls=use_tls,
-            context=(
-                client_context(
+            tls=(
+                ClientTLS(
                     verify=tls_verify,
                     ca_file=tls_ca_file,
                     cert_file=tls_cert_file,
@@ -233,7 +237,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
 
     def _seconds(self, octets: int) -> float:
         """Return how long one message of its own may take, with the connection."""
-        return self._deadline or 2 * self._server.timeout + octets // _SLOWEST
+        return self._deadline or max(_DEADLINE, self._server.timeout) + octets // _SLOWEST
 
     def _is_fit(self, session: Any) -> bool:
         """Whether a session can carry messages of others."""

@@ -76,7 +76,7 @@ def _dialogue(backend: SmtpBackend, sender: Address | None) -> Iterator[Step]:
 
 def _not_asked_for(server: Server) -> Mapping[str, Step]:
     skipped = {}
-    if server.context is None:
+    if not server.is_encrypted:
         skipped["tls"] = "not asked for: MAIL_USE_TLS, MAIL_USE_SSL"
     if server.username is None:
         skipped["login"] = "not asked for: MAIL_USERNAME"

@@ -9,58 +9,30 @@ import contextlib
 import re
 import smtplib
 import socket
-import ssl
-from dataclasses import dataclass, field
+import time
 from typing import Any
 
-from ..secret import Secret, Token
-from . import errors, lending
+from ..errors import DeliveryError, MailError
+from . import errors, lending, reaching
 from .deadline import Deadline
 from .link import Link
 from .login import log_in
+from .reaching import drop
 from .replies import reply_of
+from .server import Server, kind, link_of
 from .tls import wrapped
+
+__all__ = ["Server", "connect", "drop", "end", "establish", "kind", "leave", "link_of"]
 
 QUIT_SECONDS = 1.0
 """How long QUIT may take: the messages were accepted before, and nobody waits for a goodbye."""
 
+_PATIENCE = 0.75
+"""How much of the time a server is asked again that has no room: the rest is for the message."""
+_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
+"""Seconds between two tries; each is twice as long as the one before."""
+
 _FULL_NAME = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
-
-
-@dataclass(frozen=True)
-class Server:
-    """Where to connect, and how."""
-
-    host: str
-    port: int
-    timeout: float
-    implicit_tls: bool = False
-    starttls: bool = False
-    context: ssl.SSLContext | None = field(default=None, repr=False)
-    local_hostname: str | None = None
-    username: str | None = None
-    password: Secret | None = None
-    token: Token | None = None
-    pipelining: bool = True
-    chunking: bool = True
-    debug: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-    @property
-    def secret(self) -> Secret | None:
-        """What it logs in with."""
-        return self.token or self.password
-
-    def tls_context(self) -> ssl.SSLContext:
-        """Return the TLS context, which verifies certificates unless another one was given."""
-        return self.context or ssl.create_default_context()
-
-
-def kind(server: Server) -> Any:
-    """Return the class of smtplib's that makes the sessions, or what a program has put there."""
-    return smtplib.SMTP_SSL if server.implicit_tls else smtplib.SMTP
 
 
 def connect(server: Server, deadline: Deadline | None = None) -> smtplib.SMTP:
@@ -72,10 +44,7 @@ def connect(server: Server, deadline: Deadline | None = None) -> smtplib.SMTP:
     arguments: dict[str, Any] = {"timeout": server.timeout, "local_hostname": "localhost"}
     made = kind(server)
     if server.implicit_tls:
-        context: Any = server.tls_context()
-        # A program's own way of connecting may look at the certificate at once.
-        is_plain = made._get_socket is _GET_SOCKET_SSL  # noqa: SLF001
-        arguments["context"] = _WithoutHandshake(context) if is_plain else context
+        arguments["context"] = reaching.context_for(server, made)
     host = made(**arguments)
     host._host = server.host  # noqa: SLF001 (the name that TLS checks)
     establish(host, server, deadline or Deadline())
@@ -84,19 +53,10 @@ def connect(server: Server, deadline: Deadline | None = None) -> smtplib.SMTP:
 
 def establish(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
     """Connect a session that is not connected, or not any more; as :func:`connect`."""
-    stage = "connect"
+    stage = "greeting"
     lending.forget(host)
     try:
-        _connect(host, server, deadline)
-        link = link_of(host, server)
-        link.deadline = deadline
-        if server.implicit_tls:
-            stage = "tls"
-            link.shake_hands()
-        stage = "greeting"
-        reply = link.hear()
-        if reply.code != 220:
-            raise smtplib.SMTPConnectError(*reply.answer)
+        _reach_in_time(host, server, deadline)
         host.local_hostname = server.local_hostname or _own_name(host)
         _greet(host, server)
         if server.starttls:
@@ -110,17 +70,39 @@ def establish(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
         lending.watch(host)
     except BaseException as error:
         drop(host)
-        if not isinstance(error, (OSError, ValueError)):
+        if not isinstance(error, (OSError, ValueError)) or isinstance(error, MailError):
             raise
-        raise errors.failure(error, stage, str(server)) from error
+        # It has greeted, so whether it speaks TLS at once is no question any more.
+        raise errors.failure(error, stage, str(server), knows_tls=True) from error
 
 
-def link_of(host: Any, server: Server) -> Link:
-    """Return the link of a session; one that a program has opened gets its own here."""
-    link = host.file
-    if not isinstance(link, Link):
-        link = host.file = Link(host.sock, server.timeout, str(server), debug=server.debug)
-    return link
+def _reach_in_time(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
+    """Connect, and come back for a while to a server that has no room for now (421)."""
+    patience = deadline.within(_PATIENCE * deadline.left(server.timeout))
+    pause = _PAUSE
+    no_room: errors.ConnectFailed | None = None
+    try:
+        while True:
+            try:
+                reaching.reach(host, server, deadline)
+            except errors.ConnectFailed as error:
+                no_room = no_room or error
+                if not 400 <= error.smtp_code < 500 or not patience.has(pause):
+                    raise
+            except DeliveryError:
+                if no_room is None:
+                    raise
+                raise no_room from no_room.__cause__  # the first one wins
+            else:
+                return
+            _sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+    finally:
+        no_room = None  # its traceback holds this frame
+
+
+def _sleep(seconds: float) -> None:
+    time.sleep(seconds)  # looked up each time: gevent puts its own in its place
 
 
 def greet_if_needed(host: smtplib.SMTP, server: Server) -> None:
@@ -163,12 +145,6 @@ def hurry(host: Any) -> None:
         host.sock.settimeout(QUIT_SECONDS)
 
 
-def drop(host: smtplib.SMTP) -> None:
-    """Close the connection without a word. Never raises."""
-    with contextlib.suppress(Exception):
-        host.close()
-
-
 def leave(host: smtplib.SMTP) -> None:
     """Say QUIT and close without waiting for the answer. Never raises."""
     with contextlib.suppress(Exception):
@@ -176,55 +152,6 @@ def leave(host: smtplib.SMTP) -> None:
             host.file.write(b"QUIT\r\n")
             host.file.look()
     drop(host)
-
-
-class _WithoutHandshake:
-    """A TLS context for smtplib that leaves the handshake to the link, which has a deadline."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-
-    def wrap_socket(self, sock: socket.socket, server_hostname: str) -> ssl.SSLSocket:
-        return wrapped(
-            self._context, sock, server_hostname=server_hostname, do_handshake_on_connect=False
-        )
-
-
-# As it was imported, before anything is patched.
-_GET_SOCKET = smtplib.SMTP._get_socket  # type: ignore[attr-defined]  # noqa: SLF001
-_GET_SOCKET_SSL = smtplib.SMTP_SSL._get_socket  # type: ignore[attr-defined]  # noqa: SLF001
-
-
-def _connect(host: Any, server: Server, deadline: Deadline) -> None:
-    failure: OSError | None = None
-    for address, port in _addresses(host, server):
-        host.timeout = deadline.left(server.timeout)
-        # smtplib reads the greeting without a bound: here it is read later, by the link.
-        host.getreply = lambda: (0, b"")
-        try:
-            host.connect(address, port)
-        except OSError as error:
-            failure = error
-        else:
-            return
-        finally:
-            del host.getreply
-            host.timeout = server.timeout
-    raise failure or OSError("the name has no address")
-
-
-def _addresses(host: Any, server: Server) -> list[tuple[str, int]]:
-    """Return what to connect to: each address of the server, which gets a time-out of its own."""
-    if type(host)._get_socket not in (_GET_SOCKET, _GET_SOCKET_SSL):  # noqa: SLF001
-        # A program's way through a proxy, which may look up names itself.
-        return [(server.host, server.port)]
-    # Positional, as socket.create_connection() does it: programs replace this by what takes that.
-    found = socket.getaddrinfo(server.host, server.port, 0, socket.SOCK_STREAM)
-    return list(dict.fromkeys(_numeric(*address) for *_, address in found))
-
-
-def _numeric(host: str, port: int, flow: int = 0, scope: int = 0) -> tuple[str, int]:
-    return f"{host}%{scope}" if scope else host, port  # a link-local address is one of an interface
 
 
 def _greet(host: smtplib.SMTP, server: Server) -> None:

@@ -32,3 +32,12 @@ class Deadline:
         if left <= 0:
             raise DeadlinePassed("there was no time left")
         return min(left, at_most)
+
+    def within(self, seconds: float) -> Deadline:
+        """Return the moment `seconds` from now, or this one if it comes earlier."""
+        left = seconds if self._moment is None else self._moment - self._clock()
+        return Deadline(min(seconds, left), self._clock)
+
+    def has(self, seconds: float) -> bool:
+        """Whether more than `seconds` are left."""
+        return self._moment is None or self._moment - self._clock() > seconds

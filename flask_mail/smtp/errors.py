@@ -221,10 +221,11 @@ def class_for(error: Exception, stage: str = "connect") -> type[DeliveryError]:
     return _JUDGED[kind] if is_judged else kind
 
 
-def failure(error: Exception, stage: str, server: str) -> DeliveryError:
+def failure(error: Exception, stage: str, server: str, *, knows_tls: bool = False) -> DeliveryError:
     """Return our error for a foreign one, with the attributes that programs read from that.
 
     :param stage: as for :func:`class_for`.
+    :param knows_tls: whether it is known when the port speaks TLS, so that MAIL_USE_SSL is right.
     """
     kind = class_for(error, stage)
     refused = refusals(getattr(error, "recipients", None))
@@ -242,7 +243,9 @@ def failure(error: Exception, stage: str, server: str) -> DeliveryError:
         if decisive.advice and (kind is not AuthenticationFailed or decisive.code in (530, 538)):
             sentence += f". {decisive.advice}"
     else:
-        sentence = f"{_BROKEN[stage]} {server}: {reason}. {_advice(cause, stage)}".rstrip()
+        sentence = (
+            f"{_BROKEN[stage]} {server}: {reason}. {_advice(cause, stage, knows_tls)}".rstrip()
+        )
     made: Any = kind(sentence, stage=stage, response=reply, refused=refused)
     for name in _ATTRIBUTES:
         value = getattr(error, name, None)
@@ -288,7 +291,7 @@ def _decisive(error: Exception, kind: type[DeliveryError]) -> Reply | None:
     return replies[-1] if replies else None
 
 
-def _advice(cause: Exception, stage: str) -> str:
+def _advice(cause: Exception, stage: str, knows_tls: bool) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return (
             "If the server is yours, set MAIL_TLS_CA_FILE to the certificate (PEM) of the authority"
@@ -307,9 +310,10 @@ def _advice(cause: Exception, stage: str) -> str:
         return "Check that it runs there (MAIL_SERVER, MAIL_PORT)."
     advice = ""
     if isinstance(cause, DeadlinePassed):
-        advice = "It took longer than MAIL_DEADLINE, by default twice MAIL_TIMEOUT, in all. "
+        advice = "It took longer than MAIL_DEADLINE in all. "
     elif isinstance(cause, TimeoutError):
         advice = "It did not answer within MAIL_TIMEOUT. "
-    if stage == "greeting":
+    # A server that restarts resets connections, too.
+    if stage == "greeting" and not knows_tls and not isinstance(cause, ConnectionError):
         advice += "If the port speaks TLS at once, such as 465, set MAIL_USE_SSL."
     return advice

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import smtplib
 import socket
 import ssl
@@ -21,6 +20,7 @@ from .deadline import Clock, Deadline, DeadlinePassed
 from .incoming import Incoming
 from .replies import Reply, printable
 from .unsent import Unsent
+from .waiting import is_ready as _is_ready
 
 if TYPE_CHECKING:
     from ..content import Content, Portion
@@ -33,6 +33,10 @@ _BLOCK = 64 * 1024
 
 FIRST_MESSAGES = 4
 """How many messages may be under way on a new connection."""
+
+_VERDICT, _VERDICT_FACTOR = 600.0, 30
+"""Seconds for the reply to content, which may be scanned and delivered first (RFC 5321 section
+4.5.3.2.6); less where MAIL_TIMEOUT says that waits are to be short."""
 
 _PROGRESS = 16 * 1024
 """How much has to be taken within MAIL_TIMEOUT: a byte now and then is no progress."""
@@ -50,7 +54,9 @@ class Link:
 
     Stands in the place of :attr:`smtplib.SMTP.file`, so that what smtplib reads is bounded too.
 
-    :param timeout: seconds to wait for a reply, all of it, and for progress in writing.
+    :param timeout: seconds to wait for a reply, all of it, and for progress in writing; for the
+        reply to content thirty times as long, but not more than ten minutes.
+    :ivar awaits_verdict: whether the reply that comes next is that to content.
     :ivar deadline: when all of what is going on must be over.
     :ivar messages: how many messages it has carried.
     :ivar window: how many may be under way.
@@ -76,7 +82,9 @@ class Link:
         self.secret: Secrets | None = None
         self.settle: Callable[[], None] | None = None
         self._sock = sock
+        self.awaits_verdict = False
         self._timeout = timeout
+        self._verdict_timeout = max(timeout, min(_VERDICT, _VERDICT_FACTOR * timeout))
         self._name = name
         self.is_traced = debug
         self._clock = clock
@@ -101,6 +109,7 @@ class Link:
 
     def give_back(self) -> None:
         """Let a program use the session."""
+        self.awaits_verdict = False
         self.deadline = Deadline()
         self.lend()
 
@@ -210,6 +219,7 @@ class Link:
 
         :param shown: the line as the transcript shows it, without a secret.
         """
+        self.awaits_verdict = False
         self.trace("C", shown)
         self.write(line + b"\r\n")
         return self.hear()
@@ -224,6 +234,11 @@ class Link:
     def hurry(self, seconds: float) -> None:
         """From now on wait no longer than `seconds`."""
         self._timeout = min(self._timeout, seconds)
+        self._verdict_timeout = min(self._verdict_timeout, seconds)
+
+    def wait_for(self, seconds: float) -> None:
+        """From now on wait so long for each reply but that to content."""
+        self._timeout = seconds
 
     def shake_hands(self) -> None:
         """Do the TLS handshake, within the deadline.
@@ -254,7 +269,9 @@ class Link:
         self._await(self._since, write=bool(self._out) and not self._wants_read)
 
     def _await(self, since: float, *, write: bool) -> None:
-        left = max(0.0, since + self._timeout - self._clock())
+        is_verdict = self.awaits_verdict and not self._out
+        timeout = self._verdict_timeout if is_verdict else self._timeout
+        left = max(0.0, since + timeout - self._clock())
         try:
             left = self.deadline.left(left)
         except DeadlinePassed:
@@ -325,13 +342,3 @@ class Link:
             if self.is_traced:
                 self.trace("S", str(reply))
         return reply
-
-
-def _is_ready(sock: Any, write: bool, seconds: float) -> bool:
-    """Wait until `sock` can be read, or written if that is asked for."""
-    # Looked up each time: gevent puts its own in their place, and takes away what it has not.
-    if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(sock, select.POLLIN | (select.POLLOUT if write else 0))
-        return bool(poll.poll(seconds * 1000))
-    return any(select.select([sock], [sock] if write else [], [], seconds))

@@ -145,9 +145,9 @@ def _log_in(host: Any, username: str, password: Secret) -> None:
 
 def _check_verified(host: Any, server: client.Server) -> None:
     sock = getattr(host, "sock", None)
-    if not isinstance(sock, ssl.SSLSocket) or server.context is None:
+    if not isinstance(sock, ssl.SSLSocket) or server.tls is None:
         return
-    if sock.context.verify_mode < server.context.verify_mode:
+    if sock.context.verify_mode < server.tls.verify_mode:
         raise smtplib.SMTPNotSupportedError(
             "what replaces smtplib.SMTP_SSL does not verify certificates: make it with the context"
             " of ssl.create_default_context(), or set MAIL_TLS_VERIFY=False"

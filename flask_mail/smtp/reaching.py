@@ -1,0 +1,164 @@
+"""A server's greeting, at whichever of its addresses gives it (RFC 5321 section 5.1)."""
+
+from __future__ import annotations
+
+import contextlib
+import smtplib
+import socket
+import ssl
+from typing import Any
+
+from . import dialing, errors
+from .deadline import Deadline, DeadlinePassed
+from .dialing import Address
+from .link import Link
+from .server import Server, link_of
+from .tls import wrapped
+
+_STAGES = ("connect", "tls", "greeting")
+_BRIEF = 2.0
+"""Seconds for the addresses that are left where another one answered, if only to refuse."""
+
+# As it was imported, before anything is patched.
+_GET_SOCKET = smtplib.SMTP._get_socket  # type: ignore[attr-defined]  # noqa: SLF001
+_GET_SOCKET_SSL = smtplib.SMTP_SSL._get_socket  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+class WithoutHandshake:
+    """A TLS context for smtplib that leaves the handshake to the link, which has a deadline."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+
+    def wrap_socket(self, sock: socket.socket, server_hostname: str) -> ssl.SSLSocket:
+        return wrapped(
+            self._context, sock, server_hostname=server_hostname, do_handshake_on_connect=False
+        )
+
+
+def context_for(server: Server, made: Any) -> Any:
+    """Return the TLS context for a session of the class `made`, which speaks TLS at once."""
+    context = server.tls_context()
+    # A program's own way of connecting may look at the certificate at once.
+    return WithoutHandshake(context) if made._get_socket is _GET_SOCKET_SSL else context  # noqa: SLF001
+
+
+def reach(host: Any, server: Server, deadline: Deadline) -> None:
+    """Connect a session and hear the greeting, at the first address that gives one.
+
+    No address can use up the time: some is left for the others.
+
+    :raises DeliveryError: there is no such address. The error is that of the one that came
+        furthest; nothing stays open.
+    """
+    if server.implicit_tls:
+        host.context = context_for(server, type(host))
+    try:
+        addresses = _addresses(host, server)
+    except (OSError, ValueError) as error:
+        raise errors.failure(error, "connect", str(server)) from error
+    at_most = server.timeout
+    furthest = None
+    while (failed := _try_next(host, server, deadline, addresses, at_most)) is not None:
+        stage, why = failed
+        is_interruption = dialing.is_interruption(why)
+        if furthest is None or is_interruption or _is_further(stage, furthest[0]):
+            furthest = failed
+        if not addresses or is_interruption or isinstance(why, DeadlinePassed):
+            stage, why = furthest
+            is_known = server.implicit_tls
+            raise errors.failure(why, stage, str(server), knows_tls=is_known) from why
+        if furthest[0] != "connect":
+            at_most = min(at_most, _BRIEF)
+    link_of(host, server).wait_for(server.timeout)
+
+
+def _is_further(stage: str, than: str) -> bool:
+    return _STAGES.index(stage) >= _STAGES.index(than)
+
+
+def _try_next(
+    host: Any, server: Server, deadline: Deadline, addresses: list[Address], at_most: float
+) -> tuple[str, Exception] | None:
+    """Try one address and take it from `addresses`; return where and why it failed."""
+    stage, address = "connect", None
+    try:
+        address = _connect(host, server, deadline, addresses, at_most)
+        if server.implicit_tls:
+            stage = "tls"
+            _patient(host, server, deadline, addresses).shake_hands()
+        stage = "greeting"
+        reply = _patient(host, server, deadline, addresses).hear()
+        if reply.code != 220:
+            raise smtplib.SMTPConnectError(*reply.answer)
+    except (OSError, ValueError) as error:
+        drop(host)
+        if address is not None:
+            dialing.memory.failed(address)
+        return stage, error
+    return None
+
+
+def _connect(
+    host: Any, server: Server, deadline: Deadline, addresses: list[Address], at_most: float
+) -> Address:
+    """Connect to one of `addresses`; leave those that may still be tried."""
+    at_most = deadline.left(at_most)
+    if len(addresses) > 1 and dialing.may_race():
+        sock, address = dialing.Race(addresses).run(at_most)
+    else:
+        # A program has its own way of connecting: each address gets its share of what is left.
+        shares = len(addresses)
+        sock, address = None, addresses.pop(0)
+        at_most = min(at_most, deadline.left(at_most * shares) / shares)
+    host.timeout = at_most
+    # smtplib reads the greeting without a bound: here it is read later, by the link.
+    host.getreply = lambda: (0, b"")
+    if sock is not None:
+        host._get_socket = lambda *_: _dressed(host, server, sock)  # noqa: SLF001
+    try:
+        host.connect(*address.numeric)
+    except OSError:
+        dialing.memory.failed(address)
+        raise
+    finally:
+        del host.getreply
+        vars(host).pop("_get_socket", None)
+        host.timeout = server.timeout
+    return address
+
+
+def _dressed(host: Any, server: Server, sock: Any) -> Any:
+    """Return a connected socket as the session wants it."""
+    try:
+        sock.settimeout(server.timeout)
+        if server.implicit_tls:
+            return host.context.wrap_socket(sock, server_hostname=server.host)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _addresses(host: Any, server: Server) -> list[Address]:
+    if type(host)._get_socket not in (_GET_SOCKET, _GET_SOCKET_SSL):  # noqa: SLF001
+        # A program's way through a proxy, which may look up names itself.
+        return [Address(0, 0, 0, (server.host, server.port))]
+    found = dialing.addresses_of(server.host, server.port)
+    if not found:
+        raise OSError("the name has no address")
+    return found
+
+
+def _patient(host: Any, server: Server, deadline: Deadline, others: list[Address]) -> Link:
+    """Return the link of a new connection; it waits for half of the time if there are `others`."""
+    link = link_of(host, server)
+    link.deadline = deadline
+    link.wait_for(deadline.left(2 * server.timeout) / 2 if others else server.timeout)
+    return link
+
+
+def drop(host: Any) -> None:
+    """Close the connection without a word. Never raises."""
+    with contextlib.suppress(Exception):
+        host.close()

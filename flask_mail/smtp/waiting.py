@@ -1,0 +1,30 @@
+"""Waits for sockets, which gevent and eventlet take over at any time."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterable
+from typing import Any
+
+
+def is_ready(sock: Any, write: bool, seconds: float) -> bool:
+    """Wait until `sock` can be read, or written if that is asked for."""
+    # Looked up each time: gevent puts its own in their place, and takes away what it has not.
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(sock, select.POLLIN | (select.POLLOUT if write else 0))
+        return bool(poll.poll(seconds * 1000))
+    return any(select.select([sock], [sock] if write else [], [], seconds))
+
+
+def connected(socks: Iterable[Any], seconds: float) -> list[Any]:
+    """Wait until the first of `socks` is connected or has failed to; return those which are so."""
+    waiting = {each.fileno(): each for each in socks}
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        for number in waiting:
+            poll.register(number, select.POLLOUT)
+        return [waiting[number] for number, _ in poll.poll(seconds * 1000)]
+    # Windows tells of those that failed apart from the others.
+    _, writable, failed = select.select([], list(waiting), list(waiting), seconds)
+    return [waiting[number] for number in {*writable, *failed}]
