@@ -139,14 +139,15 @@ TABLE: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting(
-        "MAIL_TIMEOUT", "seconds", to_seconds, "30",
-        "How long to wait for the connection, and for each reply.",
+        "MAIL_TIMEOUT", "seconds", to_seconds, "20",
+        "How long to wait for a connection, and for each reply. The reply to the content may take"
+        " thirty times as long, ten minutes at most.",
         "SMTP",
     ),
     Setting(
-        "MAIL_DEADLINE", "seconds", to_seconds, "twice `MAIL_TIMEOUT`",
-        "How long one message may take, with the connection, TLS and the login. By default a second"
-        " more for each 32 KiB, and no limit for the messages of a batch.",
+        "MAIL_DEADLINE", "seconds", to_seconds, "20, or `MAIL_TIMEOUT` if that is longer",
+        "How long one message may take in all, with the connection, TLS and the login. By default a"
+        " second more for each 128 KiB, and no limit for the messages of a batch.",
         "SMTP",
     ),
     Setting(

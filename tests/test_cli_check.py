@@ -66,7 +66,7 @@ class TestSettings:
         result = run(app, "check")
         assert re.search(r"^MAIL_SERVER +mx\.example\.com +config$", result.stdout, re.M)
         assert re.search(r"^MAIL_USE_TLS +True +config$", result.stdout, re.M)
-        assert re.search(r"^MAIL_TIMEOUT +30 +default$", result.stdout, re.M)
+        assert re.search(r"^MAIL_TIMEOUT +20 +default$", result.stdout, re.M)
         assert settings_of(app)["MAIL_PORT"] == {
             "key": "MAIL_PORT",
             "value": 2525,

@@ -298,6 +298,7 @@ def test_a_farewell_of_a_server_that_stays_and_is_silent_proves_what_it_says(
             talk.wait()
 
     monkeypatch.setattr(flight, "_GRACE", 0.05)
+    monkeypatch.setattr("flask_mail.smtp.link._VERDICT", 0.3)
     with scripted_server(script) as port:
         patience = 10 if "421 bye" in replies else 0.3
         [receipt] = mail_to(port, MAIL_TIMEOUT=patience).send_many(messages("one"))

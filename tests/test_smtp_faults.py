@@ -130,7 +130,8 @@ def test_silence_is_a_timeout_error_that_names_the_setting(step):
     assert isinstance(caught.value, BackendUnavailable)
 
 
-def test_silence_after_the_content_is_no_timeout_error_because_it_must_not_be_retried():
+def test_silence_after_the_content_is_no_timeout_error_because_it_must_not_be_retried(monkeypatch):
+    monkeypatch.setattr("flask_mail.smtp.link._VERDICT", 0.3)
     with (
         scripted_server(server_that(fall_silent, "accept")) as port,
         pytest.raises(DeliveryUnknown, match="timed out.* look before you send it again") as caught,

@@ -81,6 +81,7 @@ class Flight:
         :raises OSError: the connection is of no use any more.
         """
         self.link.deadline = self.under_way[0].deadline
+        self.link.awaits_verdict = self._asked[0][0].awaits_verdict
         was_closing = self.link.is_closing
         reply = self.link.hear() if wait else self.link.look()
         if reply is None:

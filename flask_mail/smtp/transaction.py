@@ -115,6 +115,11 @@ class Transaction:
         """Whether the next message may follow: nothing of this one is left to be said."""
         return self.result is not None or self._content_is_said
 
+    @property
+    def awaits_verdict(self) -> bool:
+        """Whether the next reply is that to the content."""
+        return bool(self._asked) and self._asked[0].stage == "accept"
+
     def next_commands(self) -> list[Command]:
         """Return what to write now, up to the first command whose reply decides what follows."""
         commands: list[Command] = []
