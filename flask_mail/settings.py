@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import sys
-import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .callers import warn_program
 from .errors import ConfigurationError
 from .guard import to_addresses, to_patterns
 from .masking import kind_of, shown, sounds_secret
@@ -223,7 +222,6 @@ OLD_NAMES: Mapping[str, str] = {
 FAIL_SILENTLY = "MAIL_FAIL_SILENTLY"
 # Set and empty, they would let mail out to everybody if that meant "not set".
 _GUARDS = frozenset({"MAIL_ALLOWED_RECIPIENTS", "MAIL_REDIRECT_TO"})
-_NOT_THE_PROGRAM = ("flask_mail", "contextlib")
 
 
 def is_unset(value: object, key: str = "") -> bool:
@@ -277,6 +275,7 @@ def convert(
 def fails_silently(config: Mapping[str, Any]) -> bool:
     """Whether ``MAIL_FAIL_SILENTLY`` is set: a failed connection raises nothing (before 0.8)."""
     value = config.get(FAIL_SILENTLY)
+    del config
     if is_unset(value):
         return False
     _warn_old(
@@ -294,9 +293,4 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _warn_old(key: str, advice: str) -> None:
-    # Told of the program's own line: Python shows no DeprecationWarning of a library's.
-    level, frame = 1, sys._getframe()  # noqa: SLF001 (documented, if not everywhere)
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith(_NOT_THE_PROGRAM):
-        level, frame = level + 1, frame.f_back
-    text = f"{key} is a name from before 0.8: {advice}."
-    warnings.warn(text, DeprecationWarning, stacklevel=level)
+    warn_program(f"{key} is a name from before 0.8: {advice}.", DeprecationWarning)

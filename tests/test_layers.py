@@ -16,6 +16,7 @@ PACKAGE = Path(find_spec("flask_mail").origin).parent  # type: ignore[union-attr
 # is no dependency.
 LAYERS = (
     "errors",
+    "callers",
     "secret",
     "forks",
     "texts",

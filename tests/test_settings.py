@@ -136,7 +136,7 @@ def test_a_value_of_another_kind_names_the_setting_and_shows_no_secret(key, valu
         ("MAIL_POOL_SIZE", "-1", "'-1'"),
         ("MAIL_MAX_EMAILS", [50], "a value of type list"),
         ("MAIL_USE_TLS", "perhaps\n", r"'perhaps\n'"),
-        ("MAIL_PREVIEW", "//", "'//'"),
+        ("MAIL_INBOX", "//", "'//'"),
         ("MAIL_REDIRECT_TO", "nobody", "'nobody'"),
         ("MAIL_SERVER", {"host": "mail.example.com"}, "a value of type dict"),
         ("MAIL_PASSWORD", 1.5, "a value of type float"),
