@@ -39,14 +39,14 @@ __all__ = [
 
 _MAX_ADDRESS: Final = 320  # characters, before the domain is encoded: bounds the scans
 _MAX_ADDR_SPEC: Final = 254  # RFC 5321 4.5.3.1.3: a path of 256 octets less its < and >
-_MAX_LOCAL: Final = 64  # RFC 5321 4.5.3.1.1
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"  # RFC 5322 3.2.3
 _ATOMS = re.compile(rf"[{_ATEXT}]+(?: [{_ATEXT}]+)*")
 # With what RFC 6531 3.3 adds: all that is not ASCII. Told by what is left out, as a range up to
 # U+10FFFF takes milliseconds to compile.
 _ATEXT_8 = r'[^\x00- "(),.:;<>@\[\\\]\x7f]'
-_DOT_ATOM = re.compile(rf"{_ATEXT_8}+(?:\.{_ATEXT_8}+)*")
+# Mailbox providers have given out addresses with a dot at the end, or two in a row.
+_DOT_ATOM = re.compile(rf"(?:{_ATEXT_8}|\.)+")
 _QUOTED_LOCAL = re.compile(r'"(?:[^\x00-\x1f"\\\x7f]|\\[ -~])*"')  # RFC 5321 4.1.2
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -55,8 +55,10 @@ _ESCAPED = re.compile(r"\\(.)")
 _ADDR_SPEC = re.compile(rf'({_QUOTED}|[^"@]*)@(.*)')
 _COMMENT = re.compile(r"[^()<>@\\]*\)")
 
+_ENCODED_WORD = re.compile(r"=\?+")
+
 _SIMPLE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_ -]*")
-_SIMPLE_SPEC = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9.-]+")
+_SIMPLE_SPEC = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9._-]+")
 
 _PLURAL = {"recipient": "recipients"}
 _EMPTY = "it is empty"
@@ -70,8 +72,12 @@ _OPEN_QUOTE = "a double quote is never closed"
 _BRACKETS = "write a name, <, one address, > and nothing after it; in a pair, the address alone"
 _BAD_COMMENT = "only one (comment) without parentheses inside may follow an address"
 _BAD_LOCAL = (
-    "before the @ come letters, digits or !#$%&'*+-/=?^_`{|}~ with single dots between them;"
-    ' anything else must be quoted: "a..b"@example.com'
+    "before the @ come letters, digits, dots or !#$%&'*+-/=?^_`{|}~;"
+    ' anything else must be quoted: "a b"@example.com'
+)
+_ENCODED = (
+    "before the @ stands =?, which begins an encoded-word (RFC 2047): mail programs would decode"
+    " it and show another address"
 )
 
 
@@ -80,7 +86,8 @@ class Address:
     """One mailbox: a display name and an address.
 
     :param name: the display name as decoded text, ``""`` when there is none.
-    :param local: the local part as it stands in an SMTP command: a dot-atom or a quoted-string.
+    :param local: the local part as it was given and stands in an SMTP command: a quoted-string, or
+        atoms and dots.
     :param domain: A-labels, or an address literal in brackets.
     """
 
@@ -242,7 +249,7 @@ def _simple(text: str) -> Address | None:
             return None
     else:
         name, spec = "", text
-    if len(spec) > _MAX_LOCAL or not _SIMPLE_SPEC.fullmatch(spec):
+    if len(spec) > _MAX_ADDR_SPEC or not _SIMPLE_SPEC.fullmatch(spec):
         return None
     local, _, domain = spec.partition("@")
     return Address(name.rstrip(" "), local, domain_to_ascii(domain))
@@ -304,8 +311,8 @@ def _check_local(local: str) -> str:
     grammar = _QUOTED_LOCAL if local.startswith('"') else _DOT_ATOM
     if not grammar.fullmatch(local) or not local.isprintable():
         raise MessageError(_BAD_LOCAL)
-    if len(local.encode()) > _MAX_LOCAL:
-        raise MessageError(f"the part before the @ is longer than {_MAX_LOCAL} octets")
+    if "=?" in local.replace("\\", ""):  # also between the escapes of a quoted-string
+        raise MessageError(_ENCODED)
     return local
 
 
@@ -318,7 +325,8 @@ def _guess(name: str | None, text: str) -> Address:
         before = before.strip(" <>,")
         quoted = re.fullmatch(_QUOTED, before)
         name = _unquote(before) if quoted else before.replace('"', "")
-    local, at, domain = address.rpartition("@")
+    # In whatever shows it, an encoded-word would be decoded into another address.
+    local, at, domain = _ENCODED_WORD.sub("=", address).rpartition("@")
     if not at:
         local, domain = address, ""
     with contextlib.suppress(MessageError):

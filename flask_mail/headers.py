@@ -52,6 +52,7 @@ _QUOTABLE = re.compile(r"[ !#-\[\]-~]*")
 _MAX_STRUCTURED = 900  # leaves room in a line for what is written around it
 _MAX_PARAMETER = 60
 _MAX_SECTION = 54  # so that ' filename*10*=...;' fits in a line
+_ODD_DOTS = re.compile(r'\.|[^"@]+(?<=\.)[.@]')
 _MAX_ADDR_SPEC = 254  # RFC 5321 section 4.5.3.1.3; only what cannot be sent is longer
 
 
@@ -292,6 +293,10 @@ def _split_parameters(text: str) -> tuple[str, dict[str, str]]:
 
 def _mailbox_chunks(address: Address, charset: Charset, taken: int) -> list[str]:
     spec = address.addr_spec
+    if address.domain and _ODD_DOTS.match(
+        spec
+    ):  # readers stumble over those that are not in quotes
+        spec = f'"{address.local}"@{address.domain}'
     if len(spec) > _MAX_ADDR_SPEC // 4:
         spec = spec.encode()[:_MAX_ADDR_SPEC].decode(errors="ignore")
     if not address.name:
@@ -334,7 +339,7 @@ def _fold(start: str, chunks: list[str]) -> str:
     """Join chunks, each of which begins with white space, in lines of 76 where they allow it."""
     lines = [start]
     for chunk in chunks:
-        # The first line may not hold the name alone: some readers take that for an empty header.
+        # Some readers take a first line with the name alone for an empty header.
         if len(lines[-1]) + len(chunk) > LINE and lines[-1] != start:
             lines.append(chunk)
         else:

@@ -12,7 +12,8 @@ from .texts import MAX_TEXT, becomes_ascii, check_controls, describe
 
 _MAX_DOMAIN: Final = 253  # RFC 1035 2.3.4: 255 octets on the wire
 
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # RFC 5321 4.1.2, RFC 1035 2.3.4
+# RFC 5321 4.1.2, RFC 1035 2.3.4; and the underscores that some hosts have all the same.
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 # idna.encode takes these for dots, and one label would turn into two.
 _FOREIGN_DOT = re.compile("[\u3002\uff0e\uff61]")
@@ -21,7 +22,8 @@ _FOREIGN_DOT = re.compile("[\u3002\uff0e\uff61]")
 def domain_to_ascii(domain: str) -> str:
     """Encode a domain by IDNA 2008 and check that the result is a host name.
 
-    What is ASCII is not changed: a host name, or an address literal such as ``[192.0.2.1]``.
+    What is ASCII is not changed, but for a dot at the end, which is dropped: a host name, or an
+    address literal such as ``[192.0.2.1]``.
 
     :raises BadHeaderError: it holds a control character.
     :raises MessageError: it is neither by RFC 5321 4.1.2 and 4.1.3, or holds a character that
@@ -34,11 +36,13 @@ def domain_to_ascii(domain: str) -> str:
     check_controls(domain, "the domain")
     if domain.startswith("["):
         return _check_literal(domain)
+    domain = domain.removesuffix(".")  # it says that the name is complete, which it is in mail
     ascii_domain = domain if domain.isascii() else _encode(domain)
     if not _is_host(ascii_domain):
         raise MessageError(
             f"the domain {describe(domain)} is not made of labels of 1 to 63 letters, digits and"
-            f" inner hyphens with single dots between them, {_MAX_DOMAIN} characters in all"
+            " inner hyphens or underscores, with single dots between them,"
+            f" {_MAX_DOMAIN} characters in all"
         )
     return ascii_domain
 
@@ -70,7 +74,10 @@ def _encode(domain: str) -> str:
             " missing: pip install idna"
         ) from None
     try:
-        return idna.encode(mapped, uts46=False).decode("ascii")
+        return ".".join(
+            label if label.isascii() else idna.encode(label, uts46=False).decode("ascii")
+            for label in mapped.split(".")
+        )
     except ValueError as error:
         raise MessageError(
             f"IDNA 2008 does not allow the domain {describe(domain)}: {describe(str(error))}"

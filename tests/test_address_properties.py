@@ -13,7 +13,7 @@ from flask_mail.errors import MessageError
 FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 CONSERVATIVE = re.compile(
     r"(?:[^\s@\"<>(),;:\\\[\]]+|\"(?:[^\"\\\x00-\x1f\x7f]|\\[ -~])*\")"
-    r"@(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]|\[(?i:ipv6):[0-9A-Fa-f:.]+\])"
+    r"@(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]|\[(?i:ipv6):[0-9A-Fa-f:.]+\])"
 )
 
 TEXTS = st.text() | st.text('ab1.@<>()[]",;:\\ =?_-\xf6\xdf\u0308\uff1e\u3002\u037e', max_size=40)

@@ -61,8 +61,9 @@ def test_a_broken_promise_is_noticed(
 
 @pytest.fixture
 def own_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the addresses seeds that are for one test."""
+    """Give the targets seeds that are for one test."""
     (tmp_path / "addresses.jsonl").write_text('"a"\n')
+    (tmp_path / "messages.jsonl").write_text("{}\n")
     for module in (fuzzing, targets):
         monkeypatch.setattr(module, "SEEDS", tmp_path)
 
@@ -82,6 +83,42 @@ def test_fuzzing_keeps_and_tells_what_breaks_a_promise(
     [_, found] = seeds_of("addresses")
     assert "@" in found
     assert f"{found!a} breaks a promise" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("own_seeds")
+def test_fuzzing_finds_an_encoded_word_in_a_local_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a seed that has one: Python's own parser reads another mailbox."""
+    _allow_encoded_words(monkeypatch)
+    monkeypatch.setitem(VALUES, "addresses", targets.ADDRESSES)
+
+    with pytest.raises(AssertionError):
+        fuzzing.fuzz("addresses", 60, None, 1)
+
+    assert "=?" in str(seeds_of("addresses")[-1])
+
+
+@pytest.mark.parametrize("field", ["recipients", "cc", "sender", "reply_to"])
+def test_a_message_with_an_encoded_word_in_a_local_part_is_noticed(
+    field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _allow_encoded_words(monkeypatch)
+    address = "=?utf-8?q?victim?=@good.test"
+    value = {"recipients": ["to@good.test"], "sender": "me@good.test"}
+    value[field] = address if field == "sender" else [address]
+
+    with pytest.raises(AssertionError):
+        TARGETS["messages"](value)
+
+
+def _allow_encoded_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = addresses._check_local
+
+    def as_it_was(local: str) -> str:
+        check(local.replace("=?", "=-"))
+        return local
+
+    monkeypatch.setattr(addresses, "_read", addresses._read.__wrapped__)
+    monkeypatch.setattr(addresses, "_check_local", as_it_was)
 
 
 @pytest.mark.usefixtures("own_seeds")

@@ -125,7 +125,7 @@ def test_many_stars_take_no_long() -> None:
             "*@-.c",
             "*@*.-.c",
             "*@*.c.",
-            "*@b_*.c",
+            "*@_b*.c",
             "*@bü*.c",
             "/(/",
             "x" * 2000,
