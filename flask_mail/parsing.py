@@ -116,7 +116,11 @@ def fields_of(content: object) -> dict[str, Any]:
             f"A message is read from bytes, not {type(content).__name__}: open files in binary mode"
             ' ("rb").'
         )
-    message = Entity.of(bytes(content))
+    return fields_in(Entity.of(bytes(content)))
+
+
+def fields_in(message: Entity) -> dict[str, Any]:
+    """Return what :func:`fields_of` does, of a message that was read as far as its header."""
     reading = Reading()
     reading.read(message)
     first: dict[str, str] = {}

@@ -10,6 +10,8 @@ from ..entities import Entity, decode_text
 from ..errors import MessageError
 from ..lint import Advice, lint
 from ..message import Message
+from ..parsing import fields_in
+from .words import clean_text
 
 if TYPE_CHECKING:
     from ..attachment import Attachment
@@ -45,7 +47,7 @@ class Part:
         kind = attachment.content_type.partition(";")[0].strip().lower()
         return cls(
             number,
-            attachment.filename or f"part-{number + 1}",
+            clean_text(attachment.filename or f"part-{number + 1}"),
             kind or _NO_TYPE,
             attachment.read(),
             attachment.content_id,
@@ -71,16 +73,25 @@ class Letter:
 
     @classmethod
     def of(cls, content: bytes) -> Letter:
-        """Read a message of any origin; what cannot be read is told in :attr:`error`."""
-        entity = Entity.of(content)
-        headers = [(name, decode_text(value)) for name, value in entity.fields]
+        """Read a message of any origin. Never raises: :attr:`error` says what cannot be read."""
+        headers: list[tuple[str, str]] = []
         try:
-            message = Message.from_bytes(content)
+            entity = Entity.of(content)
+            headers += [(clean_text(n), clean_text(decode_text(v))) for n, v in entity.fields]
+            message = Message()
+            for name, value in fields_in(entity).items():
+                setattr(message, name, value)
+            parts = [Part.of(number, each) for number, each in enumerate(message.attachments)]
         except MessageError as error:
             return cls(content, headers, None, error=str(error))
-        parts = [Part.of(number, each) for number, each in enumerate(message.attachments)]
-        others = {f"text/{kind}": text for kind, text in message.alts.items() if kind != "html"}
-        return cls(content, headers, message, message.body, message.html, others, parts)
+        except Exception as error:  # noqa: BLE001 (one message must not take the list down)
+            reason = f"This message cannot be read: {type(error).__name__}."
+            return cls(content, headers, None, error=reason)
+        texts = {kind: clean_text(text) for kind, text in message.alts.items()}
+        body = None if message.body is None else clean_text(message.body)
+        html = texts.pop("html", None)
+        others = {f"text/{clean_text(kind)}": text for kind, text in texts.items()}
+        return cls(content, headers, message, body, html, others, parts)
 
     def header(self, name: str) -> str:
         """Return the fields of that name, as one text."""

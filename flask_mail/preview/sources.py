@@ -20,6 +20,7 @@ from ..forks import ForkSafeLock
 from ..outgoing import Envelope
 from ..parts import tolerated
 from ..texts import describe
+from .words import clean_text, moment_of
 
 if TYPE_CHECKING:
     from ..backends.recent import Recent
@@ -109,17 +110,17 @@ class Folder:
             reason = error.strerror or type(error).__name__
             return Kept(wanted, _EPOCH, b"", error=f"{path.name} cannot be read: {reason}.")
         too_large = "" if content is not None else _too_large(size, LARGEST)
-        moment = datetime.fromtimestamp(mtime, timezone.utc)
-        kept = Kept(wanted, moment, content or b"", None, size, too_large)
+        kept = Kept(wanted, moment_of(mtime), content or b"", None, size, too_large)
         return self._with_envelope(kept)
 
     def delete(self, unwanted: Iterable[str]) -> None:
         for each in filter(_NAME.fullmatch, unwanted):
             try:
-                for suffix in (".eml", ".json"):
-                    (self._path / f"{each}{suffix}").unlink(missing_ok=True)
+                (self._path / f"{each}.eml").unlink(missing_ok=True)
             except OSError as error:
                 raise self._unusable("changed", error) from error
+            with contextlib.suppress(OSError):  # somebody else's, such as a folder
+                (self._path / f"{each}.json").unlink()
 
     def _unusable(self, what: str, error: OSError) -> ConfigurationError:
         reason = error.strerror or type(error).__name__
@@ -130,7 +131,8 @@ class Folder:
     def _with_envelope(self, kept: Kept) -> Kept:
         try:
             _, _, content = _read(self._path / f"{kept.id}.json", _LARGEST_ENVELOPE)
-            fields = json.loads(content or b"")
+            # No number is looked at, and Python takes minutes for one of a million digits.
+            fields = json.loads(content or b"", parse_int=float)
             envelope = Envelope(
                 _text(fields["sender"]),
                 *(_texts(fields[name]) for name in ("recipients", "mail_options", "rcpt_options")),
@@ -162,19 +164,24 @@ class Outbox:
 
     def get(self, wanted: str) -> Kept | None:
         with self._lock():
-            name, moment, message = self._by_name.get(wanted, ("", _EPOCH, None))
+            known = self._by_name.get(wanted)
         # Only asked for by those who have the name from a list; it may be gone since.
-        if message is None or id(message) not in map(id, list(self.messages)):
+        if known is None or id(known[2]) not in map(id, list(self.messages)):
             return None
+        name, moment, message = known
+        envelope = getattr(message, "envelope", None)
         try:
             content = message.as_bytes()
         except MessageError as error:  # such as a file that was attached and is gone
-            return Kept(name, moment, b"", message.envelope, error=str(error))
+            return Kept(name, moment, b"", envelope, error=str(error))
+        except Exception as error:  # noqa: BLE001 (a program's own class, or what it put there)
+            reason = f"This message cannot be rendered: {type(error).__name__}."
+            return Kept(name, moment, b"", envelope, error=reason)
         return Kept(
             name,
             moment,
             content,
-            message.envelope,
+            envelope,
             len(content),
             tags=tolerated(tags_of, message) or (),
             metadata=tolerated(metadata_of, message) or {},
@@ -237,10 +244,12 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 def _read(path: Path, most: int) -> tuple[int, float, bytes | None]:
     """Return size, time and content of a regular file; no content where it is larger."""
-    with open(os.open(path, _READ), "rb") as file:  # noqa: PTH123 (a descriptor)
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise FileNotFoundError(path)
+    descriptor = os.open(path, _READ)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):  # a folder cannot even be opened as a file
+        os.close(descriptor)
+        raise FileNotFoundError(path)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor)
         content = file.read(most + 1) if status.st_size <= most else b""
         too_large = status.st_size > most or len(content) > most
         return status.st_size, status.st_mtime, None if too_large else content
@@ -252,11 +261,9 @@ def _too_large(size: int, most: int | None) -> str:
 
 
 def _moment_of(message: Message) -> datetime:
-    date: Any = message.date
+    date: Any = getattr(message, "date", None)
     try:
-        if isinstance(date, datetime):
-            return date.astimezone(timezone.utc)
-        return datetime.fromtimestamp(float(date), timezone.utc)
+        return moment_of(date.timestamp() if isinstance(date, datetime) else float(date))
     except (TypeError, ValueError, OverflowError, OSError):
         return datetime.now(timezone.utc)
 
@@ -270,4 +277,4 @@ def _texts(values: Iterable[object]) -> tuple[str, ...]:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"no text: {describe(value)}")
-    return value
+    return clean_text(value)
