@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from flask.cli import AppGroup
-
 from .backends import list_backends
 from .check import check_settings
+from .group import MailGroup
 from .lint import lint_files
 from .new_backend import write_backend
 from .preview import show_address
@@ -13,7 +12,7 @@ from .send import send_message
 
 __all__ = ["mail_cli"]
 
-mail_cli = AppGroup("mail", help="Send, look at and check messages and the settings of mail.")
+mail_cli = MailGroup("mail", help="Send, look at and check messages and the settings of mail.")
 mail_cli.command("send")(send_message)
 mail_cli.command("backends")(list_backends)
 mail_cli.command("check")(check_settings)

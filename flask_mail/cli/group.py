@@ -1,0 +1,55 @@
+"""The group ``flask mail``, which gives way to a command of that name that an app has itself."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Final
+
+import click
+from flask import Flask, current_app, has_app_context
+from flask.cli import AppGroup, FlaskGroup, ScriptInfo
+
+_WITHOUT_APP: Final = frozenset({"lint", "new-backend"})
+
+
+class MailGroup(AppGroup):
+    """The commands of Flask-Mail, and before them those of the app's own ``flask mail``.
+
+    Flask looks for commands of extensions first, so those of an app would be out of reach.
+    """
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        command = None
+        if parent is not None and isinstance(parent.command, FlaskGroup) and info_name == self.name:
+            command = self._command_of_the_app(parent, args)
+        if command is None:
+            return super().make_context(info_name, args, parent, **extra)
+        return command.make_context(info_name, args, parent, **extra)
+
+    def _command_of_the_app(self, parent: click.Context, args: list[str]) -> click.Command | None:
+        app = self._app(parent, args)
+        command = None if app is None else app.cli.get_command(parent, str(self.name))
+        if app is None or command is None or command is self:
+            return None
+        # As Flask does for each command of an app, whose parameters may need it.
+        if not has_app_context() or current_app._get_current_object() is not app:  # type: ignore[attr-defined]  # noqa: SLF001
+            parent.with_resource(app.app_context())
+        if isinstance(command, click.Group):
+            command = copy.copy(command)
+            command.commands = {**self.commands, **command.commands}
+        return command
+
+    def _app(self, parent: click.Context, args: list[str]) -> Flask | None:
+        try:
+            return parent.ensure_object(ScriptInfo).load_app()
+        except Exception:
+            wanted = args[0] if args else ""
+            if wanted in self.commands.keys() - _WITHOUT_APP and "--help" not in args:
+                raise
+            return None
