@@ -1,4 +1,4 @@
-"""Flask-Mail's plugin for pytest: the fixtures ``outbox`` and ``mailbox``, and ``--mail-update``.
+"""Flask-Mail's plugin for pytest: the fixture ``outbox``, and ``--mail-update``.
 
 A module of its own, not one of the package: pytest imports it before anything else, and importing
 the package that early would come before a program's ``gevent.monkey.patch_all()`` and before
@@ -78,9 +78,3 @@ def outbox(request: pytest.FixtureRequest) -> Iterator[Outbox]:
 
     with Outbox(folder=request.path.parent / "mail") as outbox:
         yield outbox
-
-
-@pytest.fixture
-def mailbox(outbox: Outbox) -> Outbox:
-    """The fixture ``outbox`` by another name."""
-    return outbox

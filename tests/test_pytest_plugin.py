@@ -50,27 +50,39 @@ def test_the_fixtures_are_there_without_being_asked_for(project):
             assert not outbox
             send()
             assert len(outbox) == 1
-
-        def test_mailbox(mailbox):
-            assert not mailbox
-            send()
-            assert len(mailbox) == 1
-
-        def test_they_are_the_same(outbox, mailbox):
-            assert outbox is mailbox
         """
     )
-    project.runpytest_inprocess(*OPTIONS).assert_outcomes(passed=3)
+    project.runpytest_inprocess(*OPTIONS).assert_outcomes(passed=1)
+
+
+def test_the_name_mailbox_is_left_to_other_plugins(project):
+    """pytest-invenio has a fixture of this name: a list, which brings the app."""
+    project.makepyfile(
+        other_plugin="""
+        import pytest
+
+        @pytest.fixture
+        def mailbox():
+            return ["of the other plugin"]
+        """,
+        test_it="""
+        def test_mailbox(mailbox):
+            assert mailbox == ["of the other plugin"]
+        """,
+    )
+    run = project.runpytest_inprocess(*OPTIONS, "-p", "other_plugin", "test_it.py")
+    run.assert_outcomes(passed=1)
+    listed = project.runpytest_inprocess("--fixtures", *OPTIONS).stdout.str()
+    assert "mailbox" not in listed.replace("other_plugin", "")
 
 
 def test_they_are_listed(project):
     listed = project.runpytest_inprocess("--fixtures", *OPTIONS).stdout.str()
     assert "The messages that are sent during this test; no mail leaves meanwhile." in listed
-    assert "The fixture ``outbox`` by another name." in listed
     assert "--mail-update" in project.runpytest_inprocess("--help", *OPTIONS).stdout.str()
 
 
-def test_fixtures_of_the_same_names_in_a_program_win(project):
+def test_a_fixture_of_the_same_name_in_a_program_wins(project):
     project.makeconftest(
         """
         import pytest
@@ -78,17 +90,12 @@ def test_fixtures_of_the_same_names_in_a_program_win(project):
         @pytest.fixture
         def outbox():
             return ["mine"]
-
-        @pytest.fixture
-        def mailbox(request):
-            return "mine too"
         """
     )
     project.makepyfile(
         """
-        def test_it(outbox, mailbox):
+        def test_it(outbox):
             assert outbox == ["mine"]
-            assert mailbox == "mine too"
         """
     )
     project.runpytest_inprocess(*OPTIONS).assert_outcomes(passed=1)
