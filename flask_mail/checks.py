@@ -99,6 +99,11 @@ def check_options(options: object, field: str) -> tuple[str, ...]:
         return ()
     if isinstance(options, (str, bytes)) or not isinstance(options, Iterable):
         raise MessageError(f'The {field} are no list of options: write them as ["KEYWORD=value"].')
+    if options and isinstance(options, Mapping):
+        raise MessageError(
+            f'The {field} are a mapping, and ESMTP options are a list: write ["KEYWORD=value"].'
+            " A mapping is for a program's own way to send."
+        )
     checked = []
     for option in options:
         text = check_text(option, field)

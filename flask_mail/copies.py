@@ -51,6 +51,11 @@ class CopiedLater(Copied[Given, Kept]):
         return super().__get__(message, owner)
 
 
+def options(given: Any) -> Any:
+    """Copy ESMTP options; a mapping stays one, for programs that send by an API of their own."""
+    return dict(given) if isinstance(given, Mapping) else list(given)
+
+
 def by_backend(given: Any) -> dict[str, Any]:
     """Copy options that are for one backend each."""
     table = dict(given)

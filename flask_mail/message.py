@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from . import _context, mime
+from . import _context, copies, mime
 from .addresses import parse_address
 from .attachment import Attaching, Attachment
 from .checks import has_bad_headers
@@ -100,8 +100,8 @@ class Message(Attaching, Conventions, Forms):
     date: float | datetime | None
     charset: str | None
     extra_headers: dict[str, str] | None
-    mail_options: Copied[Iterable[str], list[str]] = Copied(list)
-    rcpt_options: Copied[Iterable[str], list[str]] = Copied(list)
+    mail_options: Copied[Iterable[str], list[str]] = Copied(copies.options)
+    rcpt_options: Copied[Iterable[str], list[str]] = Copied(copies.options)
     tags: CopiedLater[Iterable[str], list[str]] = CopiedLater(list)
     metadata: CopiedLater[Mapping[str, Any], dict[str, Any]] = CopiedLater(dict)
     options: CopiedLater[Mapping[str, Mapping[str, Any]], dict[str, dict[str, Any]]] = CopiedLater(

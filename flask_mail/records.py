@@ -36,8 +36,8 @@ _FIELDS: Mapping[str, tuple[type, ...]] = {
     "alts": (list, _NONE),
     "charset": (str, _NONE),
     "extra_headers": (list, _NONE),
-    "mail_options": (list, _NONE),
-    "rcpt_options": (list, _NONE),
+    "mail_options": (list, dict, _NONE),
+    "rcpt_options": (list, dict, _NONE),
     "date": (*_NUMBER, dict, _NONE),
     "msgId": (str,),
     "attachments": (list, _NONE),
@@ -165,7 +165,7 @@ def _check(field: str, value: Any) -> None:
         case "alts" | "extra_headers" | "metadata":
             for each in value:
                 check_list(each, field, (str,), (str, *_NUMBER, bool, _NONE))
-        case "mail_options" | "rcpt_options" | "tags":
+        case "mail_options" | "rcpt_options" | "tags" if isinstance(value, list):
             check_list(value, field, *[(str,)] * len(value))
         case "date" if isinstance(value, dict):
             _moment(value)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from reading import compose, headers_of
 
-from flask_mail import Attachment, Envelope, Message, Outgoing
+from flask_mail import Attachment, Envelope, Message, MessageError, Outgoing
 
 Person = namedtuple("Person", ["name", "address"])
 
@@ -250,3 +250,24 @@ def test_a_message_shows_no_text_when_it_is_printed() -> None:
     assert "secret" not in repr(message)
     assert "secret" not in repr(message.attachments)
     assert len(repr(message)) < 100
+
+
+@pytest.mark.parametrize("field", ["mail_options", "rcpt_options"])
+def test_options_that_are_a_mapping_are_copied_and_carried(field):
+    given = {"template_id": "d-1", "more": {"a": [1]}}
+    message = Message("Hello", ["ann@example.com"], "Hello", sender="me@example.com")
+    setattr(message, field, given)
+    given["template_id"] = "changed"
+
+    for each in (
+        message,
+        copy.copy(message),
+        message.snapshot(),
+        pickle.loads(pickle.dumps(message)),
+        Message.from_dict(json.loads(json.dumps(message.to_dict()))),
+    ):
+        assert getattr(each, field) == {"template_id": "d-1", "more": {"a": [1]}}
+    with pytest.raises(MessageError, match=f"The {field} are a mapping"):
+        Outgoing.of(message)
+    setattr(message, field, {})
+    assert Outgoing.of(message).envelope.mail_options == ()

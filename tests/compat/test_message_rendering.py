@@ -614,3 +614,15 @@ def test_an_inline_image_is_found_by_its_content_id(png: bytes) -> None:
     assert image["Content-ID"] == "<logo>"
     assert image.get_content_disposition() == "inline"
     assert image.get_payload(decode=True) == png
+
+
+@pytest.mark.parametrize("field", ["mail_options", "rcpt_options"])
+def test_options_that_are_a_mapping_stay_one(mail: Mail, field: str) -> None:
+    """Programs that send by an API of their own keep its options there."""
+    msg = Message("Hello", **{field: {"template_id": "d-1", "categories": ["a"]}})
+
+    assert getattr(msg, field)["template_id"] == "d-1"
+    getattr(msg, field).update(send_at=5)
+    assert getattr(msg, field) == {"template_id": "d-1", "categories": ["a"], "send_at": 5}
+    setattr(msg, field, {"other": 1})
+    assert getattr(msg, field) == {"other": 1}
