@@ -99,7 +99,7 @@ def check_options(options: object, field: str) -> tuple[str, ...]:
         return ()
     if isinstance(options, (str, bytes)) or not isinstance(options, Iterable):
         raise MessageError(f'The {field} are no list of options: write them as ["KEYWORD=value"].')
-    if options and isinstance(options, Mapping):
+    if isinstance(options, Mapping) and any(each is not None for each in options.values()):
         raise MessageError(
             f'The {field} are a mapping, and ESMTP options are a list: write ["KEYWORD=value"].'
             " A mapping is for a program's own way to send."
