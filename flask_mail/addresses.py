@@ -53,6 +53,7 @@ _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _WORD = re.compile(rf'{_QUOTED}|[^"<>@;]+')
 _ESCAPED = re.compile(r"\\(.)")
 _ADDR_SPEC = re.compile(rf'({_QUOTED}|[^"@]*)@(.*)')
+_ITEM_END = re.compile("[,;]")
 _COMMENT = re.compile(r"[^()<>@\\]*\)")
 
 _ENCODED_WORD = re.compile(r"=\?+")
@@ -135,7 +136,7 @@ def parse_addresses(values: object, field: str) -> tuple[Address, ...]:
     :raises MessageError: it is one string or one pair where a list belongs, or as
         :func:`parse_address` for an item.
     """
-    if isinstance(values, (tuple, list)) and _is_pair(*values):
+    if is_pair(values):
         raise MessageError(
             f"The {field} {describe(values)} is one pair and not a list of addresses:"
             ' write [(name, address)], such as [("Bob", "bob@example.com")].'
@@ -209,11 +210,25 @@ def _parts(value: object) -> tuple[str | None, str | None]:
     return name, None if name is None else plain_text(value[1])
 
 
-def _is_pair(*items: object) -> bool:
-    match items:
-        case str(name), str(address):
-            return "@" in address and "@" not in name
-    return False
+def is_pair(value: object) -> bool:
+    """Tell whether a field that may hold several addresses is one (name, address) pair.
+
+    Two addresses are two, also in a tuple: a name that is an address itself is no name.
+    """
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        return False
+    name, address = _parts(value)
+    if name is None or address is None or "@" not in address:
+        return False
+    return "@" not in name or not any(map(_is_address, _ITEM_END.split(name)))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        _read(None, text)
+    except MessageError:
+        return False
+    return True
 
 
 # One message needs the address of each field several times, and many messages have the same.

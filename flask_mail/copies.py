@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set, ValuesView
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -60,6 +60,14 @@ def by_backend(given: Any) -> dict[str, Any]:
     """Copy options that are for one backend each."""
     table = dict(given)
     return {name: dict(each) if isinstance(each, Mapping) else each for name, each in table.items()}
+
+
+def one_or_more(given: Any) -> Any:
+    """Copy a field that is an address, a (name, address) pair or a collection; nothing is None."""
+    # Not any iterable: a lazy string may be one.
+    if isinstance(given, (list, Set, ValuesView, Iterator)):
+        return list(given)
+    return given or None
 
 
 def copied(value: Any, kind: Callable[[Any], Any]) -> Any:

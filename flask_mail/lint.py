@@ -221,7 +221,7 @@ def _headers(headers: object) -> Iterator[Advice]:
 
 def _recipients(message: Message) -> Iterator[Advice]:
     lists: Iterable[Any] = (message.recipients, message.cc, message.bcc)
-    fields = [addresses_in(message.sender), addresses_in(message.reply_to)]
+    fields = [[message.sender], addresses_in(message.reply_to)]
     for field in (*lists, *fields):
         for each in field if isinstance(field, (list, tuple)) else [field]:
             address = tolerant_address(each)

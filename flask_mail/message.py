@@ -17,7 +17,16 @@ from .addresses import parse_address
 from .attachment import Attaching, Attachment
 from .checks import has_bad_headers
 from .conventions import Conventions
-from .copies import Copied, CopiedLater, by_backend, copied, deep_copy, frozen, sender_text
+from .copies import (
+    Copied,
+    CopiedLater,
+    by_backend,
+    copied,
+    deep_copy,
+    frozen,
+    one_or_more,
+    sender_text,
+)
 from .errors import MessageError
 from .extras import EXTRAS
 from .forms import Forms
@@ -65,7 +74,7 @@ class Message(Attaching, Conventions, Forms):
     :param cc: the Cc addresses.
     :param bcc: addresses that get the message and that nobody sees.
     :param attachments: the attachments.
-    :param reply_to: where answers go; a list for several addresses.
+    :param reply_to: where answers go: an address, a (name, address) pair or a collection.
     :param date: seconds since the epoch or a datetime; the time of sending by default.
     :param charset: ``utf-8`` by default; text that it cannot express is sent in UTF-8.
     :param extra_headers: further headers; one that Flask-Mail writes too replaces it.
@@ -96,7 +105,9 @@ class Message(Attaching, Conventions, Forms):
     body: str | None
     alts: Copied[Mapping[str, str] | Iterable[tuple[str, str]], dict[str, str]] = Copied(dict)
     attachments: Copied[Iterable[Attachment], list[Attachment]] = Copied(list)
-    reply_to: AddressLike | list[AddressLike] | None
+    reply_to: Copied[
+        AddressLike | Iterable[AddressLike], AddressLike | list[AddressLike] | None
+    ] = Copied(one_or_more)
     date: float | datetime | None
     charset: str | None
     extra_headers: dict[str, str] | None
@@ -121,7 +132,7 @@ class Message(Attaching, Conventions, Forms):
         cc: Iterable[AddressLike] | None = None,
         bcc: Iterable[AddressLike] | None = None,
         attachments: Iterable[Attachment] | None = None,
-        reply_to: AddressLike | list[AddressLike] | None = None,
+        reply_to: AddressLike | Iterable[AddressLike] | None = None,
         date: float | datetime | None = None,
         charset: str | None = None,
         extra_headers: Mapping[str, str] | None = None,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from functools import cached_property
 from html import unescape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from .addresses import Address, tolerant_address
+from .addresses import Address, is_pair, tolerant_address
 from .content import LARGE, Content
 from .dates import date_header
 from .headers import (
@@ -76,14 +76,12 @@ def render(
 
 
 def addresses_in(value: object) -> list[object]:
-    """Return the items of a field that is a list of addresses, one (name, address) pair or one str.
-
-    Pairs that travelled as JSON are lists.
-    """
-    if isinstance(value, (list, tuple)):
-        pair = isinstance(value, tuple) or (len(value) == 2 and "@" not in as_text(value[0]))
-        return [value] if pair else list(value)
-    return [value] if value else []
+    """Return the items of a field that is one address, a (name, address) pair or a collection."""
+    if not value:
+        return []
+    if isinstance(value, (list, tuple, Set)) and not is_pair(value):
+        return list(value)
+    return [value]
 
 
 def _header(message: Message, charset: Charset, now: float | None) -> list[str]:
