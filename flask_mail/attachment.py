@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from itertools import count
 from mimetypes import guess_type
 from operator import length_hint
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from .errors import MessageError
 from .files import FileData
 from .parts import content_id_in
 from .texts import describe
+from .uploads import read_upload
 
 if TYPE_CHECKING:
     from .copies import Copied
@@ -48,7 +50,17 @@ _COMPRESSED = {
     "compress": "application/x-compress",
 }
 _UNKNOWN = "application/octet-stream"
+# Of the registered kinds (RFC 6838 section 4.2), so that no path with a slash is taken for one.
+_TYPE = re.compile(
+    r" *(application|audio|font|haptics|image|message|model|multipart|text|video|example|chemical"
+    r"|x-[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+)/[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+ *(;|$)",
+    re.ASCII | re.IGNORECASE,
+)
 _CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}")
+
+
+class NothingUploaded(MessageError):
+    """No file was chosen in the form that an upload is from."""
 
 
 class Attachment:
@@ -63,11 +75,12 @@ class Attachment:
     :param headers: further headers of this part.
     :param path: a file to attach. It is read when the message is sent, block by block, and must not
         have changed by then.
-    :param file: an open file, or an upload (Werkzeug's FileStorage); it is read at once. Also what
-        `path` and `data` take, but for str, which could be either.
+    :param file: an open file, or an upload (Werkzeug's FileStorage); it is read at once, from its
+        beginning. Also what `path` and `data` take, but for str, which could be either.
     :param content_id: what the HTML calls it: ``"logo"`` for ``<img src="cid:logo">``.
     :raises OSError: the file at `path` cannot be read.
-    :raises MessageError: `path`, `file` or `content_id` is not what it must be.
+    :raises MessageError: `path`, `file` or `content_id` is not what it must be, `file` was read
+        before or is an upload without a file, or `filename` and `content_type` are swapped.
     """
 
     filename: str | None
@@ -90,6 +103,7 @@ class Attachment:
     ) -> None:
         if sum(each is not None for each in (data, path, file)) > 1:
             raise MessageError("Give one of 'data', 'path' and 'file'.")
+        _check_order(filename, content_type, data)
         if isinstance(file, os.PathLike):
             path, file = file, None
         content: Data | FileData
@@ -97,9 +111,12 @@ class Attachment:
             content = FileData.of(path)
             filename = os.path.basename(content.path) if filename is None else filename  # noqa: PTH119
         elif file is not None:
-            content = _read(file)
-            filename = _name_of(file) if filename is None else filename
-            content_type = content_type or getattr(file, "mimetype", None)
+            upload = read_upload(file)
+            if upload is None:
+                raise NothingUploaded("No file was chosen: the upload has no name and no content.")
+            content = upload.content
+            filename = upload.name if filename is None else filename
+            content_type = content_type or upload.content_type
         elif data is not None:
             content = data
         else:
@@ -147,19 +164,23 @@ class Attaching:
         file: File | None = None,
         content_id: str | None = None,
     ) -> None:
-        """Add an :class:`Attachment`, which takes the same arguments."""
-        self.attachments.append(
-            Attachment(
-                filename,
-                content_type,
-                data,
-                disposition,
-                headers,
-                path=path,
-                file=file,
-                content_id=content_id,
+        """Add an :class:`Attachment`, which takes the same arguments.
+
+        Nothing is added for the upload of a form in which no file was chosen.
+        """
+        with suppress(NothingUploaded):
+            self.attachments.append(
+                Attachment(
+                    filename,
+                    content_type,
+                    data,
+                    disposition,
+                    headers,
+                    path=path,
+                    file=file,
+                    content_id=content_id,
+                )
             )
-        )
 
     def attach_file(
         self, path: FilePath, filename: str | None = None, content_type: str | None = None
@@ -225,25 +246,24 @@ def _certain_type(data: object) -> str | None:
     return next((kind for start, kind in _BEGINNINGS if beginning.startswith(start)), None)
 
 
-def _read(file: Any) -> Data:
-    if isinstance(file, (bytes, bytearray, memoryview)):
-        return file
-    if not hasattr(file, "read"):
+def _check_order(filename: object, content_type: object, data: object) -> None:
+    """Refuse a content type in the place of the name, and the order of other libraries."""
+    if not content_type or _is_type(content_type):
+        return
+    if _is_type(filename):
         raise MessageError(
-            f"'file' must be an open file, not {type(file).__name__}: give the name of a file as"
-            " 'path', and content as 'data'."
+            f"{describe(content_type)} is not a content type such as {filename}. Did you swap"
+            " filename and content type?"
         )
-    content = file.read()
-    if not isinstance(content, (str, bytes, bytearray, memoryview)):
-        raise MessageError(f"The file's read() gave {type(content).__name__}, not bytes.")
-    return content
+    if _is_type(data) or isinstance(content_type, (bytes, bytearray, memoryview)):
+        raise MessageError(
+            f"{describe(content_type)} is not a content type. Did you swap content type and data?"
+            " Their order is filename, content_type, data."
+        )
 
 
-def _name_of(file: Any) -> str | None:
-    # An upload has a name of its own; that of its temporary file is no name.
-    name = getattr(file, "filename", None) or getattr(file, "name", None)
-    # Also of a path as another system writes it: a browser may tell one.
-    return (name.replace("\\", "/").rpartition("/")[2] or None) if isinstance(name, str) else None
+def _is_type(value: object) -> bool:
+    return isinstance(value, str) and _TYPE.match(value) is not None
 
 
 def _checked(content_id: str) -> str:

@@ -9,6 +9,7 @@ from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 from .addresses import parse_address
+from .alternatives import Alternatives
 from .dates import date_header
 from .errors import BadHeaderError, MessageError
 from .files import FileData
@@ -124,7 +125,7 @@ def _is_plain(message: Message) -> bool:
         or message.attachments
         or message.mail_options
         or message.rcpt_options
-        or type(alts := message.alts) is not dict
+        or type(alts := message.alts) not in (dict, Alternatives)
         or len(alts) > ("html" in alts)
     ):
         return False

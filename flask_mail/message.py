@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _context, copies, mime
 from .addresses import parse_address
+from .alternatives import Alternatives
 from .attachment import Attaching, Attachment
 from .checks import has_bad_headers
 from .conventions import Conventions
@@ -69,7 +70,7 @@ class Message(Attaching, Conventions, Forms):
     :param body: the plain text.
     :param html: the HTML.
     :param alts: alternatives to the text: subtype -> content, in rising order of preference, such
-        as ``{"html": "<b>Hi</b>"}``.
+        as ``{"html": "<b>Hi</b>"}``; `html` and those added later are put in their usual order.
     :param sender: the From address, ``MAIL_DEFAULT_SENDER`` by default.
     :param cc: the Cc addresses.
     :param bcc: addresses that get the message and that nobody sees.
@@ -103,7 +104,9 @@ class Message(Attaching, Conventions, Forms):
     bcc: Copied[Iterable[AddressLike], list[AddressLike]] = Copied(list)
     sender: AddressLike | None
     body: str | None
-    alts: Copied[Mapping[str, str] | Iterable[tuple[str, str]], dict[str, str]] = Copied(dict)
+    alts: Copied[Mapping[str, str] | Iterable[tuple[str, str]], dict[str, str]] = Copied(
+        Alternatives
+    )
     attachments: Copied[Iterable[Attachment], list[Attachment]] = Copied(list)
     reply_to: Copied[
         AddressLike | Iterable[AddressLike], AddressLike | list[AddressLike] | None

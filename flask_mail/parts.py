@@ -5,6 +5,7 @@ Tolerant, as :mod:`flask_mail.mime` is, which puts them together.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 import unicodedata
@@ -223,11 +224,29 @@ def _attached_message(data: object, parameters: dict[str, str]) -> tuple[str, by
     return "base64", encode_base64(octets)
 
 
+def _is_utf_8(data: bytes | FileData) -> bool:
+    """Tell whether octets are UTF-8, and not ASCII, which needs no charset."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    is_ascii = True
+    try:
+        for block in data.blocks() if isinstance(data, FileData) else (data,):
+            is_ascii = is_ascii and block.isascii()
+            if not is_ascii:
+                decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except (UnicodeDecodeError, MessageError):  # a file that is gone is told when it is sent
+        return False
+    return not is_ascii
+
+
 def _octets(data: object, kind: str, parameters: dict[str, str]) -> bytes | FileData:
-    if isinstance(data, (bytes, FileData)):
-        return data
-    if isinstance(data, (bytearray, memoryview)):
-        return bytes(data)
+    if isinstance(data, (bytes, bytearray, memoryview, FileData)):
+        octets = data if isinstance(data, (bytes, FileData)) else bytes(data)
+        # XML says itself what it is in (RFC 7303 section 3).
+        is_text = kind.startswith("text/") and not kind.endswith(("/xml", "+xml"))
+        if is_text and "charset" not in parameters and _is_utf_8(octets):
+            parameters["charset"] = "utf-8"
+        return octets
     codec = parameters.get("charset", "utf-8")
     try:
         octets = as_text(data).encode(codec)

@@ -1,0 +1,31 @@
+"""The alternatives of a message, in the order that mail programs expect. Pure."""
+
+from __future__ import annotations
+
+_RISING = ("plain", "watch-html", "x-amp-html", "html", "calendar")
+
+
+class Alternatives(dict[str, str]):
+    """Alternatives by subtype: one that is added later is put where readers expect it.
+
+    They show the last one that they know (RFC 2046 section 5.1.4). So a calendar comes after the
+    HTML, or Outlook and Gmail show no invitation; AMP comes before it, as its specification wants.
+    """
+
+    def __setitem__(self, subtype: str, content: str) -> None:
+        later = []
+        if subtype not in self and (rank := _rank(subtype)) is not None:
+            names = list(self)
+            ranks = [_rank(each) for each in names]
+            first = next((at for at, each in enumerate(ranks) if each and each > rank), len(names))
+            later = [(each, self.pop(each)) for each in names[first:]]
+        super().__setitem__(subtype, content)
+        self.update(later)
+
+    def __reduce__(self) -> tuple[type[Alternatives], tuple[dict[str, str]]]:
+        return Alternatives, (dict(self),)  # in this order
+
+
+def _rank(subtype: object) -> int | None:
+    name = str(subtype).partition(";")[0].strip().lower().removeprefix("text/")
+    return _RISING.index(name) if name in _RISING else None
