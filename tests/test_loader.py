@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from textwrap import dedent
 
@@ -18,8 +19,11 @@ from flask_mail import (
 )
 from flask_mail.backends import Backend, base, loader
 from flask_mail.backends.console import ConsoleBackend
+from flask_mail.backends.file import FileBackend
 from flask_mail.backends.locmem import LocmemBackend
 from flask_mail.backends.null import NullBackend
+from flask_mail.backends.smtp import SmtpBackend
+from flask_mail.settings import TABLE
 
 PIGEON = """
     from flask_mail.backends import Backend
@@ -316,6 +320,124 @@ class TestByClass:
 
     def test_a_name_may_hold_digits(self):
         assert loader.load(type("Numbered", (Named,), {"name": "ses2"})).name == "ses2"
+
+
+class TestKeysOfOthers:
+    """The options of a backend are told from Flask-Mail's own settings by how their keys begin."""
+
+    RESERVED = sorted(
+        {"fail", *(each.key.split("_")[1].lower() for each in TABLE if each.key.count("_") > 1)}
+        - {"console", "file"}
+    )
+
+    @pytest.mark.parametrize("name", RESERVED)
+    def test_no_name_is_the_beginning_of_a_setting(self, name):
+        with pytest.raises(ConfigurationError) as caught:
+            loader.load(type("TakingBackend", (Named,), {"name": name}))
+        text = str(caught.value)
+        assert f"the settings of TakingBackend begin with MAIL_{name.upper()}_, and MAIL_" in text
+        assert text.endswith("Flask-Mail's own. It needs another `name`, or an `option_prefix`.")
+
+    def test_all_of_them_are_known(self):
+        assert {"use", "tls", "max", "default", "fail", "pool", "redirect"} < {*self.RESERVED}
+
+    @pytest.mark.parametrize("prefix", ["MAIL_T", "MAIL_USE_", "M", "MAIL", ""])
+    def test_no_prefix_is_the_beginning_of_a_setting(self, prefix):
+        class OpenBackend(Named):
+            option_prefix = prefix
+
+        if not prefix:  # not set
+            assert loader.load(OpenBackend) is OpenBackend
+            return
+        with pytest.raises(ConfigurationError, match=f"begin with {prefix}, and MAIL_"):
+            loader.load(OpenBackend)
+
+    def test_also_if_it_takes_any_option(self):
+        class UseBackend(Named):
+            name = "use"
+
+            def __init__(self, **options):
+                pass
+
+        with pytest.raises(ConfigurationError, match="MAIL_USE_TLS, MAIL_USE_SSL would be among"):
+            loader.load(UseBackend)
+
+    @pytest.mark.parametrize("kind", [ConsoleBackend, FileBackend, SmtpBackend, LocmemBackend])
+    def test_those_that_extend_a_built_in_one_keep_its_settings(self, kind):
+        class Extended(kind):
+            pass
+
+        assert loader.load(Extended) is Extended
+
+    def test_a_prefix_of_its_own_frees_the_name(self):
+        class UseBackend(Named):
+            name = "use"
+            option_prefix = "USEMAIL_"
+
+        assert loader.load(UseBackend) is UseBackend
+
+    def test_a_plugin_of_such_a_name_is_named_with_its_distribution(self, install):
+        source = PIGEON.replace('"pigeon"', '"max"')
+        install("flask-mail-max", "1.2", {"max": "pigeons:PigeonBackend"}, {"pigeons": source})
+        with pytest.raises(ConfigurationError) as caught:
+            mail_to(1, MAIL_BACKEND="max").send_message("Hello", ["a@b.example"], "Hi")
+        assert str(caught.value).startswith(
+            "The backend 'max' of flask-mail-max 1.2 cannot be used: the settings of PigeonBackend"
+            " begin with MAIL_MAX_, and MAIL_MAX_EMAILS would be among them, which is Flask-Mail's"
+        )
+
+
+class TestReadOnce:
+    """Entry points are read again only after something was installed or removed."""
+
+    @pytest.fixture
+    def reads(self, monkeypatch):
+        metadata = importlib.import_module(
+            "importlib.metadata" if sys.version_info >= (3, 12) else "importlib_metadata"
+        )
+        counted = []
+        read = metadata.entry_points
+
+        def count(**selection):
+            counted.append(selection)
+            return read(**selection)
+
+        monkeypatch.setattr(metadata, "entry_points", count)
+        return counted
+
+    def test_many_apps_read_them_once(self, reads):
+        for _ in range(3):
+            mail_to(1, MAIL_BACKEND="smtp", TESTING=True).send_message("Hello", ["a@b.example"])
+        assert reads == [{"group": loader.GROUP}]
+
+    def test_the_list_is_the_callers_own(self, reads):
+        loader.installed().clear()
+        assert loader.load("null") is NullBackend
+
+    def test_what_is_installed_meanwhile_is_found(self, install, reads):
+        assert "pigeon" not in {each.name for each in loader.installed()}
+        install("pigeon-post", "1", {"pigeon": "pigeons:PigeonBackend"}, {"pigeons": PIGEON})
+        later = install.folder.stat().st_mtime_ns + 1_000_000_000  # clocks of folders are coarse
+        os.utime(install.folder, ns=(later, later))
+        assert loader.load("pigeon").__module__ == "pigeons"
+        assert len(reads) == 2
+
+    def test_what_else_changes_in_a_folder_is_no_reason_to_read_them(self, install, reads):
+        loader.installed()
+        for number in range(3):
+            (install.folder / "shop.db").write_text(str(number))
+            later = install.folder.stat().st_mtime_ns + 1_000_000_000
+            os.utime(install.folder, ns=(later, later))
+            loader.installed()
+        assert len(reads) == 1
+
+    def test_a_folder_that_joins_the_path_is_read(self, tmp_path, monkeypatch, reads):
+        loader.installed()
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.syspath_prepend(str(tmp_path / "gone"))
+        loader.installed()
+        loader.installed()
+        assert len(reads) == 2
 
 
 class TestVersions:

@@ -9,17 +9,22 @@ import inspect
 import logging
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from ..errors import BackendNotFound, ConfigurationError
-from ..settings import nearest
+from ..settings import FAIL_SILENTLY, TABLE, nearest
 from .base import API_VERSION, Backend
 from .features import declared_well, is_limit
 
 _log = logging.getLogger("flask_mail")
 
 GROUP = "flask_mail.backends"
+_SHARED_PREFIX = "MAIL_"
+_METADATA = (".dist-info", ".egg-info")
 _UNNAMED = "an unknown distribution"
 _NAME = re.compile(r"[a-z][a-z0-9]*")
 # What may be shown of a MAIL_BACKEND that is none: a URL would hold a password.
@@ -57,19 +62,44 @@ class Installed:
 
 
 def installed() -> list[Installed]:
-    """Return every backend that is declared in the entry point group ``flask_mail.backends``."""
+    """Return every backend that is declared in the entry point group ``flask_mail.backends``.
+
+    They are read once, and again after a distribution was installed in a folder of ``sys.path`` or
+    removed from it.
+    """
     # The backport behaves alike on all older versions, whose own differ from each other.
     name = "importlib.metadata" if sys.version_info >= (3, 12) else "importlib_metadata"
     metadata: Any = importlib.import_module(name)
+    return list(_installed(metadata, metadata.entry_points, tuple(map(_state, sys.path))))
+
+
+def _state(path: str) -> tuple[str, tuple[str, ...]]:
+    try:
+        return path, _distributions_in(path, Path(path).stat().st_mtime_ns)
+    except (OSError, ValueError):  # an archive, or no folder at all
+        return path, ()
+
+
+@lru_cache(maxsize=64)  # any file of a program, such as its database, may change its folder
+def _distributions_in(path: str, changed: int) -> tuple[str, ...]:
+    return tuple(sorted(each.name for each in Path(path).iterdir() if each.suffix in _METADATA))
+
+
+@lru_cache(maxsize=1)  # an app for each test would read all of them for its first message
+def _installed(
+    metadata: Any, read: Callable[..., Any], paths: tuple[tuple[str, tuple[str, ...]], ...]
+) -> list[Installed]:
+    points = _entry_points(metadata, read)
+    origins = {id(each.dist): _origin(each.dist) for each in points}
     return sorted(
-        {Installed(each.name, each.value, *_origin(each.dist)) for each in _entry_points(metadata)},
+        {Installed(each.name, each.value, *origins[id(each.dist)]) for each in points},
         key=lambda each: (each.name, each.distribution),
     )
 
 
-def _entry_points(metadata: Any) -> list[Any]:
+def _entry_points(metadata: Any, read: Callable[..., Any]) -> list[Any]:
     try:
-        return list(metadata.entry_points(group=GROUP))
+        return list(read(group=GROUP))
     except ValueError:
         # Some versions of the backport read nothing at all where one distribution's are malformed.
         points: list[Any] = []
@@ -128,6 +158,14 @@ def check_class(candidate: object, label: str) -> type[Backend[Any]]:
         raise ConfigurationError(
             f"{label} has no name: {candidate.__name__} must set `name` to one lowercase word."
         )
+    taken = keys_of_others(candidate.setting_key(""), name)
+    if taken:
+        raise ConfigurationError(
+            f"{label} cannot be used: the settings of {candidate.__name__} begin with"
+            f" {candidate.setting_key('')}, and {', '.join(taken)} would be among them, which"
+            f" {'is' if len(taken) == 1 else 'are'} Flask-Mail's own. It needs another `name`, or"
+            " an `option_prefix`."
+        )
     if not declared_well(candidate.features):
         raise ConfigurationError(
             f"{label} is broken: `features` of {candidate.__name__} must be a set of members of"
@@ -140,6 +178,20 @@ def check_class(candidate: object, label: str) -> type[Backend[Any]]:
                 " 0, or None."
             )
     return candidate
+
+
+def keys_of_others(prefix: str, name: str) -> list[str]:
+    """Return the settings of Flask-Mail that a backend would take for its options.
+
+    :param name: of the backend; the settings of a built-in one of this name are its own.
+    """
+    if prefix == _SHARED_PREFIX:  # only what the constructor names is an option then
+        return []
+    own = f"MAIL_{name.upper()}_"
+    keys = [
+        each.key for each in TABLE if not (each.group.lower() == name and each.key.startswith(own))
+    ]
+    return [each for each in (*keys, FAIL_SILENTLY) if each.startswith(prefix)]
 
 
 def _check_version(cls: type[Backend[Any]], label: str) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 import click
 
-from ..settings import BY_KEY
+from ..backends import loader
 from .show import say
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]{0,29}")
@@ -41,7 +41,7 @@ def write_backend(name: str, into: Path) -> None:
         )
     if name in _OURS:
         raise click.BadParameter(f"{name} is one of Flask-Mail's own.", param_hint="NAME")
-    taken = sorted(key for key in BY_KEY if key.startswith(f"MAIL_{name.upper()}_"))
+    taken = loader.keys_of_others(f"MAIL_{name.upper()}_", name)
     if taken:
         raise click.BadParameter(
             f"{taken[0]} would be one of its options, and is a setting of Flask-Mail: give it"
