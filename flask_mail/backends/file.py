@@ -6,7 +6,9 @@ import contextlib
 import errno
 import json
 import os
+import re
 import secrets
+import stat
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -32,6 +34,12 @@ _CREATE: Final = (
     | getattr(os, "O_BINARY", 0)  # Windows would turn each LF into CRLF
 )
 _TICK: Final = timedelta(microseconds=1)
+
+_LEFT_OVER: Final = re.compile(
+    r"\.?([0-9]{8}T[0-9]{6}_[0-9]{6}Z-[0-9a-f]{16})\.(?:(?:eml|json)\.tmp|json)"
+)
+_ABANDONED: Final = 3600.0
+"""Seconds without a write after which a temporary file is taken for that of a killed process."""
 
 
 class Moments:
@@ -64,8 +72,11 @@ class FileBackend(Backend[None]):
     by time. An ``.eml`` is complete from the moment it is there, and so is its ``.json``. Only the
     owner of the process can read them. The receipt's response is the path of the ``.eml``.
 
-    :param path: the folder; made for the first message if it is missing. A relative one is looked
-        up once, from the working folder of now.
+    What a process that was killed has left in the folder is removed after an hour, by the next
+    process that writes there.
+
+    :param path: the folder; made for the first message if it is missing, with its parents. A
+        relative one is looked up once, from the working folder of now.
     :raises ConfigurationError: where it is no path.
     """
 
@@ -89,6 +100,8 @@ class FileBackend(Backend[None]):
                 f"{key} is relative, and this process has no working folder: {error.strerror}."
             ) from error
 
+        self._swept = -_ABANDONED
+
     @property
     def folder(self) -> Path:
         """The folder, as an absolute path."""
@@ -106,6 +119,7 @@ class FileBackend(Backend[None]):
                 final: _write(final.with_name(f".{final.name}.tmp"), blocks, ours)
                 for final, blocks in contents.items()
             }
+            self._sweep(temporary[message])
             for final in (envelope, message):
                 ours.append(final)
                 temporary[final].replace(final)
@@ -120,6 +134,18 @@ class FileBackend(Backend[None]):
                 f" ({self.setting_key('path')}): {_reason(error)}."
             ) from error
         return self.accepted(mail, response=str(message))
+
+    def _sweep(self, fresh: Path) -> None:
+        """Remove what killed processes have left, once in a while; a failure is no error.
+
+        :param fresh: a file written just now. Its time is the clock of the file system, which
+            another machine may keep.
+        """
+        with contextlib.suppress(OSError):
+            now = fresh.stat().st_mtime
+            if now - self._swept >= _ABANDONED:
+                self._swept = now
+                _remove(_abandoned(self._folder, now))
 
 
 def _envelope(mail: Outgoing, moment: datetime) -> bytes:
@@ -138,10 +164,42 @@ def _envelope(mail: Outgoing, moment: datetime) -> bytes:
 
 
 def _make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    missing = [folder]
+    while not missing[-1].parent.exists():
+        missing.append(missing[-1].parent)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # One by one: mkdir(parents=True) gives its mode to the last one alone.
+        for each in reversed(missing):
+            each.mkdir(mode=0o700, exist_ok=True)
     except FileExistsError as error:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
+
+
+def _abandoned(folder: Path, now: float) -> list[Path]:
+    """Return temporary files that nobody writes any more, and envelopes without a message."""
+    paths: dict[str, list[Path]] = {}
+    written: dict[str, float] = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            found = _LEFT_OVER.fullmatch(entry.name)
+            if found and (entry.name[0] == ".") == entry.name.endswith(".tmp"):
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:  # a message that was completed meanwhile
+                    continue
+                if stat.S_ISREG(status.st_mode):
+                    paths.setdefault(found[1], []).append(folder / entry.name)
+                    # The envelope is written first, and a large message may take its time.
+                    written[found[1]] = max(written.get(found[1], 0.0), status.st_mtime)
+    return [
+        path
+        for stem, its in paths.items()
+        if now - written[stem] >= _ABANDONED
+        for path in its
+        if path.suffix == ".tmp" or not (folder / f"{stem}.eml").exists()
+    ]
 
 
 def _write(path: Path, blocks: Iterable[bytes], ours: list[Path]) -> Path:
