@@ -16,7 +16,7 @@ from dead_addresses import NAME, Tried, dead, named, silent
 from servers import Dialogue, mail_to, scripted_server, smtp_server
 
 from flask_mail import BackendUnavailable, Message, Outcome
-from flask_mail.smtp import client, dialing, reaching, waiting
+from flask_mail.smtp import client, dialing, polling, reaching
 from flask_mail.smtp.deadline import Deadline
 from flask_mail.smtp.dialing import Address, Memory, Race
 
@@ -154,7 +154,7 @@ def test_a_lost_race_leaves_nothing_open(monkeypatch):
         late.append(list(socks))
         return [] if len(late) == 1 else [late[-1][-1]]  # the second one answers first
 
-    monkeypatch.setattr(waiting, "connected", connected)
+    monkeypatch.setattr(polling, "connected", connected)
     with silent("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
         named(monkeypatch, port, "127.0.0.2", "127.0.0.1")
@@ -172,7 +172,7 @@ def test_an_interrupted_race_leaves_nothing_open(monkeypatch):
         made.extend(socks)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(waiting, "connected", interrupted)
+    monkeypatch.setattr(polling, "connected", interrupted)
     with silent("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
         named(monkeypatch, port, "127.0.0.1", "127.0.0.2")

@@ -24,7 +24,7 @@ class Patience:
         self.waits = []
         self.to_write = set()
         self.is_long = threading.Event()
-        is_ready = link._is_ready
+        is_ready = link.is_ready
 
         def noting(sock, write, seconds):
             self.waits.append(round(seconds))
@@ -34,7 +34,7 @@ class Patience:
                 self.is_long.set()
             return is_ready(sock, write, seconds)
 
-        monkeypatch.setattr(link, "_is_ready", noting)
+        monkeypatch.setattr(link, "is_ready", noting)
 
 
 def message(body="Hi"):

@@ -168,9 +168,13 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         return host
 
     def close(self, session: Any) -> None:
-        is_fit = stand_in.is_genuine(session) and self._is_fit(session)
-        if not (is_fit and self._pool.give(session)):
-            self.retire(session)
+        try:
+            is_fit = stand_in.is_genuine(session) and self._is_fit(session)
+            if not (is_fit and self._pool.give(session)):
+                self.retire(session)
+        except BaseException:  # from a signal handler
+            client.drop(session)
+            raise
 
     def retire(self, session: Any) -> None:
         if not stand_in.is_genuine(session):
@@ -245,7 +249,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         if session not in self._own or lending.was_used(session) or not isinstance(link, Link):
             return False
         is_full = self._max_emails is not None and link.messages >= self._max_emails
-        return not is_full and not link.is_stale()
+        return not is_full and link.settle is None and not link.is_stale()
 
     def _deliver_by_stand_in(self, mail: Outgoing, session: Any) -> Receipt:
         message = mail.message

@@ -5,7 +5,6 @@ A session is an :class:`smtplib.SMTP`.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import smtplib
 import socket
@@ -14,6 +13,7 @@ from typing import Any
 
 from ..errors import DeliveryError, MailError
 from . import errors, lending, reaching
+from .alarms import TOLERANT
 from .deadline import Deadline
 from .link import Link
 from .login import log_in
@@ -125,7 +125,7 @@ def greet_if_needed(host: smtplib.SMTP, server: Server) -> None:
 def end(host: smtplib.SMTP) -> None:
     """Say QUIT, wait a second at most, and close. Never raises."""
     try:
-        with contextlib.suppress(Exception):
+        with TOLERANT:
             if isinstance(host.file, Link):
                 if host.file.is_own:
                     hurry(host)
@@ -147,7 +147,7 @@ def hurry(host: Any) -> None:
 
 def leave(host: smtplib.SMTP) -> None:
     """Say QUIT and close without waiting for the answer. Never raises."""
-    with contextlib.suppress(Exception):
+    with TOLERANT:
         if isinstance(host.file, Link) and host.file.is_own:
             host.file.write(b"QUIT\r\n")
             host.file.look()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import BackendUnavailable, MailError, MessageError
 from . import client, errors
+from .alarms import is_of_link
 from .deadline import Clock, Deadline, DeadlinePassed
 from .flight import Flight
 from .link import Link
@@ -109,9 +110,9 @@ class Courier:
             yield
         finally:
             if self._flight is not None:
-                self._flight.link.settle = None
                 if self._flight.under_way and self._host.file is self._flight.link:
                     client.drop(self._host)  # it was interrupted
+                self._flight.link.settle = None
                 self._flight.link.give_back()
 
     def _has_room(self) -> bool:
@@ -197,6 +198,8 @@ class Courier:
         try:
             step(flight)
         except OSError as error:
+            if not is_of_link(error):
+                raise
             self._lose(flight, error)
         except MessageError as error:
             # A file that was to be sent is not what it was. The server does not take what has no

@@ -12,6 +12,10 @@ class DeadlinePassed(TimeoutError):
     """``MAIL_DEADLINE`` is over, however lively the peer still is."""
 
 
+class Silence(TimeoutError):
+    """``MAIL_TIMEOUT`` is over, and the peer has neither said nor taken anything."""
+
+
 class Deadline:
     """The moment `seconds` from now; with ``None`` there is none."""
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import chain, takewhile, zip_longest
 from typing import Any, NamedTuple
 
-from . import waiting
+from . import polling
 from .deadline import Clock
 
 DELAY = 0.25
@@ -140,7 +140,7 @@ class Race:
                     continue
                 left = end - self._clock()
                 delay = min(left, DELAY) if self._ahead else left
-                for sock in waiting.connected(self._under_way, max(0.0, delay)):
+                for sock in polling.connected(self._under_way, max(0.0, delay)):
                     if self._is_connected(sock):
                         return sock, self._won(sock)
                 if left <= 0:

@@ -6,6 +6,7 @@ may wait for a server that waits for its replies to be read, for ever; here each
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import smtplib
@@ -13,14 +14,14 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from .deadline import Clock, Deadline, DeadlinePassed
+from .alarms import TOLERANT, is_of_link
+from .deadline import Clock, Deadline, DeadlinePassed, Silence
 from .incoming import Incoming
+from .polling import is_ready
 from .replies import Reply, printable
-from .unsent import Unsent
-from .waiting import is_ready as _is_ready
+from .unsent import WOULD_BLOCK, Unsent
 
 if TYPE_CHECKING:
     from ..content import Content, Portion
@@ -45,8 +46,6 @@ _QUIET = 1.0
 """Seconds without a reply after which the peer is heard once before any content leaves."""
 
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux alone has it
-
-_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Link:
@@ -101,7 +100,12 @@ class Link:
         self._heard_at = clock()
 
     def take(self) -> None:
-        """Use the socket without waiting in it; :meth:`lend` ends that."""
+        """Use the socket without waiting in it; :meth:`lend` ends that.
+
+        :raises ConnectionAbortedError: another process has opened it.
+        """
+        if not self.is_own:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "the connection is another process's")
         timeout = self._sock.gettimeout()
         if timeout != 0:
             self._lent_timeout = timeout
@@ -116,7 +120,7 @@ class Link:
     def lend(self) -> None:
         """Leave the socket as smtplib's methods want it."""
         if self.is_own:  # else its parent would wait in it too: they share what is set
-            with suppress(OSError):  # it is closed
+            with TOLERANT:  # it is closed
                 self._sock.settimeout(self._lent_timeout)
 
     def be_prompt(self) -> None:
@@ -126,7 +130,7 @@ class Link:
         """
         if not self._is_prompt:
             self._is_prompt = True
-            with suppress(OSError):  # not TCP
+            with TOLERANT:  # not TCP
                 self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def readline(self, limit: int = -1) -> bytes:
@@ -167,11 +171,12 @@ class Link:
         try:
             if self.is_own and not self.has_unread and not self._is_over:
                 is_lent = self._sock.gettimeout() != 0
-                self.take()
                 self._fill()
                 if is_lent:
                     self.lend()
-        except OSError:
+        except OSError as error:
+            if not is_of_link(error):
+                raise
             return True
         is_broken = self._failure is not None or self._is_over or self.is_closing
         return is_broken or self.has_unread or not self.is_own
@@ -264,7 +269,7 @@ class Link:
         if _QUICKACK is not None:
             # The server may hold the end of its replies back until their beginning is confirmed,
             # which the system puts off for 40 ms, and forgets each time that it should not.
-            with suppress(OSError):
+            with TOLERANT:
                 self._sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         self._await(self._since, write=bool(self._out) and not self._wants_read)
 
@@ -276,12 +281,12 @@ class Link:
             left = self.deadline.left(left)
         except DeadlinePassed:
             # What has arrived by then is in time, however late the program comes to look.
-            if not _is_ready(self._sock, write=False, seconds=0):
+            if not is_ready(self._sock, write=False, seconds=0):
                 raise
         else:
-            if not _is_ready(self._sock, write, left):
+            if not is_ready(self._sock, write, left):
                 self.deadline.left(1.0)  # which of the two it was
-                raise TimeoutError("timed out")
+                raise Silence("timed out")
 
     def _flush(self) -> None:
         """Write as much as the operating system takes at once, within bounds."""
@@ -291,18 +296,15 @@ class Link:
             return
         before = self._out.sent
         try:
-            if not self.is_own:
-                raise ConnectionAbortedError("the connection is another process's")
             self.take()
             self._out.flush()
         except ssl.SSLWantReadError:
             self._wants_read = True
-        except _WOULD_BLOCK:
+        except WOULD_BLOCK:
             pass
-        except OSError as error:
+        except BaseException as error:  # noqa: BLE001 (raised again)
             # Why the peer hung up may be waiting to be read.
-            self._failure = error
-            self._out.clear()
+            self._fail(error)
         written = self._out.sent - before
         self._written += written
         if self._written >= _PROGRESS or (written and not self._out):
@@ -311,15 +313,26 @@ class Link:
     def _fill(self) -> None:
         """Read what is there."""
         try:
+            self.take()
             data = self._sock.recv(_BLOCK)
             self._in.unread += data
             self._is_over = not data
-        except _WOULD_BLOCK:
+        except WOULD_BLOCK:
             pass
-        except OSError as error:
-            self._failure = self._failure or error
+        except BaseException as error:  # noqa: BLE001 (raised again)
+            failure = self._fail(error)
             if not self.has_unread:
-                raise self._failure from None
+                raise failure from None
+
+    def _fail(self, error: BaseException) -> OSError:
+        """Write no more, and return why; raise `error` if it is not one of a connection."""
+        self._out.clear()
+        if isinstance(error, OSError) and is_of_link(error):
+            self._failure = self._failure or error
+            return self._failure
+        # What was read may be lost, and what was to be written may have left.
+        self._failure = ConnectionAbortedError(errno.ECONNABORTED, "it was interrupted")
+        raise error
 
     def _received(self) -> Reply | None:
         self._fill()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import smtplib
 import socket
 import ssl
 from typing import Any
 
 from . import dialing, errors
+from .alarms import TOLERANT
 from .deadline import Deadline, DeadlinePassed
 from .dialing import Address
 from .link import Link
@@ -160,5 +160,5 @@ def _patient(host: Any, server: Server, deadline: Deadline, others: list[Address
 
 def drop(host: Any) -> None:
     """Close the connection without a word. Never raises."""
-    with contextlib.suppress(Exception):
+    with TOLERANT:
         host.close()

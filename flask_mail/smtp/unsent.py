@@ -17,12 +17,15 @@ _TURN = 2 * JOINED
 _RECORD = 16 * 1024
 """What a TLS record holds; a peer has all of it or none (RFC 8446 section 5.1)."""
 
+WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""What a socket raises that has taken, or has, nothing for now."""
+
 
 class Unsent:
     """The octets that have not left yet.
 
     :ivar put: how many were ever put here.
-    :ivar sent: how many of those the operating system has taken.
+    :ivar sent: how many of those the operating system has taken, or may have.
     """
 
     def __init__(self, sock: Any) -> None:
@@ -49,23 +52,29 @@ class Unsent:
     def flush(self) -> None:
         """Write as much as the operating system takes at once, and not more than some blocks.
 
-        :raises OSError: as the socket does, also where it takes no more for now.
+        :raises OSError: as the socket does, also where it takes no more for now. After any other
+            error than that, nothing more may be written: what was to leave then may have left.
         :raises MessageError: the content cannot be made, so not all of it will leave.
         """
         end = self.sent + _TURN
         while self.sent < end and (first := self._first()) is not None:
             piece = first[: self._blocked or self._size]
-            count = 0
             # Tried again, it must be as long: OpenSSL goes on where it was, and tells nothing of a
             # part, so that more than is counted would be with the peer.
             self._blocked = len(piece)
+            # A signal handler may raise as the call returns, when the system has the octets and
+            # nothing here knows. So they are counted before.
+            self.sent += len(piece)
             try:
                 count = self._sock.send(piece)
-                self._blocked = 0
-            finally:
-                self.sent += count
-                if count < len(first):
-                    self._pieces.appendleft(first[count:])
+            except WOULD_BLOCK:
+                self.sent -= len(piece)
+                self._pieces.appendleft(first)
+                raise
+            self.sent -= len(piece) - count
+            self._blocked = 0
+            if count < len(first):
+                self._pieces.appendleft(first[count:])
 
     def _first(self) -> memoryview | None:
         """Take the first pieces as one: what leaves in one write needs fewer packets."""

@@ -1,4 +1,4 @@
-"""Waits for sockets, which gevent and eventlet take over at any time."""
+"""Waiting for sockets, which gevent and eventlet take over at any time."""
 
 from __future__ import annotations
 

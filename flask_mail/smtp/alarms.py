@@ -1,0 +1,45 @@
+"""Errors of a connection, and how to tell them from what a signal handler raises.
+
+Python runs a handler between any two steps of a program, such as right after a write returned. The
+handler may raise an ``OSError``, as the example in the documentation of :mod:`signal` does.
+"""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from types import TracebackType
+
+from .deadline import DeadlinePassed, Silence
+
+
+def is_of_link(error: BaseException) -> bool:
+    """Return whether a connection has raised `error`, rather than something that interrupted it.
+
+    Errors of the operating system have a number. An error without one came from elsewhere, unless
+    it is smtplib's, OpenSSL's, or a time-out of ours.
+    """
+    if isinstance(error, (smtplib.SMTPException, ssl.SSLError, DeadlinePassed, Silence)):
+        return True
+    return isinstance(error, OSError) and error.errno is not None
+
+
+class _Tolerant:
+    """Suppresses errors of a connection; what interrupts it passes."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        # smtplib and sockets raise the other two on a session that is closed, or half made.
+        return error is not None and (
+            is_of_link(error) or isinstance(error, (AttributeError, ValueError))
+        )
+
+
+TOLERANT = _Tolerant()
