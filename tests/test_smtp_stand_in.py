@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import smtplib
 import socket
@@ -264,6 +265,81 @@ def test_methods_of_smtplib_that_are_patched_one_by_one_get_the_calls():
     login.assert_called_once_with("me", "s3cret")
     sendmail.assert_called_once()
     quit_.assert_called_once_with()
+
+
+@pytest.mark.parametrize("moment", ["before", "in a block"])
+@pytest.mark.parametrize(
+    ("step", "answer", "delivered"),
+    [
+        ("data", (250, b"2.0.0 caught"), 0),
+        ("data", (554, b"5.7.1 not today"), 0),
+        ("rcpt", (550, b"5.1.1 no such user"), 0),
+        ("mail", (550, b"5.7.1 not you"), 0),
+        ("quit", (221, b"bye"), 1),
+    ],
+)
+def test_a_patched_step_of_smtplib_decides_what_becomes_of_a_message(
+    step, answer, delivered, moment
+):
+    patched = mock.patch.object(smtplib.SMTP, step, return_value=answer)
+    with smtp_server() as server, contextlib.ExitStack() as stack:
+        mail = mail_to(server.port)
+        if moment == "before":
+            method = stack.enter_context(patched)
+        with mail.connect() as connection:
+            if moment != "before":
+                method = stack.enter_context(patched)
+            (receipt,) = connection.send_many([message()])
+    assert method.called
+    assert len(server.recorder.accepted) == delivered
+    assert receipt.sent == (answer[0] < 300)
+    assert receipt.outcome in {Outcome.SENT, Outcome.REFUSED}
+
+
+def test_a_patched_docmd_of_smtplib_is_called(monkeypatch):
+    said = []
+    own = smtplib.SMTP.docmd
+
+    def docmd(self, command, args=""):
+        said.append(command)
+        return own(self, command, args)
+
+    monkeypatch.setattr(smtplib.SMTP, "docmd", docmd)
+    with smtp_server() as server:
+        assert mail_to(server.port).send(message()).sent
+    assert "QUIT" in {each.upper() for each in said}
+    assert len(server.recorder.accepted) == 1
+
+
+@pytest.mark.parametrize("step", ["data", "quit"])
+def test_a_step_that_is_patched_on_one_session_is_called(step):
+    with smtp_server() as server:
+        mail = mail_to(server.port)
+        with mail.connect() as connection:
+            own = getattr(connection.host, step)
+            method = connection.host.__dict__[step] = mock.Mock(side_effect=own)
+            connection.send(message())
+    method.assert_called_once()
+    assert len(server.recorder.accepted) == 1
+
+
+def test_a_patched_step_verifies_certificates_under_implicit_tls(
+    monkeypatch, server_context, ca_file
+):
+    data = smtplib.SMTP.data
+    monkeypatch.setattr(smtplib.SMTP, "data", lambda self, msg: data(self, msg))
+    with smtp_server(ssl_context=server_context) as server:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            mail_to(server.port, MAIL_USE_SSL=True).send(message())
+        mail = mail_to(server.port, MAIL_USE_SSL=True, MAIL_TLS_CA_FILE=ca_file)
+        assert mail.send(message()).sent
+
+
+def test_a_patched_step_does_not_wait_for_ever(monkeypatch):
+    data = smtplib.SMTP.data
+    monkeypatch.setattr(smtplib.SMTP, "data", lambda self, msg: data(self, msg))
+    with smtp_server() as server, mail_to(server.port).connect() as connection:
+        assert connection.host.timeout == 10
 
 
 def test_a_session_of_a_subclass_takes_no_longer_at_quit_than_another(monkeypatch):

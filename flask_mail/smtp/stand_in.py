@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 # As they were imported, before anything is patched.
 _SMTP, _SMTP_SSL = smtplib.SMTP, smtplib.SMTP_SSL
 _CONSTRUCTORS = {_SMTP: _SMTP.__init__, _SMTP_SSL: _SMTP_SSL.__init__}
-_CONNECT, _STARTTLS, _SENDMAIL = _SMTP.connect, _SMTP.starttls, _SMTP.sendmail
-_LOGIN = _SMTP.login
+_STARTTLS = _SMTP.starttls
+_TAKEN = {
+    name: getattr(_SMTP, name) for name in ("sendmail", "mail", "rcpt", "data", "docmd", "quit")
+}
+_STEPS = {**_TAKEN, **{name: getattr(_SMTP, name) for name in ("connect", "starttls", "login")}}
 
 
 def is_replaced(server: client.Server) -> bool:
-    """Whether what stands for smtplib's class is made or connected in another way.
+    """Whether what stands for smtplib's class takes a step in another way.
 
     A subclass that only makes its socket in another way, as for proxies, is no replacement.
     """
@@ -38,9 +41,7 @@ def is_replaced(server: client.Server) -> bool:
         isinstance(kind, type)
         and issubclass(kind, original)
         and kind.__init__ is _CONSTRUCTORS[original]
-        and kind.connect is _CONNECT
-        and kind.starttls is _STARTTLS
-        and kind.login is _LOGIN
+        and all(getattr(kind, name) is step for name, step in _STEPS.items())
     )
 
 
@@ -48,7 +49,11 @@ def is_genuine(host: object) -> bool:
     """Whether `host` is a session of smtplib's, whose steps can be taken one by one."""
     # Not isinstance: a mock with smtplib.SMTP as its spec claims to be one.
     kind = type(host)
-    return issubclass(kind, _SMTP) and kind.sendmail is _SENDMAIL and "sendmail" not in vars(host)
+    return (
+        issubclass(kind, _SMTP)
+        and all(getattr(kind, name) is step for name, step in _TAKEN.items())
+        and not vars(host).keys() & _TAKEN.keys()
+    )
 
 
 def connect(server: client.Server) -> Any:
@@ -59,7 +64,8 @@ def connect(server: client.Server) -> Any:
     stage = "connect"
     host: Any = None
     try:
-        host = client.kind(server)(server.host, server.port)
+        kind = client.kind(server)
+        host = kind(server.host, server.port, **_further_arguments(kind, server))
         if server.starttls:
             stage = "tls"
             if getattr(type(host), "starttls", None) is _STARTTLS:
@@ -82,6 +88,16 @@ def connect(server: client.Server) -> Any:
             raise errors.failure(error, stage, str(server)) from error
         raise
     return host
+
+
+def _further_arguments(kind: Any, server: client.Server) -> dict[str, Any]:
+    """Return what smtplib's own constructors take, which what replaces them need not know."""
+    constructor = getattr(kind, "__init__", None)
+    if constructor is _CONSTRUCTORS[_SMTP]:
+        return {"timeout": server.timeout}
+    if constructor is _CONSTRUCTORS[_SMTP_SSL]:
+        return {"timeout": server.timeout, "context": server.tls_context()}
+    return {}
 
 
 def sendmail(
