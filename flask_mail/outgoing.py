@@ -157,7 +157,7 @@ class Outgoing:
         if isinstance(octets, Content):
             octets.check()
         else:
-            octets = _canonical(octets)
+            octets = canonical(octets)
         return cls(envelope, octets, _message_id(message), message)
 
     def __repr__(self) -> str:
@@ -268,7 +268,8 @@ def _message_id(message: Message) -> str:
 _STRAY = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
-def _canonical(content: object) -> bytes:
+def canonical(content: object) -> bytes:
+    """Return what a program's `as_bytes` has made as it may travel: no line ends but CRLF."""
     if isinstance(content, str):  # smtplib takes it too
         content = content.encode("utf-8", "surrogateescape")
     elif isinstance(content, (bytearray, memoryview)):

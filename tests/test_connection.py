@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from flask import Flask
 
-from flask_mail import Connection, Mail, Message, Outcome, email_dispatched
+from flask_mail import Connection, Mail, Message, MessageError, Outcome, email_dispatched
 from flask_mail.backends import Backend, BackendUnavailable, MessageRefused
 
 
@@ -254,7 +254,7 @@ def test_send_many_does_not_try_a_server_again_that_it_could_not_reach(mail):
 def test_what_is_no_message_gets_a_receipt_that_says_so(mail):
     receipts = mail.send_many(["no message", message("a")])
     assert [each.outcome for each in receipts] == [Outcome.NOT_SENT, Outcome.SENT]
-    assert isinstance(receipts[0].error, AttributeError)
+    assert isinstance(receipts[0].error, MessageError)
 
 
 def test_threads_that_share_a_connection_wait_for_each_other(mail):

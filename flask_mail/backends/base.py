@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, final
 
 from ..errors import UnsupportedFeature, attach
+from ..foreign import outgoing_of
 from ..outgoing import Outcome, Outgoing, Receipt, Refusal
 from ..signals import sending as tell_sending
 from .features import ORDINARY, Feature, check, read_message_options
@@ -208,7 +209,7 @@ class Backend(ABC, Generic[S]):
         handed_over = False
         try:
             tell_sending(app, message)
-            mail = Outgoing.of(message, envelope_from)
+            mail = outgoing_of(message, envelope_from)
             mail = self._admitted(mail)
             if open_session is not None:
                 session = open_session()

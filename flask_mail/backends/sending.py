@@ -18,6 +18,7 @@ from ..errors import (
     MessageError,
     MessageRefused,
 )
+from ..foreign import outgoing_of
 from ..outgoing import Outcome, Outgoing, Receipt
 from ..signals import dispatched as tell_dispatched
 from ..signals import failed as tell_failed
@@ -143,7 +144,7 @@ class Batch:
             self._waiting.append(waiting)
             try:
                 tell_sending(self._app, message)
-                waiting.mail = Outgoing.of(message)
+                waiting.mail = outgoing_of(message)
                 waiting.mail = self._admitted(waiting.mail)
             except Exception as error:  # noqa: BLE001 (the receipt tells)
                 waiting.failure = failure_of(self._backend, error, waiting.mail, handed_over=False)
