@@ -5,18 +5,23 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Iterator, Mapping, Set, ValuesView
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from .attachment import Attachment
+from .content import Content
 from .files import FileData
-from .outgoing import Envelope
+from .outgoing import Envelope, Outgoing
 from .secret import Secret
 from .texts import plain_text
 
 _NEEDS_QUOTES = re.compile(r'["\\@<>;]')
 
 _OF_AN_ATTACHMENT = frozenset({"filename", "content_type", "data", "disposition", "headers"})
+
+MOST_KEPT: Final = 8 * 1024 * 1024
+"""Octets of a message or a file that a copy keeps; what is larger is read when it is asked for."""
 
 Given = TypeVar("Given")
 Kept = TypeVar("Kept")
@@ -49,6 +54,38 @@ class CopiedLater(Copied[Given, Kept]):
         if message is not None and self._name not in message.__dict__:
             message.__dict__[self._name] = self._kind(())
         return super().__get__(message, owner)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The octets that were delivered, which a copy of the message has as its ``as_bytes``.
+
+    Rendered again, they would be others: under other settings, without what a guard has added, or
+    signed anew by a subclass.
+    """
+
+    octets: bytes | Content
+
+    def __call__(self) -> bytes:
+        return bytes(self.octets)
+
+    def __deepcopy__(self, memo: object) -> Delivered:
+        return self  # nothing in it changes
+
+
+def copy_of(mail: Outgoing) -> Any:
+    """Return a copy of the message, with its envelope, that no later change reaches."""
+    snapshot = getattr(mail.message, "snapshot", None)
+    message: Any = deep_copy(mail.message) if snapshot is None else snapshot()
+    message.envelope = mail.envelope
+    return message
+
+
+def delivered_copy(mail: Outgoing) -> Any:
+    """Return :func:`copy_of` a message that was delivered, with the octets that were."""
+    message = copy_of(mail)
+    message.as_bytes = Delivered(mail.content if mail.size <= MOST_KEPT else mail.octets)
+    return message
 
 
 def options(given: Any) -> Any:

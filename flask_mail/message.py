@@ -21,6 +21,7 @@ from .conventions import Conventions
 from .copies import (
     Copied,
     CopiedLater,
+    Delivered,
     by_backend,
     copied,
     deep_copy,
@@ -285,9 +286,12 @@ class Message(Attaching, Conventions, Forms):
         kind = type(self)
         is_own = kind.as_bytes is Message.as_bytes and kind._message is Message._message  # noqa: SLF001
         # A program may also have put a function of its own on the message itself.
-        if is_own and not self.__dict__.keys() & {"as_bytes", "_message"}:
+        put = self.__dict__.keys() & {"as_bytes", "_message"}
+        if isinstance(self.__dict__.get("as_bytes"), Delivered):
+            put = put - {"as_bytes"}  # its fields are sent, which may be others by now
+        if is_own and not put:
             return self._rendered()
-        return self.as_bytes()
+        return self.as_bytes() if "as_bytes" in put else kind.as_bytes(self)
 
     def _rendered(self) -> bytes | Content:
         state = _context.current_state()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from .copies import by_backend, frozen
+from .copies import Delivered, by_backend, frozen
 from .dates import date_header
 from .enclosures import attachment_of, enclosure_of
 from .errors import MessageError
@@ -73,6 +73,8 @@ def to_record(message: object, *, files: bool) -> dict[str, Any]:
         record: dict[str, Any] = {"version": VERSION}
         further: dict[str, Any] = {}
         for name, value in vars(message).items():
+            if isinstance(value, Delivered):
+                continue  # a message that was delivered is made of its fields again
             if name not in _ATTRIBUTES:
                 further[name] = value
             else:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from inbox_support import Browser, make_mail, welcome
 
-from flask_mail import Mail, Message
+from flask_mail import Mail, Message, copies
 from flask_mail.backends.recent import Recent
 from flask_mail.outgoing import Outgoing
 from flask_mail.preview import sources
@@ -283,15 +283,20 @@ class TestOutbox:
         assert subjects(mail) == ["Welcome"]
         assert Browser(mail).only()["backend"] == "locmem"
 
-    def test_a_message_whose_file_is_gone_is_listed_with_the_reason(self, tmp_path):
-        path = tmp_path / "invoice.txt"
-        path.write_text("1 teapot")
+    @pytest.mark.parametrize("most", [8 * 2**20, 10])
+    def test_a_file_that_is_gone_is_missed_only_where_it_was_too_large_to_keep(
+        self, tmp_path, monkeypatch, most
+    ):
+        monkeypatch.setattr(copies, "MOST_KEPT", most)
+        path = tmp_path / "invoice.bin"
+        path.write_bytes(bytes(400_000))
         mail = make_mail()
         message = welcome()
         message.attach_file(path)
         mail.send(message)
         path.unlink()
-        assert "cannot be read any more" in Browser(mail).only()["error"]
+        error = Browser(mail).only()["error"]
+        assert error is None if most > 10 else "cannot be read any more" in error
 
     def test_deleting_goes_by_identity(self):
         class Equal(Message):

@@ -16,13 +16,13 @@ from flask_mail import (
     Message,
     MessageError,
     Outcome,
+    copies,
     email_dispatched,
     email_sending,
 )
 from flask_mail.backends import Backend
 from flask_mail.cli import mail_cli
 from flask_mail.testing import Outbox, backends
-from flask_mail.testing import outbox as testing_outbox
 
 
 class RealBackend(Backend[None]):
@@ -291,7 +291,7 @@ def test_a_file_that_is_deleted_once_it_is_sent_can_be_looked_at(mail, tmp_path,
 
 
 def test_a_file_that_is_very_large_takes_no_memory(mail, tmp_path, monkeypatch):
-    for module in (backends, testing_outbox):
+    for module in (backends, copies):
         monkeypatch.setattr(module, "MOST_KEPT", 100_000)
     path = tmp_path / "report.bin"
     path.write_bytes(b"x" * 300_000)

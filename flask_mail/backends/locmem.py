@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..copies import delivered_copy
 from .base import Backend
 from .features import Feature
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 class LocmemBackend(Backend[None]):
     """Keeps a copy of every message in :attr:`outbox`, in the order in which they were sent.
 
-    A later change of a message does not reach its copy. ``copy.envelope`` tells whom it went to.
+    A later change of a message does not reach its copy. ``copy.envelope`` is whom it went to, and
+    ``copy.as_bytes()`` what was delivered.
     """
 
     name = "locmem"
@@ -26,7 +28,5 @@ class LocmemBackend(Backend[None]):
         self.outbox: list[Message] = []
 
     def deliver(self, mail: Outgoing, session: None) -> Receipt:
-        copy = mail.message.snapshot()
-        copy.envelope = mail.envelope
-        self.outbox.append(copy)
+        self.outbox.append(delivered_copy(mail))
         return self.accepted(mail)

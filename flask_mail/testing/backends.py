@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ..backends.base import Backend
 from ..backends.features import Feature
+from ..copies import MOST_KEPT, delivered_copy
 from ..files import FileData
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from ..outgoing import Outgoing, Receipt, Refusal
 
 _log = logging.getLogger("flask_mail")
-
-MOST_KEPT: Final = 8 * 1024 * 1024
-"""Octets of a file or a message that an outbox keeps; what is larger is read when asked for."""
 
 
 class OutboxBackend(Backend[None]):
@@ -47,8 +45,7 @@ class OutboxBackend(Backend[None]):
         refused = self._judge(mail)
         if self._own is not None:
             self._own.deliver(mail, None)
-        copy = mail.message.snapshot()
-        copy.envelope = mail.envelope
+        copy = delivered_copy(mail)
         _keep_files(copy)
         receipt = self.accepted(mail, refused=refused)
         self._keep(copy, receipt, mail)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from ..backends.locmem import LocmemBackend
+from ..copies import Delivered, copy_of
 from ..message import Message
 from ..outgoing import Refusal
 from . import golden, report
-from .backends import MOST_KEPT, OutboxBackend
+from .backends import OutboxBackend
 from .criteria import Criteria, Sent, key_of, keys_of, listed
 from .faults import Faults
 from .scopes import HEADER, Scope
@@ -289,16 +290,13 @@ class Outbox(Sequence[Message]):
         try:
             return self._faults.judge(mail)
         except Exception:
-            copy = mail.message.snapshot()
-            copy.envelope = mail.envelope
-            self._failed.append(copy)
+            self._failed.append(copy_of(mail))
             raise
 
     def _keep(self, copy: Message, receipt: Receipt, mail: Outgoing) -> None:
-        # As for its files: what it is made of may be gone when a test looks at it.
-        octets = mail.content if mail.size <= MOST_KEPT else mail.octets
+        delivered: Delivered = vars(copy)["as_bytes"]
         with self._changed:
-            self._sent.append(Sent(copy, receipt, octets, mail.envelope))
+            self._sent.append(Sent(copy, receipt, delivered.octets, mail.envelope))
             self._changed.notify_all()
 
     def _newest(self, message: Message | None = None) -> Sent:
