@@ -13,7 +13,7 @@ from flask import Flask
 from mail_postfix import Postfix
 from mail_programs import until
 
-from flask_mail import BackendUnavailable, Mail, Message
+from flask_mail import BackendUnavailable, DeliveryUnknown, Mail, Message
 
 pytestmark = mail_postfix.NEEDED
 PLUGIN = Path(__file__).parent.parent / "plugins" / "flask-mail-sendmail"
@@ -106,12 +106,18 @@ def test_what_is_asked_about_notifications_is_kept(mail: Mail, postfix: Postfix)
     assert f"{never}: sender delivery status notification: " not in postfix.log
 
 
-def test_a_message_that_is_too_large_was_not_taken(mail: Mail) -> None:
-    """Postfix calls that a temporary failure, so it is one here too."""
-    message = _hello()
-    message.attach("large.bin", data=bytes(40_000_000))
+def test_a_message_that_is_too_large_may_have_been_kept(mail: Mail) -> None:
+    """Postfix calls that a temporary failure, with which other programs keep a message."""
+    with pytest.raises(DeliveryUnknown, match="message file too big"):
+        mail.send(_too_large())
+
+
+def test_a_message_that_is_too_large_was_not_taken_by_a_program_that_keeps_none(
+    mail: Mail,
+) -> None:
+    mail.app.config["MAIL_SENDMAIL_ALL_OR_NOTHING"] = "true"
     with pytest.raises(BackendUnavailable, match="message file too big"):
-        mail.send(message)
+        mail.send(_too_large())
 
 
 def test_a_configuration_that_is_none_is_a_failure_that_says_so(
@@ -122,6 +128,12 @@ def test_a_configuration_that_is_none_is_a_failure_that_says_so(
 
     assert not receipt.sent
     assert "main.cf" in receipt.response
+
+
+def _too_large() -> Message:
+    message = _hello()
+    message.attach("large.bin", data=bytes(40_000_000))
+    return message
 
 
 def _hello() -> Message:

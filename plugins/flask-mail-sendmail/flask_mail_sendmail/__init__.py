@@ -17,13 +17,17 @@ from flask_mail.backends import (
     Receipt,
 )
 
-from .running import End, StillRunning, run
+from .running import BrokenOff, End, NotRun, StillRunning, run
 
 __all__ = ["SendmailBackend"]
 
 _LONGEST = 86400  # nothing waits for ever
-# sysexits.h: the message was judged. With all others nothing was queued, and that may change.
+# sysexits.h: the message was judged. With most others nothing was queued, and that may change.
 _REFUSALS = {65: "EX_DATAERR", 67: "EX_NOUSER", 68: "EX_NOHOST", 77: "EX_NOPERM"}
+# Sendmail and OpenSMTPD keep the message then, and send it later; Postfix and msmtp do not.
+_TEMPFAIL = 75
+# Of several recipients, Sendmail tells the status of the last that failed: others have the message.
+_OF_ONE_RECIPIENT = range(64, 79)
 # What a shell makes of a program that was killed by a signal: the program may be a script.
 _OF_A_SHELL = range(129, 193)
 # ESMTP option -> option of the program: RFC 6152, and RFC 3461 for delivery status notifications.
@@ -39,6 +43,8 @@ class SendmailBackend(Backend[None]):
     :param path: the program.
     :param timeout: seconds for one message, a day at most; then the program is killed.
     :param dsn: whether the program takes ``-R``, ``-V`` and ``-N`` as Sendmail does.
+    :param all_or_nothing: whether any status but 0 proves that nothing was taken for anybody, as
+        with Postfix, Exim and msmtp.
     :raises ConfigurationError: where it is no program that can be run, or the time is no time.
     """
 
@@ -52,6 +58,7 @@ class SendmailBackend(Backend[None]):
         path: Path = Path("/usr/sbin/sendmail"),
         timeout: float = 30.0,
         dsn: bool = False,
+        all_or_nothing: bool = False,
     ) -> None:
         if not path.is_absolute() or "\0" in str(path):
             raise ConfigurationError(
@@ -70,6 +77,7 @@ class SendmailBackend(Backend[None]):
         self._path = path
         self._timeout = timeout
         self._dsn = dsn
+        self._all_or_nothing = all_or_nothing
 
     def deliver(self, mail: Outgoing, session: None) -> Receipt:
         command = [
@@ -85,15 +93,30 @@ class SendmailBackend(Backend[None]):
         arguments = [each.encode("utf-8", "surrogateescape") for each in command]
         try:
             end = run(arguments, mail.blocks(), self._timeout)
-        except OSError as error:
-            if error.errno == errno.E2BIG:
+        except NotRun as error:
+            cause = error.__cause__
+            assert isinstance(cause, OSError)  # noqa: S101 (it has no other)
+            if cause.errno == errno.E2BIG:
                 raise self.unsupported(
                     f"{len(mail.envelope.recipients)} recipients in one message"
-                ) from error
+                ) from cause
             raise BackendUnavailable(
-                f"{self._path} (MAIL_SENDMAIL_PATH) cannot be run: {error.strerror or error}.",
+                f"{self._path} (MAIL_SENDMAIL_PATH) cannot be run: {cause.strerror or cause}.",
                 stage="connect",
-            ) from error
+            ) from cause
+        except BrokenOff as error:
+            kind = type(error.__cause__).__name__
+            if error.had_everything:
+                raise DeliveryUnknown(
+                    f"{self._path} was interrupted ({kind}) when it may have had all of the"
+                    " message.",
+                    stage="accept",
+                ) from error.__cause__
+            raise BackendUnavailable(
+                f"{self._path} was interrupted ({kind}), and killed before it had all of the"
+                " message.",
+                stage="data",
+            ) from error.__cause__
         except StillRunning as error:
             raise DeliveryUnknown(
                 f"{self._path} did not end within {self._timeout:g} seconds"
@@ -153,6 +176,7 @@ class SendmailBackend(Backend[None]):
                     response=end.said,
                 )
             raise BackendUnavailable(f"{self._path} {why}{said}.", stage="data", response=end.said)
+        self._check_proof(mail, end.status, end, said)
         if end.status in _REFUSALS:
             raise MessageRefused(
                 f"{self._path} refused the message ({_REFUSALS[end.status]}){said}.",
@@ -161,6 +185,26 @@ class SendmailBackend(Backend[None]):
         raise BackendUnavailable(
             f"{self._path} took nothing, with exit status {end.status}"
             f" ({_name_of(end.status)}){said}.",
+            response=end.said,
+        )
+
+    def _check_proof(self, mail: Outgoing, status: int, end: End, said: str) -> None:
+        """Raise unless the status proves that nobody gets the message.
+
+        What the program did not read to its end, it cannot have taken.
+        """
+        if self._all_or_nothing or not end.had_everything:
+            return
+        if len(mail.envelope.recipients) > 1 and status in _OF_ONE_RECIPIENT:
+            why = "which may be that of one recipient: others may get the message"
+        elif status == _TEMPFAIL:
+            why = "with which some programs keep the message and send it later"
+        else:
+            return
+        raise DeliveryUnknown(
+            f"{self._path} ended with exit status {status} ({_name_of(status)}), {why}. Set"
+            f" MAIL_SENDMAIL_ALL_OR_NOTHING if this program does not do that{said}.",
+            stage="accept",
             response=end.said,
         )
 

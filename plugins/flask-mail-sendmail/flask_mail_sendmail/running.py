@@ -37,8 +37,27 @@ class End:
     """Whether its exit status was taken by another part of this process; `status` is 0 then."""
 
 
+class NotRun(Exception):
+    """The program could not be started."""
+
+
 class StillRunning(Exception):
     """It could not be killed, and may take a part of the content for the whole."""
+
+
+class BrokenOff(Exception):
+    """Something else ended the conversation, such as a time limit of the caller.
+
+    :ivar had_everything: whether the program may have had all of the content by then.
+    """
+
+    def __init__(self, had_everything: bool) -> None:
+        super().__init__(had_everything)
+        self.had_everything = had_everything
+
+
+class _TimeIsUp(Exception):
+    """Our own limit: a TimeoutError may be that of a handler of signals."""
 
 
 def run(command: list[bytes], blocks: Iterable[bytes], seconds: float) -> End:
@@ -47,29 +66,39 @@ def run(command: list[bytes], blocks: Iterable[bytes], seconds: float) -> End:
     What goes wrong before the content is complete kills the program before its input ends, so that
     it never takes a part for the whole.
 
-    :raises OSError: it cannot be run.
+    :raises NotRun: it cannot be run; the cause says why.
+    :raises BrokenOff: an OSError of something else, such as a handler of signals; the program is
+        killed.
     :raises StillRunning: it went wrong, and the program could not be killed.
     """
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         # The system forgets how a child has ended then, and subprocess takes that for success.
-        raise ChildProcessError(
+        raise NotRun from ChildProcessError(
             errno.ECHILD,
             "this process ignores SIGCHLD, so how the program ends could not be told; let it have"
             " its default, as by signal.signal(signal.SIGCHLD, signal.SIG_DFL)",
         )
-    process = subprocess.Popen(  # noqa: S603 (the setting names it; no shell)
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,  # to end it with its children
-    )
+    try:
+        process = subprocess.Popen(  # noqa: S603 (the setting names it; no shell)
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # to end it with its children
+        )
+    except OSError as error:
+        if error.errno is None:  # not the system's but a handler's: it may have been started
+            raise BrokenOff(had_everything=True) from error
+        raise NotRun from error
     conversation = _Conversation(process, time.monotonic() + seconds)
     try:
         end = conversation.hold(_with_lf(blocks))
     except BaseException as error:
         if not conversation.stop() and isinstance(error, Exception):
             raise StillRunning from error
+        if isinstance(error, OSError):
+            # One that ended well before its input did says that it took what it had.
+            raise BrokenOff(conversation.had_everything or process.returncode == 0) from error
         raise
     if not conversation.stop():
         raise StillRunning
@@ -85,22 +114,23 @@ class _Conversation:
         self._end = end
         self._said = bytearray()
         self._is_lost = False
+        self.had_everything = False
+        """Whether its input was closed; true before that, as a signal may come in between."""
 
     def hold(self, blocks: Iterator[bytes]) -> End:
         for pipe in (self._stdin, self._stderr):
             os.set_blocking(pipe.fileno(), False)
-        had_everything = False
-        with selectors.DefaultSelector() as selector, suppress(TimeoutError):
+        with selectors.DefaultSelector() as selector, suppress(_TimeIsUp):
             selector.register(self._stderr, selectors.EVENT_READ)
             try:
                 for block in blocks:
                     self._write(selector, block)
+                self.had_everything = True
                 self._stdin.close()
-                had_everything = True
             except BrokenPipeError:  # it has had enough; its status says why
                 pass
             self._listen(selector)
-        return End(self._poll(), had_everything, self.said, self._is_lost)
+        return End(self._poll(), self.had_everything, self.said, self._is_lost)
 
     @property
     def said(self) -> str:
@@ -163,7 +193,7 @@ class _Conversation:
     def _wait(self, selector: selectors.BaseSelector, most: float | None = None) -> None:
         left = self._end - time.monotonic()
         if left <= 0:
-            raise TimeoutError
+            raise _TimeIsUp
         self._read(selector.select(left if most is None else min(left, most)), selector)
 
     def _read(

@@ -79,8 +79,13 @@ class TestSendmailBackend(Streaming, BackendContract):
 def send(tmp_path):
     """Send a message by a program that does what a script says."""
 
-    def send(script, *, timeout=20.0, dsn=False, mail=None, **fields):
-        backend = SendmailBackend(path=program(tmp_path, script), timeout=timeout, dsn=dsn)
+    def send(script, *, timeout=20.0, dsn=False, all_or_nothing=False, mail=None, **fields):
+        backend = SendmailBackend(
+            path=program(tmp_path, script),
+            timeout=timeout,
+            dsn=dsn,
+            all_or_nothing=all_or_nothing,
+        )
         fields = {"recipients": ["bob@example.com"], "sender": "ann@example.com", **fields}
         return backend.send(mail or Message("Hello", body="Hi", **fields))
 
@@ -94,7 +99,7 @@ def send(tmp_path):
     ("status", "error"),
     [
         *((65, MessageRefused), (67, MessageRefused), (68, MessageRefused), (77, MessageRefused)),
-        *((75, BackendUnavailable), (64, BackendUnavailable), (69, BackendUnavailable)),
+        *((75, DeliveryUnknown), (64, BackendUnavailable), (69, BackendUnavailable)),
         *((71, BackendUnavailable), (73, BackendUnavailable), (1, BackendUnavailable)),
         *((127, BackendUnavailable), (255, BackendUnavailable)),
     ],
@@ -105,6 +110,46 @@ def test_its_exit_status_says_what_became_of_the_message(send, status, error):
 
     assert type(caught.value) is error
     assert caught.value.response == "no: such user"
+
+
+TWO = ["ann@example.com", "bob@example.com"]
+
+
+@pytest.mark.parametrize("status", [64, 65, 67, 68, 69, 70, 71, 73, 75, 77, 78])
+def test_of_several_recipients_a_status_may_be_that_of_one(send, status):
+    """Sendmail's is that of the last recipient that failed: the others get the message."""
+    with pytest.raises(DeliveryUnknown, match="may be that of one recipient.*_ALL_OR_NOTHING"):
+        send(f"cat > /dev/null; exit {status}", recipients=TWO)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (67, MessageRefused),
+        (77, MessageRefused),
+        (75, BackendUnavailable),
+        (70, BackendUnavailable),
+    ],
+)
+@pytest.mark.parametrize("recipients", [TWO[:1], TWO])
+def test_a_program_that_takes_all_or_nothing_is_believed(send, status, error, recipients):
+    with pytest.raises(DeliveryError) as caught:
+        send(f"cat > /dev/null; exit {status}", recipients=recipients, all_or_nothing=True)
+    assert type(caught.value) is error
+
+
+@pytest.mark.parametrize("status", [1, 126, 127, 255])
+def test_a_status_of_a_shell_is_that_of_no_recipient(send, status):
+    with pytest.raises(BackendUnavailable, match=f"took nothing, with exit status {status}"):
+        send(f"cat > /dev/null; exit {status}", recipients=TWO)
+
+
+@pytest.mark.parametrize(("status", "error"), [(75, BackendUnavailable), (67, MessageRefused)])
+def test_what_was_not_read_to_its_end_was_taken_for_nobody(send, status, error):
+    message = large()
+    message.recipients = TWO
+    with pytest.raises(error):
+        send(f"exit {status}", mail=message)
 
 
 def test_what_it_says_is_in_the_receipt(send):
@@ -199,6 +244,122 @@ def large():
     message = Message("Large", ["bob@example.com"], "Hi", sender="ann@example.com")
     message.attach("large.bin", data=os.urandom(2_000_000))
     return message
+
+
+# --- Signals -------------------------------------------------------------------------------------
+
+
+CONVERSATION = running._Conversation  # noqa: SLF001 (no other place knows its steps)
+
+
+def alarm_in(monkeypatch, method, error, *, after=False):
+    """Let a handler of signals raise as a step begins or ends, at the first time."""
+    step = getattr(CONVERSATION, method)
+    raised = []
+
+    def interrupted(self, *arguments):
+        if not raised and not after:
+            raised.append(error)
+            raise error
+        result = step(self, *arguments)
+        if not raised:
+            raised.append(error)
+            raise error
+        return result
+
+    monkeypatch.setattr(CONVERSATION, method, interrupted)
+
+
+ALARMS = [TimeoutError("the time limit"), OSError("of a handler"), TimeoutError(110, "both")]
+
+
+@pytest.mark.parametrize("error", ALARMS)
+def test_an_alarm_after_the_input_was_closed_leaves_the_message_open(send, monkeypatch, error):
+    alarm_in(monkeypatch, "_listen", error, after=True)
+    with pytest.raises(DeliveryUnknown, match="may have had all of the message") as caught:
+        send(KEEPS)
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error", ALARMS)
+def test_an_alarm_as_the_input_is_closed_leaves_the_message_open(
+    send, monkeypatch, error, tmp_path
+):
+    start = subprocess.Popen
+
+    def watched(*args, **kwargs):
+        process = start(*args, **kwargs)
+        close = process.stdin.close
+
+        def closed():
+            close()
+            process.stdin.close = close
+            raise error
+
+        process.stdin = ClosedLate(process.stdin, closed)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", watched)
+    with pytest.raises(DeliveryUnknown, match="may have had all of the message"):
+        send(KEEPS)
+
+
+class ClosedLate:
+    """A pipe whose close() is interrupted just after it was closed."""
+
+    def __init__(self, pipe, close):
+        self._pipe = pipe
+        self.close = close
+
+    def fileno(self):
+        return self._pipe.fileno()
+
+
+@pytest.mark.parametrize("error", ALARMS)
+@pytest.mark.parametrize("after", [False, True])
+def test_an_alarm_before_that_has_sent_nothing(send, monkeypatch, error, after, tmp_path):
+    """The program is killed, and so it never takes a part for the whole."""
+    alarm_in(monkeypatch, "_write", error, after=after)
+    with pytest.raises(BackendUnavailable, match="killed before it had all") as caught:
+        send(KEEPS)
+    assert caught.value.__cause__ is error
+    assert read(tmp_path) == []
+
+
+def test_an_alarm_before_that_leaves_open_what_ended_well(send, monkeypatch):
+    alarm_in(monkeypatch, "_write", TimeoutError("the time limit"))
+    start, stop, started = subprocess.Popen, CONVERSATION.stop, []
+
+    def watched(*args, **kwargs):
+        started.append(start(*args, **kwargs))
+        return started[0]
+
+    def wait_first(conversation):
+        started[0].wait(60)
+        return stop(conversation)
+
+    monkeypatch.setattr(subprocess, "Popen", watched)
+    monkeypatch.setattr(CONVERSATION, "stop", wait_first)
+    with pytest.raises(DeliveryUnknown, match="may have had all"):
+        send("exit 0")
+
+
+def test_an_alarm_while_it_is_started_leaves_open_whether_it_was(send, monkeypatch):
+    """It may run already: what the system raises has a number."""
+
+    def start(*args, **kwargs):
+        raise TimeoutError("the time limit")
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    with pytest.raises(DeliveryUnknown, match="was interrupted"):
+        send(KEEPS)
+
+
+def test_an_alarm_is_not_taken_for_the_limit_of_the_setting(send, monkeypatch):
+    alarm_in(monkeypatch, "_wait", TimeoutError("the time limit"))
+    with pytest.raises(DeliveryUnknown) as caught:
+        send("cat > /dev/null; sleep 1000")
+    assert "MAIL_SENDMAIL_TIMEOUT" not in str(caught.value)
 
 
 # --- Time ----------------------------------------------------------------------------------------
