@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from .echoes import Echoes, masked
 from .errors import BackendUnavailable
-
-_BASE64 = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
 
 
 class Secret:
@@ -22,7 +20,7 @@ class Secret:
     :param setting: where it was found, for errors.
     """
 
-    __slots__ = ("__value", "setting")
+    __slots__ = ("__echoes", "__value", "setting")
 
     _usual_setting: ClassVar[str] = "MAIL_PASSWORD"
     must_be: ClassVar[str] = "Unicode text without NUL"
@@ -34,10 +32,9 @@ class Secret:
         self, value: str | int | Callable[[], object] | Secret, setting: str | None = None
     ) -> None:
         self.setting = setting or self._usual_setting
-        if isinstance(value, Secret):
-            value = value.__value  # noqa: SLF001 (of this class)
-        is_text = isinstance(value, (str, int)) and not isinstance(value, bool)
-        self.__value: Any = str(value) if is_text else value
+        self.__echoes: Echoes | None = None
+        self.__value: Any = value
+        self.__make_text()
 
     def reveal(self) -> str:
         """Return it in clear; a callable is called.
@@ -53,8 +50,11 @@ class Secret:
         """
         if isinstance(self.__value, str):
             return self
+        fresh = type(self)("", self.setting)
         try:
-            fresh = type(self)(self.__value(), self.setting)
+            # In no variable, nor as an argument: tracebacks may show the frames of both.
+            fresh.__value = self.__value()  # noqa: SLF001 (of this class)
+            fresh.__make_text()  # noqa: SLF001
         except Exception as error:
             # Its text is the callable's, and may hold what was sent for the secret.
             raise BackendUnavailable(
@@ -76,20 +76,21 @@ class Secret:
         return isinstance(self.__value, str) and self._unfit.search(self.__value) is not None
 
     def redact(self, text: str) -> str:
-        """Return `text` without this secret, also where a server echoes a line of AUTH."""
+        """Return `text` without this secret, however a server that echoes it spells it.
+
+        Pieces of four characters are hidden too.
+        """
+        hidden = bytearray(len(text))
+        self.mark(text, hidden)
+        return masked(text, hidden) if any(hidden) else text
+
+    def mark(self, text: str, hidden: bytearray) -> None:
+        """Set what :meth:`redact` hides in `hidden`, which has an item for each character."""
         if not self.__value or not isinstance(self.__value, str):
-            return text
-        hidden = {run.span() for run in _BASE64.finditer(text) if self.__is_in(run[0].rstrip("="))}
-        start = text.find(self.__value)
-        while start >= 0:
-            hidden.add((start, start + len(self.__value)))
-            start = text.find(self.__value, start + 1)
-        shown, end = "", 0
-        for span in sorted(hidden):
-            if span[0] >= end:  # otherwise it begins in the one before
-                shown += f"{text[end : span[0]]}***"
-            end = max(end, span[1])
-        return shown + text[end:]
+            return
+        if self.__echoes is None:
+            self.__echoes = Echoes(self.__value)
+        self.__echoes.mark(text, hidden)
 
     def __repr__(self) -> str:
         return "***"
@@ -109,6 +110,12 @@ class Secret:
     def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
         raise TypeError("A secret is not pickled: build the backend where it is used.")
 
+    def __make_text(self) -> None:
+        if isinstance(self.__value, Secret):
+            self.__value = self.__value.__value  # noqa: SLF001 (of this class)
+        if isinstance(self.__value, (str, int)) and not isinstance(self.__value, bool):
+            self.__value = str(self.__value)
+
     def __fault(self) -> str:
         """Return what is wrong with what a callable returned, without showing it."""
         if not isinstance(self.__value, str):
@@ -116,17 +123,6 @@ class Secret:
         if not self.__value:
             return "an empty string"
         return "something else" if self.is_impossible else ""
-
-    def __is_in(self, run: str) -> bool:
-        """Whether `run` is base64 that holds this secret, or the beginning of such a line."""
-        whole = run[: len(run) - (len(run) % 4 == 1)]  # one character alone is no octet
-        octets = base64.b64decode(whole + "=" * (-len(whole) % 4))
-        return (
-            self.__value.encode() in octets
-            or base64.b64encode(self.__value.encode()).decode().startswith(run)
-            or (octets[:1] == b"\0" and b"\0" in octets[1:])  # AUTH PLAIN: NUL, name, NUL, password
-            or b"\1auth=Bearer " in octets  # OAUTHBEARER, XOAUTH2
-        )
 
 
 class Secrets:
@@ -141,9 +137,10 @@ class Secrets:
         self.__each.append(secret)
 
     def redact(self, text: str) -> str:
+        hidden = bytearray(len(text))
         for each in self.__each:
-            text = each.redact(text)
-        return text
+            each.mark(text, hidden)
+        return masked(text, hidden) if any(hidden) else text
 
 
 class Token(Secret):

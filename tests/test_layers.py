@@ -17,6 +17,7 @@ PACKAGE = Path(find_spec("flask_mail").origin).parent  # type: ignore[union-attr
 LAYERS = (
     "errors",
     "callers",
+    "echoes",
     "secret",
     "forks",
     "alternatives",

@@ -13,6 +13,7 @@ import trustme
 from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
 
 from flask_mail import BackendUnavailable, Message, Outcome
+from flask_mail.smtp.link import Link
 
 ACCOUNT = {"MAIL_USERNAME": "kätchen", "MAIL_PASSWORD": "s3cret-pässword"}
 
@@ -149,7 +150,7 @@ def test_a_python_without_md5_tries_the_next_mechanism(monkeypatch):
         ),
         (
             "AUTH CRAM-MD5 PLAIN",
-            ["454 not now", "235 welcome"],
+            ["534 5.7.9 too weak", "235 welcome"],
             ["AUTH CRAM-MD5", f"AUTH PLAIN {PLAIN}"],
         ),
         (
@@ -200,7 +201,8 @@ def test_a_server_where_the_session_is_logged_in_already_is_content():
         ("AUTH LOGIN", ["334 ", "535 5.7.8 wrong"]),
         ("AUTH LOGIN", ["535 5.7.8 wrong"]),
         ("AUTH CRAM-MD5", ["334 PDFAeD4=", "535 5.7.8 wrong"]),
-        ("AUTH PLAIN LOGIN", ["535 no", "535 5.7.8 wrong"]),
+        ("AUTH PLAIN LOGIN CRAM-MD5", ["334 PDFAeD4=", "535 5.7.8 wrong"]),
+        ("AUTH PLAIN LOGIN CRAM-MD5", ["504 not this", "535 5.7.8 wrong"]),
     ],
 )
 def test_a_refused_login_shows_the_reply_and_names_the_settings(offer, replies):
@@ -213,6 +215,71 @@ def test_a_refused_login_shows_the_reply_and_names_the_settings(offer, replies):
     assert error.response == "535 5.7.8 wrong"
     assert (error.smtp_code, error.smtp_error) == (535, b"5.7.8 wrong")
     assert len(heard) == len(replies)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ["535 5.7.8 no", "454 4.7.0 later", "432 4.7.12 change it", "530 5.7.0 no", "550 5.7.1 no"],
+)
+@pytest.mark.parametrize("offer", ["AUTH PLAIN LOGIN", "AUTH LOGIN CRAM-MD5 PLAIN"])
+def test_a_verdict_on_the_credentials_is_one_failed_login(offer, reply):
+    replies = ["334 PDFAeD4=", reply] if "CRAM-MD5" in offer else [reply]
+    heard, error = fail_to_log_in_to([offer], *replies)
+    assert len(heard) == len(replies)
+    assert error.response == reply
+
+
+@pytest.mark.parametrize("code", [500, 501, 502, 504, 534, 538])
+def test_a_mechanism_that_the_server_cannot_do_is_followed_by_the_next(code):
+    heard = log_in_to("AUTH PLAIN LOGIN", f"{code} no", "334 ", "334 ", "235 welcome")
+    assert heard == [f"AUTH PLAIN {PLAIN}", "AUTH LOGIN", *LOGIN]
+
+
+def test_an_attempt_that_was_cancelled_is_no_verdict():
+    heard = log_in_to("AUTH PLAIN CRAM-MD5", "334 no base64", "535 cancelled", "235 welcome")
+    assert heard == ["AUTH CRAM-MD5", "*", f"AUTH PLAIN {PLAIN}"]
+
+
+@pytest.mark.parametrize("end", [Dialogue.__exit__, Dialogue.reset])
+@pytest.mark.parametrize("replies", [["535 5.7.8 wrong"], ["504 5.5.4 not this"]])
+def test_the_first_refusal_is_told_where_the_server_hangs_up(end, replies):
+    def script(connection):
+        talk = Dialogue(connection)
+        talk.greet("AUTH PLAIN LOGIN")
+        talk.answer(*replies)
+        if replies[0].startswith("504"):
+            talk.hear()
+        end(talk)
+
+    with scripted_server(script) as port, pytest.raises(BackendUnavailable) as caught:
+        mail_to(port, **ACCOUNT).send(message())
+    assert caught.value.response == replies[0]
+    assert isinstance(caught.value, smtplib.SMTPAuthenticationError)
+
+
+def test_all_refusals_of_mechanisms_are_told_by_the_first():
+    heard, error = fail_to_log_in_to(["AUTH PLAIN LOGIN"], "504 5.5.4 not this", "502 nor that")
+    assert heard == [f"AUTH PLAIN {PLAIN}", "AUTH LOGIN"]
+    assert error.response == "504 5.5.4 not this"
+
+
+def test_an_alarm_in_the_second_attempt_is_not_taken_for_a_hang_up(monkeypatch):
+    ask = Link.ask
+
+    def alarmed(link, line, shown):
+        if line == b"AUTH LOGIN":
+            raise TimeoutError("out of a signal handler")
+        return ask(link, line, shown)
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("AUTH PLAIN LOGIN")
+            talk.answer("504 no")
+            talk.wait()
+
+    monkeypatch.setattr(Link, "ask", alarmed)
+    with scripted_server(script) as port, pytest.raises(TimeoutError, match="signal handler"):
+        mail_to(port, **ACCOUNT).send(message())
 
 
 @pytest.mark.parametrize("reply", ["421 4.7.0 too many errors", "250 ok", "what?"])

@@ -474,6 +474,12 @@ def test_a_secret_that_is_fetched_is_fetched_when_it_is_needed():
     assert passwords == ["three"]
 
 
+def test_a_secret_may_be_made_of_another_one():
+    assert Secret(Secret(PASSWORD)).reveal() == PASSWORD
+    assert Secret(lambda: Secret(PASSWORD)).reveal() == PASSWORD
+    assert Secret(lambda: 12345).reveal() == "12345"
+
+
 def test_a_secret_that_is_given_is_the_current_one():
     secret = Secret(PASSWORD)
     assert secret.current() is secret

@@ -1,7 +1,8 @@
 """SASL mechanisms: what is said to log in, line by line (RFC 4954).
 
 A secret is only ever spelled out in an expression, never in a variable, so that no traceback that
-shows the variables of its frames (Sentry, pytest) shows it.
+shows the variables of its frames (Sentry, pytest) shows it. The frames of what is called with it
+are cut off by :func:`flask_mail.smtp.login.log_in`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import base64
 import hmac
 import json
 import smtplib
-import sys
+from binascii import b2a_base64
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..secret import Secret, Secrets
@@ -21,6 +23,7 @@ MAX_COMMAND = 512
 """Octets of a command with its CRLF (RFC 5321 section 4.5.3.1.4); the answer to a challenge may be
 longer."""
 
+_encoded = partial(b2a_base64, newline=False)  # without a frame of Python's, unlike b64encode
 _MAX_DETAIL = 200  # characters: what a server says about a token is no place for its documentation
 
 
@@ -33,6 +36,7 @@ class Login:
     :ivar secrets: all that was said, which no reply may show.
     :ivar challenge: the words of the last reply as they came, which may repeat it.
     :ivar is_judged: whether the server has refused the token, rather than the mechanism.
+    :ivar is_cancelled: whether the last attempt had nothing to answer to what the server asked.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Login:
         self.secrets = Secrets()
         self.challenge = Secret("")
         self.is_judged = False
+        self.is_cancelled = False
         self._source = secret
         link: Any = host.file
         link.secret = self.secrets
@@ -53,7 +58,8 @@ class Login:
     def attempt(self, mechanism: str) -> Reply:
         """Log in by `mechanism` and return the reply that ends it."""
         reply = _MECHANISMS[mechanism](self)
-        if reply.code == 334:  # it asks for more than there is to say: cancel (section 4)
+        self.is_cancelled = reply.code == 334
+        if self.is_cancelled:  # it asks for more than there is to say (section 4)
             reply = self.exchange(lambda: b"*", "*")
         return reply
 
@@ -72,7 +78,9 @@ class Login:
     def hide(self, secret: Secret) -> None:
         """Leave `secret` out of replies from now on."""
         self.secrets.add(secret)
-        self.secrets.add(Secret(printable(secret.reveal())))  # as it would be shown
+        shown = Secret(printable(secret.reveal()))
+        if shown != secret:
+            self.secrets.add(shown)
 
     def begin(
         self, mechanism: str, response: Callable[[], bytes], *, may_object: bool = False
@@ -97,16 +105,7 @@ class Login:
 
         :param shown: the line as the transcript shows it.
         """
-        of_the_program = sys.exc_info()[1]  # what it was dealing with when it sent
-        try:
-            reply = self._link.ask(line(), shown)
-        except BaseException as error:  # noqa: BLE001 (raised again)
-            # Without the frames below this one, which have seen the line and the reply.
-            each: BaseException | None = error
-            while each is not None and each is not of_the_program:
-                each.__traceback__ = None
-                each = each.__context__
-            raise error.with_traceback(None)  # noqa: B904 (this very error)
+        reply: Reply = self._link.ask(line(), shown)
         self.challenge = Secret(reply.text)
         return Reply(reply.code, self.secrets.redact(reply.text))
 
@@ -115,16 +114,16 @@ def _plain(login: Login) -> Reply:
     # UTF-8 (RFC 4616 section 2).
     return login.begin(
         "PLAIN",
-        lambda: base64.b64encode(f"\0{login.username}\0{login.secret.reveal()}".encode()),
+        lambda: _encoded(f"\0{login.username}\0{login.secret.reveal()}".encode()),
     )
 
 
 def _login(login: Login) -> Reply:
     reply = login.exchange(lambda: b"AUTH LOGIN", "AUTH LOGIN")
     if reply.code == 334:
-        reply = login.exchange(lambda: base64.b64encode(login.username.encode()))
+        reply = login.exchange(lambda: _encoded(login.username.encode()))
     if reply.code == 334:
-        reply = login.exchange(lambda: base64.b64encode(login.secret.reveal().encode()))
+        reply = login.exchange(lambda: _encoded(login.secret.reveal().encode()))
     return reply
 
 
@@ -144,7 +143,7 @@ def _cram_md5(login: Login) -> Reply:
     except ValueError:  # no base64, or a Python that does without MD5
         return reply
     login.hide(digest)
-    return login.exchange(lambda: base64.b64encode(f"{login.username} {digest.reveal()}".encode()))
+    return login.exchange(lambda: _encoded(f"{login.username} {digest.reveal()}".encode()))
 
 
 def _oauthbearer(login: Login) -> Reply:
@@ -175,7 +174,7 @@ def _bearer(login: Login, mechanism: str, message: Callable[[], str], dummy: byt
 
     :param dummy: what to answer where the server objects, before it says 535.
     """
-    reply = login.begin(mechanism, lambda: base64.b64encode(message().encode()), may_object=True)
+    reply = login.begin(mechanism, lambda: _encoded(message().encode()), may_object=True)
     objects = reply.code == 334
     if objects:
         why = _objection(login)
