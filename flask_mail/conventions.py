@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from .addresses import parse_address
 from .errors import MessageError
+from .hosts import is_in_development
 from .texts import describe, plain_text
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ class Conventions:
         :param mailto: an address that takes messages from who wants to leave, with or without a
             query such as ``?subject=leave``.
         :raises MessageError: for what is no such URL or address, and for `one_click` without https.
+            A URL of a host for development, such as localhost, may begin with http://: lint tells.
         """
         links = []
         if url is not None:
@@ -157,7 +159,8 @@ class Conventions:
             links.append(_checked_mailto(plain_text(mailto) or ""))
         if not links:
             raise MessageError("list_unsubscribe needs url=... or mailto=..., or both.")
-        if one_click and not links[0].lower().startswith("https://"):
+        is_secure = links[0].lower().startswith("https://")
+        if one_click and not is_secure and not is_in_development(links[0]):
             raise MessageError(
                 "list_unsubscribe with one_click needs a url that begins with https://"
                 " (RFC 8058 section 3.1)."

@@ -72,15 +72,15 @@ class _MailMixin:
         return self.send(message)
 
     def render(
-        self, name: str, recipients: Iterable[Any] | None = None, /, **variables: Any
+        self, name: str, recipients: Iterable[Any] | None = None, /, **given: Any
     ) -> Message:
         """Return :meth:`Message.from_template` of the app, also where none is current."""
         app = getattr(self, "app", None)
         with self._applying():
             if app is None or (has_app_context() and current_app == app):
-                return Message.from_template(name, recipients, **variables)
+                return Message.from_template(name, recipients, **given)
             with app.app_context():
-                return Message.from_template(name, recipients, **variables)
+                return Message.from_template(name, recipients, **given)
 
     def send_many(self, messages: Iterable[Message]) -> list[Receipt]:
         """Send messages over one connection and return one receipt for each, in order.

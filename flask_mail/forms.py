@@ -6,11 +6,21 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import _context, records, settings
+from .errors import MessageError
+from .texts import describe
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .message import AddressLike
+
+
+# The parameters of a message.
+_FIELDS = (
+    *("subject", "recipients", "body", "html", "alts", "sender", "cc", "bcc", "attachments"),
+    *("reply_to", "date", "charset", "extra_headers", "mail_options", "rcpt_options", "priority"),
+    *("in_reply_to", "references", "auto_submitted", "tags", "metadata", "options", "seed"),
+)
 
 
 class Forms:
@@ -24,6 +34,7 @@ class Forms:
             recipients: Iterable[AddressLike] | None = None,
             body: str | None = None,
             html: str | None = None,
+            **fields: Any,
         ) -> None: ...
 
         date: Any
@@ -35,7 +46,13 @@ class Forms:
 
     @classmethod
     def from_template(
-        cls, name: str, recipients: Iterable[AddressLike] | None = None, /, **variables: Any
+        cls,
+        name: str,
+        recipients: Iterable[AddressLike] | None = None,
+        /,
+        *,
+        variables: Mapping[str, Any] | None = None,
+        **given: Any,
     ) -> Self:
         """Return a message that the current app's templates ``name.txt`` and ``name.html`` write.
 
@@ -43,18 +60,36 @@ class Forms:
         block ``subject`` of the text or the HTML, which is left out of both. Only the HTML is
         escaped. Its style sheets are inlined with the extra ``css`` (``MAIL_INLINE_CSS``).
 
-        :param variables: what the templates use.
+        :param given: fields of the message, by the names of its parameters, such as ``cc``; a
+            `subject` counts more than that of the templates. All others are template variables.
+        :param variables: template variables of any names, also those of fields.
         :raises jinja2.TemplateNotFound: there is neither; a :class:`MessageError` too.
+        :raises MessageError: a `body` or `html` is given that a template writes.
         :raises RuntimeError: no app is current; :meth:`Mail.render` needs none.
         """
         from . import inlining, templates  # what only some programs need
 
+        fields = {field: given.pop(field) for field in _FIELDS if field in given}
+        if recipients is not None and fields.setdefault("recipients", recipients) is not recipients:
+            raise TypeError("from_template() got multiple values for argument 'recipients'")
         source = _context.app_templates()
-        subject, body, html = templates.render(source, name, variables)
+        written = templates.render(source, name, {**given, **(variables or {})})
+        html = written.html
         if html is not None:
             wanted = settings.lookup(source.config, "MAIL_INLINE_CSS")
             html = inlining.inline_css(html, wanted)
-        return cls(subject, recipients, body, html)
+        for field, text, suffix in (("body", written.body, "txt"), ("html", html, "html")):
+            if fields.get(field) is None:
+                fields[field] = text
+            elif text is not None:
+                raise MessageError(
+                    f"The template {describe(f'{name}.{suffix}')} writes the {field}: leave"
+                    f" {field} out. Give a template variable of that name as"
+                    f" variables={{{field!r}: ...}}."
+                )
+        if fields.get("subject") is None:
+            fields["subject"] = written.subject
+        return cls(**fields)
 
     def to_dict(self, *, files: bool = False) -> dict[str, Any]:
         """Return this message in types that JSON has, for a queue or a database.

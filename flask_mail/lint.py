@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from .addresses import tolerant_address
 from .headers import as_text
+from .hosts import is_in_development, is_own_machine
 from .markup import text_of_html
 from .markup.tags import decode_references, read_attributes, split_tags
-from .mime import addresses_in
-from .parts import items
+from .mime import addresses_in, content_ids_in
+from .parts import content_id_in, items
 from .texts import describe
 
 if TYPE_CHECKING:
@@ -28,10 +28,12 @@ _MOST: Final = 5
 """Of one kind in one part: a template that is broken is broken in many places."""
 _LOOKED_AT: Final = 100
 
-_BRACES: Final = re.compile(r"\{\{|\}\}|\{%|%\}")
+# A whole one is one mistake; what is left of one is another.
+_BRACES: Final = re.compile(r"\{\{[^{}\n]{0,80}\}\}|\{%[^{}%\n]{0,80}%\}|\{\{|\}\}|\{%|%\}")
 # Not "None of these", which is English: where it begins a sentence that goes on.
 _NONE: Final = re.compile(r"\bNone\b(?!(?<=^None) +[a-z])(?!(?<=[.?!] None) +[a-z])", re.MULTILINE)
 _LINK: Final = re.compile(r"https?://[^\s<>\"')\]]+", re.IGNORECASE)
+_HTTP: Final = re.compile(r"<(http://[^\s<>]+)>")
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _INLINE_NAMES: Final = (
     *("a", "abbr", "b", "big", "code", "em", "font", "i", "mark", "s", "small", "span"),
@@ -57,7 +59,7 @@ class Advice:
         return f"{self.code}: {self.text}"
 
 
-def lint(message: Message, *, as_is: bool = False) -> list[Advice]:
+def lint(message: Message, *, as_is: bool = False, served: str = "") -> list[Advice]:
     """Return what is likely to be wrong with a message; nothing is sent, and nothing is raised.
 
     Of one kind in one part, the first five and how many more there are. The page about the lint
@@ -65,16 +67,19 @@ def lint(message: Message, *, as_is: bool = False) -> list[Advice]:
 
     :param as_is: whether a text is missing where there is none, as in a message that others wrote;
         sending makes one from the HTML.
+    :param served: a host, with its port, that the reader can reach: links to it are no mistake.
     """
     html = next(
         (as_text(text) for kind, text in items(message.alts) if as_text(kind).lower() == "html"), ""
     )
+    hosts = {served.lower()}  # of which there is nothing to say, or no more
     found = chain(
         _subject(as_text(message.subject)),
         _parts(message, html, as_is),
-        _text(as_text(message.body)),
-        _html(html),
-        _headers(message.extra_headers),
+        _text(as_text(message.body), hosts),
+        _html(html, hosts),
+        _images(message, html),
+        _headers(message.extra_headers, hosts),
         _recipients(message),
     )
     return list(_bounded(found))
@@ -101,13 +106,13 @@ def _parts(message: Message, html: str, as_is: bool) -> Iterator[Advice]:
         )
 
 
-def _text(text: str) -> Iterator[Advice]:
+def _text(text: str, hosts: set[str]) -> Iterator[Advice]:
     yield from _left_over(text, "text")
     for link in islice(_LINK.finditer(text), _LOOKED_AT):
-        yield from _local(link[0], "text")
+        yield from _local(link[0], "text", hosts)
 
 
-def _html(html: str) -> Iterator[Advice]:
+def _html(html: str, hosts: set[str]) -> Iterator[Advice]:
     if not html:
         return
     octets = len(html.encode("utf-8", "replace"))
@@ -123,7 +128,7 @@ def _html(html: str) -> Iterator[Advice]:
         if name not in _INLINE:
             pieces.append("\n")
         if written:
-            yield from _tag(name, read_attributes(written))
+            yield from _tag(name, read_attributes(written), hosts)
         elif name == "img":
             yield _without_alt("")
     # Not by a pattern such as \s*\n\s*, which takes quadratic time where there are only spaces.
@@ -131,21 +136,21 @@ def _html(html: str) -> Iterator[Advice]:
     yield from _left_over("\n".join(filter(None, lines)), "html")
 
 
-def _tag(name: str, attributes: dict[str, str]) -> Iterator[Advice]:
+def _tag(name: str, attributes: dict[str, str], hosts: set[str]) -> Iterator[Advice]:
     if name == "img" and "alt" not in attributes:
         yield _without_alt(attributes.get("src", ""))
     for attribute, value in attributes.items():
         if _BRACES.search(value):
             yield _placeholder(value, "html")
         elif attribute in _REFERRING:
-            yield from _reference(value.strip())
+            yield from _reference(value.strip(), hosts)
 
 
-def _reference(url: str) -> Iterator[Advice]:
+def _reference(url: str, hosts: set[str]) -> Iterator[Advice]:
     if "None" in re.split(r"[^\w]", url):
         yield _placeholder(url, "html")
     elif url.lower().startswith(("http:", "https:")):
-        yield from _local(url, "html")
+        yield from _local(url, "html", hosts)
     elif not url.startswith("#") and not _SCHEME.match(url):
         yield Advice(
             "relative-link",
@@ -155,8 +160,8 @@ def _reference(url: str) -> Iterator[Advice]:
         )
 
 
-def _local(url: str, part: str) -> Iterator[Advice]:
-    if _is_local(url):
+def _local(url: str, part: str, hosts: set[str]) -> Iterator[Advice]:
+    if is_own_machine(url) and _is_new(url, hosts):
         yield Advice(
             "local-link",
             part,
@@ -165,18 +170,12 @@ def _local(url: str, part: str) -> Iterator[Advice]:
         )
 
 
-def _is_local(url: str) -> bool:
-    try:
-        host = (urlsplit(url).hostname or "").rstrip(".")
-    except ValueError:
-        return False
-    if host == "localhost" or host.endswith((".localhost", ".local")):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
+def _is_new(url: str, hosts: set[str]) -> bool:
+    """Note the host of a URL; return whether it was not noted before."""
+    host = urlsplit(url).netloc.rpartition("@")[2].lower()
+    is_new = host not in hosts
+    hosts.add(host)
+    return is_new
 
 
 def _left_over(text: str, part: str) -> Iterator[Advice]:
@@ -203,14 +202,38 @@ def _without_alt(source: str) -> Advice:
     )
 
 
-def _headers(headers: object) -> Iterator[Advice]:
+def _images(message: Message, html: str) -> Iterator[Advice]:
+    if "cid:" not in html.lower():
+        return
+    given = {content_id_in(getattr(each, "headers", None)) for each in message.attachments or ()}
+    for content_id in dict.fromkeys(map(unquote, content_ids_in(html))):
+        if content_id not in given:
+            yield Advice(
+                "missing-image",
+                "html",
+                f"The HTML shows {describe(f'cid:{content_id}')}, and no attachment has that"
+                " Content-ID: add it with message.embed(), or content_id=.",
+            )
+
+
+def _headers(headers: object, hosts: set[str]) -> Iterator[Advice]:
     named = {as_text(name).lower(): as_text(value) for name, value in items(headers)}
     is_bulk = any(name.startswith("list-") for name in named) or named.get(
         "precedence", ""
     ).strip().lower() in {"bulk", "list"}
     one_click = named.get("list-unsubscribe-post", "").replace(" ", "").lower()
     links = named.get("list-unsubscribe", "").lower()
-    if is_bulk and not (one_click == "list-unsubscribe=one-click" and "<https://" in links):
+    has_one_click = one_click == "list-unsubscribe=one-click"
+    if has_one_click and "<https://" not in links and (plain := _HTTP.search(links)):
+        if is_in_development(plain[1]) and urlsplit(plain[1]).netloc in hosts:
+            return
+        yield Advice(
+            "no-one-click",
+            "headers",
+            f"{describe(plain[1])} in List-Unsubscribe begins with http://, and mail programs take"
+            " one click for https:// only: set PREFERRED_URL_SCHEME and SERVER_NAME.",
+        )
+    elif is_bulk and not (has_one_click and "<https://" in links):
         yield Advice(
             "no-one-click",
             "headers",
@@ -236,14 +259,15 @@ def _recipients(message: Message) -> Iterator[Advice]:
 
 def _bounded(found: Iterable[Advice]) -> Iterator[Advice]:
     counts: dict[tuple[str, str], int] = {}
-    told: set[Advice] = set()
+    told: set[tuple[str, str]] = set()
     for each in found:
-        if each in told:
+        # A mistake is one, also if both the text and the HTML have it.
+        if (each.code, each.text) in told:
             continue
         key = each.code, each.part
         counts[key] = counts.get(key, 0) + 1
         if counts[key] <= _MOST:
-            told.add(each)
+            told.add((each.code, each.text))
             yield each
     for (code, part), count in counts.items():
         if count > _MOST:

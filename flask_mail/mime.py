@@ -185,8 +185,13 @@ class _Wanted:
 
     @cached_property
     def _referred(self) -> set[str]:
-        found = [each for text in self._alternatives for each in _CID.findall(unescape(text))]
+        found = [each for text in self._alternatives for each in content_ids_in(text)]
         return {*found, *map(unquote, found)}  # RFC 2392: percent-encoded
+
+
+def content_ids_in(html: str) -> list[str]:
+    """Return what is written after ``cid:`` in HTML, in order."""
+    return _CID.findall(unescape(html))
 
 
 # What follows reads fields that may hold anything.

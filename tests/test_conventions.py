@@ -218,6 +218,25 @@ def test_one_click_needs_https(arguments: Any) -> None:
         unsubscribe(**arguments, one_click=True)
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "localhost:5000", "127.0.0.1:5000", "[::1]", "a.localhost", "shop.test", "web",
+     "192.168.1.5:8000", "0.0.0.0:80", "host.docker.internal", "pi.local"],
+)  # fmt: skip
+def test_one_click_may_be_http_on_a_host_for_development(host: str) -> None:
+    link, post = unsubscribe(url=f"http://{host}/leave", one_click=True)
+
+    assert (link, post) == (f"<http://{host}/leave>", "List-Unsubscribe=One-Click")
+
+
+@pytest.mark.parametrize(
+    "host", ["shop.example", "8.8.8.8", "localhost.example.com", "test.com", "[2001:4860::1]", "[a"]
+)
+def test_one_click_is_https_on_a_host_of_the_internet(host: str) -> None:
+    with pytest.raises(MessageError, match="https://"):
+        unsubscribe(url=f"http://{host}/leave", one_click=True)
+
+
 def test_without_one_click_none_is_promised() -> None:
     message = compose()
     message.list_unsubscribe(url="https://example.com/1", one_click=True)

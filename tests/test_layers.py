@@ -21,6 +21,7 @@ LAYERS = (
     "secret",
     "forks",
     "alternatives",
+    "hosts",
     "texts",
     "charsets",
     "flowed",

@@ -32,6 +32,7 @@ def test_there_is_nothing_to_say_of_a_good_message() -> None:
         '<a href="#top">top</a><a href="tel:1">call</a><img src="data:image/png,x" alt="a">',
         body="Hello Ann,\n\nNone of it is broken. None whatsoever. See https://example.com/x.",
     )
+    message.attach("logo.png", data=b"1", content_id="logo")
     message.list_unsubscribe(url="https://example.com/leave", one_click=True)
 
     assert lint(message) == []
@@ -135,7 +136,7 @@ def test_other_hosts_are_none_of_our_business(url: str) -> None:
     assert codes(html=f'<a href="{url}">x</a>') == []
 
 
-@pytest.mark.parametrize("image", ["<img>", '<img src="https://a.b/c.png">', "<IMG SRC=cid:a>"])
+@pytest.mark.parametrize("image", ["<img>", '<img src="https://a.b/c.png">', "<IMG SRC=data:a>"])
 def test_an_image_says_what_it_shows(image: str) -> None:
     assert codes(html=f"<p>Hello{image}") == ["image-without-alt"]
 
@@ -234,3 +235,52 @@ def test_the_page_lists_each_code() -> None:
     listed = set(re.findall(r"^\| `([a-z0-9-]+)`", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
 
     assert made == listed
+
+
+# --- One finding for one mistake -----------------------------------------------------------------
+
+
+def test_a_placeholder_is_one_mistake() -> None:
+    assert codes(body="Hello {{ name }}, {% if x %}", html="<p>Hi") == ["placeholder"] * 2
+    assert codes(subject="{{ a }}", body="{{ a }}", html="<p>{{ a }}") == ["placeholder"]
+    assert codes(body="Hello {{ name") == ["placeholder"]
+
+
+def test_links_to_one_local_host_are_one_mistake() -> None:
+    local = "http://localhost:5000/"
+
+    assert codes(body=f"{local}a {local}b", html=f'<a href="{local}a">{local}a</a>') == [
+        "local-link"
+    ]
+    assert codes(body=f"{local} http://localhost:8000/ http://127.0.0.1/") == ["local-link"] * 3
+
+
+def test_what_the_host_of_the_inbox_serves_is_no_mistake() -> None:
+    message = compose(**{**GOOD, "html": '<a href="http://localhost:5000/x">x</a>'})
+    message.list_unsubscribe("http://localhost:5000/leave", one_click=True)
+
+    assert lint(message, served="LOCALHOST:5000") == []
+    found = lint(message, served="localhost:8000")
+    assert [each.code for each in found] == ["local-link"]
+
+
+def test_one_click_on_a_host_for_development_is_a_finding() -> None:
+    message = compose(**GOOD)
+    message.list_unsubscribe("http://shop.test/leave", one_click=True)
+    [found] = lint(message)
+
+    assert (found.code, found.part) == ("no-one-click", "headers")
+    assert "'http://shop.test/leave' in List-Unsubscribe begins with http://" in found.text
+
+
+def test_an_image_that_no_attachment_holds_is_missing() -> None:
+    html = (
+        '<img src="cid:logo" alt=""><p style="background: url(cid:a%40b)"><img src="CID:x" alt="">'
+    )
+    message = compose(**{**GOOD, "html": html})
+    assert [each.code for each in lint(message)] == ["missing-image"] * 3
+
+    for content_id in ("logo", "a@b", "x"):
+        message.attach("a.png", data=b"1", content_id=content_id)
+    assert lint(message) == []
+    assert lint(Message.from_bytes(message.as_bytes())) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import jinja2
 import pytest
 from flask import Blueprint, Flask, before_render_template, g, template_rendered
 
-from flask_mail import Mail, Message, MessageError
+from flask_mail import Attachment, Mail, Message, MessageError
+from flask_mail.forms import _FIELDS
 from flask_mail.templates import TemplateNotFound
 
 NAME = "Tom & <b>Ann"
@@ -423,10 +425,63 @@ def test_without_any_app_it_is_an_error_that_says_what_to_do() -> None:
         Message.from_template("a")
 
 
-def test_any_name_may_be_a_variable(outside: Mail) -> None:
-    message = outside.render("a", name="Ann", self="me", cls=1, recipients=2, variables=3)
+def test_any_other_name_may_be_a_variable(outside: Mail) -> None:
+    assert outside.render("a", name="Ann", self="me", cls=1).body == "Hello Ann of the shop"
 
-    assert message.body == "Hello Ann of the shop"
+
+def test_every_parameter_of_a_message_is_a_field(outside: Mail) -> None:
+    attachment = Attachment("a.txt", data="1")
+    message = outside.render(
+        "a",
+        recipients=["a@example.com"],
+        subject="Hi",
+        html="<p>Hi",
+        sender="s@example.com",
+        cc=["c@example.com"],
+        bcc=["b@example.com"],
+        reply_to="r@example.com",
+        attachments=[attachment],
+        extra_headers={"X-A": "1"},
+        priority="high",
+        tags=["welcome"],
+        name="Ann",
+    )
+
+    assert (message.subject, message.body, message.html) == (
+        *("Hi", "Hello Ann of the shop", "<p>Hi"),
+    )
+    assert (message.recipients, message.cc, message.bcc) == (
+        *(["a@example.com"], ["c@example.com"], ["b@example.com"]),
+    )
+    assert (message.sender, message.reply_to) == ("s@example.com", "r@example.com")
+    assert (message.attachments, message.tags) == ([attachment], ["welcome"])
+    assert (message.priority, message.extra_headers["X-A"]) == ("high", "1")  # type: ignore[index]
+    assert set(_FIELDS) == set(inspect.signature(Message).parameters)
+
+
+def test_variables_may_have_the_names_of_fields(outside: Mail, tmp_path: Path) -> None:
+    (tmp_path / "templates" / "b.txt").write_text("{{ subject }} {{ sender }} {{ variables }}")
+    variables = {"subject": "S", "sender": "T", "variables": "V"}
+    message = outside.render("b", subject="Hi", variables=variables)
+
+    assert (message.subject, message.body) == ("Hi", "S T V")
+    assert message.sender == "shop@example.com"
+
+
+def test_a_field_that_is_none_is_as_if_left_out(outside: Mail) -> None:
+    message = outside.render("a", None, subject=None, body=None, cc=None, recipients=None)
+
+    assert (message.subject, message.body, message.cc) == ("", "Hello  of the shop", [])
+
+
+def test_a_body_that_a_template_writes_is_given_once(outside: Mail) -> None:
+    with pytest.raises(MessageError, match=r"'a.txt' writes the body.*variables=\{'body': ...\}"):
+        outside.render("a", body="other")
+
+
+def test_recipients_are_given_once(outside: Mail) -> None:
+    with pytest.raises(TypeError, match="multiple values for argument 'recipients'"):
+        outside.render("a", ["a@example.com"], recipients=["b@example.com"])
 
 
 def test_a_subclass_renders_itself(outside: Mail, app: Flask) -> None:

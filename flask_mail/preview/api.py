@@ -84,7 +84,7 @@ def get_message(name: str) -> ResponseReturnValue:
         "text": letter.text,
         "html": letter.html,
         "attachments": [_part(kept.id, each) for each in letter.parts],
-        "advice": [asdict(each) for each in letter.advice(kept.envelope)],
+        "advice": [asdict(each) for each in letter.advice(kept.envelope, request.host)],
         "source": url_for(".eml", where=MESSAGES, name=kept.id),
         "error": kept.error or letter.error or None,
     }

@@ -107,13 +107,18 @@ class Letter:
         """The parts that are no images of the HTML."""
         return [part for part in self.parts if not part.is_inline]
 
-    def advice(self, envelope: Envelope | None) -> list[Advice]:
-        """Return what is likely to be wrong with it, and with the recipients of its envelope."""
+    def advice(self, envelope: Envelope | None, served: str = "") -> list[Advice]:
+        """Return what is likely to be wrong with it, and with the recipients of its envelope.
+
+        :param served: the host of the inbox, whose pages its reader can reach.
+        """
         if self.message is None:
             return []
         message = copy(self.message)
         message.bcc = envelope.recipients if envelope else ()
-        return lint(message, as_is=True)  # it has been sent, and gets no text any more
+        return lint(
+            message, as_is=True, served=served
+        )  # it has been sent, and gets no text any more
 
     @property
     def source(self) -> str:
