@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 _RISING = ("plain", "watch-html", "x-amp-html", "html", "calendar")
 
 
@@ -10,9 +13,20 @@ class Alternatives(dict[str, str]):
 
     They show the last one that they know (RFC 2046 section 5.1.4). So a calendar comes after the
     HTML, or Outlook and Gmail show no invitation; AMP comes before it, as its specification wants.
+
+    A whole content type of text is its subtype: ``"text/html"`` is another way to write ``"html"``.
     """
 
+    def __init__(self, given: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__({_subtype(name): content for name, content in dict(given).items()})
+
+    def update(self, *given: Any, **others: str) -> None:
+        """Add each of what ``dict(*given, **others)`` has."""
+        for name, content in dict(*given, **others).items():
+            self[name] = content
+
     def __setitem__(self, subtype: str, content: str) -> None:
+        subtype = _subtype(subtype)
         later = []
         if subtype not in self and (rank := _rank(subtype)) is not None:
             names = list(self)
@@ -20,12 +34,17 @@ class Alternatives(dict[str, str]):
             first = next((at for at, each in enumerate(ranks) if each and each > rank), len(names))
             later = [(each, self.pop(each)) for each in names[first:]]
         super().__setitem__(subtype, content)
-        self.update(later)
+        super().update(later)
 
     def __reduce__(self) -> tuple[type[Alternatives], tuple[dict[str, str]]]:
         return Alternatives, (dict(self),)  # in this order
 
 
+def _subtype(name: Any) -> Any:
+    is_text = isinstance(name, str) and name[:5].lower() == "text/"
+    return name[5:] if is_text else name
+
+
 def _rank(subtype: object) -> int | None:
-    name = str(subtype).partition(";")[0].strip().lower().removeprefix("text/")
+    name = str(subtype).partition(";")[0].strip().lower()
     return _RISING.index(name) if name in _RISING else None

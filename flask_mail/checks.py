@@ -23,7 +23,7 @@ from .headers import (
     parse_mailboxes,
 )
 from .mime import OF_ADDRESSES, addresses_in
-from .parts import OURS
+from .parts import OURS, alternative_type
 from .texts import describe, is_plain, plain_text
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _values(message: Message) -> Iterator[tuple[Callable[[object, str], object],
             yield check_text, text, field
     yield from _header_values(message.extra_headers, "extra header")
     for subtype in _mapping(message.alts, "alts"):
-        yield check_content_type, f"text/{subtype}", "alternative"
+        yield check_content_type, alternative_type(subtype), "alternative"
     for attachment in _attachments(message):
         if attachment.filename is not None:
             yield check_text, attachment.filename, "attachment name"

@@ -302,6 +302,10 @@ class _Mail(_MailMixin):
                 return self.selection.build(each).outbox  # type: ignore[attr-defined,no-any-return]
         raise ConfigurationError("The backend that is installed as locmem is not Flask-Mail's.")
 
+    @outbox.setter
+    def outbox(self, messages: Iterable[Message]) -> None:
+        self.outbox[:] = messages
+
 
 class Mail(_MailMixin, Previewing):
     """Sends mail from a Flask app, through the backend that ``MAIL_BACKEND`` chooses.
@@ -309,9 +313,6 @@ class Mail(_MailMixin, Previewing):
     :param app: the app; without it, call :meth:`init_app` for each app, and the current app's
         settings apply when something is sent.
     """
-
-    outbox: list[Message]
-    """Copies of the messages that the locmem backend was given, in order; for tests."""
 
     def __init__(self, app: Flask | None = None) -> None:
         self.app = app
@@ -364,6 +365,19 @@ class Mail(_MailMixin, Previewing):
             self.app.extensions["mail"] = state
             _states_of(self.app)[self] = state
         self._state = state
+
+    @property
+    def outbox(self) -> list[Message]:
+        """Copies of the messages that the locmem backend was given, in order; for tests.
+
+        Assigning a list replaces what it holds: ``mail.outbox = []`` forgets all messages.
+        """
+        outbox: list[Message] = self.__getattr__("outbox")
+        return outbox
+
+    @outbox.setter
+    def outbox(self, messages: Iterable[Message]) -> None:
+        self.outbox[:] = messages
 
     def _standing(self) -> Any:
         """Return the state that this object stands for, with what was assigned on the object.

@@ -70,8 +70,9 @@ class Message(Attaching, Conventions, Forms):
         (name, address) pair.
     :param body: the plain text.
     :param html: the HTML.
-    :param alts: alternatives to the text: subtype -> content, in rising order of preference, such
-        as ``{"html": "<b>Hi</b>"}``; `html` and those added later are put in their usual order.
+    :param alts: alternatives to the text: subtype, or whole content type, -> content, in rising
+        order of preference, such as ``{"html": "<b>Hi</b>"}``; `html` and those added later are put
+        in their usual order.
     :param sender: the From address, ``MAIL_DEFAULT_SENDER`` by default.
     :param cc: the Cc addresses.
     :param bcc: addresses that get the message and that nobody sees.

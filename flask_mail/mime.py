@@ -31,6 +31,7 @@ from .headers import (
 from .parts import (
     Part,
     allowed,
+    alternative_type,
     attached_part,
     content_id_in,
     items,
@@ -134,7 +135,7 @@ def _extra_field(name: str, value: str, charset: Charset) -> str:
 def _content(message: Message, charset: Charset, ascii_attachments: bool) -> Part:
     """mixed(related(alternative(text, HTML, ...), inline parts), attachments), as far as needed."""
     alternatives = [
-        text_part(content, f"text/{subtype}", charset) for subtype, content in items(message.alts)
+        text_part(content, alternative_type(name), charset) for name, content in items(message.alts)
     ]
     text = message.body
     if not text and alternatives:

@@ -67,6 +67,11 @@ class Part(NamedTuple):
     """Whether it holds octets that are not ASCII, which what it is a part of has to say too."""
 
 
+def alternative_type(name: object) -> str:
+    """Return the content type of an alternative: most are a subtype of text, such as ``html``."""
+    return str(name) if "/" in str(name) else f"text/{name}"
+
+
 def text_part(text: object, content_type: str, charset: Charset) -> Part:
     """Return text, of a content type whose charset parameter does not count."""
     written = as_text(text)

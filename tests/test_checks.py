@@ -152,7 +152,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "a lone surrogate in the html": ({"html": "\udfff"}, "The alternative 'html' holds a lone"),
     "a lone surrogate in data": ({"attachments": [Attachment("a", data="\ud800")]},
                                  "The attachment 'a' holds a lone"),
-    "an alternative of no type": ({"alts": {"a/b": ""}}, "'text/a/b' is not one that a part can"),
+    "an alternative of no type": ({"alts": {"a/b/c": ""}}, "'a/b/c' is not one that a part can"),
     "no mapping of alternatives": ({"alts": "html"}, "The alts are no mapping: write them as {"),
     "an unknown charset": ({"charset": "klingon"}, "'klingon' is not known; use one such as"),
     "a date that is no number": ({"date": float("nan")}, "The date nan cannot be used"),

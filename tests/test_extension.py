@@ -265,6 +265,27 @@ class TestOutbox:
         mail = Mail(make_app(MAIL_BACKEND="smtp", MAIL_USERNAME="me without password"))
         assert mail.outbox == []
 
+    @pytest.mark.parametrize("of", ["mail", "state"])
+    def test_assigning_an_empty_list_forgets_the_messages(self, mail, of):
+        """How Django and Flask-Mailman do it; it must not hide the real outbox."""
+        mail.send(hello())
+        kept = mail.outbox
+        (mail if of == "mail" else mail.state).outbox = []
+        assert mail.outbox == kept == []
+        mail.send(hello())
+        assert mail.outbox is kept
+        assert len(kept) == 1
+
+    def test_what_cannot_be_messages_is_not_assigned(self, mail):
+        mail.send(hello())
+        with pytest.raises(TypeError):
+            mail.outbox = None
+        assert len(mail.outbox) == 1
+
+    def test_without_an_app_there_is_none_to_assign(self):
+        with pytest.raises(AttributeError, match="no app was given, and none is current"):
+            Mail().outbox = []
+
     def test_without_an_app_there_is_none(self):
         assert not hasattr(Mail(), "outbox")
         with pytest.raises(AttributeError, match="no app was given, and none is current"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import json
 import re
 from collections import UserDict
 from collections.abc import Callable
@@ -14,7 +16,7 @@ from hypothesis import given
 from reading import HEADER_TEXTS, PATIENT, compose, headers_of
 
 import flask_mail
-from flask_mail import Attachment, Mail, Message, Outgoing, make_msgid
+from flask_mail import Attachment, Mail, Message, MessageError, Outgoing, make_msgid
 from flask_mail.addresses import parse_address
 
 
@@ -337,3 +339,32 @@ def test_an_attachment_copies_its_headers(headers: Any) -> None:
 def test_an_attachment_shows_itself_shortly_and_without_its_data() -> None:
     assert repr(Attachment("a.txt", data="secret")) == "<Attachment 'a.txt' 'text/plain' 6>"
     assert repr(Attachment("a\n", "a/b", open)) == "<Attachment 'a\\n' 'a/b' 0>"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["text/html", "TEXT/html"])
+def test_a_whole_content_type_of_text_is_the_subtype(name: str) -> None:
+    message = Message("Hello", ["ann@example.com"], alts={"text/plain": "a", name: "<p>Hi</p>"})
+    assert (message.html, list(message.alts)) == ("<p>Hi</p>", ["plain", "html"])
+
+    message.alts["text/calendar; method=REQUEST"] = "BEGIN:VCALENDAR"
+    assert list(message.alts) == ["plain", "html", "calendar; method=REQUEST"]
+    assert b"Content-Type: text/calendar; method=REQUEST" in message.as_bytes()
+
+
+def test_an_alternative_that_is_no_text_has_its_content_type() -> None:
+    message = Message("Hello", ["ann@example.com"], sender="me@example.com", html="<p>Hi</p>")
+    message.alts["application/json"] = '{"hi": 1}'
+    parts = email.message_from_bytes(Outgoing.of(message).content).get_payload()
+    assert [each.get_content_type() for each in parts] == [
+        "text/plain",
+        "text/html",
+        "application/json",
+    ]
+    assert json.loads(parts[2].get_payload(decode=True)) == {"hi": 1}
+
+
+@pytest.mark.parametrize("name", ["multipart/mixed", "a/b/c", "text/", "/json", "text/html\n"])
+def test_an_alternative_of_an_impossible_type_is_refused(name: str) -> None:
+    message = Message("Hello", ["ann@example.com"], sender="me@example.com", alts={name: "x"})
+    with pytest.raises(MessageError, match="The alternative '"):
+        Outgoing.of(message)

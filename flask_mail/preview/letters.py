@@ -11,6 +11,7 @@ from ..errors import MessageError
 from ..lint import Advice, lint
 from ..message import Message
 from ..parsing import fields_in
+from ..parts import alternative_type
 from .words import clean_text
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Letter:
         texts = {kind: clean_text(text) for kind, text in message.alts.items()}
         body = None if message.body is None else clean_text(message.body)
         html = texts.pop("html", None)
-        others = {f"text/{clean_text(kind)}": text for kind, text in texts.items()}
+        others = {alternative_type(clean_text(kind)): text for kind, text in texts.items()}
         return cls(content, headers, message, body, html, others, parts)
 
     def header(self, name: str) -> str:
