@@ -19,6 +19,7 @@ LAYERS = (
     "callers",
     "echoes",
     "secret",
+    "clocks",
     "forks",
     "alternatives",
     "hosts",

@@ -6,13 +6,13 @@ import ipaddress
 import logging
 import os
 import re
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ..addresses import parse_address, parse_addresses
+from ..clocks import monotonic
 from ..errors import BackendUnavailable, ConfigurationError
 from ..headers import mailbox
 from ..outgoing import Outcome, Receipt
@@ -160,10 +160,10 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         kept = self._pool.take(client.kind(self._server))
         if kept is not None:
             return kept
-        started = time.monotonic()
+        started = monotonic()
         host = client.connect(self._server, Deadline(self._seconds(0)))
         # What is opened for a message is part of what that may take.
-        client.link_of(host, self._server).spent = time.monotonic() - started
+        client.link_of(host, self._server).spent = monotonic() - started
         self._own.add(host)
         return host
 

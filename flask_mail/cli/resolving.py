@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from ..clocks import monotonic
 from ..readers import to_port
 from ..texts import describe
 
@@ -51,9 +51,7 @@ class Resolver:
     :raises ValueError: `server` is no address.
     """
 
-    def __init__(
-        self, server: str | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, server: str | None = None, clock: Callable[[], float] = monotonic) -> None:
         import dns.exception  # the extra "dns"
         import dns.name
         import dns.resolver

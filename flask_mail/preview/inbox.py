@@ -15,6 +15,7 @@ from .. import _context
 from ..backends.console import ConsoleBackend
 from ..backends.file import FileBackend
 from ..backends.locmem import LocmemBackend
+from ..clocks import monotonic
 from ..errors import ConfigurationError
 from ..extension import _Mail
 from ..forks import ForkSafeLock
@@ -187,7 +188,7 @@ class Inbox:
         self,
         done: Callable[[], Any],
         seconds: float,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = monotonic,
         pause: Callable[[float], object] = time.sleep,
     ) -> Any:
         """Return what `done` returns once that is true, or after some seconds.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 import os
 import smtplib
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ..clocks import monotonic
 from ..errors import BackendUnavailable, MailError, MessageError
 from . import client, errors
 from .alarms import is_of_link
@@ -50,7 +50,7 @@ class Courier:
         reopen: Callable[[Deadline], None] | None,
         max_emails: int | None = None,
         seconds: Callable[[int], float | None] = lambda octets: None,
-        clock: Clock = time.monotonic,
+        clock: Clock = monotonic,
     ) -> None:
         self._host = host
         self._server = server

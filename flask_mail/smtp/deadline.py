@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+
+from ..clocks import monotonic
 
 Clock = Callable[[], float]
 
@@ -21,7 +22,7 @@ class Deadline:
 
     __slots__ = ("_clock", "_moment")
 
-    def __init__(self, seconds: float | None = None, clock: Clock = time.monotonic) -> None:
+    def __init__(self, seconds: float | None = None, clock: Clock = monotonic) -> None:
         self._clock = clock
         self._moment = None if seconds is None else clock() + seconds
 

@@ -12,10 +12,10 @@ import os
 import smtplib
 import socket
 import ssl
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..clocks import monotonic
 from .alarms import TOLERANT, is_of_link
 from .deadline import Clock, Deadline, DeadlinePassed, Silence
 from .incoming import Incoming
@@ -69,7 +69,7 @@ class Link:
     """
 
     def __init__(
-        self, sock: Any, timeout: float, name: str, *, debug: bool, clock: Clock = time.monotonic
+        self, sock: Any, timeout: float, name: str, *, debug: bool, clock: Clock = monotonic
     ) -> None:
         self.deadline = Deadline()
         self.messages = 0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from ..clocks import monotonic
 from ..forks import ForkSafeLock
 from . import client
 from .deadline import Clock
@@ -27,7 +27,7 @@ class Pool:
     :param keepalive: seconds after which an idle session is not used any more.
     """
 
-    def __init__(self, size: int, keepalive: float, clock: Clock = time.monotonic) -> None:
+    def __init__(self, size: int, keepalive: float, clock: Clock = monotonic) -> None:
         self._size = size
         self._keepalive = keepalive
         self._clock = clock

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from ..backends.locmem import LocmemBackend
+from ..clocks import monotonic
 from ..copies import Delivered, copy_of
 from ..message import Message
 from ..outgoing import Refusal
@@ -323,12 +323,12 @@ class Outbox(Sequence[Message]):
         expects_more: Callable[[], bool],
     ) -> list[T]:
         """Look until it suffices, or nothing more is to be expected, or time is up."""
-        end = time.monotonic() + seconds
+        end = monotonic() + seconds
         while True:
             # Asked first, so that a thread which sends and ends in between is not missed.
             goes_on = expects_more()
             found = look()
-            left = end - time.monotonic()
+            left = end - monotonic()
             if suffices(found) or not goes_on or left <= 0:
                 return found
             with self._changed:

@@ -8,7 +8,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -90,7 +90,7 @@ def run(command: list[bytes], blocks: Iterable[bytes], seconds: float) -> End:
         if error.errno is None:  # not the system's but a handler's: it may have been started
             raise BrokenOff(had_everything=True) from error
         raise NotRun from error
-    conversation = _Conversation(process, time.monotonic() + seconds)
+    conversation = _Conversation(process, seconds)
     try:
         end = conversation.hold(_with_lf(blocks))
     except BaseException as error:
@@ -106,12 +106,19 @@ def run(command: list[bytes], blocks: Iterable[bytes], seconds: float) -> End:
 
 
 class _Conversation:
-    def __init__(self, process: subprocess.Popen[bytes], end: float) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        seconds: float,
+        # Bound here, where no test that stops the time replaces it.
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         assert process.stdin is not None  # noqa: S101 (pipes, as they were asked for)
         assert process.stderr is not None  # noqa: S101
         self._process = process
         self._stdin, self._stderr = process.stdin, process.stderr
-        self._end = end
+        self._clock = clock
+        self._end = clock() + seconds
         self._said = bytearray()
         self._is_lost = False
         self.had_everything = False
@@ -191,7 +198,7 @@ class _Conversation:
         return process.poll()
 
     def _wait(self, selector: selectors.BaseSelector, most: float | None = None) -> None:
-        left = self._end - time.monotonic()
+        left = self._end - self._clock()
         if left <= 0:
             raise _TimeIsUp
         self._read(selector.select(left if most is None else min(left, most)), selector)

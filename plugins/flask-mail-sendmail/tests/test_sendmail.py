@@ -9,6 +9,7 @@ import subprocess
 import threading
 from pathlib import Path
 
+import freezegun
 import pytest
 from flask import Flask
 from flask_mail_sendmail import SendmailBackend, running
@@ -402,6 +403,11 @@ def immortal(monkeypatch):
     for process in started:
         kill(process.pid, 9)
         process.wait(60)
+
+
+def test_the_time_out_comes_while_a_test_stops_the_time(send):
+    with freezegun.freeze_time("2026-01-01"), pytest.raises(DeliveryError):
+        send("sleep 1000", timeout=0.1)
 
 
 @pytest.mark.usefixtures("immortal")
