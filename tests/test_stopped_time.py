@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import freezegun
@@ -17,7 +18,7 @@ import pytest
 from flask import Flask
 from inbox_support import Browser, make_mail, welcome
 
-from flask_mail import Mail, MailError, Message
+from flask_mail import Mail, MailError, Message, clocks
 from flask_mail.clocks import monotonic
 from flask_mail.preview.inbox import Inbox, Query
 from flask_mail.testing import Outbox
@@ -151,3 +152,13 @@ def test_a_server_that_is_silent_ends_in_a_time_out(setting: str) -> None:
             Mail(app).send(message)
     error: Any = raised.value
     assert error.receipt.outcome.value == "not sent"
+
+
+def test_nothing_in_the_package_waits_by_a_clock_that_can_be_stopped() -> None:
+    package = Path(clocks.__file__).parent
+    found = [
+        path.name
+        for path in package.rglob("*.py")
+        if "time.monotonic" in path.read_text(encoding="utf-8")
+    ]
+    assert found == ["clocks.py"]

@@ -6,12 +6,12 @@ import errno
 import os
 import smtplib
 import socket
-import time
 from collections import deque
 from collections.abc import Sequence
 from itertools import chain, takewhile, zip_longest
 from typing import Any, NamedTuple
 
+from ..clocks import monotonic
 from . import polling
 from .deadline import Clock
 
@@ -50,7 +50,7 @@ class Address(NamedTuple):
 class Memory:
     """Which addresses failed lately."""
 
-    def __init__(self, clock: Clock = time.monotonic) -> None:
+    def __init__(self, clock: Clock = monotonic) -> None:
         self._clock = clock
         self._failed: dict[Any, float] = {}
 
@@ -121,7 +121,7 @@ class Race:
     :param addresses: those that remain here were not refused, and may be tried again.
     """
 
-    def __init__(self, addresses: list[Address], clock: Clock = time.monotonic) -> None:
+    def __init__(self, addresses: list[Address], clock: Clock = monotonic) -> None:
         self._addresses = addresses
         self._ahead = deque(addresses)
         self._under_way: dict[Any, Address] = {}  # in the order in which they were begun
