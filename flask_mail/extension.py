@@ -15,9 +15,10 @@ from flask import Flask, current_app, has_app_context
 from . import _context, settings
 from .backends.locmem import LocmemBackend
 from .backends.recent import Recent
-from .backends.smtp import default_port
+from .backends.smtp_checks import default_port
 from .connection import Connection, defer_for
 from .errors import ConfigurationError, attach
+from .keeping import Keeping
 from .live import ATTRIBUTES, Live, own_attributes
 from .message import Message
 from .mounting import mount, prefix_of
@@ -38,7 +39,7 @@ _SLOTS = ("_app", "_config", "_debug", "_mail", "_recent", "_testing", "previews
 _FOLLOW: Any = object()  # of a parameter: read it from the configuration
 
 
-class _MailMixin:
+class _MailMixin(Keeping):
     """What :class:`Mail` and the state of an app have in common; programs patch and subclass it."""
 
     @contextmanager

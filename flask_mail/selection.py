@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import itertools
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+from weakref import WeakSet
 
 from . import guard, settings
 from .backends import Backend, loader
@@ -19,6 +21,15 @@ from .readers import is_on, to_bool, to_secret
 from .secret import Secret
 
 _log = logging.getLogger("flask_mail")
+
+_everywhere = ForkSafeLock()
+_selections: WeakSet[Selection] = WeakSet()
+
+
+def everywhere() -> list[Selection]:
+    """Return those of all apps of this process."""
+    with _everywhere():
+        return list(_selections)
 
 
 class Selection:
@@ -46,8 +57,11 @@ class Selection:
         self._classes: dict[Any, type[Backend[Any]]] = {}
         self._built: dict[type[Backend[Any]], _Built] = {}
         self._building: list[type[Backend[Any]]] = []
+        self._past: Counter[str] = Counter()  # what backends counted that are not used any more
         self._notes = itertools.count()
         self._guard: tuple[list[Any], Guard | None] = [], None
+        with _everywhere():
+            _selections.add(self)
 
     def overridden(
         self, assigned: Callable[[], Mapping[str, Any]], *, debug: Callable[[], bool]
@@ -153,9 +167,29 @@ class Selection:
             if built is None or built.options != options or not self._are_current(built.children):
                 new = self._made(cls, options)
                 if built is not None:
-                    built.backend.shut_down()
+                    self._end(built.backend)
                 built = self._built[cls] = new
             return built.backend
+
+    def close(self) -> None:
+        """Close what backends keep for the next message, which then opens it again."""
+        with self._lock():
+            for cls, built in list(self._built.items()):
+                if built.backend.external:  # others keep the messages of tests
+                    del self._built[cls]
+                    self._end(built.backend)
+
+    def stats(self) -> Counter[str]:
+        """Return the sum of what the backends have counted."""
+        with self._lock():
+            found = Counter(self._past)
+            for built in self._built.values():
+                found.update(built.backend.stats())
+            return found
+
+    def _end(self, backend: Backend[Any]) -> None:
+        backend.shut_down()
+        self._past.update(backend.stats())
 
     def _are_current(self, children: list[tuple[Any, Backend[Any]]]) -> bool:
         return all(self.build(chosen) is child for chosen, child in children)

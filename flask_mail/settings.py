@@ -150,13 +150,17 @@ TABLE: tuple[Setting, ...] = (
         "SMTP",
     ),
     Setting(
-        "MAIL_POOL_SIZE", "whole number", to_count, "4",
-        "How many idle connections are kept for the next message; 0: none.",
+        "MAIL_POOL_SIZE", "whole number", to_count, "2",
+        "How many idle connections each process keeps for the next message; 0: none.",
         "SMTP",
     ),
     Setting(
-        "MAIL_KEEPALIVE", "seconds", to_seconds, "30",
-        "How long an idle connection is kept.",
+        "MAIL_KEEPALIVE", "seconds", to_seconds, "5",
+        "After how long an idle connection is closed.", "SMTP",
+    ),
+    Setting(
+        "MAIL_MAX_AGE", "seconds", to_seconds, "300",
+        "After how long a busy connection is renewed, and the server's name looked up again.",
         "SMTP",
     ),
     Setting(

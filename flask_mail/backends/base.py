@@ -109,9 +109,13 @@ class Backend(ABC, Generic[S]):
     def shut_down(self) -> None:
         """Let go of what is kept between sessions: another instance takes over. Never raises.
 
-        Called when the backend's options have changed. Messages may still be under way in other
-        threads, and their sessions are closed later.
+        Called when the backend's options have changed, and by ``mail.close()``. Messages may still
+        be under way in other threads, and their sessions are closed later.
         """
+
+    def stats(self) -> Mapping[str, int]:
+        """Return what it has counted since it was built, such as connections that were opened."""
+        return {}
 
     @abstractmethod
     def deliver(self, mail: Outgoing, session: S) -> Receipt:

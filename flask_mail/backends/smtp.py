@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
-import logging
 import os
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -13,12 +10,12 @@ from weakref import WeakSet
 
 from ..addresses import parse_address, parse_addresses
 from ..clocks import monotonic
-from ..errors import BackendUnavailable, ConfigurationError
+from ..errors import BackendUnavailable
 from ..headers import mailbox
 from ..outgoing import Outcome, Receipt
 from ..secret import Secret, Token
 from ..settings import BY_KEY, convert
-from ..smtp import client, lending, stand_in
+from ..smtp import client, dialing, lending, stand_in
 from ..smtp.courier import Courier, Item
 from ..smtp.deadline import Deadline
 from ..smtp.link import Link
@@ -27,6 +24,7 @@ from ..smtp.tls import ClientTLS
 from .base import Backend
 from .features import ORDINARY, Feature
 from .sending import failure_of
+from .smtp_checks import check_login, check_together, default_port, warn_of_dangers
 
 if TYPE_CHECKING:
     import smtplib
@@ -34,11 +32,6 @@ if TYPE_CHECKING:
     from ..outgoing import Outgoing
     from ..smtp.transaction import Result
 
-_log = logging.getLogger("flask_mail")
-# In AUTH PLAIN a NUL ends the name (RFC 4616), in OAUTHBEARER U+0001 does (RFC 7628); the
-# environment gives surrogates for what is not UTF-8.
-_NOT_IN_A_NAME = re.compile("[\0\1\ud800-\udfff]")
-_EHLO_NAME = re.compile("[!-~]{1,255}")
 
 _DEADLINE = 20.0
 """Seconds for a message of its own, with the connection: web servers end a request that takes 30,
@@ -80,8 +73,9 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         deadline: float | None = None,
         pipelining: bool = True,
         chunking: bool = True,
-        pool_size: int = 4,
-        keepalive: float = 30.0,
+        pool_size: int = 2,
+        keepalive: float = 5.0,
+        max_age: float = 300.0,
         max_emails: int | None = None,
         debug: bool = False,
     ) -> None:
@@ -89,20 +83,14 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             password = Secret(password)
         if oauth2_token is not None and not isinstance(oauth2_token, Token):
             oauth2_token = Token(oauth2_token)
-        if use_tls and use_ssl:
-            raise ConfigurationError(
-                "MAIL_USE_TLS and MAIL_USE_SSL are both set: keep MAIL_USE_SSL for a port that"
-                " speaks TLS at once (465), MAIL_USE_TLS for STARTTLS (587)."
-            )
-        _check_login(username, password, oauth2_token)
-        if local_hostname is not None and not _EHLO_NAME.fullmatch(local_hostname):
-            raise ConfigurationError(
-                "MAIL_LOCAL_HOSTNAME must be a host name, or an address literal such as"
-                " [192.0.2.1], in ASCII (RFC 5321 section 4.1.4)."
-            )
-        if tls_key_file is not None and tls_cert_file is None:
-            raise ConfigurationError("MAIL_TLS_KEY_FILE needs MAIL_TLS_CERT_FILE: set both.")
-        encrypted = use_tls or use_ssl
+        check_together(
+            use_tls=use_tls,
+            use_ssl=use_ssl,
+            local_hostname=local_hostname,
+            has_certificate=tls_cert_file is not None,
+            has_key=tls_key_file is not None,
+        )
+        check_login(username, password, oauth2_token)
         self._server = client.Server(
             host=server,
             port=_read("MAIL_PORT", port) if port else default_port(use_ssl),
@@ -116,7 +104,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
                     cert_file=tls_cert_file,
                     key_file=tls_key_file,
                 )
-                if encrypted
+                if use_tls or use_ssl
                 else None
             ),
             local_hostname=local_hostname,
@@ -125,25 +113,19 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             token=oauth2_token,
             pipelining=pipelining,
             chunking=chunking,
+            max_age=_read("MAIL_MAX_AGE", max_age),
             debug=debug,
         )
         self._deadline = deadline and _read("MAIL_DEADLINE", deadline)
         self._max_emails = max_emails and _read("MAIL_MAX_EMAILS", max_emails)
-        self._pool = Pool(_read("MAIL_POOL_SIZE", pool_size), _read("MAIL_KEEPALIVE", keepalive))
+        self._pool = Pool(
+            _read("MAIL_POOL_SIZE", pool_size),
+            _read("MAIL_KEEPALIVE", keepalive),
+            max_age=self._server.max_age,
+            place=(server, self._server.port, username),
+        )
         self._own: WeakSet[smtplib.SMTP] = WeakSet()  # the sessions that it may connect again
-        if encrypted and not tls_verify:
-            _log.warning(
-                "MAIL_TLS_VERIFY is False: whoever is between this host and %s can read and change"
-                " mail and the password.",
-                self._server,
-            )
-        secret = self._server.secret
-        if secret is not None and not encrypted and not is_loopback(server):
-            _log.warning(
-                "%s may go to %s in clear: set MAIL_USE_TLS or MAIL_USE_SSL.",
-                secret.setting,
-                self._server,
-            )
+        warn_of_dangers(self._server, verify=tls_verify)
 
     def __repr__(self) -> str:
         # Also while it is built: a traceback may show it.
@@ -162,6 +144,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             return kept
         started = monotonic()
         host = client.connect(self._server, Deadline(self._seconds(0)))
+        self._pool.count("opened")
         # What is opened for a message is part of what that may take.
         client.link_of(host, self._server).spent = monotonic() - started
         self._own.add(host)
@@ -187,6 +170,10 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
 
     def shut_down(self) -> None:
         self._pool.close()
+
+    def stats(self) -> dict[str, int]:
+        """Return how many connections it has opened, reused and closed, and has idle now."""
+        return self._pool.counts()
 
     def deliver(self, mail: Outgoing, session: Any) -> Receipt:
         if session is NO_HOST:
@@ -225,6 +212,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
     def _courier(self, session: Any, seconds: Callable[[int], float | None]) -> Courier:
         def reopen(deadline: Deadline) -> None:
             client.establish(session, self._server, deadline)
+            self._pool.count("opened")
 
         return Courier(
             session,
@@ -248,6 +236,8 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         link = session.file
         if session not in self._own or lending.was_used(session) or not isinstance(link, Link):
             return False
+        if dialing.memory.is_crowded((self._server.host, self._server.port)):
+            return False  # others wait for the slot
         is_full = self._max_emails is not None and link.messages >= self._max_emails
         return not is_full and link.settle is None and not link.is_stale()
 
@@ -286,40 +276,3 @@ def _spent(session: Any) -> float:
 
 def _read(key: str, value: object) -> Any:
     return convert(key, BY_KEY[key].read, value)
-
-
-def default_port(use_ssl: bool) -> int:
-    """Return the port where none is set."""
-    return 465 if use_ssl else 25
-
-
-def _check_login(username: str | None, password: Secret | None, token: Token | None) -> None:
-    if password is not None and token is not None:
-        raise ConfigurationError("MAIL_PASSWORD and MAIL_OAUTH2_TOKEN are both set: keep one.")
-    secret = token or password
-    if username is None and secret is not None:
-        raise ConfigurationError(
-            f"{secret.setting} is set and MAIL_USERNAME is not: set both to log in, or neither."
-        )
-    if username is not None and secret is None:
-        raise ConfigurationError(
-            "MAIL_USERNAME is set and MAIL_PASSWORD is not, nor is MAIL_OAUTH2_TOKEN: set one of"
-            " these two to log in, or unset MAIL_USERNAME."
-        )
-    if username is None or secret is None:
-        return
-    if _NOT_IN_A_NAME.search(username) or secret.is_impossible:
-        both = (
-            "MAIL_USERNAME and MAIL_PASSWORD must be Unicode text without NUL"
-            if token is None
-            else "MAIL_USERNAME must be Unicode text without NUL and U+0001, and MAIL_OAUTH2_TOKEN"
-            f" {token.must_be}"
-        )
-        raise ConfigurationError(f"{both}; one of them is not, and may have been decoded wrongly.")
-
-
-def is_loopback(server: str) -> bool:
-    try:
-        return ipaddress.ip_address(server).is_loopback
-    except ValueError:
-        return server.lower() == "localhost"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..addresses import parse_address
-from ..backends.smtp import SmtpBackend, default_port, is_loopback
+from ..backends.smtp import SmtpBackend
+from ..backends.smtp_checks import default_port, is_loopback
 from ..copies import sender_text
 from ..errors import ConfigurationError, MessageError
 from ..readers import to_bool

@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from ..errors import DeliveryError, MailError
-from . import errors, lending, reaching
+from . import dialing, errors, lending, reaching
 from .alarms import TOLERANT
 from .deadline import Deadline
 from .link import Link
@@ -87,7 +87,10 @@ def _reach_in_time(host: smtplib.SMTP, server: Server, deadline: Deadline) -> No
                 reaching.reach(host, server, deadline)
             except errors.ConnectFailed as error:
                 no_room = no_room or error
-                if not 400 <= error.smtp_code < 500 or not patience.has(pause):
+                if not 400 <= error.smtp_code < 500:
+                    raise
+                dialing.memory.had_no_room((server.host, server.port))
+                if not patience.has(pause):
                     raise
             except DeliveryError:
                 if no_room is None:

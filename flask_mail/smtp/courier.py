@@ -240,7 +240,7 @@ class Courier:
             link = client.link_of(host, self._server)
             if link.is_stale():
                 client.drop(host)
-            elif self._is_full(link) and self._reopen is not None:
+            elif self._reopen is not None and (self._is_full(link) or self._is_too_old(link)):
                 client.end(host)
         if host.sock is None and self._reopen is not None:
             self._connect(self._reopen, deadline)
@@ -263,6 +263,10 @@ class Courier:
 
     def _is_full(self, link: Link, under_way: int = 0) -> bool:
         return self._max_emails is not None and link.messages + under_way >= self._max_emails
+
+    def _is_too_old(self, link: Link) -> bool:
+        max_age = self._server.max_age  # so that a name which moves is looked up again
+        return max_age is not None and link.messages > 0 and link.age >= max_age
 
 
 def _is_own_deadline(error: MailError) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import smtplib
 import socket
@@ -48,7 +49,7 @@ class Address(NamedTuple):
 
 
 class Memory:
-    """Which addresses failed lately."""
+    """Which addresses failed lately, and which servers had no room."""
 
     def __init__(self, clock: Clock = monotonic) -> None:
         self._clock = clock
@@ -56,13 +57,24 @@ class Memory:
 
     def failed(self, address: Address) -> None:
         """Let `address` come after the others for a while."""
+        self._remember(address.where)
+
+    def _remember(self, what: tuple[Any, ...]) -> None:
         if len(self._failed) >= _PLACES:
             self._failed.clear()
-        self._failed[address.where] = self._clock()
+        self._failed[what] = self._clock()
 
     def worked(self, address: Address) -> None:
         """Forget that `address` has failed."""
         self._failed.pop(address.where, None)
+
+    def had_no_room(self, place: tuple[str, int]) -> None:
+        """Remember for a while that a server refused a connection for now."""
+        self._remember(("no room", *place))
+
+    def is_crowded(self, place: tuple[str, int]) -> bool:
+        """Whether a server had no room lately."""
+        return self._failed.get(("no room", *place), -math.inf) > self._clock() - REMEMBERED
 
     def ordered(self, addresses: Sequence[Address]) -> list[Address]:
         """Return `addresses` with those at the end that failed lately."""

@@ -87,6 +87,7 @@ class Link:
         self._name = name
         self.is_traced = debug
         self._clock = clock
+        self._opened = clock()
         self._pid = os.getpid()
         self._is_prompt = False
         self._wants_read = False  # before more can be written
@@ -155,6 +156,11 @@ class Link:
     def is_own(self) -> bool:
         """Whether this process has opened it: a child must not write on its parent's."""
         return self._pid == os.getpid()
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago it was opened."""
+        return self._clock() - self._opened
 
     @property
     def unread(self) -> bytes:

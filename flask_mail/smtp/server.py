@@ -30,6 +30,7 @@ class Server:
     token: Token | None = None
     pipelining: bool = True
     chunking: bool = True
+    max_age: float | None = None
     debug: bool = False
 
     def __str__(self) -> str:

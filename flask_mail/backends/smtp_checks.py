@@ -1,0 +1,100 @@
+"""Options of the smtp backend that contradict each other, or are not safe."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ..secret import Secret, Token
+    from ..smtp.server import Server
+
+_log = logging.getLogger("flask_mail")
+# In AUTH PLAIN a NUL ends the name (RFC 4616), in OAUTHBEARER U+0001 does (RFC 7628); the
+# environment gives surrogates for what is not UTF-8.
+_NOT_IN_A_NAME = re.compile("[\0\1\ud800-\udfff]")
+_EHLO_NAME = re.compile("[!-~]{1,255}")
+
+
+def check_together(
+    *,
+    use_tls: bool,
+    use_ssl: bool,
+    local_hostname: str | None,
+    has_certificate: bool,
+    has_key: bool,
+) -> None:
+    """Check options that depend on each other.
+
+    :raises ConfigurationError: they contradict each other.
+    """
+    if use_tls and use_ssl:
+        raise ConfigurationError(
+            "MAIL_USE_TLS and MAIL_USE_SSL are both set: keep MAIL_USE_SSL for a port that"
+            " speaks TLS at once (465), MAIL_USE_TLS for STARTTLS (587)."
+        )
+    if local_hostname is not None and not _EHLO_NAME.fullmatch(local_hostname):
+        raise ConfigurationError(
+            "MAIL_LOCAL_HOSTNAME must be a host name, or an address literal such as"
+            " [192.0.2.1], in ASCII (RFC 5321 section 4.1.4)."
+        )
+    if has_key and not has_certificate:
+        raise ConfigurationError("MAIL_TLS_KEY_FILE needs MAIL_TLS_CERT_FILE: set both.")
+
+
+def default_port(use_ssl: bool) -> int:
+    """Return the port where none is set."""
+    return 465 if use_ssl else 25
+
+
+def check_login(username: str | None, password: Secret | None, token: Token | None) -> None:
+    if password is not None and token is not None:
+        raise ConfigurationError("MAIL_PASSWORD and MAIL_OAUTH2_TOKEN are both set: keep one.")
+    secret = token or password
+    if username is None and secret is not None:
+        raise ConfigurationError(
+            f"{secret.setting} is set and MAIL_USERNAME is not: set both to log in, or neither."
+        )
+    if username is not None and secret is None:
+        raise ConfigurationError(
+            "MAIL_USERNAME is set and MAIL_PASSWORD is not, nor is MAIL_OAUTH2_TOKEN: set one of"
+            " these two to log in, or unset MAIL_USERNAME."
+        )
+    if username is None or secret is None:
+        return
+    if _NOT_IN_A_NAME.search(username) or secret.is_impossible:
+        both = (
+            "MAIL_USERNAME and MAIL_PASSWORD must be Unicode text without NUL"
+            if token is None
+            else "MAIL_USERNAME must be Unicode text without NUL and U+0001, and MAIL_OAUTH2_TOKEN"
+            f" {token.must_be}"
+        )
+        raise ConfigurationError(f"{both}; one of them is not, and may have been decoded wrongly.")
+
+
+def is_loopback(server: str) -> bool:
+    try:
+        return ipaddress.ip_address(server).is_loopback
+    except ValueError:
+        return server.lower() == "localhost"
+
+
+def warn_of_dangers(server: Server, *, verify: bool) -> None:
+    """Warn of settings that let others read mail or a password."""
+    if server.is_encrypted and not verify:
+        _log.warning(
+            "MAIL_TLS_VERIFY is False: whoever is between this host and %s can read and change"
+            " mail and the password.",
+            server,
+        )
+    secret = server.secret
+    if secret is not None and not server.is_encrypted and not is_loopback(server.host):
+        _log.warning(
+            "%s may go to %s in clear: set MAIL_USE_TLS or MAIL_USE_SSL.",
+            secret.setting,
+            server,
+        )

@@ -1,0 +1,129 @@
+"""A thread that closes idle sessions in time.
+
+Servers count connections: those of a worker that has nothing to send are slots that others need.
+The thread lives only while a session is idle, and it ends before the process forks: it makes no
+program one that must not fork.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from ..clocks import monotonic
+from ..forks import ForkSafeLock
+
+if TYPE_CHECKING:
+    from .pool import Pool
+
+_PATIENCE = 1.0
+"""Seconds to wait for the end of the thread, which closes connections at most."""
+
+lock = ForkSafeLock()
+"""Guards all pools: what one keeps is limited by what others for the same server keep."""
+
+_pools: WeakSet[Pool] = WeakSet()
+
+
+def register(pool: Pool) -> None:
+    """Have the idle sessions of `pool` closed in time."""
+    with lock():
+        _pools.add(pool)
+
+
+def pools() -> list[Pool]:
+    """Return all pools of this process; for those who hold :data:`lock`."""
+    return list(_pools)
+
+
+class Closer:
+    """The thread, while there is one."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        # Made with the thread: gevent may have put other events in their place by then.
+        self._wake: threading.Event | None = None
+        self._due = 0.0
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a thread."""
+        return self._thread is not None
+
+    def watch(self, seconds: float) -> None:
+        """See to it that what expires in so many seconds is closed then."""
+        with lock():
+            due = monotonic() + seconds
+            if self._thread is not None and self._wake is not None:
+                if due < self._due:
+                    self._wake.set()
+                return
+            self._due = due
+            wake = self._wake = threading.Event()
+            thread = self._thread = threading.Thread(
+                target=self._run, args=(wake, seconds), name="flask-mail-idle", daemon=True
+            )
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter ends, or allows no threads: closed at the next send
+            self.forget()
+
+    def stop(self) -> None:
+        """End the thread and wait for it."""
+        thread, wake = self._thread, self._wake
+        self.forget()
+        if thread is not None and wake is not None:
+            wake.set()
+            with suppress(RuntimeError):  # it was not started yet, or is this one
+                thread.join(_PATIENCE)
+
+    def resume(self) -> None:
+        """Watch what is idle now."""
+        with lock():
+            left = _seconds_left()
+        if left is not None:
+            self.watch(left)
+
+    def forget(self) -> None:
+        """Take it that there is no thread, as in a child of a fork."""
+        self._thread = self._wake = None
+
+    def _run(self, wake: threading.Event, seconds: float) -> None:
+        left: float | None = seconds
+        while left is not None:
+            wake.wait(left)
+            left = self._step(wake)
+
+    def _step(self, wake: threading.Event) -> float | None:
+        """Close what has expired; return for how long to wait then, ``None`` for the end."""
+        wake.clear()
+        with lock():
+            everywhere = pools()
+        for pool in everywhere:
+            pool.close_expired()
+        with lock():
+            if self._wake is not wake:
+                return None
+            left = _seconds_left()
+            if left is None:
+                self.forget()
+                return None
+            self._due = monotonic() + left
+            return max(0.0, left)
+
+
+def _seconds_left() -> float | None:
+    return min(
+        (left for each in pools() if (left := each.seconds_left()) is not None), default=None
+    )
+
+
+closer = Closer()
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows
+    os.register_at_fork(
+        before=closer.stop, after_in_parent=closer.resume, after_in_child=closer.forget
+    )
