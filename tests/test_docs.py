@@ -329,3 +329,19 @@ def test_the_readme_shows_every_setting() -> None:
     table = "".join(f"| `{each.key}` | {each.default} | {each.meaning} |\n" for each in TABLE)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert table in readme, f"The table of README.md should be\n\n{table}"
+
+
+OF_0_10 = frozenset(
+    f"MAIL_{name}"
+    for name in (
+        *("SERVER", "PORT", "USE_TLS", "USE_SSL", "USERNAME", "PASSWORD", "DEFAULT_SENDER"),
+        *("DEBUG", "MAX_EMAILS", "SUPPRESS_SEND", "ASCII_ATTACHMENTS"),
+    )
+)
+
+
+def test_the_guide_names_every_setting_that_programs_may_have_of_their_own() -> None:
+    guide = (ROOT / "docs" / "migrating.md").read_text(encoding="utf-8")
+    _, _, section = guide.partition("### Settings of your own\n")
+    rows = section.partition("\n### ")[0]
+    assert {each.key for each in TABLE} - OF_0_10 == set(re.findall(r"MAIL_[A-Z0-9_]+", rows))
