@@ -24,7 +24,7 @@ from .headers import (
 )
 from .mime import OF_ADDRESSES, addresses_in
 from .parts import OURS, alternative_type
-from .texts import describe, is_plain, plain_text
+from .texts import describe, digits_of, is_plain, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,7 +209,7 @@ def _check_body(value: object, field: str, name: object = None) -> None:
         return
     label = field if name is None else f"{field} {describe(name)}"
     if text is None:
-        if value is None or isinstance(value, Number):
+        if value is None or (isinstance(value, Number) and digits_of(value) is not None):
             return
         raise MessageError(
             f"The {label} must be a string, not {type(value).__name__}"

@@ -62,7 +62,7 @@ class Conventions:
     @priority.setter
     def priority(self, value: str | int | None) -> None:
         is_level = isinstance(value, int) and not isinstance(value, bool)
-        level = _LEVELS.get(str(value), "") if is_level else plain_text(value)
+        level = _LEVELS.get(f"{value:x}", "") if is_level else plain_text(value)
         if value is not None and level not in _PRIORITIES:
             raise MessageError(
                 f'The priority {describe(value)} is none: use "high", "normal" or "low", or a'

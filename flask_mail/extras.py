@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .message import Message
 
 EXTRAS: Final = ("tags", "metadata", "options")
+_DEEPEST: Final = 50
 
 
 def check_extras(message: Message) -> None:
@@ -67,7 +68,24 @@ def options_of(message: Message, backend: str) -> Mapping[str, Any]:
         raise MessageError(
             f"message.options[{describe(backend)}] must be a dict of names and values."
         )
+    _check_depth(given, f"message.options[{describe(backend)}]")
     return given
+
+
+def _check_depth(value: object, field: str) -> None:
+    """Refuse containers in containers that whatever copies or writes them could not follow."""
+    level: list[Any] = [value]
+    seen: set[int] = set()
+    for _ in range(_DEEPEST):
+        inner: list[Any] = []
+        for each in level:
+            if isinstance(each, (Mapping, list, tuple)) and id(each) not in seen:
+                seen.add(id(each))
+                inner += each.values() if isinstance(each, Mapping) else each
+        if not inner:
+            return
+        level = inner
+    raise MessageError(f"{field} holds lists in lists, more than {_DEEPEST} deep.")
 
 
 def _options(message: Message) -> Mapping[Any, Any]:

@@ -17,7 +17,15 @@ from urllib.parse import quote
 
 from .addresses import parse_address, quote_display_name
 from .errors import BadHeaderError, MessageError
-from .texts import check_controls, decode_words, describe, is_plain, plain_text, remove_controls
+from .texts import (
+    check_controls,
+    decode_words,
+    describe,
+    digits_of,
+    is_plain,
+    plain_text,
+    remove_controls,
+)
 from .words import LONGEST_LINE, codec_of, encode_words
 
 if TYPE_CHECKING:
@@ -66,10 +74,10 @@ def check_text(value: object, field: str) -> str:
     text = plain_text(value)
     if text is not None and is_plain(text) and "=?" not in text:
         return text
+    if text is None and isinstance(value, Number):
+        text = digits_of(value)
     if text is None:
-        if not isinstance(value, Number):
-            raise MessageError(f"The {field} must be a string, not {describe(value)}.")
-        text = str(value)
+        raise MessageError(f"The {field} must be a string, not {describe(value)}.")
     try:
         check_controls(text)
         for word in text.split(" ") if "=?" in text else ():
@@ -141,7 +149,9 @@ def as_text(value: object) -> str:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value).decode("utf-8", "replace")
     text = plain_text(value)
-    return text if text is not None else "" if value is None else str(value)
+    return (
+        text if text is not None else "" if value is None else digits_of(value) or describe(value)
+    )
 
 
 def clean(value: object) -> str:
@@ -157,7 +167,7 @@ def charset_of(name: object) -> Charset:
 
     :raises MessageError: where there is no such charset for text.
     """
-    return _charset_of(str(name))
+    return _charset_of(as_text(name))
 
 
 @lru_cache(maxsize=64)

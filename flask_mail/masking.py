@@ -16,8 +16,11 @@ USERINFO = re.compile(r"(?<=://)\S*(?=@)")
 
 
 def sounds_secret(key: str) -> bool:
-    """Return whether the name of a setting says that its value must not be shown."""
-    return any(word in key.upper() for word in _SECRET_WORDS)
+    """Return whether the name of a setting says that its value must not be shown.
+
+    So does that of an option of a message, which may be for one customer alone.
+    """
+    return key.startswith("message.") or any(word in key.upper() for word in _SECRET_WORDS)
 
 
 def shown(value: object) -> str:

@@ -110,7 +110,9 @@ def fill(message: object, record: object, *, files: bool) -> None:
         if field == "further":
             vars(message).update(table_of(value, type(message), _ATTRIBUTES))
         else:
-            vars(message)[_NAMES[field]] = _read(field, value, files)
+            vars(message)[_NAMES[field]] = _read(
+                field, json_of(value, f"The record's {field!r}"), files
+            )
 
 
 def _written(field: str, value: Any, files: bool) -> Any:

@@ -51,6 +51,14 @@ def plain_text(value: object) -> str | None:
     return text
 
 
+def digits_of(number: object) -> str | None:
+    """Return a number in digits, ``None`` if it has more of them than Python writes."""
+    try:
+        return str(number)
+    except ValueError:  # see sys.set_int_max_str_digits()
+        return None
+
+
 def check_controls(text: str, subject: str = "it") -> None:
     """Refuse control characters, line and paragraph separators and lone surrogates.
 

@@ -12,14 +12,19 @@ from .errors import MessageError
 from .texts import describe
 
 _DEEPEST = 50
+_LARGEST = 2**64  # other readers of JSON take no more, and Python writes no more than some digits
 
 
 def json_of(value: Any, field: str, depth: int = 0) -> Any:
     """Return a copy of `value` in types that JSON has.
 
-    :raises MessageError: there is none; names `field`.
+    :raises MessageError: there is none, or it is larger or deeper than it may be; names `field`.
     """
-    if value is None or type(value) in (str, int, bool):
+    if value is None or type(value) in (str, bool):
+        return value
+    if type(value) is int:
+        if abs(value) > _LARGEST:
+            raise MessageError(f"{field} holds a number of more than 64 bits, which is not kept.")
         return value
     if type(value) is float and math.isfinite(value):
         return value

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ..outgoing import Envelope
     from .client import Server
 
+_SIZE_DIGITS = 20  # RFC 1870 section 3: more than any message has, and no more than int() takes
+
 
 def mail_options(
     host: smtplib.SMTP, server: Server, envelope: Envelope, content: bytes | Content
@@ -63,7 +65,8 @@ def mail_options(
 
 def _check_size(host: smtplib.SMTP, server: Server, envelope: Envelope, size: int) -> None:
     announced = host.esmtp_features["size"].strip()
-    limit = int(announced) if announced.isascii() and announced.isdecimal() else 0
+    is_number = announced.isascii() and announced.isdecimal() and len(announced) <= _SIZE_DIGITS
+    limit = int(announced) if is_number else 0
     if not limit or size <= limit:  # none, or 0: no fixed limit (RFC 1870 section 3)
         return
     refused: errors.SenderRefused = errors.SenderRefused(
