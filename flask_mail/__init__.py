@@ -8,6 +8,7 @@ PYTEST_DONT_REWRITE
 
 import smtplib
 import sys
+from typing import TYPE_CHECKING
 
 from ._compat import (
     FlaskMailUnicodeDecodeError,
@@ -77,5 +78,8 @@ __all__ = [
     "signals",
     "smtplib",
 ]
+
+if TYPE_CHECKING:
+    __version__: str
 
 sys.modules[__name__].__class__ = PatchableModule

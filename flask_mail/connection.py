@@ -23,12 +23,10 @@ from .settings import convert
 from .smtp import client, stand_in
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self
 
     from .backends.base import Backend
-    from .extension import _Mail
+    from .extension import Mail, _Mail
     from .outgoing import Receipt
 
 _log = logging.getLogger("flask_mail")
@@ -46,7 +44,7 @@ class Connection:
     :ivar num_emails: how many messages the session has carried.
     """
 
-    def __init__(self, mail: _Mail, *, max_emails: int | None = None) -> None:
+    def __init__(self, mail: Mail | _Mail, *, max_emails: int | None = None) -> None:
         self.mail = mail
         self._state = _context.resolved(mail)
         self.host: Any = None
@@ -82,9 +80,9 @@ class Connection:
 
     def __exit__(
         self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        tb: TracebackType | None,
+        exc_type: Any,  # 0.10 said that it is never None, and so do subclasses
+        exc_value: Any,
+        tb: Any,
     ) -> None:
         with self._lock():
             self._blocks = max(0, self._blocks - 1)  # a subclass may enter in its own way

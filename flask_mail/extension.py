@@ -322,7 +322,7 @@ class Mail(_MailMixin, Previewing):
             self.init_app(app)
 
     def init_mail(
-        self, config: Mapping[str, Any], debug: bool | int = False, testing: bool = False
+        self, config: dict[str, Any], debug: bool | int = False, testing: bool = False
     ) -> _Mail:
         """Return a mail state that follows `config`."""
         initial: dict[str, Any] = {name: config.get(f"MAIL_{name.upper()}") for name in ATTRIBUTES}

@@ -104,7 +104,8 @@ class Message(Attaching, Conventions, Forms):
     recipients: Copied[Iterable[AddressLike], list[AddressLike]] = Copied(list)
     cc: Copied[Iterable[AddressLike], list[AddressLike]] = Copied(list)
     bcc: Copied[Iterable[AddressLike], list[AddressLike]] = Copied(list)
-    sender: AddressLike | None
+    sender: AddressLike
+    """May be None if there is no default sender; that it cannot was 0.10's annotation."""
     body: str | None
     alts: Copied[Mapping[str, str] | Iterable[tuple[str, str]], dict[str, str]] = Copied(
         Alternatives
