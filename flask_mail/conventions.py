@@ -23,9 +23,10 @@ _PRIORITIES = {
 }
 _LEVELS = {"1": "high", "2": "high", "3": "normal", "4": "low", "5": "low"}
 
-# Who answers has it from whoever wrote. Only the first @ can be the one that is looked for, so this
-# takes linear time.
-_ID = re.compile(r"<?([!-;=?A-~]+@[!-;=?-~]+)>?")
+# Opaque: it is the other program's, which may break RFC 5322 section 3.6.4. Without its brackets,
+# only an @ tells it from a word.
+_ID = re.compile(r"<(?! *>)([ -;=?-~]+)>|<?([!-;=?A-~]+@[!-;=?-~]*)>?")
+_IDS = re.compile(r"<[^<>]*>|\S+")
 _LONGEST_ID = 900  # it must fit in a line of 998 octets, as it cannot be folded
 # RFC 3834 section 5 and RFC 5436 section 2.7.1; a later one may add more.
 _AUTOMATIC = re.compile(r"no|auto-[a-z]{1,40}")
@@ -89,7 +90,7 @@ class Conventions:
         if answered is not None and self.references is None:
             # RFC 5322 section 3.6.4. What a message from outside refers to may be anything.
             earlier = getattr(value, "references", None) or getattr(value, "in_reply_to", None)
-            ids = [each for each in (earlier or "").split() if _found_id(each)]
+            ids = [each for each in _IDS.findall(earlier or "") if _found_id(each)]
             self._set_header("References", " ".join(dict.fromkeys([*ids, answered])))
 
     @property
@@ -112,7 +113,7 @@ class Conventions:
         if hasattr(value, "msgId"):
             pass  # a message, which may be anything else too
         elif text is not None:
-            given = text.split()
+            given = _IDS.findall(text)
         elif isinstance(value, Iterable):
             given = value
         ids = [_id_of(each, "references") for each in given]
@@ -208,7 +209,7 @@ def _id_of(value: object, argument: str) -> str:
             f"{argument} {describe(value)} is no Message-ID: write it as <unique@domain>, or give"
             " the Message."
         )
-    return f"<{found[1]}>"
+    return f"<{found[1] or found[2]}>"
 
 
 def _found_id(written: str) -> re.Match[str] | None:

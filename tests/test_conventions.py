@@ -67,6 +67,36 @@ def test_a_message_id_gets_its_brackets(written: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "written",
+    [
+        "<2022...@>",
+        "<@example.com>",
+        "<a@b@c>",
+        "<a>",
+        "<a..b@[1.2.3]>",
+        "<a b@c>",
+        '<"a"@b (c)>',
+        "a@",
+    ],
+)
+def test_a_message_id_from_outside_is_opaque(written: str) -> None:
+    expected = written if written.startswith("<") else f"<{written}>"
+    message = compose(in_reply_to=written, references=[written, "<1@a.b>"])
+    assert message.in_reply_to == expected
+    assert message.references == f"{expected} <1@a.b>"
+    assert compose(references=f"<1@a.b> {expected}").references == f"<1@a.b> {expected}"
+
+    source = compose(in_reply_to=written, extra_headers={"Message-ID": written}).as_bytes()
+    asked = Message.from_bytes(source)
+    assert (asked.msgId, asked.in_reply_to) == (written, expected)
+    answer = compose(in_reply_to=asked)
+    assert answer.in_reply_to == expected
+    assert answer.references == expected
+    sent = answer.as_bytes().replace(b"\r\n ", b" ").decode()
+    assert f"\r\nIn-Reply-To: {expected}\r\n" in sent
+
+
+@pytest.mark.parametrize(
     "references",
     ["<1@a.b> <2@a.b>", ["1@a.b", "<2@a.b>"], ["<1@a.b>", "<2@a.b>", "<1@a.b>"]],
 )
@@ -85,7 +115,9 @@ def test_references_may_be_messages() -> None:
     assert compose(references=[]).references is None
 
 
-@pytest.mark.parametrize("value", ["", "no id", "<a>", "<a@b> <c@d>", "<a@b\r\nX: 1>", 12])
+@pytest.mark.parametrize(
+    "value", ["", "no id", "a", "<>", "< >", "<a@b> <c@d>", "<a@b\r\nX: 1>", "<a\0@b>", "<é@b>", 12]
+)
 def test_what_is_no_message_id_is_refused(value: Any) -> None:
     with pytest.raises(MessageError, match="in_reply_to .* is no Message-ID"):
         Message(in_reply_to=value)
