@@ -36,10 +36,12 @@ from .errors import (
     NoSender,
     UnsupportedFeature,
 )
-from .extension import Mail, _Mail, _MailMixin
+from .extension import Mail
 from .message import Message, make_msgid
+from .mixin import _MailMixin
 from .outgoing import Envelope, Outcome, Outgoing, Receipt, Refusal
 from .signals import email_dispatched, email_failed, email_sending, signals
+from .state import _Mail
 
 __all__ = [
     "Attachment",

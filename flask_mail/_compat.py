@@ -7,7 +7,7 @@ import warnings
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from . import attachment, connection, extension, message
+from . import attachment, connection, extension, message, mixin, state
 from . import signals as signals_module
 from .addresses import tolerant_address
 from .headers import charset_of, mailbox
@@ -83,7 +83,7 @@ _MODULES = frozenset({"re", "time", "unicodedata", "warnings", "blinker"})
 
 # Where the code lives that used these names in 0.10's only module, apart from what a class says of
 # itself.
-_ROOMS = (attachment, connection, extension, message, signals_module, client)
+_ROOMS = (attachment, connection, extension, message, mixin, signals_module, state, client)
 _KEPT = ((connection, "Connection"), (message, "Message"))
 _originals: dict[tuple[ModuleType, str], Any] = {}
 

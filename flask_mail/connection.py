@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .backends.base import Backend
-    from .extension import Mail, _Mail
+    from .extension import Mail
     from .outgoing import Receipt
+    from .state import _Mail
 
 _log = logging.getLogger("flask_mail")
 

@@ -111,12 +111,14 @@ LAYERS = (
     "connection",
     "mounting",
     "previews",
+    "mixin",
+    "state",
     "extension",
     "_compat",
     "",
 )
 ABOVE_ALL = ("cli", "testing", "preview")
-MAY_IMPORT_FLASK = {"_context", "extension", "mounting"}  # all that is Flask
+MAY_IMPORT_FLASK = {"_context", "extension", "mixin", "mounting", "state"}  # all that is Flask
 
 
 def modules() -> dict[str, Path]:

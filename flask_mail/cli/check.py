@@ -25,7 +25,7 @@ from .state import Choice, choice_of, mail_state
 
 if TYPE_CHECKING:
     from ..addresses import Address
-    from ..extension import _Mail
+    from ..state import _Mail
 
 _HEADING = ("SETTING", "VALUE", "SOURCE")
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import smtplib
 
     from ..addresses import Address
-    from ..extension import _Mail
     from ..smtp.client import Server
+    from ..state import _Mail
 
 _NAMES_SHOWN = 5  # certificates of big providers hold a hundred
 

@@ -16,7 +16,7 @@ from .plugins import plugins
 from .show import masked, redactor
 
 if TYPE_CHECKING:
-    from ..extension import _Mail
+    from ..state import _Mail
 
 ASSIGNED = "assigned on the mail state"
 

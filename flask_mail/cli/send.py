@@ -24,8 +24,8 @@ from .state import choice_of, mail_state
 
 if TYPE_CHECKING:
     from ..backends.base import Backend
-    from ..extension import _Mail
     from ..outgoing import Receipt
+    from ..state import _Mail
 
 _FILE = click.Path(path_type=Path)
 

@@ -12,8 +12,9 @@ from flask import current_app
 
 from .. import _context
 from ..errors import ConfigurationError
-from ..extension import Mail, _Mail
+from ..extension import Mail
 from ..selection import wanted_backend
+from ..state import _Mail
 from .entries import config_of
 from .show import name_of
 

@@ -17,8 +17,8 @@ from ..backends.file import FileBackend
 from ..backends.locmem import LocmemBackend
 from ..clocks import monotonic
 from ..errors import ConfigurationError
-from ..extension import _Mail
 from ..forks import ForkSafeLock
+from ..state import _Mail
 from .letters import Letter
 from .sources import Folder, Kept, Listed, Memory, Outbox, Source
 
