@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from .secret import Secret
+
+
+class Unshown(ValueError):
+    """What :func:`settings.convert` is to expect of a value that must not be shown."""
+
 
 _TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
 _FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
@@ -99,6 +105,26 @@ def to_str(value: object) -> str:
     ``app.config.from_prefixed_env()`` makes numbers of those.
     """
     return _text_of(value, "a string")
+
+
+def to_host(value: object) -> str:
+    """Read a host name or address, and nothing that belongs beside it."""
+    text = to_str(value)
+    if any(each.isspace() or not each.isprintable() for each in text):
+        raise Unshown("a host name or address without blanks, line ends and control characters")
+    if "@" in text:  # and so may a password be
+        raise Unshown("a host name or address alone: set MAIL_USERNAME and MAIL_PASSWORD to log in")
+    if "://" in text:
+        raise ValueError('a host name or address without a scheme such as "smtp://"')
+    if ":" in text.strip("[]") or text.startswith("["):
+        try:
+            ipaddress.IPv6Address(text)
+        except ValueError:
+            expected = "a host name, or an address without brackets, with the port in MAIL_PORT"
+            raise ValueError(expected) from None
+    if not text or "/" in text:
+        raise ValueError("a host name or address")
+    return text
 
 
 def to_secret(value: object) -> Any:

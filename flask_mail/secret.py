@@ -143,6 +143,16 @@ class Secrets:
         return masked(text, hidden) if any(hidden) else text
 
 
+class Password(Secret):
+    """A password to log in with, or a callable that returns it."""
+
+    __slots__ = ()
+
+    must_be = "Unicode text without line ends and other control characters"
+    # A line end comes from the file that it was read from. A tab may be meant within a password.
+    _unfit = re.compile("[\0-\x08\n-\x1f\x7f-\x9f\ud800-\udfff]|\\A\t|\t\\Z")
+
+
 class Token(Secret):
     """An access token, or a callable that returns a fresh one (RFC 6750)."""
 

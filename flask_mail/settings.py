@@ -12,9 +12,11 @@ from .errors import ConfigurationError
 from .guard import to_addresses, to_patterns
 from .masking import kind_of, shown, sounds_secret
 from .readers import (
+    Unshown,
     to_anything,
     to_bool,
     to_count,
+    to_host,
     to_limit,
     to_path,
     to_port,
@@ -100,7 +102,7 @@ TABLE: tuple[Setting, ...] = (
         "General",
     ),
     Setting(
-        "MAIL_SERVER", "host name or address", to_str, "localhost",
+        "MAIL_SERVER", "host name or address", to_host, "localhost",
         "The SMTP server.",
         "SMTP",
     ),
@@ -271,7 +273,8 @@ def convert(
         return read(value)
     except ValueError as error:
         expected = str(error)
-    found = kind_of(value) if is_secret(key, declared) else shown(value)
+        hidden = isinstance(error, Unshown) or is_secret(key, declared)
+    found = kind_of(value) if hidden else shown(value)
     del value  # tracebacks show it too
     raise ConfigurationError(f"{key} must be {expected}, not {found}.")
 
@@ -282,11 +285,7 @@ def fails_silently(config: Mapping[str, Any]) -> bool:
     del config
     if is_unset(value):
         return False
-    _warn_old(
-        FAIL_SILENTLY,
-        "catch flask_mail.BackendUnavailable instead, or use mail.send_many(), which raises nothing"
-        " and returns receipts",
-    )
+    _warn_old(FAIL_SILENTLY, "catch flask_mail.BackendUnavailable instead, or use send_many()")
     return bool(convert(FAIL_SILENTLY, to_bool, value))
 
 

@@ -430,6 +430,13 @@ class TestValues:
         (error,) = (each for each in report["findings"] if each["level"] == "error")
         assert error["advice"].startswith(f"{key} ")
 
+    @pytest.mark.parametrize("key", ["MAIL_USERNAME", "MAIL_PASSWORD"])
+    def test_blanks_around_a_login_are_a_warning(self, key):
+        account = {"MAIL_USERNAME": "me", "MAIL_PASSWORD": "s3cret"}
+        app = make_app(MAIL_BACKEND="null", **{**account, key: "s3cret "})
+        assert findings_of(app)["login-with-blanks"]["level"] == "warning"
+        assert "login-with-blanks" not in findings_of(make_app(MAIL_BACKEND="null", **account))
+
     def test_an_empty_allow_list_is_shown(self, server):
         app = smtp_app(server, MAIL_ALLOWED_RECIPIENTS="")
         (row,) = (

@@ -13,7 +13,7 @@ from ..clocks import monotonic
 from ..errors import BackendUnavailable
 from ..headers import mailbox
 from ..outgoing import Outcome, Receipt
-from ..secret import Secret, Token
+from ..secret import Password, Secret, Token
 from ..settings import BY_KEY, convert
 from ..smtp import client, dialing, lending, stand_in
 from ..smtp.courier import Courier, Item
@@ -79,8 +79,8 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         max_emails: int | None = None,
         debug: bool = False,
     ) -> None:
-        if password is not None and not isinstance(password, Secret):
-            password = Secret(password)
+        if password is not None:
+            password = Password(password)
         if oauth2_token is not None and not isinstance(oauth2_token, Token):
             oauth2_token = Token(oauth2_token)
         check_together(
@@ -92,7 +92,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         )
         check_login(username, password, oauth2_token)
         self._server = client.Server(
-            host=server,
+            host=_read("MAIL_SERVER", server),
             port=_read("MAIL_PORT", port) if port else default_port(use_ssl),
             timeout=_read("MAIL_TIMEOUT", timeout),
             implicit_tls=use_ssl,

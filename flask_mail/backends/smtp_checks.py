@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from ..smtp.server import Server
 
 _log = logging.getLogger("flask_mail")
-# In AUTH PLAIN a NUL ends the name (RFC 4616), in OAUTHBEARER U+0001 does (RFC 7628); the
-# environment gives surrogates for what is not UTF-8.
-_NOT_IN_A_NAME = re.compile("[\0\1\ud800-\udfff]")
+# In AUTH PLAIN a NUL ends the name (RFC 4616), in OAUTHBEARER U+0001 does (RFC 7628); a line end
+# comes from a file. The environment gives surrogates for what is not UTF-8.
+_NOT_IN_A_NAME = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff]")
 _EHLO_NAME = re.compile("[!-~]{1,255}")
 
 
@@ -66,14 +66,18 @@ def check_login(username: str | None, password: Secret | None, token: Token | No
         )
     if username is None or secret is None:
         return
-    if _NOT_IN_A_NAME.search(username) or secret.is_impossible:
+    is_name_wrong = _NOT_IN_A_NAME.search(username) is not None
+    if is_name_wrong or secret.is_impossible:
+        text = "Unicode text without line ends and other control characters"
         both = (
-            "MAIL_USERNAME and MAIL_PASSWORD must be Unicode text without NUL"
+            f"MAIL_USERNAME and MAIL_PASSWORD must be {text}"
             if token is None
-            else "MAIL_USERNAME must be Unicode text without NUL and U+0001, and MAIL_OAUTH2_TOKEN"
-            f" {token.must_be}"
+            else f"MAIL_USERNAME must be {text}, and MAIL_OAUTH2_TOKEN {token.must_be}"
         )
-        raise ConfigurationError(f"{both}; one of them is not, and may have been decoded wrongly.")
+        raise ConfigurationError(
+            f"{both}; {'MAIL_USERNAME' if is_name_wrong else secret.setting} is not, and may have"
+            " been read with the line end of its file, or decoded wrongly."
+        )
 
 
 def is_loopback(server: str) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .entries import Entries
     from .state import Choice
 
+_OF_A_LOGIN = ("MAIL_USERNAME", "MAIL_PASSWORD")
 Level = Literal["error", "warning"]
 
 _READERS = {**{key: each.read for key, each in BY_KEY.items()}, FAIL_SILENTLY: to_bool}
@@ -138,6 +139,16 @@ def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
             ),
         ),
         (
+            any(_has_blanks(entries[key].value) for key in _OF_A_LOGIN),
+            Finding(
+                "warning",
+                "login-with-blanks",
+                _OF_A_LOGIN,
+                "MAIL_USERNAME or MAIL_PASSWORD begins or ends with a blank, which is sent: remove"
+                " it if the login is refused.",
+            ),
+        ),
+        (
             password and not user,
             Finding(
                 level,
@@ -197,6 +208,10 @@ def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
     for is_broken, finding in rules:
         if is_broken:
             yield finding
+
+
+def _has_blanks(value: object) -> bool:
+    return isinstance(value, str) and value != value.strip()
 
 
 def _sender(entries: Entries) -> Iterator[Finding]:
