@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import smtplib
 
     from ..outgoing import Outgoing
-    from ..smtp.transaction import Result
+    from ..smtp.results import Result
 
 
 _DEADLINE = 20.0
@@ -239,7 +239,8 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         if dialing.memory.is_crowded((self._server.host, self._server.port)):
             return False  # others wait for the slot
         is_full = self._max_emails is not None and link.messages >= self._max_emails
-        return not is_full and link.settle is None and not link.is_stale()
+        is_free = link.settle is None and not link.is_tired
+        return not is_full and is_free and not link.is_stale()
 
     def _deliver_by_stand_in(self, mail: Outgoing, session: Any) -> Receipt:
         message = mail.message

@@ -17,15 +17,18 @@ from .alarms import is_of_link
 from .deadline import Clock, Deadline, DeadlinePassed
 from .flight import Flight
 from .link import Link
-from .transaction import Result, Transaction
+from .results import Result
+from .transaction import Transaction
 
 if TYPE_CHECKING:
     from ..content import Content
     from ..outgoing import Envelope
     from .client import Server
+    from .replies import Reply
 
 _IN_VAIN = 3
-"""After how many connections in a row on which no message got an answer the server is given up."""
+"""After how many connections in a row on which no message got an answer the server is given up;
+and after how many that changed nothing a refused message is not begun again on a new one."""
 
 _SLOW = 0.1
 """Seconds: messages that are so long in coming are not waited for with others under way."""
@@ -65,6 +68,9 @@ class Courier:
         self._again: deque[Transaction] = deque()  # to be begun again, in order
         self._gone: Exception | None = None  # why there is no connection any more
         self._in_vain = 0
+        self._moved_in_vain = 0
+        self._overlaps = True
+        self._is_overlap_proven = False
         self._is_slow = False
 
     def carry(self, items: Iterable[Item]) -> Iterator[Result]:
@@ -80,7 +86,7 @@ class Courier:
                 if self._is_child:
                     self._leave_to_parent()
                 while waiting and (result := waiting[0].result) is not None:
-                    waiting.popleft()
+                    self._learn_from(waiting.popleft(), result)
                     yield result
                 if self._again and self._has_room():
                     self._begin(self._again.popleft())
@@ -209,12 +215,18 @@ class Courier:
         else:
             if not flight.under_way and (flight.link.is_closing or flight.link.has_unread):
                 client.drop(self._host)
+        self._again.extend(flight.unfinished)
+        flight.unfinished.clear()
 
     def _lose(self, flight: Flight, error: OSError) -> None:
         if self._is_child:
             self._leave_to_parent()
             return
         client.drop(self._host)
+        self._is_overlap_proven = self._is_overlap_proven or flight.is_overlap_proven
+        if flight.has_overlapped and not self._is_overlap_proven:
+            # Haraka closes where anything follows the end of a content in the same packet.
+            self._overlaps = False
         for transaction in reversed(flight.end(error)):
             if self._reopen is None:
                 transaction.give_up()
@@ -240,7 +252,7 @@ class Courier:
             link = client.link_of(host, self._server)
             if link.is_stale():
                 client.drop(host)
-            elif self._reopen is not None and (self._is_full(link) or self._is_too_old(link)):
+            elif self._reopen is not None and self._is_used_up(link):
                 client.end(host)
         if host.sock is None and self._reopen is not None:
             self._connect(self._reopen, deadline)
@@ -249,7 +261,9 @@ class Courier:
         link.settle = self.settle
         link.be_prompt()
         if self._flight is None or self._flight.link is not link:
-            self._flight = Flight(host, self._server, link)
+            self._flight = Flight(
+                host, self._server, link, moves=self._moves, overlaps=self._overlaps
+            )
 
     def _connect(self, reopen: Callable[[Deadline], None], deadline: Deadline) -> None:
         try:
@@ -260,6 +274,20 @@ class Courier:
             raise BackendUnavailable(
                 f"No connection to {self._server}: {type(error).__name__}", stage="connect"
             ) from error
+
+    def _moves(self, reply: Reply) -> bool:
+        """Whether a message that gets this reply is begun again on a new connection."""
+        is_promising = reply.is_too_many or self._moved_in_vain < _IN_VAIN
+        return self._reopen is not None and is_promising
+
+    def _learn_from(self, transaction: Transaction, result: Result) -> None:
+        if transaction.was_moved:
+            self._moved_in_vain = 0 if result.error is None else self._moved_in_vain + 1
+
+    def _is_used_up(self, link: Link) -> bool:
+        flight = self._flight
+        is_retired = flight is not None and flight.link is link and flight.is_retired
+        return is_retired or self._is_full(link) or self._is_too_old(link)
 
     def _is_full(self, link: Link, under_way: int = 0) -> bool:
         return self._max_emails is not None and link.messages + under_way >= self._max_emails

@@ -217,8 +217,7 @@ def class_for(error: Exception, stage: str = "connect") -> type[DeliveryError]:
     # 421: the server hung up, without a word about the recipients that were left.
     if kind not in _JUDGED or any(each.code == 421 for each in replies):
         return kind
-    is_judged = any(500 <= each.code < 600 and not each.advice for each in replies)
-    return _JUDGED[kind] if is_judged else kind
+    return _JUDGED[kind] if _judgements(error) else kind
 
 
 def failure(error: Exception, stage: str, server: str, *, knows_tls: bool = False) -> DeliveryError:
@@ -285,10 +284,21 @@ def _replies(error: Exception) -> list[Reply]:
 
 def _decisive(error: Exception, kind: type[DeliveryError]) -> Reply | None:
     """Return the reply that decided, if it was one."""
-    replies = _replies(error)
-    if kind is RecipientsRefused:
-        return next(each for each in replies if 500 <= each.code < 600 and not each.advice)
-    return replies[-1] if replies else None
+    replies = _judgements(error) if kind is RecipientsRefused else _replies(error)[-1:]
+    return replies[0] if replies else None
+
+
+def _judgements(error: Exception) -> list[Reply]:
+    """Return the replies that say no to the message for good."""
+    is_recipients = isinstance(error, smtplib.SMTPRecipientsRefused)
+    return [
+        each
+        for each in _replies(error)
+        if 500 <= each.code < 600
+        and not each.advice
+        # At RCPT, 552 is to be taken for 452 (RFC 5321 section 4.5.3.1.10).
+        and not (is_recipients and each.code == 552 and each.is_too_many)
+    ]
 
 
 def _advice(cause: Exception, stage: str, knows_tls: bool) -> str:

@@ -7,11 +7,15 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from .link import FIRST_MESSAGES, Link
-from .transaction import AT_ONCE, Command, Result, Transaction, is_break
+from .results import Result
+from .transaction import AT_ONCE, Command, Transaction, is_break
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..errors import MessageError
     from .client import Server
+    from .replies import Reply
 
 # What is under way when a link breaks has an unknown outcome. So it is few messages at first, more
 # with each that is accepted, up to what fills the time of a round trip, and one after a refusal.
@@ -26,13 +30,37 @@ _GRACE = 1.0
 
 
 class Flight:
-    """The transactions of one connection, in order."""
+    """The transactions of one connection, in order.
 
-    def __init__(self, host: smtplib.SMTP, server: Server, link: Link) -> None:
+    :param moves: whether a message that gets this reply is begun again on a new connection, where
+        this one has carried messages.
+    :param overlaps: whether a message may be begun while another one is under way.
+    """
+
+    def __init__(
+        self,
+        host: smtplib.SMTP,
+        server: Server,
+        link: Link,
+        *,
+        moves: Callable[[Reply], bool],
+        overlaps: bool,
+    ) -> None:
         self.link = link
         self.under_way: deque[Transaction] = deque()
         self.concluded = 0
         """How many got their result from the server."""
+        self.unfinished: list[Transaction] = []
+        """What is over here and has to be begun again."""
+        self.is_retired = False
+        """Whether the server has had enough of this connection."""
+        self.has_overlapped = False
+        """Whether a message was begun while another one was under way."""
+        self.is_overlap_proven = False
+        """Whether such a message was accepted."""
+        self._moves = moves
+        self._overlaps = overlaps
+        self._behind: set[Transaction] = set()
         self._stays = False  # it goes on after it said that it would not
         self._host = host
         self._server = server
@@ -44,7 +72,9 @@ class Flight:
         """Whether another message may be added to those that are under way."""
         last = self.under_way[-1]
         return (
-            last.is_pipelined
+            self._overlaps
+            and not self.is_retired
+            and last.is_pipelined
             and last.has_said_all
             and not self.link.is_closing
             and len(self.under_way) < self.link.window
@@ -66,10 +96,14 @@ class Flight:
             # A server may close after too many errors, and one that was not heard for a while may
             # be gone: what is under way is unknown then.
             waits=self.link.window == 1 or self.link.is_quiet(),
+            moves=lambda reply: self.link.messages > 0 and self._moves(reply),
         )
         self.link.is_dirty = True
         self.link.is_lent = False
         transaction.begins_at(self.link.put)
+        if self.under_way:
+            self.has_overlapped = True
+            self._behind.add(transaction)
         self.under_way.append(transaction)
         self._say(transaction)
 
@@ -92,10 +126,10 @@ class Flight:
         transaction.answered(reply, server_left=was_closing)
         self._stays = self._stays or transaction.is_heard
         self.link.is_closing = self.link.is_closing or transaction.is_left
-        if not self.link.is_closing and transaction.result is None:
+        if not self.link.is_closing and not transaction.is_over:
             self._say(transaction)
-        if transaction.result is not None:
-            self._conclude(transaction, transaction.result)
+        if transaction.is_over:
+            self._conclude(transaction)
         if self.link.is_closing:
             self.link.hurry(_GRACE)
             if self.under_way and not self._asked:
@@ -129,18 +163,24 @@ class Flight:
         transaction = self.under_way.popleft()
         transaction.result = Result(error=error.with_traceback(None), attempts=transaction.attempts)
 
-    def _conclude(self, transaction: Transaction, result: Result) -> None:
+    def _conclude(self, transaction: Transaction) -> None:
         self.concluded += 1
         self.under_way.remove(transaction)
         link = self.link
         link.is_dirty = transaction.leaves_open or bool(self.under_way)
-        if result.error is None:
+        if transaction.is_accepted:
             link.messages += 1
             link.window = min(MESSAGES, max(link.window, FIRST_MESSAGES) + 1)
+            self.is_overlap_proven = self.is_overlap_proven or transaction in self._behind
         else:
             link.window = 1
+        self._behind.discard(transaction)
+        link.is_tired = transaction.is_unwelcome
         if not self.under_way and link.has_unread:
             transaction.doubt(link.unread)
+        if transaction.goes_on():
+            self.unfinished.append(transaction)
+            self.is_retired = self.is_retired or transaction.is_unwelcome
 
     def _say(self, transaction: Transaction) -> None:
         commands = transaction.next_commands()

@@ -62,6 +62,7 @@ class Link:
     :ivar is_dirty: whether a transaction may be open, which RSET has to end.
     :ivar is_lent: whether a program has used it since the last message.
     :ivar is_closing: whether the server has said 421, after which it closes.
+    :ivar is_tired: whether the server takes no more messages on it, at least for now.
     :ivar is_traced: whether its dialogue is logged.
     :ivar secret: what the transcript must not show.
     :ivar settle: ends what is under way, where somebody else has to use the connection.
@@ -77,6 +78,7 @@ class Link:
         self.is_dirty = False
         self.is_lent = False
         self.is_closing = False
+        self.is_tired = False
         self.spent = 0.0
         self.secret: Secrets | None = None
         self.settle: Callable[[], None] | None = None

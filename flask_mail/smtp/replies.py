@@ -13,6 +13,8 @@ _WANTS_LOGIN = (523, 530, 534, 535, 538)
 _LOGIN_FIRST = re.compile(r"\bauth", re.IGNORECASE)
 _TLS_FIRST = re.compile(r"(?<![\w/.])(?:(START)?TLS\b|SSL\b|encrypt)", re.IGNORECASE)
 
+_TOO_MANY = re.compile(r"too many (?:recipients|rcpts?)\b", re.IGNORECASE)
+
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")
 
 
@@ -35,6 +37,15 @@ class Reply(NamedTuple):
     def refuses(self) -> bool:
         """Whether it says no, for now (4xx) or for good (5xx)."""
         return 400 <= self.code < 600
+
+    @property
+    def is_too_many(self) -> bool:
+        """Whether a refusal is for coming behind so many others, so that another transaction may
+        do (RFC 5321 section 4.5.3.1.10; X.5.3 in RFC 3463)."""
+        enhanced = self.refusal.enhanced
+        # Without a closer code, 452 and 552 mean that; 4.2.2 is a mailbox that is full.
+        is_meant = enhanced[1:] == ".5.3" if enhanced else self.code in (452, 552)
+        return is_meant or _TOO_MANY.search(self.text) is not None
 
     @property
     def advice(self) -> str:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import smtplib
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..content import LARGE, Content, Portion, Supply
 from . import errors
 from .extensions import mail_options
-from .replies import Reply
+from .replies import Reply, reply_of
+from .results import Part, Parts, Result
 
 if TYPE_CHECKING:
     from ..outgoing import Envelope, Refusal
@@ -53,23 +54,13 @@ class Command(NamedTuple):
     """Whether nothing may be written before it is answered."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """What became of one message."""
-
-    reply: Reply | None = None
-    """The final one, where the message was accepted."""
-    refused: Mapping[str, Refusal] = field(default_factory=dict)
-    error: Exception | None = None
-    attempts: int = 1
-
-
 class Transaction:
     """One message, on one connection after the other until it has a result.
 
     :param deadline: when all of it must be over.
-    :ivar result: set once it is known what became of the message.
-    :ivar attempts: how often it was begun.
+    :ivar attempts: how often it was begun, for the recipients that it is for now.
+    :ivar was_moved: whether it goes on over a new connection, of which the server may not have had
+        enough yet.
     """
 
     def __init__(self, envelope: Envelope, content: bytes | Content, deadline: Deadline) -> None:
@@ -78,14 +69,35 @@ class Transaction:
         self.deadline = deadline
         self.attempts = 0
         self._strikes = 0  # how often a connection broke at this message
-        self.result: Result | None = None
+        self.was_moved = False
+        self._result: Result | None = None
+        self._parts = Parts()
         self._reason: tuple[OSError, str] | None = None  # why it was not accepted, and where
 
-    def begin(self, host: smtplib.SMTP, server: Server, *, reset: bool, waits: bool) -> None:
+    @property
+    def result(self) -> Result | None:
+        """What became of the message, once that is known."""
+        return self._result
+
+    @result.setter
+    def result(self, result: Result) -> None:
+        self._result = self._parts.with_last(result)
+
+    def begin(
+        self,
+        host: smtplib.SMTP,
+        server: Server,
+        *,
+        reset: bool,
+        waits: bool,
+        moves: Callable[[Reply], bool],
+    ) -> None:
         """Start over, on the connection of `host`.
 
         :param reset: whether another transaction may be open there.
         :param waits: whether content waits until recipients are accepted, as large content does.
+        :param moves: whether a server that gives this reply may say something else on another
+            connection.
         :raises MessageError: the message needs what the server does not offer.
         :raises MessageRefused: it is larger than the server takes.
         """
@@ -94,7 +106,9 @@ class Transaction:
         self._server = str(server)
         self.is_pipelined = server.pipelining and host.has_extn("pipelining")
         self._is_chunked = server.chunking and host.has_extn("chunking")
-        waits = waits or len(self.content) > AT_ONCE
+        self._moves = moves
+        # For those that were too many, it may travel in vain too.
+        waits = waits or len(self.content) > AT_ONCE or bool(self._parts)
         self._script = deque(self._opening(options, reset=reset, waits=waits))
         self._asked: deque[Command] = deque()
         self._replies: dict[str, Reply] = {}  # of the recipients
@@ -105,6 +119,8 @@ class Transaction:
         self._is_reset_refused = False
         self._may_send_data = False
         self._content_is_said = False
+        self._part: Part | None = None  # what was accepted, if some recipients were too many
+        self._is_put_off = False
         self._is_certain = False  # each reply before the final one was taken when it was due
         self._begins_at = 0
         self._content_ends_at: int | None = None
@@ -113,7 +129,17 @@ class Transaction:
     @property
     def has_said_all(self) -> bool:
         """Whether the next message may follow: nothing of this one is left to be said."""
-        return self.result is not None or self._content_is_said
+        return self.is_over or self._content_is_said
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it is under way here any more, though it may go on elsewhere."""
+        return self.result is not None or self._part is not None or self._is_put_off
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the server has accepted it, for all recipients or for some."""
+        return self._part is not None or (self.result is not None and self.result.error is None)
 
     @property
     def awaits_verdict(self) -> bool:
@@ -177,8 +203,26 @@ class Transaction:
                 self._refuse(smtplib.SMTPDataError(*reply.answer), "data")
             case "accept":
                 self._finish(reply)
-        if self.result is None and not self.is_left and not self._asked:
+        if not self.is_over and not self.is_left and not self._asked:
             self._go_on()
+
+    @property
+    def is_unwelcome(self) -> bool:
+        """Whether it was refused before its recipients, and not for good: its connection is not
+        one for others."""
+        error = self.result and self.result.error
+        return self._is_put_off or isinstance(error, errors.SenderDeferred)
+
+    def goes_on(self) -> bool:
+        """Prepare for being begun again, now that it is over here; return whether it has to be."""
+        if self.result is not None:
+            return False
+        if self._part is not None:
+            rest = self._too_many()
+            self._parts.add(self._part, len(self._replies) - self._refusals, rest)
+            self.envelope = replace(self.envelope, recipients=tuple(rest))
+            self.attempts = self._strikes = 0
+        return True
 
     def lost(self, error: OSError, octets_sent: int, *, server_left: bool, is_first: bool) -> bool:
         """Take it that the connection is gone; return whether the message may be sent again.
@@ -190,8 +234,8 @@ class Transaction:
         ends_at = self._content_ends_at
         is_complete = ends_at is not None and octets_sent >= ends_at and not server_left
         if self._refusal is not None and not self.is_left:
-            self._fail(*self._refusal)
-            return False
+            self._end_refused(*self._refusal)
+            return self._is_put_off
         if is_complete and self._refusal is None:
             self._fail(error, "accept")
             return False
@@ -225,9 +269,8 @@ class Transaction:
     def doubt(self, unread: bytes) -> None:
         """Take it that the server has said more than it was asked, so that each reply may belong
         to another command than it was taken for."""
-        is_sent = self.result is not None and self.result.error is None
         # Were the last reply another command's, a yes to the content would be among the unread.
-        is_good = unread.startswith(b"2" if is_sent else b"421")
+        is_good = unread.startswith(b"2" if self.is_accepted else b"421")
         if self._content_is_said and not self._is_certain and not is_good:
             self._fail(smtplib.SMTPResponseException(-1, b"more replies than commands"), "accept")
 
@@ -279,7 +322,7 @@ class Transaction:
             self._may_send_data = False
             self._script.append(Command("accept", b"."))
         else:
-            self._fail(*self._refusal)
+            self._end_refused(*self._refusal)
 
     def _finish(self, reply: Reply) -> None:
         self.leaves_open = self._is_chunked and reply.refuses
@@ -290,9 +333,14 @@ class Transaction:
         if reply.refuses:
             self._refuse(smtplib.SMTPDataError(*reply.answer), "accept")
         if self._refusal is None:
-            self.result = Result(reply, self._refused(), attempts=self.attempts)
+            rest = self._too_many()
+            refused = {each: why for each, why in self._refused().items() if each not in rest}
+            if rest:
+                self._part = Part(reply, refused, self.attempts)
+            else:
+                self.result = Result(reply, refused, attempts=self.attempts)
         elif not self.is_left:  # else it was not judged
-            self._fail(*self._refusal)
+            self._end_refused(*self._refusal)
 
     def _refuse(self, error: OSError, stage: str) -> None:
         self._refusal = self._refusal or (error, stage)  # the others only follow from the first
@@ -305,6 +353,24 @@ class Transaction:
         if stage != "sender":  # else the recipients were refused because the sender was
             made.refused = made.refused or self._refused()
         self.result = Result(None, made.refused, made, made.attempts)
+
+    def _end_refused(self, error: OSError, stage: str) -> None:
+        """End with the refusal, unless the server has had enough of the connection alone."""
+        if stage == "recipient":
+            replies = list(self._no().values())
+            has_had_enough = all(each.is_too_many and self._moves(each) for each in replies)
+        elif isinstance(error, smtplib.SMTPSenderRefused):
+            reply = reply_of((error.smtp_code, error.smtp_error))
+            has_had_enough = reply.code < 500 and self._moves(reply)
+        else:
+            has_had_enough = False
+        if has_had_enough:
+            self._is_put_off = self.was_moved = True
+        else:
+            self._fail(error, stage)
+
+    def _too_many(self) -> dict[str, Refusal]:
+        return {each: reply.refusal for each, reply in self._no().items() if reply.is_too_many}
 
     def _no(self) -> dict[str, Reply]:
         return {each: reply for each, reply in self._replies.items() if reply.refuses}
