@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import smtplib
 import socket
 import subprocess
@@ -432,3 +433,47 @@ def test_a_server_that_leaves_and_still_refuses_has_not_judged_the_message():
         (receipt,) = mail_to(port).send_many(messages("one"))
 
     assert (receipt.outcome, receipt.attempts) == (SENT, 2)
+
+
+class Haraka:
+    """A server that closes where anything follows the end of a content in its packet."""
+
+    def __init__(self):
+        self.accepted = []
+        self.connections = 0
+
+    def __call__(self, connection):
+        self.connections += 1
+        self._input = b""
+        connection.sendall(b"220 mx.test\r\n")
+        while (line := self._until(connection, b"\r\n")) != b"QUIT":
+            if line.startswith(b"EHLO"):
+                connection.sendall(b"250-mx.test\r\n250 PIPELINING\r\n")
+            elif line == b"DATA":
+                connection.sendall(b"354 go ahead\r\n")
+                content = self._until(connection, b"\r\n.\r\n")
+                self.accepted += re.findall(rb"Subject: (\d+)", content)
+                connection.sendall(b"250 queued\r\n")
+                if self._input:
+                    connection.sendall(b"503 pipelined after end of DATA\r\n")
+                    return
+            else:
+                connection.sendall(b"250 ok\r\n")
+
+    def _until(self, connection, end):
+        while end not in self._input:
+            data = connection.recv(65536)
+            if not data:
+                raise EOFError
+            self._input += data
+        found, _, self._input = self._input.partition(end)
+        return found
+
+
+def test_batch_learns_from_a_server_that_bears_no_overlapping_messages():
+    server = Haraka()
+    with scripted_server(*[server] * 24) as port:
+        receipts = mail_to(port).send_many(messages(*map(str, range(24))))
+    assert [each.outcome for each in receipts] == [SENT] * 24
+    assert server.accepted == [b"%d" % number for number in range(24)]
+    assert server.connections == 2

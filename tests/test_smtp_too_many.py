@@ -394,7 +394,7 @@ def test_sender_that_is_refused_on_every_connection_costs_a_few_at_most(mode):
             for number in range(20)
         )
     assert [each.outcome for each in receipts] == [SENT, NOT_SENT] * 10
-    assert server.connections == 4
+    assert server.connections <= 6
     assert len(server.accepted) == 10
 
 
