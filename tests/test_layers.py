@@ -72,6 +72,7 @@ LAYERS = (
     "smtp.login",
     "smtp.client",
     "smtp.extensions",
+    "smtp.results",
     "smtp.transaction",
     "smtp.flight",
     "smtp.courier",

@@ -453,7 +453,7 @@ class Haraka:
                 connection.sendall(b"354 go ahead\r\n")
                 content = self._until(connection, b"\r\n.\r\n")
                 self.accepted += re.findall(rb"Subject: (\d+)", content)
-                if self.connections == 1:
+                if self.connections == 1 and not self._input:
                     self._input += connection.recv(65536)  # what leaves without waiting
                 connection.sendall(b"250 queued\r\n")
                 if self._input:
