@@ -43,8 +43,15 @@ class _MailMixin(Keeping):
         :raises MessageError: the message must not be sent; nothing was handed over.
         :raises DeliveryError: it was not delivered, or may not have been; its receipt tells.
         """
-        with defer_for(self.connect(), message) as connection:
-            return message.send(connection)
+        receipt: Receipt | None = None
+        try:
+            with defer_for(self.connect(), message) as connection:
+                receipt = message.send(connection)
+        except BaseException as error:
+            if receipt is not None:  # it was sent, and then its connection failed to end
+                attach(error, "receipt", receipt)
+            raise
+        return receipt
 
     def send_message(self, *args: Any, **kwargs: Any) -> Receipt:
         """Send ``Message(*args, **kwargs)``."""

@@ -239,6 +239,14 @@ class TestOneMessage:
 
         assert caught.value.receipt.outcome is SENT
 
+    @pytest.mark.parametrize("kind", [*INTERRUPTS, OSError])
+    def test_an_error_as_the_session_ends_has_the_receipt(self, mail, monkeypatch, kind):
+        monkeypatch.setattr(Answering, "ending", kind())
+        with pytest.raises(kind) as caught:
+            mail.send(message())
+
+        assert caught.value.receipt.outcome is SENT
+
 
 class TestBatch:
     def batch(self, mail, messages, kind):
