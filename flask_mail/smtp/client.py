@@ -29,7 +29,7 @@ QUIT_SECONDS = 1.0
 
 _PATIENCE = 0.75
 """How much of the time a server is asked again that has no room: the rest is for the message."""
-_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
+_PAUSE, _LONGEST_PAUSE = 0.25, 1.0
 """Seconds between two tries; each is twice as long as the one before."""
 
 _FULL_NAME = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")

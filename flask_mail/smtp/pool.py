@@ -27,7 +27,6 @@ class Pool:
     :param max_age: seconds after which a session is closed that was in use again and again, so
         that a server which has moved is looked up again; ``None`` for no limit.
     :param place: where its sessions lead; ``None`` where no other pool shares that.
-    :ivar idle: since when each is idle, the longest idle ones first.
     """
 
     def __init__(
@@ -44,11 +43,16 @@ class Pool:
         self._max_age = max_age
         self.place = place
         self._clock = clock
-        self.idle: deque[tuple[float, smtplib.SMTP]] = deque()
+        self._idle: deque[tuple[float, smtplib.SMTP]] = deque()
         self._counts: Counter[str] = Counter()
         idling.register(self)
         # Also at exit; before the sockets of what is not needed any more are collected.
-        weakref.finalize(self, _leave_all, self.idle)
+        weakref.finalize(self, _leave_all, self._idle)
+
+    @property
+    def idle(self) -> deque[tuple[float, smtplib.SMTP]]:
+        """Since when each session is idle, the longest idle ones first."""
+        return self._idle
 
     def take(self, kind: Any) -> smtplib.SMTP | None:
         """Return a session of that class which can be used at once, if there is one."""
@@ -56,7 +60,7 @@ class Pool:
             with idling.lock():
                 expired = self._expired()
                 # The last one that was used is the least likely to have been closed meanwhile.
-                host = self.idle.pop()[1] if self.idle else None
+                host = self._idle.pop()[1] if self._idle else None
             _leave_all(expired)
             if host is None:
                 return None
@@ -76,9 +80,9 @@ class Pool:
             if not self._size:
                 return False
             left = self._expired()
-            self.idle.append((self._clock(), host))
+            self._idle.append((self._clock(), host))
             if self._is_too_old(host):
-                left.append(self.idle.pop())
+                left.append(self._idle.pop())
                 self._counts["expired"] += 1
             left.extend(self._surplus())
         _leave_all(left)
@@ -89,8 +93,8 @@ class Pool:
         """Close what is idle, and keep nothing from now on."""
         with idling.lock():
             self._size = 0
-            idle = deque(self.idle)
-            self.idle.clear()
+            idle = deque(self._idle)
+            self._idle.clear()
         _leave_all(idle)
 
     def count(self, what: str) -> None:
@@ -101,7 +105,7 @@ class Pool:
     def counts(self) -> dict[str, int]:
         """Return what was counted, and how many sessions are idle now."""
         with idling.lock():
-            return {**{each: self._counts[each] for each in COUNTED}, "idle": len(self.idle)}
+            return {**{each: self._counts[each] for each in COUNTED}, "idle": len(self._idle)}
 
     def close_expired(self) -> None:
         """Close what has been idle for too long."""
@@ -111,13 +115,13 @@ class Pool:
 
     def seconds_left(self) -> float | None:
         """Return in how many seconds the next session expires; ``None`` if there is none."""
-        return self.idle[0][0] + self._keepalive - self._clock() if self.idle else None
+        return self._idle[0][0] + self._keepalive - self._clock() if self._idle else None
 
     def _expired(self) -> deque[tuple[float, smtplib.SMTP]]:
         """Take out what has been idle for too long."""
         expired: deque[tuple[float, smtplib.SMTP]] = deque()
         while (left := self.seconds_left()) is not None and left <= 0:
-            expired.append(self.idle.popleft())
+            expired.append(self._idle.popleft())
         self._counts["expired"] += len(expired)
         return expired
 
