@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .addresses import parse_address
 from .alternatives import Alternatives
+from .data_headers import is_spoiled
 from .dates import date_header
 from .errors import BadHeaderError, MessageError
 from .files import FileData
@@ -199,8 +200,17 @@ def _check_headers(headers: object, field: str) -> None:
                 describe(name),
                 field,
             )
-        elif lowered in OF_ADDRESSES and not str(value).isascii():
-            parse_mailboxes(str(value), f"extra header {describe(name)}")
+        elif lowered in OF_ADDRESSES:
+            if not str(value).isascii():
+                parse_mailboxes(str(value), f"extra header {describe(name)}")
+        elif is_spoiled(str(name), str(value)):
+            _log.warning(
+                "The header %s in %s is written in encoded-words, which programs that read it as"
+                " data do not understand: it is not ASCII, or has more than 900 characters without"
+                " a space to fold it at (RFC 5322 section 2.1.1).",
+                describe(name),
+                field,
+            )
 
 
 def _check_body(value: object, field: str, name: object = None) -> None:

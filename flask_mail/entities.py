@@ -100,29 +100,34 @@ class Entity:
 
     def parts(self) -> Iterator[Entity]:
         """Yield the parts of a multipart, as far as there are some."""
-        boundary = self.content_type.parameters.get("boundary", "").rstrip()
-        if not 0 < len(boundary) <= _LONGEST_BOUNDARY:
-            return
-        octets = re.escape(boundary.encode("utf-8", "replace"))
-        delimiter = re.compile(rb"^--%b(--)?[ \t]*(?:\r?\n|\Z)" % octets, re.MULTILINE)
         charset = self.charset
         if not charset and not self.content.isascii():
             charset = _charset_in(self.content)
         default = "text/plain"
         if self.content_type.main == "multipart/digest":  # RFC 2046 section 5.1.5
             default = "message/rfc822"
+        for start, end in self.spans():
+            yield Entity.of(self.content[start:end], default, charset)
+
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """Yield where the parts of a multipart begin and end in the content."""
+        boundary = self.content_type.parameters.get("boundary", "").rstrip()
+        if not 0 < len(boundary) <= _LONGEST_BOUNDARY:
+            return
+        octets = re.escape(boundary.encode("utf-8", "replace"))
+        delimiter = re.compile(rb"^--%b(--)?[ \t]*(?:\r?\n|\Z)" % octets, re.MULTILINE)
         start: int | None = None
         for found in delimiter.finditer(self.content):
             if start is not None:
                 # The line end before a delimiter belongs to it (RFC 2046 section 5.1.1).
                 end = max(start, found.start() - 1)
                 end -= self.content[start:end].endswith(b"\r")
-                yield Entity.of(self.content[start:end], default, charset)
+                yield start, end
             start = found.end()
             if found[1]:
                 return
         if start is not None:
-            yield Entity.of(self.content[start:], default, charset)
+            yield start, len(self.content)
 
     def octets(self) -> bytes:
         """Return the content, decoded (RFC 2045 section 6)."""

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from .addresses import Address, is_pair, tolerant_address
 from .content import LARGE, Content
+from .data_headers import is_data, with_folds
 from .dates import date_header
 from .headers import (
     UTF_8,
@@ -122,8 +123,10 @@ def _extra_fields(
 
 def _extra_field(name: str, value: str, charset: Charset) -> str:
     # Spaces around a value mean nothing; encoded, they would spoil one that has a syntax.
-    text = value.strip(" ") if value.isascii() else value
+    text = with_folds(name, value.strip(" ") if value.isascii() else value)
     written = None
+    if text.isascii() and (text != value.strip(" ") or is_data(name)):
+        written = verbatim(name, text)
     if name.lower() in OF_ADDRESSES:
         if text.isascii():
             written = verbatim(name, text)

@@ -189,8 +189,43 @@ def test_a_declaration_of_the_caller_stands_for_content_that_is_ascii():
     assert commands_for(message, "8BITMIME")[0] == "MAIL FROM:<me@example.com> BODY=7BIT"
 
 
-def test_eight_bits_never_go_to_a_server_that_does_not_offer_them():
-    assert "needs a server that offers 8BITMIME" in refusal_of(raw(EIGHT_BIT), "SMTPUTF8")
+def content_for(message, *extensions):
+    """Send a message to a server with these extensions; return the content that it gets."""
+    lines = []
+
+    def script(connection):
+        with Dialogue(connection) as talk:
+            talk.greet(*extensions)
+            lines.append(talk.answer("250 ok", "250 ok", "354 go")[0])
+            lines.extend(talk.content())
+            talk.say("250 ok")
+
+    with scripted_server(script) as port:
+        mail_to(port).send(message)
+    return lines
+
+
+def test_eight_bits_are_encoded_for_a_server_that_does_not_offer_them():
+    command, *lines = content_for(raw(EIGHT_BIT), "SMTPUTF8")
+    assert command == "MAIL FROM:<me@example.com>"
+    assert lines == [
+        "Subject: Hello",
+        "Content-Type: text/plain; charset=utf-8",
+        "MIME-Version: 1.0",
+        "Content-Transfer-Encoding: quoted-printable",
+        "",
+        "=C3=B6",
+    ]
+
+
+def test_an_attached_message_of_eight_bits_goes_everywhere():
+    message = Message("Hello", ["to@example.com"], "Hi", sender="me@example.com")
+    message.attach("a.eml", "message/rfc822", EIGHT_BIT)
+    lines = content_for(message, "SIZE 1000000")
+    assert f"SIZE={len(chr(10).join(lines[1:])) + len(lines)}" in lines[0]
+    assert "=C3=B6" in lines
+    assert "".join(lines).isascii()
+    assert commands_for(message, "8BITMIME")[0].endswith(" BODY=8BITMIME")
 
 
 def test_a_nul_never_goes_anywhere():

@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 _SIZE_DIGITS = 20  # RFC 1870 section 3: more than any message has, and no more than int() takes
 
 
+def suited(host: smtplib.SMTP, content: bytes | Content) -> bytes | Content:
+    """Return content as the server takes it: in seven bits where it does not offer 8BITMIME."""
+    literal = content if isinstance(content, bytes) else content.literal
+    if literal.isascii() or host.has_extn("8bitmime"):
+        return content
+    from ..seven_bit import in_seven_bits  # what few messages and servers need
+
+    return in_seven_bits(bytes(content))
+
+
 def mail_options(
     host: smtplib.SMTP, server: Server, envelope: Envelope, content: bytes | Content
 ) -> list[str]:
@@ -41,17 +51,12 @@ def mail_options(
             options.insert(0, f"SIZE={len(content)}")
     needs_smtputf8 = envelope.needs_smtputf8
     if not literal.isascii():
-        header, _, body = literal.partition(b"\r\n\r\n")
+        header = literal.partition(b"\r\n\r\n")[0]
         needs_smtputf8 = needs_smtputf8 or not header.isascii()
         if host.has_extn("8bitmime"):
             # Whatever the caller says it is: it is not 7BIT.
             options = [each for each in options if each.partition("=")[0].upper() != "BODY"]
             options.append("BODY=8BITMIME")
-        elif not body.isascii():
-            raise MessageError(
-                "The content is not ASCII, which needs a server that offers 8BITMIME (RFC 6152),"
-                f" and {server} does not: encode it in base64 or quoted-printable."
-            )
     if needs_smtputf8:
         if not host.has_extn("smtputf8"):
             raise MessageError(

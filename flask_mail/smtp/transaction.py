@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..content import LARGE, Content, Portion, Supply
 from . import errors
-from .extensions import mail_options
+from .extensions import mail_options, suited
 from .replies import Reply, reply_of
 from .results import Part, Parts, Result
 
@@ -65,7 +65,7 @@ class Transaction:
 
     def __init__(self, envelope: Envelope, content: bytes | Content, deadline: Deadline) -> None:
         self.envelope = envelope
-        self.content = content
+        self.content = self._given = content
         self.deadline = deadline
         self.attempts = 0
         self._strikes = 0  # how often a connection broke at this message
@@ -101,6 +101,7 @@ class Transaction:
         :raises MessageError: the message needs what the server does not offer.
         :raises MessageRefused: it is larger than the server takes.
         """
+        self.content = suited(host, self._given)
         options = mail_options(host, server, self.envelope, self.content)
         self.attempts += 1
         self._server = str(server)
