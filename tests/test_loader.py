@@ -359,7 +359,7 @@ class TestKeysOfOthers:
             def __init__(self, **options):
                 pass
 
-        with pytest.raises(ConfigurationError, match="MAIL_USE_TLS, MAIL_USE_SSL would be among"):
+        with pytest.raises(ConfigurationError, match="MAIL_USE_TLS, MAIL_USE_SSL"):
             loader.load(UseBackend)
 
     @pytest.mark.parametrize("kind", [ConsoleBackend, FileBackend, SmtpBackend, LocmemBackend])
@@ -383,7 +383,7 @@ class TestKeysOfOthers:
             mail_to(1, MAIL_BACKEND="max").send_message("Hello", ["a@b.example"], "Hi")
         assert str(caught.value).startswith(
             "The backend 'max' of flask-mail-max 1.2 cannot be used: the settings of PigeonBackend"
-            " begin with MAIL_MAX_, and MAIL_MAX_EMAILS would be among them, which is Flask-Mail's"
+            " begin with MAIL_MAX_, and MAIL_MAX_EMAILS"
         )
 
 
