@@ -101,7 +101,7 @@ def app_templates() -> AppTemplates:
     if not has_app_context():
         raise RuntimeError(
             "Templates are those of an app, and none is current: use mail.render(), or an"
-            " app_context()."
+            " app_context(), such as `with app.app_context():`."
         )
     return AppTemplates(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
 

@@ -10,6 +10,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from . import _context
+from .arguments import check_message, check_messages
 from .backends.reporting import log_batch
 from .backends.smtp import NO_HOST, SmtpBackend
 from .copies import sender_text
@@ -109,6 +110,7 @@ class Connection:
         :raises MessageError: the message must not be sent; nothing was handed over.
         :raises DeliveryError: it was not delivered, or may not have been; its receipt tells.
         """
+        check_message(message)
         with self._in_use():
             self._prepare(message)
             backend, open_session = self._target()
@@ -153,6 +155,7 @@ class Connection:
         """
         receipts: list[Receipt] = []
         try:
+            check_messages(messages)
             raised = self._send_each(messages, receipts)
             if raised is not None:
                 raise raised
@@ -250,7 +253,7 @@ class Connection:
     def _open_session(self) -> Any:
         if not self._is_open:
             backend = self._current_backend()
-            self._selection.note_real_mail(backend, self._app())
+            self._selection.note_settings(backend, self._app())
             # A host of a subclass's own is for mail that leaves; what stays here needs none.
             self._session = self.configure_host() if backend.external else backend.open()
             self.host = self._session

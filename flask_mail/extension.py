@@ -126,7 +126,7 @@ class Mail(_MailMixin, Previewing):
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         if name in ATTRIBUTES or name == "outbox":
-            hint = ": no app was given, and none is current"
+            hint = ": no app was given, and none is current; use `with app.app_context():`"
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
 

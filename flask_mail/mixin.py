@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flask import current_app, has_app_context
 
 from . import _context
+from .arguments import check_message, check_messages
 from .connection import Connection, defer_for
 from .errors import attach
 from .keeping import Keeping
@@ -43,6 +44,7 @@ class _MailMixin(Keeping):
         :raises MessageError: the message must not be sent; nothing was handed over.
         :raises DeliveryError: it was not delivered, or may not have been; its receipt tells.
         """
+        check_message(message)
         receipt: Receipt | None = None
         try:
             with defer_for(self.connect(), message) as connection:
@@ -79,6 +81,7 @@ class _MailMixin(Keeping):
         """
         receipts: list[Receipt] = []
         try:
+            check_messages(messages)
             with defer_for(self.connect()) as connection:
                 receipts = connection.send_many(messages)
         except BaseException as error:
@@ -92,7 +95,14 @@ class _MailMixin(Keeping):
 
         :param max_emails: renew the session after so many messages; ``MAIL_MAX_EMAILS`` by default.
         """
-        app = getattr(self, "app", None) or current_app
+        app = getattr(self, "app", None)
+        if app is None and not has_app_context():
+            raise RuntimeError(
+                "Working outside of application context: this Mail was given no app, and none is"
+                " current. In a thread or a task, write `with app.app_context():` around the work;"
+                " or make it by Mail(app), which needs no context."
+            )
+        app = app or current_app
         try:
             state = app.extensions["mail"]
         except KeyError:

@@ -17,6 +17,7 @@ from .backends.options import declared, secrets_of
 from .errors import ConfigurationError
 from .forks import ForkSafeLock
 from .guard import Guard
+from .misspelt import warn_of_misspelt
 from .readers import is_on, to_bool, to_secret
 from .secret import Secret
 
@@ -59,6 +60,7 @@ class Selection:
         self._building: list[type[Backend[Any]]] = []
         self._past: Counter[str] = Counter()  # what backends counted that are not used any more
         self._notes = itertools.count()
+        self._warned = itertools.count()
         self._guard: tuple[list[Any], Guard | None] = [], None
         with _everywhere():
             _selections.add(self)
@@ -137,8 +139,11 @@ class Selection:
             self._guard = given, made
         return made
 
-    def note_real_mail(self, backend: Backend[Any], app: Any) -> None:
-        """Warn once where mail is about to leave while somebody develops."""
+    def note_settings(self, backend: Backend[Any], app: Any) -> None:
+        """Warn once of misspelt settings, and if real mail is about to leave in development."""
+        if not next(self._warned):
+            options = map(backend.setting_key, declared(type(backend))[0])
+            warn_of_misspelt(self._config, list(options))
         if not backend.external or not is_on(getattr(app, "debug", False)):
             return
         if is_on(app.testing) or self.guard() is not None:
