@@ -255,10 +255,13 @@ class Connection:
             backend = self._current_backend()
             self._selection.note_settings(backend, self._app())
             # A host of a subclass's own is for mail that leaves; what stays here needs none.
-            self._session = self.configure_host() if backend.external else backend.open()
-            self.host = self._session
-            self._is_open = True
-            self._opened_by = os.getpid()
+            session = self.configure_host() if backend.external else backend.open()
+            if self._session is not None:  # a signal handler has sent something meanwhile
+                backend.close(session)
+            else:
+                self._session = self.host = session
+                self._is_open = True
+                self._opened_by = os.getpid()
         if self.host is None and isinstance(self._backend, SmtpBackend):
             return NO_HOST  # a program has taken it away
         return self._session

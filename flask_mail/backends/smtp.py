@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -182,6 +183,9 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             raise BackendUnavailable("The smtp backend needs a session: the one that open() gives.")
         if not stand_in.is_genuine(session):
             return self._deliver_by_stand_in(mail, session)
+        if lending.is_busy(session):
+            with self._beside(session) as own:
+                return self.deliver(mail, own)
         spent = _spent(session)
         courier = self._courier(session, lambda octets: self._seconds(octets) - spent)
         (result,) = courier.carry([(mail.envelope, mail.octets)])
@@ -192,6 +196,10 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
     def deliver_many(self, mails: Iterable[Outgoing], session: Any) -> Iterator[Receipt]:
         if not stand_in.is_genuine(session):
             yield from super().deliver_many(mails, session)
+            return
+        if lending.is_busy(session):
+            with self._beside(session) as own:
+                yield from self.deliver_many(mails, own)
             return
         given: deque[Outgoing] = deque()
 
@@ -208,6 +216,29 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
                 yield self._receipt(mail, result)
             else:
                 yield failure_of(self.name, result.error, mail, handed_over=True)
+
+    @contextmanager
+    def _beside(self, busy: Any) -> Iterator[Any]:
+        """Open a session for what has interrupted another one, such as a signal handler.
+
+        :raises BackendUnavailable: the other one is a program's, which may be for another server or
+            have another login.
+        """
+        if busy not in self._own or lending.was_used(busy):
+            raise BackendUnavailable(
+                "The connection is in the middle of a message, which a signal handler, a finalizer"
+                " or a log handler has interrupted: open another connection there."
+            )
+        session = self.open()
+        end = self.abort
+        try:
+            yield session
+            end = self.close
+        except Exception:
+            end = self.close
+            raise
+        finally:
+            end(session)
 
     def _courier(self, session: Any, seconds: Callable[[int], float | None]) -> Courier:
         def reopen(deadline: Deadline) -> None:

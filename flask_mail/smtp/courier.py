@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..clocks import monotonic
 from ..errors import BackendUnavailable, MailError, MessageError
-from . import client, errors
+from . import client, errors, lending
 from .alarms import is_of_link
 from .deadline import Clock, Deadline, DeadlinePassed
 from .flight import Flight
@@ -87,7 +87,9 @@ class Courier:
                     self._leave_to_parent()
                 while waiting and (result := waiting[0].result) is not None:
                     self._learn_from(waiting.popleft(), result)
+                    lending.occupy(self._host, False)
                     yield result
+                    lending.occupy(self._host, True)
                 if self._again and self._has_room():
                     self._begin(self._again.popleft())
                 elif self._upcoming is not None and not self._again and self._has_room():
@@ -112,6 +114,7 @@ class Courier:
         link = self._host.file
         if isinstance(link, Link) and link.settle is not None:
             link.settle()
+        lending.occupy(self._host, True)
         try:
             yield
         finally:
@@ -120,6 +123,7 @@ class Courier:
                     client.drop(self._host)  # it was interrupted
                 self._flight.link.settle = None
                 self._flight.link.give_back()
+            lending.occupy(self._host, False)
 
     def _has_room(self) -> bool:
         flight = self._flight
@@ -140,7 +144,9 @@ class Courier:
             # Nothing waits for its sender while a message is made that has to wait itself.
             self._attempt(lambda flight: flight.advance(wait=False))
         asked = self._clock()
+        lending.occupy(self._host, False)
         item = next(source, None)
+        lending.occupy(self._host, True)
         self._is_slow = self._clock() - asked > _SLOW
         return item
 

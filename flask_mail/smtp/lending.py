@@ -25,6 +25,19 @@ def was_used(host: smtplib.SMTP) -> bool:
     return isinstance(send, _Send) and send.was_used
 
 
+def occupy(host: smtplib.SMTP, is_busy: bool) -> None:
+    """Say whether messages are being sent on a session right now.
+
+    What Python runs in between, such as a signal handler, would corrupt them by using it.
+    """
+    vars(host)["is_busy"] = is_busy
+
+
+def is_busy(host: smtplib.SMTP) -> bool:
+    """Whether whoever asks has interrupted what is going on there."""
+    return bool(vars(host).get("is_busy"))
+
+
 class _Send:
     """In the place of :meth:`smtplib.SMTP.send`, through which all commands of smtplib go.
 
@@ -38,6 +51,12 @@ class _Send:
 
     def __call__(self, data: Any) -> None:
         host: Any = self._host()
+        if is_busy(host):
+            # No OSError: that would be taken for one of the connection, if it gets that far.
+            raise RuntimeError(
+                "This session is in the middle of a message, which a signal handler, a finalizer or"
+                " a log handler has interrupted: use another connection there."
+            )
         self.was_used = True
         link = host.file
         if isinstance(link, Link):
