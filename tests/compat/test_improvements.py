@@ -470,8 +470,15 @@ def test_recipients_keep_their_order_and_are_named_once(
     ]
 
 
-@pytest.mark.parametrize("field", ["sender", "recipients", "cc", "reply_to"])
-@pytest.mark.parametrize("name", ["Smith, John", "John (Sales)", "a@b", 'The "Boss"', "A; B"])
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        (field, name)
+        for field in ("sender", "recipients", "cc", "reply_to")
+        for name in ("Smith, John", "John (Sales)", "a@b", 'The "Boss"', "A; B")
+        if (field, name) != ("reply_to", "a@b")  # these are two addresses
+    ],
+)
 def test_a_name_with_special_characters_is_quoted(
     served_app: Flask, smtp_server: Any, field: str, name: str
 ) -> None:
