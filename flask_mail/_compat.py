@@ -11,7 +11,7 @@ from . import attachment, connection, extension, message, mixin, state
 from . import signals as signals_module
 from .addresses import tolerant_address
 from .headers import charset_of, mailbox
-from .smtp import client
+from .smtp import server
 from .words import encode_words
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ _MODULES = frozenset({"re", "time", "unicodedata", "warnings", "blinker"})
 
 # Where the code lives that used these names in 0.10's only module, apart from what a class says of
 # itself.
-_ROOMS = (attachment, connection, extension, message, mixin, signals_module, state, client)
+_ROOMS = (attachment, connection, extension, message, mixin, signals_module, state, server)
 _KEPT = ((connection, "Connection"), (message, "Message"))
 _originals: dict[tuple[ModuleType, str], Any] = {}
 

@@ -16,10 +16,9 @@ from .backends.smtp import NO_HOST, SmtpBackend
 from .copies import sender_text
 from .errors import OPENING, BackendUnavailable, DeliveryError, attach
 from .forks import ForkSafeLock
-from .live import ATTRIBUTES
+from .live import selection_of
 from .message import Message
 from .readers import to_limit
-from .selection import Selection
 from .settings import convert
 from .smtp import client, stand_in
 
@@ -54,7 +53,7 @@ class Connection:
         self._max_emails = max_emails
         self._limit: int | None = None
         self._fails_silently = False
-        self._selection = _selection_of(self._state)
+        self._selection = selection_of(self._state)
         self._lock = ForkSafeLock()
         self._backend: Backend[Any] | None = None
         self._session: Any = None
@@ -295,27 +294,6 @@ class Connection:
             (stand_in.end if politely else client.drop)(host)
 
 
-# As they are written here: programs replace them.
-_OWN_CLASS, _OWN_SEND, _OWN_MESSAGE_SEND = Connection, Connection.send, Message.send
-
-
-def defer_for(connection: Any, message: object = None) -> Any:
-    """Let `connection` connect for `message` once that is valid; for any, if it is left out.
-
-    If code of a program's own sends, in a connection or a message, it finds a host as in 0.10.
-    """
-    if isinstance(connection, _OWN_CLASS) and (
-        message is None
-        or (_sends_by(connection, _OWN_SEND) and _sends_by(message, _OWN_MESSAGE_SEND))
-    ):
-        connection.defer()
-    return connection
-
-
-def _sends_by(each: object, own: object) -> bool:
-    return getattr(type(each), "send", None) is own and "send" not in vars(each)
-
-
 class _TriedOnce:
     """Opens sessions until that fails once: a server that cannot be reached costs one time-out."""
 
@@ -331,19 +309,3 @@ class _TriedOnce:
         except BackendUnavailable as error:
             self._failure = error
             raise
-
-
-def _selection_of(mail: Any) -> Selection:
-    """Return how `mail` selects backends; a program's own state has just 0.10's attributes."""
-    if hasattr(mail, "selection"):
-        return mail.selection  # type: ignore[no-any-return]
-    return Selection(
-        {},
-        lambda: {
-            name: getattr(mail, name)
-            for name in {*dir(mail), *ATTRIBUTES}  # a Mail finds those of its state
-            if not name.startswith("_") and hasattr(mail, name)
-        },
-        testing=lambda: False,
-        debug=lambda: False,
-    )

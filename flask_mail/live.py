@@ -1,4 +1,4 @@
-"""Attributes of a mail state that follow the configuration until something is assigned to them."""
+"""Attributes of a mail state: they follow the configuration until something is assigned to them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from . import settings
+from .selection import Selection
 
 ATTRIBUTES = (
     "server",
@@ -69,3 +70,19 @@ def own_attributes(holder: object) -> dict[str, Any]:
         for name in ATTRIBUTES
         if name in vars(holder) or hasattr(kind, name)
     }
+
+
+def selection_of(mail: Any) -> Selection:
+    """Return how `mail` selects backends; a program's own state has just 0.10's attributes."""
+    if hasattr(mail, "selection"):
+        return mail.selection  # type: ignore[no-any-return]
+    return Selection(
+        {},
+        lambda: {
+            name: getattr(mail, name)
+            for name in {*dir(mail), *ATTRIBUTES}  # a Mail finds those of its state
+            if not name.startswith("_") and hasattr(mail, name)
+        },
+        testing=lambda: False,
+        debug=lambda: False,
+    )

@@ -10,7 +10,7 @@ from flask import current_app, has_app_context
 
 from . import _context
 from .arguments import check_message, check_messages
-from .connection import Connection, defer_for
+from .connection import Connection
 from .errors import attach
 from .keeping import Keeping
 from .message import Message
@@ -18,6 +18,27 @@ from .signals import email_dispatched
 
 if TYPE_CHECKING:
     from .outgoing import Receipt
+
+
+# As they are written: programs replace them.
+_OWN_CLASS, _OWN_SEND, _OWN_MESSAGE_SEND = Connection, Connection.send, Message.send
+
+
+def _defer_for(connection: Any, message: object = None) -> Any:
+    """Let `connection` connect for `message` once that is valid; for any, if it is left out.
+
+    If code of a program's own sends, in a connection or a message, it finds a host as in 0.10.
+    """
+    if isinstance(connection, _OWN_CLASS) and (
+        message is None
+        or (_sends_by(connection, _OWN_SEND) and _sends_by(message, _OWN_MESSAGE_SEND))
+    ):
+        connection.defer()
+    return connection
+
+
+def _sends_by(each: object, own: object) -> bool:
+    return getattr(type(each), "send", None) is own and "send" not in vars(each)
 
 
 class _MailMixin(Keeping):
@@ -47,7 +68,7 @@ class _MailMixin(Keeping):
         check_message(message)
         receipt: Receipt | None = None
         try:
-            with defer_for(self.connect(), message) as connection:
+            with _defer_for(self.connect(), message) as connection:
                 receipt = message.send(connection)
         except BaseException as error:
             if receipt is not None:  # it was sent, and then its connection failed to end
@@ -82,7 +103,7 @@ class _MailMixin(Keeping):
         receipts: list[Receipt] = []
         try:
             check_messages(messages)
-            with defer_for(self.connect()) as connection:
+            with _defer_for(self.connect()) as connection:
                 receipts = connection.send_many(messages)
         except BaseException as error:
             if receipts or not hasattr(error, "receipts"):  # else the connection's own are there

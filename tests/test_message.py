@@ -346,7 +346,7 @@ def test_a_whole_content_type_of_text_is_the_subtype(name: str) -> None:
     message = Message("Hello", ["ann@example.com"], alts={"text/plain": "a", name: "<p>Hi</p>"})
     assert (message.html, list(message.alts)) == ("<p>Hi</p>", ["plain", "html"])
 
-    message.alts["text/calendar; method=REQUEST"] = "BEGIN:VCALENDAR"
+    message.alts.update({"text/calendar; method=REQUEST": "BEGIN:VCALENDAR"})
     assert list(message.alts) == ["plain", "html", "calendar; method=REQUEST"]
     assert b"Content-Type: text/calendar; method=REQUEST" in message.as_bytes()
 
