@@ -21,7 +21,7 @@ from servers import mail_to
 
 from flask_mail import DeliveryError, Message, Outcome, Receipt
 from flask_mail.backends.smtp import SmtpBackend
-from flask_mail.smtp import client, flight, transaction
+from flask_mail.smtp import client, flight, link, transaction
 
 SENT, REFUSED, NOT_SENT, UNKNOWN = (
     Outcome.SENT,
@@ -59,7 +59,7 @@ ROOM = 1 << 13
 @pytest.fixture
 def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """The system takes little that the server does not read, large messages travel in several
-    chunks, and goodbyes are not waited for."""
+    chunks, and neither goodbyes nor replies to content are waited for longer than others."""
     connect = socket.create_connection
 
     def create_connection(*args: Any, **kwargs: Any) -> socket.socket:
@@ -72,6 +72,7 @@ def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flight, "OCTETS", _AT_ONCE)
     monkeypatch.setattr(transaction, "_CHUNK", _CHUNK)
     monkeypatch.setattr(client, "QUIT_SECONDS", 0.1)
+    monkeypatch.setattr(link, "_VERDICT_FACTOR", 1)
 
 
 @functools.cache

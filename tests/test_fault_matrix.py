@@ -77,10 +77,10 @@ class Cell:
     @property
     def is_passed_over(self) -> bool:
         """Whether the opening has another way: HELO, which is no way to TLS, or a new connection
-        where more was said than asked."""
+        where more was said than asked, or no room was left."""
         if self.stage == "ehlo":
             return self.kind in ("5xx", "two") and self.mode != "tls"
-        return (self.stage, self.kind) == ("auth", "two")
+        return (self.stage, self.kind) in (("auth", "two"), ("greeting", "421"))
 
     @property
     def expected(self) -> set[Outcome]:

@@ -87,7 +87,7 @@ def _reach_in_time(host: smtplib.SMTP, server: Server, deadline: Deadline) -> No
                 reaching.reach(host, server, deadline)
             except errors.ConnectFailed as error:
                 no_room = no_room or error
-                if not 400 <= error.smtp_code < 500:
+                if error.smtp_code != 421:
                     raise
                 dialing.memory.had_no_room((server.host, server.port))
                 if not patience.has(pause):
