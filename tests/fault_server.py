@@ -95,10 +95,13 @@ class Conversation:
             self.commands.append(line)
             verb, _, rest = line.partition(" ")
             is_grouped = verb in ("MAIL", "RCPT", "RSET") and "PIPELINING" in self._offers
-            if self.wire.has_more and not is_grouped and verb != "BDAT":
+            is_alone = self.wire.has_more and not is_grouped and verb != "BDAT"
+            if is_alone and not self._server.answers_to_bdat:
                 self._violated(f"something follows {line!r} at once")
             handler = getattr(self, f"_do_{verb.lower()}", None)
-            if handler is None:
+            if handler is None and self._server.answers_to_bdat:
+                self.wire.say("500 5.5.1 what?")  # a line of a content
+            elif handler is None:
                 self._violated(f"unknown command {line!r}")
                 self.wire.say("500 5.5.1 what?")
             else:
@@ -205,6 +208,10 @@ class Conversation:
         octets, _, last = rest.partition(" ")
         if "CHUNKING" not in self._offers:
             self._violated("BDAT was not offered")
+        unread = self._server.answers_to_bdat
+        if unread and (unread != "if refused" or not mail.recipients):
+            self.wire.say("502 5.5.1 Missing RCPT TO command." if mail.recipients == [] else unread)
+            return  # and goes on with the content
         is_wanted = bool(mail.recipients) and mail.verdict not in NEGATIVE
         mail.chunks += 1
         if is_wanted and mail.chunks == 1:
@@ -292,6 +299,7 @@ class FaultServer:
         goes_ahead_for_nobody: bool = False,
         keeps_replies: bool = False,
         room: int | None = None,
+        answers_to_bdat: str = "",
     ) -> None:
         self.choose = choose or first_of(*faults)
         self.extensions = extensions if callable(extensions) else lambda number: extensions
@@ -299,6 +307,7 @@ class FaultServer:
         self.login = login
         self.goes_ahead_for_nobody = goes_ahead_for_nobody
         self.keeps_replies = keeps_replies
+        self.answers_to_bdat = answers_to_bdat
         self.read_size = 1 << 18
         """How much the connections to come read at once."""
         self.accepted: list[Accepted] = []
@@ -382,6 +391,8 @@ def fault_server(*faults: Fault, **options: Any) -> Iterator[FaultServer]:
     :param goes_ahead_for_nobody: answers DATA with 354 although there is no valid recipient.
     :param keeps_replies: whether replies that wait for the input to be worked off are lost when a
         fault closes the connection.
+    :param answers_to_bdat: refuses chunks and takes them for commands: a reply to each BDAT, or
+        ``"if refused"`` for those that come when no recipient was accepted.
     :param room: about how many octets may arrive before they are read; else the system decides.
     """
     server = FaultServer(*faults, **options)

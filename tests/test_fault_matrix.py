@@ -116,8 +116,11 @@ class Cell:
                 return {SENT}, 1  # to the others
             return {NOT_SENT if self.kind == "4xx" else REFUSED}, 1
         if self.kind == "421":
-            return ({NOT_SENT}, 1) if self.is_of_content else again
+            # It may come unasked, and proves nothing where the reply to all of the content is due.
+            return ({UNKNOWN}, 1) if self.is_of_content else again
         if self.kind == "two":
+            if self.mode in AT_ONCE and self.stage not in ("data", "half", "content"):
+                return {UNKNOWN}, 1  # what is left for the content is a reply about an address
             return {SENT if self.is_complete else NOT_SENT}, 1
         if self.is_complete:
             return {UNKNOWN}, 1

@@ -78,6 +78,8 @@ LAYERS = (
     "smtp.client",
     "smtp.extensions",
     "smtp.results",
+    "smtp.smuggling",
+    "smtp.commands",
     "smtp.transaction",
     "smtp.flight",
     "smtp.courier",

@@ -158,6 +158,8 @@ def test_silence_after_the_content_is_no_timeout_error_because_it_must_not_be_re
     ],
 )
 def test_a_refusal_is_for_good_only_if_its_code_says_so(step, foreign, reply, expected):
+    if (step, reply[:3]) == ("accept", "421"):  # which may come unasked
+        expected, foreign = DeliveryUnknown, smtplib.SMTPServerDisconnected
     heard = []
 
     def fault(talk):

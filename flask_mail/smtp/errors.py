@@ -208,7 +208,8 @@ def class_for(error: Exception, stage: str = "connect") -> type[DeliveryError]:
     """
     kind = _row(error)
     replies = _replies(error)
-    is_no = kind is DataDeferred and all(each.refuses for each in replies)
+    # 421 may come unasked, so it is no answer to the content.
+    is_no = kind is DataDeferred and all(each.refuses and each.code != 421 for each in replies)
     if stage == "accept" and not is_no and kind not in _PROOFS:
         return AcceptanceUnknown
     is_late = isinstance(hidden_cause(error) or error, TimeoutError)

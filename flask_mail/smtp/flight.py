@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from .link import FIRST_MESSAGES, Link
 from .results import Result
-from .transaction import AT_ONCE, Command, Transaction, is_break
+from .transaction import AT_ONCE, Transaction, is_break
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..errors import MessageError
     from .client import Server
+    from .commands import Command
     from .replies import Reply
 
 # What is under way when a link breaks has an unknown outcome. So it is few messages at first, more
@@ -62,6 +63,8 @@ class Flight:
         self._overlaps = overlaps
         self._behind: set[Transaction] = set()
         self._stays = False  # it goes on after it said that it would not
+        self._is_doubtful = False  # it may have taken a content for commands
+        self._is_chunk_refused = False  # the last one
         self._host = host
         self._server = server
         # Whose command each reply to come belongs to, and where on the link that ends.
@@ -121,9 +124,13 @@ class Flight:
         if reply is None:
             return False
         transaction, end = self._asked.popleft()
-        if not reply.refuses and self.link.sent < end:
+        is_early = self.link.sent < end
+        if not reply.refuses and is_early:
             raise smtplib.SMTPResponseException(-1, _TOO_MANY)
-        transaction.answered(reply, server_left=was_closing)
+        transaction.answered(reply, server_left=was_closing, is_early=is_early)
+        if transaction.is_doubtful and not self._is_doubtful:
+            self._is_doubtful = True
+            self._suspect_chunks()
         self._stays = self._stays or transaction.is_heard
         self.link.is_closing = self.link.is_closing or transaction.is_left
         if not self.link.is_closing and not transaction.is_over:
@@ -147,12 +154,13 @@ class Flight:
     def end(self, error: OSError) -> list[Transaction]:
         """Take it that the connection is gone; return the messages that may be sent again."""
         ended, self.under_way = self.under_way, deque()
-        left = self.link.is_closing and not self._stays and is_break(error)
-        sent = self.link.sent
+        is_farewell = self.link.is_closing and not self._is_doubtful
+        left = is_farewell and not self._stays and is_break(error)
+        sent, said_yes = self.link.sent, self.link.unread.startswith(b"2")
         return [
             each
             for number, each in enumerate(ended)
-            if each.lost(error, sent, server_left=left, is_first=not number)
+            if each.lost(error, sent, server_left=left, is_first=not number, said_yes=said_yes)
         ]
 
     def break_off(self, error: MessageError) -> None:
@@ -176,15 +184,25 @@ class Flight:
             link.window = 1
         self._behind.discard(transaction)
         link.is_tired = transaction.is_unwelcome
+        self._is_chunk_refused = transaction.leaves_open
         if not self.under_way and link.has_unread:
             transaction.doubt(link.unread)
+            self._suspect_chunks()
         if transaction.goes_on():
             self.unfinished.append(transaction)
             self.is_retired = self.is_retired or transaction.is_unwelcome
 
+    def _suspect_chunks(self) -> None:
+        """Send no chunks any more if the server seems to read those that it refuses as commands."""
+        if self._is_chunk_refused and not self.link.unread.startswith(b"421"):
+            self._server.lacks.add("chunking")
+
     def _say(self, transaction: Transaction) -> None:
         commands = transaction.next_commands()
         if commands and not self._asked and self.link.has_unread:
+            if self.link.unread.startswith(b"421"):
+                self.link.is_closing = True
+                raise smtplib.SMTPServerDisconnected("421: it closes the connection")
             raise smtplib.SMTPResponseException(-1, _TOO_MANY)
         for command in commands:
             self._write(command)

@@ -48,6 +48,13 @@ class Reply(NamedTuple):
         return is_meant or _TOO_MANY.search(self.text) is not None
 
     @property
+    def may_accept_content(self) -> bool:
+        """Whether a positive reply can be one to content: its status code must not be of an
+        address (RFC 3463 section 3.2), nor of a failure."""
+        enhanced = self.refusal.enhanced
+        return not enhanced or (enhanced[0] == "2" and not enhanced.startswith("2.1."))
+
+    @property
     def advice(self) -> str:
         """What to set, where the settings are the reason rather than the message; else empty."""
         wants_login = self.code in _WANTS_LOGIN or (

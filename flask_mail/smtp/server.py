@@ -32,6 +32,8 @@ class Server:
     chunking: bool = True
     max_age: float | None = None
     debug: bool = False
+    lacks: set[str] = field(default_factory=set, repr=False, compare=False)
+    """The extensions that it offers and turned out not to have."""
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"

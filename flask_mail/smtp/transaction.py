@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import smtplib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from ..content import LARGE, Content, Portion, Supply
+from ..content import LARGE
 from . import errors
+from .commands import Command, body, opening
 from .extensions import mail_options, suited
 from .replies import Reply, reply_of
 from .results import Part, Parts, Result
+from .smuggling import may_hold_commands
 
 if TYPE_CHECKING:
+    from ..content import Content
     from ..outgoing import Envelope, Refusal
     from .client import Server
     from .deadline import Deadline
@@ -38,20 +41,11 @@ come before the last one, when it is certain that the message was not accepted."
 _OK = range(250, 260)
 _GO_AHEAD = range(354, 355)
 
+# Answers to a BDAT that a server offers and does not know, or not at that point.
+_NO_BDAT = (500, 502, 503)
+
 _STAGES = {"reset": "sender", "chunk": "data", "accept": "data"}
 """The stage at which a link broke that broke before the content was complete."""
-
-
-class Command(NamedTuple):
-    """A command, with the content that belongs to it."""
-
-    stage: str
-    """As in :class:`DeliveryError`; and "chunk" for BDAT but the last one, "reset" for RSET."""
-    line: bytes
-    """Without its end; empty for the content that follows DATA."""
-    content: bytes | memoryview | Content | Portion = b""
-    holds: bool = False
-    """Whether nothing may be written before it is answered."""
 
 
 class Transaction:
@@ -106,11 +100,27 @@ class Transaction:
         self.attempts += 1
         self._server = str(server)
         self.is_pipelined = server.pipelining and host.has_extn("pipelining")
-        self._is_chunked = server.chunking and host.has_extn("chunking")
         self._moves = moves
+        self._lacks = server.lacks
+        self._is_chunked = (
+            server.chunking
+            and host.has_extn("chunking")
+            and "chunking" not in server.lacks
+            and not may_hold_commands(self.content, is_cut=len(self.content) > _CHUNK)
+        )
+        waits = waits or not self.is_pipelined or len(self.content) > AT_ONCE
         # For those that were too many, it may travel in vain too.
-        waits = waits or len(self.content) > AT_ONCE or bool(self._parts)
-        self._script = deque(self._opening(options, reset=reset, waits=waits))
+        waits = waits or bool(self._parts)
+        self._script = deque(
+            opening(
+                self.envelope,
+                options,
+                None if waits else self.content,
+                reset=reset,
+                is_chunked=self._is_chunked,
+                is_pipelined=self.is_pipelined,
+            )
+        )
         self._asked: deque[Command] = deque()
         self._replies: dict[str, Reply] = {}  # of the recipients
         self._refusals = 0  # of recipients
@@ -118,6 +128,8 @@ class Transaction:
         self.is_left = False  # the server has no ear for it any more
         self.is_heard = False  # although the server had said 421
         self._is_reset_refused = False
+        self.is_doubtful = False  # whether the server takes a content for commands
+        self._is_unheard = False  # the content, by a server that does not know BDAT
         self._may_send_data = False
         self._content_is_said = False
         self._part: Part | None = None  # what was accepted, if some recipients were too many
@@ -167,10 +179,11 @@ class Transaction:
         """Remember after how many octets on this connection the content is complete."""
         self._content_ends_at = position
 
-    def answered(self, reply: Reply, *, server_left: bool) -> None:
+    def answered(self, reply: Reply, *, server_left: bool, is_early: bool) -> None:
         """Take the reply to the oldest command that is not answered.
 
         :param server_left: whether the server said 421 before: it refuses all that follows then.
+        :param is_early: whether it comes before that command has left, with its content.
         :raises smtplib.SMTPResponseException: none like it may follow that command.
         """
         command = self._asked[0]
@@ -180,13 +193,18 @@ class Transaction:
         if self._is_reset_refused and not reply.refuses:
             # A line that nothing asked for was taken for the reply to RSET.
             raise smtplib.SMTPResponseException(*reply.answer)
+        self._check_bdat(command, reply, server_left)
         # Exim goes on to say yes to RSET alone.
         self.is_heard = server_left and not reply.refuses and command.stage != "reset"
         if command.stage == "accept":
             self.is_left = self.is_left or server_left
         elif reply.refuses:
             # A server that refuses RSET has had enough: Exim does that before it closes.
-            self._is_reset_refused = self._is_reset_refused or command.stage == "reset"
+            if command.stage == "reset":
+                self._is_reset_refused = True
+                # So does one that has refused a chunk and not read it. What it made of the next
+                # ones, nobody knows.
+                self.is_doubtful = reply.code != 421
             is_farewell = reply.code == 421 or self._is_reset_refused
             self.is_left = self.is_left or server_left or is_farewell
         match command.stage:
@@ -203,7 +221,7 @@ class Transaction:
             case "data" | "chunk" if reply.refuses:
                 self._refuse(smtplib.SMTPDataError(*reply.answer), "data")
             case "accept":
-                self._finish(reply)
+                self._finish(reply, is_early=is_early)
         if not self.is_over and not self.is_left and not self._asked:
             self._go_on()
 
@@ -225,19 +243,32 @@ class Transaction:
             self.attempts = self._strikes = 0
         return True
 
-    def lost(self, error: OSError, octets_sent: int, *, server_left: bool, is_first: bool) -> bool:
+    def lost(
+        self,
+        error: OSError,
+        octets_sent: int,
+        *,
+        server_left: bool,
+        is_first: bool,
+        said_yes: bool = False,
+    ) -> bool:
         """Take it that the connection is gone; return whether the message may be sent again.
 
         :param octets_sent: how many the operating system took on that connection.
         :param server_left: whether the server said 421 and closed: what followed was not read.
         :param is_first: whether no other message was under way before this one.
+        :param said_yes: whether there is a positive reply that no command was left for.
         """
         ends_at = self._content_ends_at
         is_complete = ends_at is not None and octets_sent >= ends_at and not server_left
+        if self._is_unheard and (self._is_certain or not said_yes):
+            is_complete = False
         if self._refusal is not None and not self.is_left:
             self._end_refused(*self._refusal)
             return self._is_put_off
-        if is_complete and self._refusal is None:
+        if is_complete and (self._refusal is None or self.is_doubtful):
+            if self.is_doubtful or isinstance(error, smtplib.SMTPResponseException):
+                self._replies.clear()  # each may be the answer to another command
             self._fail(error, "accept")
             return False
         stage = self._asked[0].stage if self._asked else "sender"
@@ -246,7 +277,8 @@ class Transaction:
             self._reason = (self._nobody(), "recipient")
         self._strikes += is_first
         is_untouched = octets_sent <= self._begins_at
-        may_be_tried = server_left or self.is_left or is_untouched or is_break(error)
+        is_at_fault = server_left or self.is_left or self._is_unheard
+        may_be_tried = is_at_fault or is_untouched or is_break(error)
         if is_first and not (may_be_tried and self._strikes < _TRIES):
             self.give_up()
             return False
@@ -270,52 +302,20 @@ class Transaction:
     def doubt(self, unread: bytes) -> None:
         """Take it that the server has said more than it was asked, so that each reply may belong
         to another command than it was taken for."""
+        if self._refusals == len(self.envelope.recipients):
+            return  # for nobody: whatever the server makes of the content, it does not accept it
         # Were the last reply another command's, a yes to the content would be among the unread.
-        is_good = unread.startswith(b"2" if self.is_accepted else b"421")
+        is_good = unread.startswith(b"2" if self.is_accepted else (b"4", b"5"))
         if self._content_is_said and not self._is_certain and not is_good:
+            self._replies.clear()
             self._fail(smtplib.SMTPResponseException(-1, b"more replies than commands"), "accept")
-
-    def _opening(self, options: Sequence[str], *, reset: bool, waits: bool) -> Iterator[Command]:
-        charset = "utf-8" if self.envelope.needs_smtputf8 else "ascii"
-        holds = not self.is_pipelined
-        if reset:
-            yield Command("reset", b"RSET", holds=holds)
-        sender = f"MAIL FROM:<{self.envelope.sender}>{_join(options)}"
-        yield Command("sender", sender.encode(charset), holds=holds)
-        waits = self._is_chunked and waits
-        of_recipient = _join(self.envelope.rcpt_options)
-        *others, last = self.envelope.recipients
-        for recipient in others:
-            line = f"RCPT TO:<{recipient}>{of_recipient}"
-            yield Command("recipient", line.encode(charset), holds=holds)
-        line = f"RCPT TO:<{last}>{of_recipient}"
-        yield Command("recipient", line.encode(charset), holds=holds or waits)
-        if not self._is_chunked:
-            yield Command("data", b"DATA", holds=True)
-        elif not holds and not waits:
-            yield Command("accept", b"BDAT %d LAST" % len(self.content), self.content)
-
-    def _body(self) -> Iterator[Command]:
-        """Return the commands that carry the content."""
-        holds = not self.is_pipelined
-        if not self._is_chunked:
-            yield Command("accept", b"", _stuffed(self.content), holds)
-            return
-        supply = Supply(self.content)
-        size = len(self.content)
-        *chunks, last = range(0, max(1, size), _CHUNK)
-        for _ in chunks:
-            # Each is answered before the next one: of two answers to one chunk, the second could be
-            # taken for that of the next one, and in the end a refusal for no answer at all.
-            yield Command("chunk", b"BDAT %d" % _CHUNK, Portion(supply, _CHUNK), holds=True)
-        part = Portion(supply, size - last)
-        yield Command("accept", b"BDAT %d LAST" % len(part), part, holds)
 
     def _go_on(self) -> None:
         """Decide what follows, now that all that was said is answered."""
         if self._refusal is None:
             if not self._script:
-                self._script.extend(self._body())
+                how = {"is_chunked": self._is_chunked, "is_pipelined": self.is_pipelined}
+                self._script.extend(body(self.content, _CHUNK, **how))
             return
         self._script.clear()
         if self._may_send_data:
@@ -325,14 +325,33 @@ class Transaction:
         else:
             self._end_refused(*self._refusal)
 
-    def _finish(self, reply: Reply) -> None:
+    def _check_bdat(self, command: Command, reply: Reply, server_left: bool) -> None:
+        """Raise if the server does not know BDAT, also if it offers it: DATA is next."""
+        is_content = self._is_chunked and command.stage in ("chunk", "accept")
+        is_judged = self._refusal is not None or server_left
+        if is_content and reply.code in _NO_BDAT and not is_judged:
+            self._lacks.add("chunking")
+            self._is_unheard = True
+            raise smtplib.SMTPResponseException(*reply.answer)
+
+    def _finish(self, reply: Reply, *, is_early: bool) -> None:
         self.leaves_open = self._is_chunked and reply.refuses
-        if self._refusal is not None and self._is_chunked and not reply.refuses:
-            # One of the two belongs to another command, and which one nobody knows.
+        # One of the replies belongs to another command, and which one nobody knows.
+        is_contradiction = (
+            not reply.may_accept_content if self._refusal is None else self._is_chunked
+        )
+        if is_contradiction and not reply.refuses:
             self._refusal = None
             raise smtplib.SMTPResponseException(*reply.answer)
+        if reply.code == 421 and not (is_early or self.is_left or self._refusal):
+            # It may come unasked (RFC 5321 section 3.8), when a relay behind has the message.
+            self._fail(smtplib.SMTPDataError(*reply.answer), "accept")
+            return
         if reply.refuses:
-            self._refuse(smtplib.SMTPDataError(*reply.answer), "accept")
+            self._refuse(
+                smtplib.SMTPDataError(*reply.answer),
+                "data" if reply.code == 421 else "accept",
+            )
         if self._refusal is None:
             rest = self._too_many()
             refused = {each: why for each, why in self._refused().items() if each not in rest}
@@ -393,26 +412,3 @@ def is_break(error: OSError) -> bool:
     """Whether the link went, rather than that the server fell silent or made no sense."""
     cause = errors.hidden_cause(error) or error
     return not isinstance(cause, (TimeoutError, smtplib.SMTPResponseException))
-
-
-def _stuffed(content: bytes | Content) -> bytes | Content:
-    """Return the content for DATA: dots stuffed, ended by a dot (RFC 5321 section 4.5.2)."""
-    # Also after a bare LF, which some servers take for a line end: nobody smuggles an end of DATA.
-    if isinstance(content, bytes):
-        dot = b"." if content.startswith(b".") else b""
-        return b"".join((dot, content.replace(b"\n.", b"\n.."), _end_of(content)))
-    # It begins with a header. Base64 has no dots, and its last line no end.
-    pieces = [
-        each.replace(b"\n.", b"\n..") if isinstance(each, bytes) else each
-        for each in content.pieces
-    ]
-    last = pieces[-1]
-    return Content([*pieces, _end_of(last if isinstance(last, bytes) else b"")])
-
-
-def _end_of(content: bytes) -> bytes:
-    return b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
-
-
-def _join(options: Sequence[str]) -> str:
-    return "".join(f" {option}" for option in options)

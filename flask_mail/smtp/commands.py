@@ -1,0 +1,86 @@
+"""The commands of a mail transaction (RFC 5321 section 3.3), and what may be written together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..content import Content, Portion, Supply
+from .smuggling import ended, stuffed
+
+if TYPE_CHECKING:
+    from ..outgoing import Envelope
+
+
+class Command(NamedTuple):
+    """A command, with the content that belongs to it."""
+
+    stage: str
+    """As in :class:`DeliveryError`; and "chunk" for BDAT but the last one, "reset" for RSET."""
+    line: bytes
+    """Without its end; empty for the content that follows DATA."""
+    content: bytes | memoryview | Content | Portion = b""
+    holds: bool = False
+    """Whether nothing may be written before it is answered."""
+
+
+def opening(
+    envelope: Envelope,
+    options: Sequence[str],
+    content: bytes | Content | None,
+    *,
+    reset: bool,
+    is_chunked: bool,
+    is_pipelined: bool,
+) -> Iterator[Command]:
+    """Yield the commands up to the first one whose reply decides about the content.
+
+    :param options: of MAIL.
+    :param content: what follows at once; ``None`` if it waits for replies.
+    :param reset: whether another transaction may be open.
+    """
+    charset = "utf-8" if envelope.needs_smtputf8 else "ascii"
+    holds = not is_pipelined
+    if reset:
+        yield Command("reset", b"RSET", holds=holds)
+    sender = f"MAIL FROM:<{envelope.sender}>{_join(options)}"
+    yield Command("sender", sender.encode(charset), holds=holds)
+    of_recipient = _join(envelope.rcpt_options)
+    *others, last = envelope.recipients
+    for recipient in others:
+        line = f"RCPT TO:<{recipient}>{of_recipient}"
+        yield Command("recipient", line.encode(charset), holds=holds)
+    line = f"RCPT TO:<{last}>{of_recipient}"
+    yield Command("recipient", line.encode(charset), holds=holds or (is_chunked and not content))
+    if not is_chunked:
+        yield Command("data", b"DATA", holds=True)
+    elif content:
+        content = ended(content)
+        yield Command("accept", b"BDAT %d LAST" % len(content), content)
+
+
+def body(
+    content: bytes | Content, chunk: int, *, is_chunked: bool, is_pipelined: bool
+) -> Iterator[Command]:
+    """Yield the commands that carry the content.
+
+    :param chunk: how many octets go with one BDAT.
+    """
+    holds = not is_pipelined
+    if not is_chunked:
+        yield Command("accept", b"", stuffed(content), holds)
+        return
+    content = ended(content)
+    supply = Supply(content)
+    size = len(content)
+    *chunks, last = range(0, size, chunk)
+    for _ in chunks:
+        # Each is answered before the next one: of two answers to one chunk, the second could be
+        # taken for that of the next one, and in the end a refusal for no answer at all.
+        yield Command("chunk", b"BDAT %d" % chunk, Portion(supply, chunk), holds=True)
+    part = Portion(supply, size - last)
+    yield Command("accept", b"BDAT %d LAST" % len(part), part, holds)
+
+
+def _join(options: Sequence[str]) -> str:
+    return "".join(f" {option}" for option in options)
