@@ -34,6 +34,7 @@ LAYERS = (
     "markup.styles",
     "markup.tables",
     "markup.tags",
+    "markup.sheets",
     "markup.frames",
     "markup.elements",
     "markup",

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, TypeAlias
+from urllib.parse import urljoin
 
 from .frames import Frame, Frames, List
-from .styles import GONE, UNSEEN, VOID, Hidden, ends, hiding, may_hide
+from .sheets import Sheet, sheet_of
+from .styles import GONE, UNSEEN, VOID, Hidden, ends, hiding, may_hide, white_space
 from .tables import Table
 from .tags import decode_references, read_attributes, split_tags
 
 _NUMBER = re.compile(r"[ \t\n\r\f]*(-?[0-9]{1,9})")
 
+_PRE: Final = frozenset({"pre", "pre-wrap", "break-spaces"})
+_INLINE: Final = frozenset({"a", "button", "q"})
 _ROOT: Final = frozenset({"html", "body"})  # who hides all of it means to show it by a script
 
 _Action: TypeAlias = "Callable[[Reader, str, str], None]"
@@ -23,12 +27,17 @@ class Reader(Frames):
     """Reads one mail."""
 
     hidden: Hidden | None = None
+    sheet: Sheet | None = None
+    base = ""
+    """What relative links are relative to."""
 
     def read(self, html: str) -> str:
         """Return the text of `html`."""
         prose = self.prose
         action_of = _ACTIONS.get
-        careful = may_hide(html.lower())
+        lowered = html.lower()
+        self.sheet = sheet_of(html) if "<style" in lowered else None
+        careful = bool(self.sheet) or may_hide(lowered) or "white-space" in lowered
         for text, tag, attributes in split_tags(html):
             if self.hidden:
                 if self.hides(self.hidden, tag):
@@ -43,13 +52,13 @@ class Reader(Frames):
                 continue
             if self.counts and ends(tag, "p"):
                 self.end("p")
-            state = self.state
-            if careful and attributes and (state or may_hide(attributes.lower())):
-                state = self.state_of(tag, attributes)
+            state, space = self.state, None
+            if careful:
+                state, space = self.look_of(tag, attributes)
             if state == GONE:
                 self.conceal(tag, attributes)
-            elif state != self.state or tag in self.counts:
-                self.start(tag, attributes, state)
+            elif state != self.state or space or tag in self.counts:
+                self.start(tag, attributes, state, space)
             elif action := action_of(tag):
                 action(self, tag, attributes)
         self.pop_to(0)
@@ -64,18 +73,21 @@ class Reader(Frames):
         self.hidden = None
         return tag == hidden.end_tag
 
-    def state_of(self, tag: str, attributes: str) -> int:
-        """Return how an element is hidden."""
-        if tag in _ROOT:
-            return self.state
-        state = hiding(read_attributes(attributes), self.state)
+    def look_of(self, tag: str, attributes: str) -> tuple[int, str | None]:
+        """Return how an element is hidden, and its ``white-space`` if that is said."""
+        if tag in _ROOT or not (attributes or self.sheet):
+            return self.state, None
+        found = read_attributes(attributes) if attributes else {}
+        if self.sheet:
+            found["style"] = self.sheet.style_of(tag, found)
+        state = hiding(found, self.state)
         if tag in VOID:
             # Around images, mails set the text size 0, so that there is no gap: they are seen.
-            return GONE if state & (GONE | UNSEEN) else self.state
-        return state
+            return GONE if state & (GONE | UNSEEN) else self.state, None
+        return state, white_space(found.get("style", ""))
 
-    def start(self, tag: str, attributes: str, state: int) -> None:
-        """Start an element that is hidden otherwise than its parent, or is in one of its name."""
+    def start(self, tag: str, attributes: str, state: int, space: str | None) -> None:
+        """Start an element that differs from its parent, or is in one of its name."""
         changed = state != self.state
         above = self.frames[-1] if self.frames else None
         if action := _ACTIONS.get(tag):
@@ -86,6 +98,10 @@ class Reader(Frames):
             self.push(tag)
         if changed:
             self.state = state
+        if space:
+            # Within a line, spaces are one all the same.
+            self.prose.pre = space in _PRE and f"/{tag}" in _ACTIONS and tag not in _INLINE
+            self.prose.breaks = space in _PRE or space == "pre-line"
 
     def conceal(self, tag: str, _attributes: str) -> None:
         if tag not in VOID:
@@ -122,7 +138,28 @@ class Reader(Frames):
         self.prose.add_image(read_attributes(attributes).get("alt", ""))
 
     def link(self, _tag: str, attributes: str) -> None:
-        self.prose.start_link(read_attributes(attributes).get("href", ""), len(self.frames))
+        self.prose.start_link(self.url_in(read_attributes(attributes)), len(self.frames))
+
+    def area(self, _tag: str, attributes: str) -> None:
+        """Read a part of an image that is a link."""
+        found = read_attributes(attributes)
+        self.prose.end_line()
+        self.prose.start_link(self.url_in(found), len(self.frames))
+        self.prose.add_image(found.get("alt", ""))
+        self.prose.end_link()
+        self.prose.end_line()
+
+    def base_url(self, _tag: str, attributes: str) -> None:
+        self.base = self.base or read_attributes(attributes).get("href", "").strip()
+
+    def url_in(self, attributes: Mapping[str, str]) -> str:
+        url = attributes.get("href", "")
+        if not self.base or url.strip()[:1] in ("", "#"):
+            return url
+        try:
+            return urljoin(self.base, url.strip())
+        except ValueError:  # such as a bracket that is never closed
+            return url
 
     def end_link(self, _tag: str, _attributes: str) -> None:
         self.prose.end_link()
@@ -229,6 +266,8 @@ _START: Final[dict[str, _Action]] = {
     "blockquote": Reader.quote,
     "pre listing xmp": Reader.preformatted,
     "img": Reader.image,
+    "area": Reader.area,
+    "base": Reader.base_url,
     "a": Reader.link,
     "ul ol menu dir": Reader.start_list,
     "li": Reader.item,

@@ -34,6 +34,7 @@ class Frame(NamedTuple):
     prefix: str
     marker: str
     pre: bool
+    breaks: bool
     counts: dict[str, int]
     items: List | None
     table: Table | None
@@ -76,6 +77,7 @@ class Frames:
                 prose.prefix,
                 prose.marker,
                 prose.pre,
+                prose.breaks,
                 self.counts,
                 self.items,
                 self.table,
@@ -102,7 +104,7 @@ class Frames:
                 self.counts[frame.name] -= 1
         self.state, self.counts = frame.state, frame.counts
         self.items, self.table = frame.items, frame.table
-        prose.prefix, prose.pre = frame.prefix, frame.pre
+        prose.prefix, prose.pre, prose.breaks = frame.prefix, frame.pre, frame.breaks
         # The mark of an outer item still waits for the first line.
         prose.marker = frame.marker if len(prose.lines) == frame.lines else ""
 

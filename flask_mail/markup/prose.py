@@ -55,12 +55,23 @@ class Prose:
         self.apart = False
         self.prefix = self.marker = ""
         self.pre = False
+        self.breaks = False  # line ends of the text count, spaces do not
         self.link: Link | None = None
         self._parts: list[str] = []
         self._joint = -1  # after so many parts, a word would run into what is before it
 
     def add(self, text: str) -> None:
         """Add text to the line."""
+        if self.breaks and not self.pre and _LINE_END.search(text):
+            first, *others = _LINE_END.split(text)
+            self._add(first)
+            for each in others:
+                self.break_line()
+                self._add(each)
+        else:
+            self._add(text)
+
+    def _add(self, text: str) -> None:
         parts = self._parts
         if not parts and not self.pre and text.isspace():
             return

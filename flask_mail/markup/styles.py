@@ -40,6 +40,7 @@ _DECLARATION = re.compile(
     r"(?:^|;)\s*(display|font-size|height|max-height|opacity|overflow|visibility)"
     r"\s*:\s*([^;!\s]*)"
 )
+_WHITE_SPACE = re.compile(r"(?:^|;)\s*white-space\s*:\s*([^;!\s]+)")
 _UNITS: Final = string.ascii_lowercase + "%"
 # The tags that end an element whose own end tag may be left out (HTML, optional tags).
 _PARTS_OF_TABLES: Final = frozenset({"tr", "tbody", "tfoot", "thead"})
@@ -122,6 +123,12 @@ def hiding(attributes: Mapping[str, str], inherited: int) -> int:
         elif size.endswith("rem") or not size.endswith(("em", "%", "inherit")):
             inherited &= ~TINY
     return inherited
+
+
+def white_space(style: str) -> str | None:
+    """Return the ``white-space`` of an element; ``None`` where it says nothing of it."""
+    found = _WHITE_SPACE.findall(style.lower()) if "white-space" in style.lower() else []
+    return found[-1] if found and found[-1] != "inherit" else None
 
 
 def _is_zero(value: str) -> bool:
