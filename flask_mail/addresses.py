@@ -341,7 +341,8 @@ def _guess(name: str | None, text: str) -> Address:
         quoted = re.fullmatch(_QUOTED, before)
         name = _unquote(before) if quoted else before.replace('"', "")
     # In whatever shows it, an encoded-word would be decoded into another address.
-    local, at, domain = _ENCODED_WORD.sub("=", address).rpartition("@")
+    address = _ENCODED_WORD.sub("=", address)
+    local, at, domain = address.rpartition("@")
     if not at:
         local, domain = address, ""
     with contextlib.suppress(MessageError):

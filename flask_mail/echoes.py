@@ -170,10 +170,11 @@ def _from_html(match: re.Match[str]) -> str:
     return _as_octets(unescape(match[0]))
 
 
-def _from_escape(match: re.Match[str]) -> str:
+def _from_escape(match: re.Match[str], *, of_text: bool = False) -> str:
     octet, octal, high, low, short, long, character = match.groups()
     if octet or octal:
-        return chr(int(octet, 16) if octet else int(octal, 8))
+        number = chr(int(octet, 16) if octet else int(octal, 8))
+        return _as_octets(number) if of_text else number
     if high:
         return _as_octets(chr(0x10000 + (int(high, 16) - 0xD800) * 0x400 + int(low, 16) - 0xDC00))
     return character or _as_octets(chr(int(short or long, 16)))
@@ -185,6 +186,7 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] =
     (_QUOTED_PRINTABLE, lambda match: chr(int(match[1], 16))),
     (_HTML, _from_html),
     (_ESCAPE, _from_escape),
+    (_ESCAPE, lambda match: _from_escape(match, of_text=True)),
     (_HEX, _from_hex),
     (_HEX, lambda match: _from_hex(match, 1)),
 )

@@ -150,7 +150,11 @@ def test_what_is_not_the_secret_is_shown(secret, text):
 
 @PATIENT
 @given(
-    st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=8, max_size=40),
+    st.text(
+        st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_categories=("Cc",)),
+        min_size=8,
+        max_size=40,
+    ),
     st.sampled_from([name for name in SPELLINGS if name != "latin-1 as octets"]),
     st.text("ab %&\\=+;#x0", max_size=8),
 )

@@ -94,11 +94,11 @@ def test_an_encoded_word_is_refused_in_settings_and_envelopes(address):
         )
 
 
-@pytest.mark.parametrize("address", MISLEADING)
+@pytest.mark.parametrize("address", [*MISLEADING, "=?utf-8?q?victim=40evil.test?="])
 def test_a_message_that_cannot_be_sent_misleads_nobody(address):
     """It may be shown, or written to a file."""
     content = Message("Hi", [address], body="Hi", sender=address).as_bytes()
     read = message_from_bytes(content, policy=policy.default)
     for field in ("To", "From"):
-        assert [each.domain for each in read[field].addresses] == ["good.test"]
+        assert [each.domain for each in read[field].addresses] in (["good.test"], [""])
         assert b"=?" not in content
