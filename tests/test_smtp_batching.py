@@ -178,22 +178,34 @@ def test_an_interrupt_of_the_source_closes_the_connection_with_what_is_under_way
 
 
 def test_a_source_that_waits_does_so_after_all_before_was_written(server):
-    """So a queue may be the source: each message leaves when it is given, but for the last one
-    where its end would leave together with the next one's beginning."""
+    """So a queue may be the source: each message leaves when it is given, and no server waits for
+    the content after 354 while the next message is made."""
 
     def has_got(count):
         return len(server.accepted) >= count
 
-    holds_one = "PIPELINING" in server.extensions(1) and "CHUNKING" not in server.extensions(1)
-
     def batch():
         for number in range(6):
             with server.changed:
-                server.changed.wait_for(functools.partial(has_got, number - holds_one), 10)
-            assert has_got(number - holds_one)
+                server.changed.wait_for(functools.partial(has_got, number), 10)
+            assert has_got(number)
             yield message(number)
 
     assert all(each.sent for each in mail_to(server.port).send_many(batch()))
+
+
+@pytest.mark.parametrize("extensions", MODES.values(), ids=MODES)
+def test_a_source_that_waits_does_so_after_a_content_that_the_system_took_in_parts(extensions):
+    with fault_server(extensions=extensions, room=1 << 13) as server:
+
+        def batch():
+            for number in range(3):
+                with server.changed:
+                    server.changed.wait_for(lambda n=number: len(server.accepted) >= n, 10)
+                assert len(server.accepted) >= number
+                yield message(number, body=("x" * 70 + "\n") * 3_000)
+
+        assert all(each.sent for each in mail_to(server.port).send_many(batch()))
 
 
 def test_what_has_arrived_by_the_deadline_is_in_time_however_late_it_is_looked_at(fast):

@@ -137,12 +137,12 @@ class Courier:
             return True
         if self._is_slow:
             return False  # tell first what became of those that are under way
-        return self._has_room() or flight.under_way[-1].is_pipelined
+        # No server waits for the rest of a message, or for the content after 354, while the program
+        # makes the next one, which may take longer than the server's patience.
+        last = flight.under_way[-1]
+        return last.is_pipelined and last.has_said_all and flight.link.push()
 
     def _next(self, source: Iterator[Item]) -> Item | None:
-        if not self._has_room():
-            # Nothing waits for its sender while a message is made that has to wait itself.
-            self._attempt(lambda flight: flight.advance(wait=False))
         asked = self._clock()
         lending.occupy(self._host, False)
         item = next(source, None)

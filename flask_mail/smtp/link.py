@@ -207,6 +207,11 @@ class Link:
         """Take `data`, which goes out with the next :meth:`look` or :meth:`hear`."""
         self._out.write(data)
 
+    def push(self) -> bool:
+        """Write what can be written, and return whether that was all."""
+        self._flush()
+        return self.sent == self.put
+
     def look(self) -> Reply | None:
         """Write what can be written, and return the next reply if it is there; as :meth:`hear`."""
         self._flush()
