@@ -83,6 +83,7 @@ LAYERS = (
     "smtp.commands",
     "smtp.transaction",
     "smtp.flight",
+    "smtp.lessons",
     "smtp.courier",
     "smtp.idling",
     "smtp.pool",

@@ -16,6 +16,7 @@ from . import client, errors, lending
 from .alarms import is_of_link
 from .deadline import Clock, Deadline, DeadlinePassed
 from .flight import Flight
+from .lessons import Lessons
 from .link import Link
 from .results import Result
 from .transaction import Transaction
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from .replies import Reply
 
 _IN_VAIN = 3
-"""After how many connections in a row on which no message got an answer the server is given up;
-and after how many that changed nothing a refused message is not begun again on a new one."""
+"""After how many connections in a row on which no message got an answer the server is given up."""
 
 _SLOW = 0.1
 """Seconds: messages that are so long in coming are not waited for with others under way."""
@@ -68,9 +68,7 @@ class Courier:
         self._again: deque[Transaction] = deque()  # to be begun again, in order
         self._gone: Exception | None = None  # why there is no connection any more
         self._in_vain = 0
-        self._moved_in_vain = 0
-        self._overlaps = True
-        self._is_overlap_proven = False
+        self._lessons = Lessons()
         self._is_slow = False
 
     def carry(self, items: Iterable[Item]) -> Iterator[Result]:
@@ -86,7 +84,7 @@ class Courier:
                 if self._is_child:
                     self._leave_to_parent()
                 while waiting and (result := waiting[0].result) is not None:
-                    self._learn_from(waiting.popleft(), result)
+                    self._lessons.note_result(waiting.popleft(), result)
                     lending.occupy(self._host, False)
                     yield result
                     lending.occupy(self._host, True)
@@ -229,10 +227,7 @@ class Courier:
             self._leave_to_parent()
             return
         client.drop(self._host)
-        self._is_overlap_proven = self._is_overlap_proven or flight.is_overlap_proven
-        if flight.has_overlapped and not self._is_overlap_proven:
-            # Haraka closes where anything follows the end of a content in the same packet.
-            self._overlaps = False
+        self._lessons.note_break(flight)
         for transaction in reversed(flight.end(error)):
             if self._reopen is None:
                 transaction.give_up()
@@ -268,7 +263,7 @@ class Courier:
         link.be_prompt()
         if self._flight is None or self._flight.link is not link:
             self._flight = Flight(
-                host, self._server, link, moves=self._moves, overlaps=self._overlaps
+                host, self._server, link, moves=self._moves, overlaps=self._lessons.overlaps
             )
 
     def _connect(self, reopen: Callable[[Deadline], None], deadline: Deadline) -> None:
@@ -282,13 +277,7 @@ class Courier:
             ) from error
 
     def _moves(self, reply: Reply) -> bool:
-        """Whether a message that gets this reply is begun again on a new connection."""
-        is_promising = reply.is_too_many or self._moved_in_vain < _IN_VAIN
-        return self._reopen is not None and is_promising
-
-    def _learn_from(self, transaction: Transaction, result: Result) -> None:
-        if transaction.was_moved:
-            self._moved_in_vain = 0 if result.error is None else self._moved_in_vain + 1
+        return self._reopen is not None and self._lessons.moves(reply)
 
     def _is_used_up(self, link: Link) -> bool:
         flight = self._flight

@@ -1,0 +1,42 @@
+"""What a batch learns of its server as it goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .flight import Flight
+    from .replies import Reply
+    from .results import Result
+    from .transaction import Transaction
+
+_IN_VAIN = 3
+"""After how many messages in a row to which a new connection was no use none is opened for them."""
+
+
+class Lessons:
+    """What the messages and connections of a batch have shown.
+
+    :ivar overlaps: whether a message may be begun while another one is under way.
+    """
+
+    def __init__(self) -> None:
+        self.overlaps = True
+        self._is_overlap_proven = False
+        self._moved_in_vain = 0
+
+    def moves(self, reply: Reply) -> bool:
+        """Whether a message that gets this reply is begun again on a new connection."""
+        return reply.is_too_many or self._moved_in_vain < _IN_VAIN
+
+    def note_result(self, transaction: Transaction, result: Result) -> None:
+        """Learn from what became of a message."""
+        if transaction.was_moved:
+            self._moved_in_vain = 0 if result.error is None else self._moved_in_vain + 1
+
+    def note_break(self, flight: Flight) -> None:
+        """Learn from a connection that broke."""
+        self._is_overlap_proven = self._is_overlap_proven or flight.is_overlap_proven
+        if flight.has_overlapped and not self._is_overlap_proven:
+            # Haraka closes where anything follows the end of a content in the same packet.
+            self.overlaps = False
