@@ -121,6 +121,12 @@ def test_mail_is_sent_where_no_thread_can_be_started(server, monkeypatch):
     mail.close()
 
 
+def test_a_thread_that_is_not_there_is_not_waited_for():
+    closer = Closer()
+    closer.stop()
+    assert not closer.is_running
+
+
 def test_the_thread_ends_before_a_fork_and_goes_on_after_it(server):
     mail = keeping(server)
     mail.send(message())
