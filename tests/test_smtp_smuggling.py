@@ -30,7 +30,12 @@ FORGED = (
 @pytest.mark.parametrize(
     "line",
     [
-        *(b"MAIL FROM:<a@example.com>", b"mail from:a@example.com", b"MAIL\tFROM <a@example.com>"),
+        *(
+            b"MAIL FROM:<a@example.com>",
+            b"mail from:a@example.com",
+            b"MAIL\tFROM <a@example.com>",
+            b"MAIL\x0bFROM:<>",
+        ),
         *(b"  Mail  From: <>", b"\tRCPT TO:<b@example.com>", b"rcpt to: b", b"DATA", b" data "),
         *(b"DATA now", b"BDAT 10 LAST", b"bdat 10", b"BURL imap://x LAST", b"SEND FROM:<a>"),
         *(b"EHLO x", b"helo x", b"LHLO x", b"RSET", b"STARTTLS", b"AUTH PLAIN AGEAYg==", b"QUIT"),
@@ -49,7 +54,13 @@ def test_a_line_that_a_server_could_take_for_a_command_is_found(line, end):
     "line",
     [
         *(b"Hello", b"Mail us at info@example.com", b"email from: me", b"Database", b"Data-driven"),
-        *(b"Mailing-List: x", b"Mail-Followup-To: a@example.com", b"> DATA", b"your DATA", b"Send"),
+        *(
+            b"Mailing-List: x",
+            b"Mail-Followup-To: a@example.com",
+            b"> DATA",
+            b"your DATA",
+            b"Send us",
+        ),
         *(b"Help", b"REFUQQ==", b"DATA+abc", b"Date: today", b"Author: x", b"Resets", b"Quite so"),
     ],
 )

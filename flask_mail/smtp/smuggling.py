@@ -13,14 +13,25 @@ import re
 from ..content import Content
 
 # What begins, changes or completes a transaction, or tells the server who it talks to, with the
-# names that were abolished or are of one maker. In upper case.
-_VERB = re.compile(
-    rb"(?:DATA|BDAT|BURL|RCPT|HELO|EHLO|LHLO|RSET|NOOP|QUIT|VRFY|EXPN|ETRN|ATRN|AUTH|STARTTLS"
-    rb"|XCLIENT|XFORWARD|XAUTH|XEXCH50|XEXPS|XRCPT"
-    rb"|(?:MAIL|SEND|SOML|SAML)[\0-\x20:\x7f-\xff]*FROM)"
+# names that were abolished or are of one maker.
+_VERBS = (
+    *(b"DATA", b"BDAT", b"BURL", b"RCPT", b"HELO", b"EHLO", b"LHLO", b"RSET", b"NOOP", b"QUIT"),
+    *(b"VRFY", b"EXPN", b"ETRN", b"ATRN", b"AUTH", b"STARTTLS", b"XCLIENT", b"XFORWARD", b"XAUTH"),
+    *(b"XEXCH50", b"XEXPS", b"XRCPT"),
+)
+_WITH_FROM = (b"MAIL", b"SEND", b"SOML", b"SAML")
+_BEGINNINGS = frozenset(verb[:4] for verb in (*_VERBS, *_WITH_FROM))
+_COMMAND = re.compile(
+    rb"(?:%b|(?:%b)(?:[ :]*FROM|$))" % (b"|".join(_VERBS), b"|".join(_WITH_FROM))
     # A word ends here for every server. So no line of base64 is a command but one that is nothing
-    # else, and Mail-Followup-To or Data-driven are none.
-    rb"(?![A-Z0-9+/=_-])"
+    # else, and Mail-Followup-To and Data-driven are none.
+    + rb"(?![A-Z0-9+/=_-])",
+    re.MULTILINE,
+)
+# Upper case; and servers differ in what ends a line for them, and what they skip before a command.
+_READ = bytes(
+    0x20 if each == 0x09 else 0x0A if each < 0x20 or each >= 0x7F else ord(chr(each).upper())
+    for each in range(256)
 )
 
 _SHORTEST_LIMIT = 510
@@ -38,23 +49,15 @@ def may_hold_commands(content: bytes | Content, *, is_cut: bool) -> bool:
 
     :param is_cut: whether it travels in several chunks, each of which would begin a line.
     """
-    octets = content if isinstance(content, bytes) else content.literal
-    octets = octets.upper()
-    verbs = [match.start() for match in _VERB.finditer(octets)]
-    if not verbs:
-        return False
-    return (
-        is_cut
-        or any(_begins_a_line(octets, start) for start in verbs)
-        or any(len(line) > _SHORTEST_LIMIT for line in octets.split(b"\n"))
-    )
-
-
-def _begins_a_line(octets: bytes, start: int) -> bool:
-    # Servers differ in what they skip before a command, and in what ends a line for them.
-    while start and octets[start - 1] in b" \t":
-        start -= 1
-    return not start or not 0x20 < octets[start - 1] < 0x7F
+    octets = (content if isinstance(content, bytes) else content.literal).translate(_READ)
+    lines = octets.split(b"\n")
+    for line in lines:
+        start = line.lstrip(b" ") if line[:1] == b" " else line
+        if start[:4] in _BEGINNINGS and _COMMAND.match(start):
+            return True
+    if is_cut or len(max(lines, key=len)) > _SHORTEST_LIMIT:
+        return _COMMAND.search(octets) is not None
+    return False
 
 
 def ended(content: bytes | Content) -> bytes | Content:
