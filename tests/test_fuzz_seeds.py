@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from reading import PATIENT
 
 from flask_mail import addresses, charsets, entities, parsing, parts
+from flask_mail.smtp.incoming import Incoming
+from flask_mail.smtp.unsent import Unsent
 
 
 def try_seeds(target: str) -> None:
@@ -33,6 +35,21 @@ def test_a_few_new_values_keep_their_promises(target: str, data: st.DataObject) 
     TARGETS[target](data.draw(VALUES[target]))
 
 
+def _last_code(incoming: Incoming, line: bytes) -> tuple[bytes, bool]:
+    return line, line[3:4] != b"-"
+
+
+def _count_afterwards(unsent: Unsent) -> None:
+    while (first := unsent._first()) is not None:
+        count = 0
+        try:
+            count = unsent._sock.send(first)
+        finally:
+            unsent.sent += count
+            if count < len(first):
+                unsent._pieces.appendleft(first[count:])
+
+
 @pytest.mark.parametrize(
     ("target", "module", "name", "broken"),
     [
@@ -45,6 +62,8 @@ def test_a_few_new_values_keep_their_promises(target: str, data: st.DataObject) 
             "decode_best",
             lambda octets, label: octets.decode(errors="replace"),
         ),
+        ("replies", Incoming, "_read", _last_code),
+        ("alarms", Unsent, "flush", _count_afterwards),
         ("charsets", parsing, "decode_best", lambda octets, label: octets.decode(errors="replace")),
     ],
 )

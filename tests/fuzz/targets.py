@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import smtplib
 from base64 import b64encode
 from collections.abc import Callable
 from email import policy
@@ -22,6 +23,8 @@ from flask_mail.entities import Entity, decode_text
 from flask_mail.headers import mailboxes
 from flask_mail.mime import addresses_in
 from flask_mail.outgoing import Outgoing
+from flask_mail.smtp.incoming import Incoming
+from flask_mail.smtp.unsent import Unsent
 
 if HAS_SECOND:
     import fast_mail_parser
@@ -252,6 +255,72 @@ def _is_octets(data: Any) -> bool:
     return isinstance(data, str) and data.isprintable() and all(each < "\u0100" for each in data)
 
 
+# --- Connections ---------------------------------------------------------------------------------
+
+
+def replies(value: list[str]) -> None:
+    """Each reply has the code of all its lines, or none, in whatever pieces it comes."""
+    incoming = Incoming()
+    found: list[int] = []
+    for piece in value:
+        incoming.unread += piece.encode("utf-8", "surrogatepass")
+        try:
+            while (reply := incoming.reply()) is not None:
+                found.append(reply.code)
+        except smtplib.SMTPResponseException:
+            break  # too long
+    said = "".join(value).encode("utf-8", "surrogatepass").split(b"\n")[:-1]
+    expected: list[int] = []
+    codes: list[bytes] = []  # of the reply that has begun
+    for line in said:
+        match = re.fullmatch(rb"(\d{3})(?:([ -]).*)?", line.rstrip(b"\r"), re.DOTALL)
+        codes.append(match[1] if match else b"")
+        if not match or codes[0] != codes[-1]:
+            expected.append(-1)
+            codes.clear()
+        elif match[2] != b"-":
+            expected.append(int(codes[0]))
+            codes.clear()
+    assert found == expected[: len(found)]
+
+
+class _Interrupted:
+    """A socket on which a signal arrives as a call returns, after so many octets."""
+
+    def __init__(self, taken: list[int], moment: int) -> None:
+        self.arrived = 0
+        self._taken = iter(taken)
+        self._moment = moment
+
+    def send(self, data: Any) -> int:
+        taken = next(self._taken, 0)
+        if taken == 0:
+            raise BlockingIOError
+        count = min(taken, len(data))
+        self.arrived += count
+        self._moment -= 1
+        if self._moment == 0:
+            raise TimeoutError  # the handler's
+        return count
+
+
+def alarms(value: list[Any]) -> None:
+    """What a peer can have read counts as sent, whenever a signal handler raises."""
+    pieces, taken, moment = value
+    sock = _Interrupted(taken, moment)
+    unsent = Unsent(sock)
+    for piece in pieces:
+        unsent.write(b"x" * piece)
+        try:
+            unsent.flush()
+        except BlockingIOError:
+            assert unsent.sent == sock.arrived
+        except TimeoutError:
+            assert unsent.sent >= sock.arrived
+            return
+    assert unsent.sent == sock.arrived
+
+
 # --- Values --------------------------------------------------------------------------------------
 
 _PIECES = [
@@ -325,6 +394,14 @@ _FILES = st.fixed_dictionaries(
         "headers": _MAPPINGS,
     },
 )
+_CODES = st.sampled_from(["220", "250", "251", "354", "421", "450", "550", "25", "2500"])
+_SAID = (
+    st.tuples(_CODES, st.sampled_from([" ", "-", ""]), st.sampled_from(["ok", "5.7.1 no", ""]))
+    .map("".join)
+    .map("{}\r\n".format)
+    | _CODES
+    | st.sampled_from(["\n", "\r\n", "what?\n"])
+)
 _CHARSETS = st.sampled_from(["utf-8", "iso-8859-1", "shift_jis", "euc-kr", "utf-16", "utf-7"])
 _NAMES = st.sampled_from(["From", "To", "Sender", "sender", "Bcc", "References", "Content-Type"])
 
@@ -357,5 +434,17 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
             }
         )
     ),
+    "replies": st.sampled_from(seeds_of("replies")).flatmap(near) | st.lists(_SAID, max_size=12),
+    "alarms": st.tuples(
+        st.lists(st.integers(1, 200_000), min_size=1, max_size=6),
+        st.lists(st.integers(0, 100_000), max_size=30),
+        st.integers(1, 12),
+    ).map(list),
 }
-TARGETS: dict[str, Any] = {"addresses": addresses, "messages": messages, "charsets": charsets}
+TARGETS: dict[str, Any] = {
+    "addresses": addresses,
+    "messages": messages,
+    "charsets": charsets,
+    "replies": replies,
+    "alarms": alarms,
+}
