@@ -58,6 +58,8 @@ LAYERS = (
     "masking",
     "settings",
     "misspelt",
+    "stylesheets",
+    "cascade",
     "inlining",
     "templates",
     "smtp",
