@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import threading
+from unittest.mock import MagicMock
 
 import pytest
 from flask import Flask
@@ -31,6 +32,14 @@ def sender(request):
         with mail.connect() as connection:
             yield connection
     assert mail.outbox == []
+
+
+def test_a_mock_of_a_message_is_taken():
+    # It can be iterated over, as what has several messages can.
+    message = MagicMock()
+    Mail(make_app()).send(message)
+
+    message.send.assert_called_once()
 
 
 @pytest.mark.parametrize(
