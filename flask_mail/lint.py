@@ -41,6 +41,8 @@ _INLINE_NAMES: Final = (
 )
 _INLINE: Final = frozenset(f"{slash}{name}" for slash in ("", "/") for name in _INLINE_NAMES)
 """Tags that do not end a word."""
+# Not those that Outlook reads.
+_COMMENT: Final = re.compile(r"<!--(?!\[if).*?-->", re.DOTALL | re.IGNORECASE)
 _REFERRING: Final = ("href", "src", "background", "action")
 
 
@@ -205,6 +207,9 @@ def _without_alt(source: str) -> Advice:
 def _images(message: Message, html: str) -> Iterator[Advice]:
     if "cid:" not in html.lower():
         return
+    # Up to the last end: with one ahead, looking for it takes linear time.
+    end = html.rfind("-->") + 3
+    html = _COMMENT.sub("", html[:end]) + html[end:]
     given = {content_id_in(getattr(each, "headers", None)) for each in message.attachments or ()}
     for content_id in dict.fromkeys(map(unquote, content_ids_in(html))):
         if content_id not in given:

@@ -284,3 +284,10 @@ def test_an_image_that_no_attachment_holds_is_missing() -> None:
         message.attach("a.png", data=b"1", content_id=content_id)
     assert lint(message) == []
     assert lint(Message.from_bytes(message.as_bytes())) == []
+
+
+def test_an_image_in_a_comment_is_missing_for_outlook_alone() -> None:
+    html = '<p>Hi</p><!-- <img src="cid:a"> --><!--[if mso]><img src="cid:b"><![endif]--><p>'
+    [found] = lint(compose(**{**GOOD, "html": html}))
+
+    assert "'cid:b'" in found.text
