@@ -16,7 +16,7 @@ from .errors import MessageError
 from .files import FileData
 from .parts import content_id_in
 from .texts import describe
-from .uploads import read_upload
+from .uploads import NothingUploaded, name_of_upload, read_upload
 
 if TYPE_CHECKING:
     from .copies import Copied
@@ -57,10 +57,6 @@ _TYPE = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}")
-
-
-class NothingUploaded(MessageError):
-    """No file was chosen in the form that an upload is from."""
 
 
 class Attachment:
@@ -112,13 +108,13 @@ class Attachment:
             filename = os.path.basename(content.path) if filename is None else filename  # noqa: PTH119
         elif file is not None:
             upload = read_upload(file)
-            if upload is None:
-                raise NothingUploaded("No file was chosen: the upload has no name and no content.")
             content = upload.content
             filename = upload.name if filename is None else filename
             content_type = content_type or upload.content_type
         elif data is not None:
             content = data
+            if filename == "":  # as a browser writes it for a field without a file
+                filename = name_of_upload(content_type, content)
         else:
             raise MessageError("The 'data' argument is required, or 'path' or 'file'.")
         self.filename = filename

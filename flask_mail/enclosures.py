@@ -85,7 +85,7 @@ def attachment_of(record: Any, *, files: bool) -> Attachment:
     check_kind(further, (dict,), "further")
     data = _content(record, files)
     attachment = Attachment(
-        record.get("filename"),
+        record.get("filename") or None,
         record.get("content_type") or ("text/plain" if data is None else None),
         "" if data is None else data if isinstance(data, (str, bytes)) else b"",
         record.get("disposition"),

@@ -20,7 +20,7 @@ def test_a_stream_that_was_written_and_not_rewound_is_refused() -> None:
     file = io.BytesIO()
     file.write(b"data")
 
-    with pytest.raises(MessageError, match=r"not at its beginning.*seek\(0\)"):
+    with pytest.raises(MessageError, match=r"^The file is not at its beginning.*seek\(0\)"):
         compose().attach("a.xlsx", file=file)
 
 
@@ -78,6 +78,32 @@ def test_an_upload_without_a_chosen_file_attaches_nothing(name: str | None) -> N
         Attachment(file=upload)
     with pytest.raises(MessageError, match="No file was chosen"):
         message.embed(upload)
+
+
+def test_fields_of_an_empty_upload_attach_nothing() -> None:
+    upload = FileStorage(io.BytesIO(), "", "photo", content_type="application/octet-stream")
+    message = compose()
+    message.attach(str(upload.filename), upload.content_type, upload.read())
+    message.attach("", data="")
+
+    assert message.attachments == []
+
+
+def test_content_with_an_empty_name_has_a_name() -> None:
+    message = compose()
+    message.attach("", "text/csv; charset=utf-8", b"a,b")
+    message.attach("", data=b"%PDF-")
+
+    assert [each.filename for each in message.attachments] == ["attachment.csv", "attachment"]
+    assert message.attachments[1].content_type == "application/pdf"
+
+
+def test_a_record_may_have_an_attachment_without_name_and_content() -> None:
+    message = compose()
+    message.attachments = [Attachment("a.txt", "text/plain", b"")]
+    message.attachments[0].filename = ""
+
+    assert Message.from_dict(message.to_dict()).attachments[0].filename == ""
 
 
 @pytest.mark.parametrize(
