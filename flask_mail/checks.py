@@ -201,7 +201,8 @@ def _check_headers(headers: object, field: str) -> None:
                 field,
             )
         elif lowered in OF_ADDRESSES:
-            if not str(value).isascii():
+            # Written as it is, unless a reader would find another mailbox in it.
+            if not str(value).isascii() or "=?" in str(value):
                 parse_mailboxes(str(value), f"extra header {describe(name)}")
         elif is_spoiled(str(name), str(value)):
             _log.warning(

@@ -190,3 +190,26 @@ def test_what_a_careful_reader_cannot_name_is_refused_in_each_field(value: Any) 
         message = compose(**{field: value if field in ("sender", "reply_to") else [value]})
         with pytest.raises(MessageError, match=r"^The .* cannot be used: ."):
             Outgoing.of(message)
+
+
+@pytest.mark.parametrize(
+    "header", ["Reply-To", "From", "To", "Cc", "Sender", "Resent-To", "Errors-To"]
+)
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"=?x?q?{EVIL.replace('@', '=40')}=3E=00?={GOOD}",
+        f"Bob <=?x?q?{EVIL.replace('@', '=40')}=3E=00?={GOOD}>",
+        f"{GOOD}, =?utf-8?q?evil?=@example.com",
+        '"=?utf-8?q?evil?="@example.com',
+    ],
+)
+def test_encoded_word_in_an_address_of_an_extra_header_is_refused(header: str, value: str) -> None:
+    with pytest.raises(MessageError, match=header):
+        Outgoing.of(compose(extra_headers={header: value}))
+
+
+def test_encoded_name_in_an_extra_header_is_kept() -> None:
+    value = f"=?utf-8?q?B=C3=B6b?= <{GOOD}>, {EVIL}"
+    mail = Outgoing.of(compose(extra_headers={"Reply-To": value}))
+    assert headers_of(mail.content)["Reply-To"] == value
