@@ -408,6 +408,50 @@ def test_sender_that_is_refused_for_good_is_not_tried_again(mode):
 
 
 @every_mode
+@pytest.mark.parametrize(
+    "enough",
+    ["554 5.7.0 Too many messages this session", "550 only 3 mails per connection, sorry"],
+)
+def test_refusal_for_good_that_names_the_connection_renews_it(mode, enough):
+    with limited(mode, messages=3, enough=enough) as (server, mail):
+        assert all(mail.send(message(number)).sent for number in range(4))
+        assert all(each.sent for each in mail.send_many(message(number) for number in range(7)))
+    assert server.connections == 4
+
+
+@every_mode
+@pytest.mark.parametrize("enough", ["552 5.3.4 no", "503 5.5.1 no", "550 5.7.1 no more of you"])
+def test_connection_on_which_a_sender_was_refused_is_not_kept(mode, enough):
+    with limited(mode, messages=2, enough=enough) as (server, mail):
+        assert mail.send(message(0)).sent
+        assert mail.send(message(1)).sent
+        with pytest.raises(MessageRefused):
+            mail.send(message(2))
+        assert mail.send(message(3)).sent
+    assert server.connections == 2
+
+
+@every_mode
+def test_connection_on_which_all_recipients_were_put_off_is_not_kept(mode):
+    answers = {(2, "RCPT 0@example.com"): "451 4.7.1 later"}
+    with limited(mode, answers=answers) as (server, mail):
+        assert mail.send(message(0)).sent
+        with pytest.raises(BackendUnavailable):
+            mail.send(message(1))
+        assert mail.send(message(2)).sent
+    assert [connection for connection, _, _ in server.accepted] == [1, 2]
+
+
+@every_mode
+def test_recipients_that_a_connection_is_too_old_for_get_the_message_over_a_new_one(mode):
+    answers = {(2, "RCPT 0@example.com"): "452 4.7.0 too many messages"}
+    with limited(mode, answers=answers) as (server, mail):
+        assert mail.send(message(0)).sent
+        assert mail.send(message(1)).attempts == 2
+    assert [connection for connection, _, _ in server.accepted] == [1, 2]
+
+
+@every_mode
 def test_message_that_a_new_connection_is_refused_for_too_is_not_sent(mode):
     answers = {(number, "MAIL"): "451 4.3.0 later" for number in (2, 3)}
     with limited(mode, answers=answers) as (server, mail):

@@ -15,6 +15,12 @@ _TLS_FIRST = re.compile(r"(?<![\w/.])(?:(START)?TLS\b|SSL\b|encrypt)", re.IGNORE
 
 _TOO_MANY = re.compile(r"too many (?:recipients|rcpts?)\b", re.IGNORECASE)
 
+_ENOUGH = re.compile(
+    r"\btoo many (?:e-?mails|mails|messages|transactions)\b"
+    r"|\b(?:per|this) (?:connection|session)\b",
+    re.IGNORECASE,
+)
+
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")
 
 
@@ -46,6 +52,11 @@ class Reply(NamedTuple):
         # Without a closer code, 452 and 552 mean that; 4.2.2 is a mailbox that is full.
         is_meant = enhanced[1:] == ".5.3" if enhanced else self.code in (452, 552)
         return is_meant or _TOO_MANY.search(self.text) is not None
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether a refusal for good is said to be for the connection, after so many messages."""
+        return _ENOUGH.search(self.text) is not None
 
     @property
     def may_accept_content(self) -> bool:

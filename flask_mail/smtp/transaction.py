@@ -44,6 +44,9 @@ _GO_AHEAD = range(354, 355)
 # Answers to a BDAT that a server offers and does not know, or not at that point.
 _NO_BDAT = (500, 502, 503)
 
+_MAYBE_ENOUGH = (errors.SenderDeferred, errors.SenderRefused, errors.RecipientsDeferred)
+"""What a server says to each message that comes after as many as it takes on a connection."""
+
 _STAGES = {"reset": "sender", "chunk": "data", "accept": "data"}
 """The stage at which a link broke that broke before the content was complete."""
 
@@ -227,10 +230,10 @@ class Transaction:
 
     @property
     def is_unwelcome(self) -> bool:
-        """Whether it was refused before its recipients, and not for good: its connection is not
-        one for others."""
+        """Whether it was refused in a way that may be its connection's, which is not one for
+        others then."""
         error = self.result and self.result.error
-        return self._is_put_off or isinstance(error, errors.SenderDeferred)
+        return self._is_put_off or isinstance(error, _MAYBE_ENOUGH)
 
     def goes_on(self) -> bool:
         """Prepare for being begun again, now that it is over here; return whether it has to be."""
@@ -378,10 +381,12 @@ class Transaction:
         """End with the refusal, unless the server has had enough of the connection alone."""
         if stage == "recipient":
             replies = list(self._no().values())
-            has_had_enough = all(each.is_too_many and self._moves(each) for each in replies)
+            has_had_enough = all(
+                (each.is_too_many or each.is_enough) and self._moves(each) for each in replies
+            )
         elif isinstance(error, smtplib.SMTPSenderRefused):
             reply = reply_of((error.smtp_code, error.smtp_error))
-            has_had_enough = reply.code < 500 and self._moves(reply)
+            has_had_enough = (reply.code < 500 or reply.is_enough) and self._moves(reply)
         else:
             has_had_enough = False
         if has_had_enough:
