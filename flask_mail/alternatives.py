@@ -9,7 +9,7 @@ _RISING = ("plain", "watch-html", "x-amp-html", "html", "calendar")
 
 
 class Alternatives(dict[str, str]):
-    """Alternatives by subtype, each put where readers expect it, in whatever order they are given.
+    """Alternatives by subtype: one that is added later is put where readers expect it.
 
     They show the last one that they know (RFC 2046 section 5.1.4). So a calendar comes after the
     HTML, or Outlook and Gmail show no invitation; AMP comes before it, as its specification wants.
@@ -18,8 +18,7 @@ class Alternatives(dict[str, str]):
     """
 
     def __init__(self, given: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
-        super().__init__()
-        self.update(given)
+        super().__init__({_subtype(name): content for name, content in dict(given).items()})
 
     def update(self, *given: Any, **others: str) -> None:
         """Add each of what ``dict(*given, **others)`` has."""
@@ -38,7 +37,7 @@ class Alternatives(dict[str, str]):
         super().update(later)
 
     def __reduce__(self) -> tuple[type[Alternatives], tuple[dict[str, str]]]:
-        return Alternatives, (dict(self),)
+        return Alternatives, (dict(self),)  # in this order
 
 
 def _subtype(name: Any) -> Any:

@@ -198,7 +198,7 @@ def test_a_blank_text_counts_as_none() -> None:
 
 def test_every_alternative_has_a_line() -> None:
     text = lines(plain(html="<p>Hi</p>", alts={"calendar": "BEGIN:VCALENDAR", "html": "<p>"}))
-    assert text[-3:-1] == ["[text/html, 9 bytes]", "[text/calendar, 15 bytes]"]
+    assert text[-3:-1] == ["[text/calendar, 15 bytes]", "[text/html, 9 bytes]"]
 
 
 def test_a_message_without_any_text_ends_after_its_headers() -> None:
