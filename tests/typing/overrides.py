@@ -1,7 +1,7 @@
 """Overrides with the annotations of 0.10: mypy reads this file and nothing runs it.
 
-The three that cannot pass are in the guide: `send() -> None`, `connect()` without `max_emails`, and
-`Attachment.data`.
+Those that cannot pass are in the guide: `send() -> None` and `send_message() -> None`, `connect()`
+without `max_emails`, `attach()` with five parameters alone, and `Attachment.data`.
 """
 
 from __future__ import annotations
@@ -68,6 +68,17 @@ class OwnMessage(Message):
 
     def add_recipient(self, recipient: str | tuple[str, str]) -> None:
         self.recipients.append(recipient)
+
+    def attach(
+        self,
+        filename: str | None = None,
+        content_type: str | None = None,
+        data: Any = None,
+        disposition: str | None = None,
+        headers: Any = None,
+        **further: Any,
+    ) -> None:
+        super().attach(filename, content_type, data, disposition, headers, **further)
 
     def sender_of(self) -> str | tuple[str, str]:
         return self.sender
