@@ -28,8 +28,10 @@ _HTML = re.compile(
 _ESCAPE = re.compile(
     r"\\(?:x([0-9A-Fa-f]{2})|([0-3][0-7]{2})"
     r"|u([Dd][89ABab][0-9A-Fa-f]{2})\\u([Dd][C-Fc-f][0-9A-Fa-f]{2})"
-    r"|(?:u|U0000)([0-9A-Fa-f]{4})|U(00(?:0[1-9A-Fa-f]|10)[0-9A-Fa-f]{4})|([ -~]))"
+    r"|(?:u|U0000)([0-9A-Fa-f]{4})|U(00(?:0[1-9A-Fa-f]|10)[0-9A-Fa-f]{4})"
+    r"|[ux]\{0{0,4}((?:10|[0-9A-Fa-f])?[0-9A-Fa-f]{1,4})\}|([ -~]))"
 )
+_CODE_POINT = re.compile(r"[Uu]\+((?:10|[0-9A-Fa-f])?[0-9A-Fa-f]{4})[ ,;]?")
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{4,}={0,2}")  # of base64
 # A NUL, and a name: how a line of AUTH PLAIN begins (RFC 4616).
 _BEGINNING = re.compile(r"A[A-P][A-Za-z0-9+/]{4,}")
@@ -171,13 +173,13 @@ def _from_html(match: re.Match[str]) -> str:
 
 
 def _from_escape(match: re.Match[str], *, of_text: bool = False) -> str:
-    octet, octal, high, low, short, long, character = match.groups()
+    octet, octal, high, low, short, long, braced, character = match.groups()
     if octet or octal:
         number = chr(int(octet, 16) if octet else int(octal, 8))
         return _as_octets(number) if of_text else number
     if high:
         return _as_octets(chr(0x10000 + (int(high, 16) - 0xD800) * 0x400 + int(low, 16) - 0xDC00))
-    return character or _as_octets(chr(int(short or long, 16)))
+    return character or _as_octets(chr(int(short or long or braced, 16)))
 
 
 _SPELLINGS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
@@ -185,6 +187,7 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] =
     (_FORM, lambda match: chr(int(match[1], 16)) if match[1] else " "),
     (_QUOTED_PRINTABLE, lambda match: chr(int(match[1], 16))),
     (_HTML, _from_html),
+    (_CODE_POINT, lambda match: _as_octets(chr(int(match[1], 16)))),
     (_ESCAPE, _from_escape),
     (_ESCAPE, lambda match: _from_escape(match, of_text=True)),
     (_HEX, _from_hex),

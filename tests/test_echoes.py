@@ -79,6 +79,8 @@ SPELLINGS = {
     "escaped by x": lambda s: "".join(f"\\x{each:02X}" for each in utf8(s)),
     "escaped, octal": lambda s: "".join(f"\\{each:03o}" for each in utf8(s)),
     "escaped, 32 bits": lambda s: "".join(f"\\U{ord(each):08x}" for each in s),
+    "escaped, in braces": lambda s: "".join(f"\\u{{{ord(each):x}}}" for each in s),
+    "code points": lambda s: " ".join(f"U+{ord(each):04X}" for each in s),
     "escaped for a shell": lambda s: "".join(c if c.isalnum() else f"\\{c}" for c in s),
     "quoted-printable": lambda s: quopri.encodestring(utf8(s), quotetabs=True).decode(),
     "quoted-printable, all": lambda s: "".join(f"={each:02X}" for each in utf8(s)),
