@@ -362,6 +362,22 @@ def test_a_server_without_room_is_given_up_before_the_deadline(monkeypatch):
         assert 1012 < clock.now <= 1015
 
 
+@pytest.mark.parametrize(("seconds", "until"), [(20, 15), (None, 1.5)])
+def test_the_deadline_and_no_short_timeout_limits_how_long_it_is_asked(monkeypatch, seconds, until):
+    clock = Clock()
+
+    def sleep(seconds):
+        clock.now += seconds
+
+    monkeypatch.setattr(client, "_sleep", sleep)
+    with scripted_server(*Crowded(20).scripts) as port:
+        where = client.Server("127.0.0.1", port, timeout=2)
+        since = clock.now
+        with pytest.raises(smtplib.SMTPConnectError, match="too many connections"):
+            client.connect(where, Deadline(seconds, clock))
+        assert until - 1 <= clock.now - since <= until
+
+
 @pytest.mark.parametrize("reply", ["554 no", "450 no greeting of RFC 5321"])
 def test_another_refusal_is_not_waited_for(pauses, reply):
     with scripted_server(says(reply)) as port, pytest.raises(smtplib.SMTPConnectError):

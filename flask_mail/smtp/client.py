@@ -5,6 +5,7 @@ A session is an :class:`smtplib.SMTP`.
 
 from __future__ import annotations
 
+import math
 import re
 import smtplib
 import socket
@@ -78,7 +79,8 @@ def establish(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
 
 def _reach_in_time(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
     """Connect, and come back for a while to a server that has no room for now (421)."""
-    patience = deadline.within(_PATIENCE * deadline.left(server.timeout))
+    left = deadline.left(math.inf)  # its pauses are no waits for a reply, which MAIL_TIMEOUT limits
+    patience = deadline.within(_PATIENCE * (server.timeout if left == math.inf else left))
     pause = _PAUSE
     no_room: errors.ConnectFailed | None = None
     try:
