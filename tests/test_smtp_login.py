@@ -219,7 +219,15 @@ def test_a_refused_login_shows_the_reply_and_names_the_settings(offer, replies):
 
 @pytest.mark.parametrize(
     "reply",
-    ["535 5.7.8 no", "454 4.7.0 later", "432 4.7.12 change it", "530 5.7.0 no", "550 5.7.1 no"],
+    [
+        "535 5.7.8 no",
+        "454 4.7.0 later",
+        "432 4.7.12 change it",
+        "530 5.7.0 no",
+        "550 5.7.1 no",
+        "534 5.7.9 Application-specific password required",
+        "534 5.7.14 Please log in via your web browser",
+    ],
 )
 @pytest.mark.parametrize("offer", ["AUTH PLAIN LOGIN", "AUTH LOGIN CRAM-MD5 PLAIN"])
 def test_a_verdict_on_the_credentials_is_one_failed_login(offer, reply):

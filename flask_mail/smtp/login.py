@@ -4,6 +4,7 @@ and knows no tokens."""
 from __future__ import annotations
 
 import contextlib
+import re
 import smtplib
 import ssl
 import sys
@@ -22,6 +23,8 @@ _BY_TOKEN = ("OAUTHBEARER", "XOAUTH2")
 # Some servers offer what they do not support: the next mechanism may do (RFC 4954 sections 4, 6).
 # Anything else is a verdict on the credentials, or on all of them.
 _OF_THE_MECHANISM = frozenset({500, 501, 502, 503, 504, 534, 538})
+# Gmail's 534 for a password that is not for programs: no mechanism is too weak.
+_OF_THE_ACCOUNT = re.compile(r"\bpassword\b|\bbrowser\b|\b5\.7\.14\b", re.IGNORECASE)
 # Not each OSError, which may come out of a signal handler.
 _HANG_UPS = (smtplib.SMTPServerDisconnected, ConnectionError, ssl.SSLError, DeadlinePassed)
 
@@ -78,6 +81,8 @@ def _refusal(
             return None
         first = first or reply
         is_unable = reply.code in _OF_THE_MECHANISM or (login.is_cancelled and reply.refuses)
+        if reply.code == 534 and _OF_THE_ACCOUNT.search(reply.text):
+            is_unable = False
         if login.is_judged or not is_unable:
             return reply
     return first
