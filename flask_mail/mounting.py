@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 DEFAULT_PREFIX = "/_mail"
 
+_lock = ForkSafeLock()
+
 
 def is_developed(app: Flask) -> bool:
     """Whether debug or testing is on, without which no inbox appears by itself."""
@@ -76,11 +78,11 @@ def _look_again(app: Flask, **extra: Any) -> None:
     """Serve a request for the inbox of an app that had none when the mail was set up."""
     if not is_developed(app) or prefix_of(app) is None:
         return
-    mounted = app.extensions.get("mail_mount")
-    if mounted is None:
-        if "wsgi_app" not in vars(app):  # the next requests do not even reach the app
-            mounted = _wrap(app)
-        else:  # around another middleware, it would not see what that does to requests
+    with _lock():
+        mounted = app.extensions.get("mail_mount")
+        if mounted is None and "wsgi_app" not in vars(app):
+            mounted = _wrap(app)  # the next requests do not even reach the app
+        elif mounted is None:  # around another middleware, it would not see what that does
             mounted = app.extensions["mail_mount"] = Mount(app, app.wsgi_app)
     if mounted.is_asked(request.environ):
         # Without a code, no error handler of the app is asked.

@@ -189,6 +189,7 @@ class TestHost:
         mail.app.wsgi_app = ProxyFix(mail.app.wsgi_app, x_host=1)
         environ = create_environ("/_mail/")
         environ.update(HTTP_HOST="[evil.example", HTTP_X_FORWARDED_HOST="localhost")
+        environ["REMOTE_ADDR"] = "127.0.0.1"
         _, status, _ = run_wsgi_app(mail.app.wsgi_app, environ)
         assert status.startswith("403")
 
