@@ -30,6 +30,8 @@ from flask_mail.markup import text_of_html
         "/* { */ .pre{display:none} /*",
         "span{display:none}",
         "*{display:none} p{display:block}",
+        "body .pre{display:none}",
+        "HTML BODY  span#top{display:none}",
     ],
 )
 def test_what_a_class_hides_is_left_out(css: str) -> None:
@@ -47,6 +49,8 @@ def test_what_a_class_hides_is_left_out(css: str) -> None:
         ".pre.other{display:none}",
         "p.pre{display:none}",
         ".a .pre{display:none}",
+        "body > .pre{display:none}",
+        "body .a .pre{display:none}",
         ".pre:hover{display:none}",
         "@media print{.pre{display:none}}",
         "@media (max-width: 600px){.pre{display:none}}",

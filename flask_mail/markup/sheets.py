@@ -1,7 +1,7 @@
 """Style sheets in an HTML mail, as far as they hide text or keep its line breaks. Pure.
 
-Selectors of one element are read, such as ``.preheader`` or ``span#top.note``: what mails hide text
-with. Rules for print or for small screens alone do not count.
+Selectors of one element are read, such as ``.preheader``, ``span#top.note`` or ``body .preheader``:
+what mails hide text with. Rules for print or for small screens alone do not count.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ _COMMENT_END = re.compile("--!?>")
 _STYLE_END = re.compile(r"</style(?=[ \t\n\r\f/>])", re.IGNORECASE)
 _BRACE = re.compile("[{}]")
 _SELECTOR = re.compile(r"(\*|[a-z][a-z0-9]*)?((?:[.#][\w-]+)*)")
+# Every element that can be hidden is in these, so they say nothing.
+_IN_ROOT = re.compile(r"(?:html\s+)?body\s+(?=[\w.#*])")
 _SIMPLE = re.compile(r"[.#][\w-]+")
 _FOR_ALL: Final = frozenset({"", "all", "screen", "only screen"})
 _PROPERTIES: Final = frozenset(
@@ -53,7 +55,10 @@ class Sheet:
             if not normal and not important:
                 continue
             for each in selector.split(","):
-                if (found := _SELECTOR.fullmatch(each.strip())) and found[0]:
+                selected = each.strip()
+                root = _IN_ROOT.match(selected)
+                found = _SELECTOR.fullmatch(selected, root.end() if root else 0)
+                if found and found[0]:
                     tag = "" if found[1] in (None, "*") else found[1]
                     self._add(tag, _SIMPLE.findall(found[2]), order, normal, important)
 
