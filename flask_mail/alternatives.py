@@ -41,8 +41,10 @@ class Alternatives(dict[str, str]):
 
 
 def _subtype(name: Any) -> Any:
-    is_text = isinstance(name, str) and name[:5].lower() == "text/"
-    return name[5:] if is_text else name
+    if not isinstance(name, str) or name[:5].lower() != "text/":
+        return name
+    subtype, mark, parameters = name[5:].partition(";")
+    return f"{subtype.lower()}{mark}{parameters}"
 
 
 def _rank(subtype: object) -> int | None:

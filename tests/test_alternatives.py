@@ -62,3 +62,10 @@ def test_the_order_of_one_mapping_is_kept(again: Any) -> None:
     assert list(again(message.alts)) == ["calendar", "html"]
     assert kinds(Message.from_dict(message.to_dict()))[1:] == ["text/calendar", "text/html"]
     assert kinds(Message.from_bytes(message.as_bytes()))[1:] == ["text/calendar", "text/html"]
+
+
+def test_a_whole_content_type_of_html_is_html_in_any_case() -> None:
+    message = compose(alts={"TEXT/HTML": "<p>Hi", "text/Calendar; method=REQUEST": ICS})
+
+    assert message.html == "<p>Hi"
+    assert list(message.alts) == ["html", "calendar; method=REQUEST"]
