@@ -225,7 +225,7 @@ def test_a_refused_login_shows_the_reply_and_names_the_settings(offer, replies):
         "432 4.7.12 change it",
         "530 5.7.0 no",
         "550 5.7.1 no",
-        "534 5.7.9 Application-specific password required",
+        "534 5.7.9 Application-specific one needed",
         "534 5.7.14 Please log in via your web browser",
     ],
 )

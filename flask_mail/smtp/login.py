@@ -23,8 +23,11 @@ _BY_TOKEN = ("OAUTHBEARER", "XOAUTH2")
 # Some servers offer what they do not support: the next mechanism may do (RFC 4954 sections 4, 6).
 # Anything else is a verdict on the credentials, or on all of them.
 _OF_THE_MECHANISM = frozenset({500, 501, 502, 503, 504, 534, 538})
-# Gmail's 534 for a password that is not for programs: no mechanism is too weak.
-_OF_THE_ACCOUNT = re.compile(r"\bpassword\b|\bbrowser\b|\b5\.7\.14\b", re.IGNORECASE)
+# Gmail's 534 for a password that is not for programs: no mechanism is too weak. Of the text, what
+# the secret has in common with it is hidden here.
+_OF_THE_ACCOUNT = re.compile(
+    r"\bapplication-specific\b|\bpassword\b|\bbrowser\b|\b5\.7\.14\b", re.IGNORECASE
+)
 # Not each OSError, which may come out of a signal handler.
 _HANG_UPS = (smtplib.SMTPServerDisconnected, ConnectionError, ssl.SSLError, DeadlinePassed)
 
