@@ -112,7 +112,7 @@ def to_host(value: object) -> str:
     text = to_str(value)
     if any(each.isspace() or not each.isprintable() for each in text):
         raise Unshown("a host name or address without blanks, line ends and control characters")
-    if "@" in text:  # and so may a password be
+    if "@" in text or "?" in text:  # and so may a password be, or a key
         raise Unshown("a host name or address alone: set MAIL_USERNAME and MAIL_PASSWORD to log in")
     if "://" in text:
         raise ValueError('a host name or address without a scheme such as "smtp://"')

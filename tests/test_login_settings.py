@@ -53,7 +53,14 @@ def test_a_server_that_is_more_than_a_host_is_refused(server, expected):
         mail.send(hello())
 
 
-@pytest.mark.parametrize("server", ["smtp://me:s3cret@mx.example.com", "me:s3cret@mx.example.com"])
+@pytest.mark.parametrize(
+    "server",
+    [
+        "smtp://me:s3cret@mx.example.com",
+        "me:s3cret@mx.example.com",
+        "smtp://mx.example.com?key=s3cret",
+    ],
+)
 def test_a_password_in_the_server_is_not_shown(server):
     with pytest.raises(ConfigurationError, match="MAIL_SERVER") as caught:
         mail_to(25, MAIL_SERVER=server).send(hello())
