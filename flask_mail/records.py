@@ -82,7 +82,9 @@ def to_record(message: object, *, files: bool) -> dict[str, Any]:
                 record[field] = _written(field, value, files)
                 _check(field, record[field])
     except RecursionError:
-        raise MessageError("The message holds a list that holds itself.") from None
+        raise MessageError(
+            "The message holds lists in lists, too deep to write, or a list that holds itself."
+        ) from None
     if further:
         record["further"] = table_of(further, type(message), _ATTRIBUTES)
     return record
