@@ -174,7 +174,7 @@ def test_child_that_uses_the_session_itself_ends_the_batch_of_its_parent(process
 
     silence = Fault("mail", "stall", ((1, 2),))
     with (
-        fault_server(silence, extensions=MODES["pipelining"]) as server,
+        fault_server(silence, extensions=MODES["both"]) as server,
         mail_to(server.port).connect() as connection,
     ):
         receipts = connection.send_many(messages())
