@@ -75,11 +75,12 @@ def lint(message: Message, *, as_is: bool = False, served: str = "") -> list[Adv
         (as_text(text) for kind, text in items(message.alts) if as_text(kind).lower() == "html"), ""
     )
     hosts = {served.lower()}  # of which there is nothing to say, or no more
+    told: set[str] = set()  # in the text: what the HTML leaves over too is the same mistake
     found = chain(
         _subject(as_text(message.subject)),
         _parts(message, html, as_is),
-        _text(as_text(message.body), hosts),
-        _html(html, hosts),
+        _text(as_text(message.body), hosts, told),
+        _html(html, hosts, told),
         _images(message, html),
         _headers(message.extra_headers, hosts),
         _recipients(message),
@@ -90,7 +91,8 @@ def lint(message: Message, *, as_is: bool = False, served: str = "") -> list[Adv
 def _subject(subject: str) -> Iterator[Advice]:
     if not subject.strip():
         yield Advice("no-subject", "subject", "The message has no subject: give it one.")
-    yield from _left_over(subject, "subject")
+    for advice, _ in _leftovers(subject, "subject"):
+        yield advice
 
 
 def _parts(message: Message, html: str, as_is: bool) -> Iterator[Advice]:
@@ -108,13 +110,15 @@ def _parts(message: Message, html: str, as_is: bool) -> Iterator[Advice]:
         )
 
 
-def _text(text: str, hosts: set[str]) -> Iterator[Advice]:
-    yield from _left_over(text, "text")
+def _text(text: str, hosts: set[str], told: set[str]) -> Iterator[Advice]:
+    for advice, ending in _leftovers(text, "text"):
+        told.add(ending)
+        yield advice
     for link in islice(_LINK.finditer(text), _LOOKED_AT):
         yield from _local(link[0], "text", hosts)
 
 
-def _html(html: str, hosts: set[str]) -> Iterator[Advice]:
+def _html(html: str, hosts: set[str], told: set[str]) -> Iterator[Advice]:
     if not html:
         return
     octets = len(html.encode("utf-8", "replace"))
@@ -135,7 +139,9 @@ def _html(html: str, hosts: set[str]) -> Iterator[Advice]:
             yield _without_alt("")
     # Not by a pattern such as \s*\n\s*, which takes quadratic time where there are only spaces.
     lines = map(str.strip, decode_references("".join(pieces)).split("\n"))
-    yield from _left_over("\n".join(filter(None, lines)), "html")
+    for advice, ending in _leftovers("\n".join(filter(None, lines)), "html"):
+        if ending not in told:
+            yield advice
 
 
 def _tag(name: str, attributes: dict[str, str], hosts: set[str]) -> Iterator[Advice]:
@@ -180,11 +186,14 @@ def _is_new(url: str, hosts: set[str]) -> bool:
     return is_new
 
 
-def _left_over(text: str, part: str) -> Iterator[Advice]:
+def _leftovers(text: str, part: str) -> Iterator[tuple[Advice, str]]:
+    """Yield each with what its line begins with, which text and HTML have in common."""
     for pattern in (_BRACES, _NONE):
         for found in islice(pattern.finditer(text), _LOOKED_AT):
             start, end = found.span()
-            yield _placeholder(" ".join(text[max(0, start - 15) : end + 15].split()), part)
+            advice = _placeholder(" ".join(text[max(0, start - 15) : end + 15].split()), part)
+            line = max(text.rfind("\n", 0, start) + 1, start - 15)
+            yield advice, text[line:start].strip(" -") + found[0]
 
 
 def _placeholder(shown: str, part: str) -> Advice:

@@ -291,3 +291,12 @@ def test_an_image_in_a_comment_is_missing_for_outlook_alone() -> None:
     [found] = lint(compose(**{**GOOD, "html": html}))
 
     assert "'cid:b'" in found.text
+
+
+def test_a_placeholder_in_text_and_html_is_one_mistake() -> None:
+    html = "<h1>Your order</h1><p>Hello None, <a href='https://example.com/'>see</a></p>{{ total }}"
+    message = Message.from_bytes(compose(**{**GOOD, "body": None, "html": html}).as_bytes())
+
+    assert [each.code for each in lint(message)] == ["placeholder"] * 2
+    message.html += "<p>Dear None"
+    assert [each.part for each in lint(message)] == ["text", "text", "html"]
