@@ -17,6 +17,8 @@ from inbox_support import (
 )
 
 from flask_mail import Message
+from flask_mail.backends import loader
+from flask_mail.entities import Entity
 from flask_mail.preview import letters
 from flask_mail.preview.words import clean_text, moment_of, moment_text
 
@@ -148,3 +150,37 @@ def test_a_folder_that_is_asked_for_leaves_no_descriptor_open(browser, folder):
     for _ in range(20):
         assert browser.get("/messages/folder").status_code == 404
     assert len(list(descriptors.glob("*"))) <= before + 5
+
+
+class TestWork:
+    """What a page of the inbox costs."""
+
+    @pytest.fixture
+    def page(self, browser):
+        mail_app = browser.client.application
+        mail_app.config["MAIL_ALLOWED_RECIPIENTS"] = "*@example.com"  # so that it may send again
+        mail_app.extensions["mail"].send(welcome())
+        path = browser.messages()[0]["page"]
+        assert "Send it to an address" in browser.client.get(path).text
+        return path
+
+    def test_a_message_is_read_once(self, browser, page, monkeypatch):
+        read = []
+        original = Entity.of.__func__
+
+        def of(cls, octets, *args):
+            read.append(len(octets))
+            return original(cls, octets, *args)
+
+        monkeypatch.setattr(Entity, "of", classmethod(of))
+        size = browser.only()["size"]
+        read.clear()
+        browser.client.get(page)
+        assert read.count(size) == 1
+
+    def test_no_entry_points_are_read_again(self, browser, page, monkeypatch):
+        def fail(*args):
+            raise AssertionError("read again")
+
+        monkeypatch.setattr(loader, "_entry_points", fail)
+        assert browser.client.get(page).status_code == 200

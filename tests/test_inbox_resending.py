@@ -211,6 +211,13 @@ def test_a_plugin_that_is_broken_is_no_choice(mail, monkeypatch):
     assert "Send it to an address" not in page
 
 
+def test_the_form_is_there_once_the_settings_say_whom_mail_may_reach(mail):
+    mail.send(welcome())
+    page = Browser(mail).text(f"/messages/{Browser(mail).messages()[0]['id']}")
+    assert "Send it to an address" in page
+    assert '<option value="smtp"' in page or ">smtp<" in page
+
+
 def test_without_an_allow_list_nothing_is_sent(mail, recorder):
     """Or the inbox would send what it keeps to any address."""
     del mail.app.config["MAIL_ALLOWED_RECIPIENTS"]
