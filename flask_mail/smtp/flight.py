@@ -79,6 +79,7 @@ class Flight:
             and not self.is_retired
             and last.is_pipelined
             and last.has_said_all
+            and not last.is_trial
             and not self.link.is_closing
             and len(self.under_way) < self.link.window
             and sum(len(each.content) for each in self.under_way) < OCTETS

@@ -34,6 +34,8 @@ class Server:
     debug: bool = False
     lacks: set[str] = field(default_factory=set, repr=False, compare=False)
     """The extensions that it offers and turned out not to have."""
+    proven: set[str] = field(default_factory=set, repr=False, compare=False)
+    """Those by which it has accepted a message."""
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"

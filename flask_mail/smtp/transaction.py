@@ -104,7 +104,7 @@ class Transaction:
         self._server = str(server)
         self.is_pipelined = server.pipelining and host.has_extn("pipelining")
         self._moves = moves
-        self._lacks = server.lacks
+        self._lacks, self._proven = server.lacks, server.proven
         self._is_chunked = (
             server.chunking
             and host.has_extn("chunking")
@@ -146,6 +146,12 @@ class Transaction:
     def has_said_all(self) -> bool:
         """Whether the next message may follow: nothing of this one is left to be said."""
         return self.is_over or self._content_is_said
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether it goes by BDAT to a server that has accepted none like that yet. Some do not
+        know BDAT though they offer it, and what is under way behind is unknown then."""
+        return self._is_chunked and "chunking" not in self._proven
 
     @property
     def is_over(self) -> bool:
@@ -356,6 +362,8 @@ class Transaction:
                 "data" if reply.code == 421 else "accept",
             )
         if self._refusal is None:
+            if self._is_chunked:
+                self._proven.add("chunking")
             rest = self._too_many()
             refused = {each: why for each, why in self._refused().items() if each not in rest}
             if rest:
