@@ -24,6 +24,7 @@ def hello():
         ("smtp .example.com", "without blanks, line ends"),
         ("smtp.example.com\xa0", "without blanks, line ends"),
         ("smtp.example.com\u200b", "without blanks, line ends"),
+        ("mx\0.test", "without blanks, line ends"),
         (" ", "without blanks, line ends"),
         ("smtp.example.com:587", "with the port in MAIL_PORT"),
         ("localhost:25", "with the port in MAIL_PORT"),

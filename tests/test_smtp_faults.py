@@ -226,14 +226,11 @@ def test_nobody_listens():
     assert (error.stage, error.receipt.outcome) == ("connect", Outcome.NOT_SENT)
 
 
-@pytest.mark.parametrize(
-    ("server", "kind"),
-    [("no-such-host.invalid", OSError), ("x" * 64 + ".test", OSError), ("mx\0.test", OSError)],
-)
-def test_a_server_name_without_an_address_names_the_setting(server, kind):
+@pytest.mark.parametrize("server", ["no-such-host.invalid", "x" * 64 + ".test"])
+def test_a_server_name_without_an_address_names_the_setting(server):
     with pytest.raises(BackendUnavailable, match="MAIL_SERVER") as caught:
         mail_to(25, MAIL_SERVER=server).send(message())
-    assert isinstance(caught.value, kind)
+    assert isinstance(caught.value, OSError)
     assert caught.value.receipt.outcome is Outcome.NOT_SENT
 
 
