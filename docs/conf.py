@@ -27,8 +27,8 @@ nitpick_ignore_regex = [
     # Other projects' names: nothing is fetched to link them. S and P are type variables.
     (
         "py:.*",
-        r"(Flask|flask\.app|flask\.blueprints|blinker|jinja2|collections|datetime|email|os|pathlib|re"
-        r"|smtplib|unittest)(\..*)?",
+        r"(Flask|flask\.app|flask\.blueprints|blinker|jinja2|collections|dataclasses|datetime|email|os"
+        r"|pathlib|re|smtplib|unittest)(\..*)?",
     ),
     ("py:class", r"(flask_mail\.backends\.base\.)?S|flask_mail\.previews\.P"),
     # What File stands for, which has its own entry.
