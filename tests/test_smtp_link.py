@@ -288,6 +288,43 @@ def test_a_link_on_which_writing_has_failed_is_stale_also_if_a_reply_was_heard(p
     assert link.is_stale()
 
 
+class Interrupted:
+    """A socket with a signal handler that raises as one of its methods returns."""
+
+    def __init__(self, sock, method):
+        self.sock = sock
+        self.method = method
+
+    def __getattr__(self, name):
+        return getattr(self.sock, name)
+
+    def send(self, data):
+        count = self.sock.send(data)
+        if self.method == "send":
+            raise BlockingIOError  # as would-block, but without the number of one
+        return count
+
+    def recv(self, size):
+        data = self.sock.recv(size)
+        if self.method == "recv":
+            raise BlockingIOError
+        return data
+
+
+@pytest.mark.parametrize("method", ["send", "recv"])
+def test_a_handlers_would_block_is_not_the_sockets(pair, method):
+    """The octets have left: written again, they would arrive twice."""
+    ours, theirs = pair
+    link = link_to(Interrupted(ours, method))
+    theirs.sendall(b"250 ok\r\n")
+    link.write(b"NOOP\r\n")
+    with pytest.raises(BlockingIOError):
+        link.hear()
+    assert link.sent == link.put
+    assert theirs.recv(100) == b"NOOP\r\n"
+    assert link.is_stale()
+
+
 def test_nothing_is_written_behind_a_gap(pair):
     """The end of a content that is not there would come in the middle of the one before."""
     ours, theirs = pair

@@ -313,8 +313,9 @@ class Link:
             self._out.flush()
         except ssl.SSLWantReadError:
             self._wants_read = True
-        except WOULD_BLOCK:
-            pass
+        except WOULD_BLOCK as error:
+            if not is_of_link(error):
+                self._fail(error)
         except BaseException as error:  # noqa: BLE001 (raised again)
             # Why the peer hung up may be waiting to be read.
             self._fail(error)
@@ -330,8 +331,9 @@ class Link:
             data = self._sock.recv(_BLOCK)
             self._in.unread += data
             self._is_over = not data
-        except WOULD_BLOCK:
-            pass
+        except WOULD_BLOCK as error:
+            if not is_of_link(error):
+                self._fail(error)
         except BaseException as error:  # noqa: BLE001 (raised again)
             failure = self._fail(error)
             if not self.has_unread:

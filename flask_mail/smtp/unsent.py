@@ -6,6 +6,8 @@ import ssl
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from .alarms import is_of_link
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -67,9 +69,10 @@ class Unsent:
             self.sent += len(piece)
             try:
                 count = self._sock.send(piece)
-            except WOULD_BLOCK:
-                self.sent -= len(piece)
-                self._pieces.appendleft(first)
+            except WOULD_BLOCK as error:
+                if is_of_link(error):
+                    self.sent -= len(piece)
+                    self._pieces.appendleft(first)
                 raise
             self.sent -= len(piece) - count
             self._blocked = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import re
 import smtplib
@@ -295,7 +296,7 @@ class _Interrupted:
     def send(self, data: Any) -> int:
         taken = next(self._taken, 0)
         if taken == 0:
-            raise BlockingIOError
+            raise BlockingIOError(errno.EAGAIN, "it would block")
         count = min(taken, len(data))
         self.arrived += count
         self._moment -= 1
