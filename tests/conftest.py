@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from flask_mail import signals
+
+# Tests run pytest too: what is asked of this run is not asked of theirs.
+os.environ.pop("PYTEST_ADDOPTS", None)
 
 # With --import-mode=importlib the tests' own helpers are found this way, in any order of tests.
 sys.path.insert(0, str(Path(__file__).parent))
