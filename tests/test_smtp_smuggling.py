@@ -182,3 +182,23 @@ def test_421_before_the_content_is_complete_proves_that_nothing_was_accepted(mod
         play.send()
         play.expect(NOT_SENT)
     assert play.problems == []
+
+
+def test_421_that_comes_unasked_before_the_content_is_a_break_and_the_message_is_sent_again():
+    def leaving(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("PIPELINING")
+            talk.hear()
+            talk.say("250 ok", "250 ok", "354 go", "421 4.4.2 Timeout")
+            talk.wait()
+
+    def staying(connection):
+        with Dialogue(connection) as talk:
+            talk.greet()
+            talk.answer("250 ok", "250 ok", "354 go")
+            talk.content()
+            talk.say("250 ok")
+
+    with scripted_server(leaving, staying) as port:
+        [receipt] = mail_to(port).send_many([Message("Hello", ["to@example.com"], "Hi")])
+    assert (receipt.outcome, receipt.attempts) == (SENT, 2)
