@@ -31,6 +31,13 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
+@pytest.fixture(autouse=True)
+def collected():
+    """Nothing that was interrupted is left to be collected in another test, or at exit."""
+    yield
+    gc.collect()
+
+
 class Alarm:
     """Raises `error` at one of the calls and returns of :mod:`flask_mail.smtp`, as a signal handler
     does; also at those of what is written in C.
