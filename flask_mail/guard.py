@@ -114,13 +114,6 @@ class Guard:
         return Outgoing(envelope, octets, mail.message_id, mail.message)
 
 
-def guard_of(allowed: Any, redirect_to: Any) -> Guard | None:
-    """Return the guard that these settings ask for, as they were read; ``None`` for none."""
-    if allowed is None and not redirect_to:
-        return None
-    return Guard(allowed, redirect_to or ())
-
-
 def to_patterns(value: object) -> tuple[re.Pattern[str], ...]:
     """Read the addresses, patterns and regular expressions that an address may match.
 

@@ -81,10 +81,10 @@ class Secret:
         Pieces of four characters are hidden too.
         """
         hidden = bytearray(len(text))
-        self.mark(text, hidden)
+        self._mark(text, hidden)
         return masked(text, hidden) if any(hidden) else text
 
-    def mark(self, text: str, hidden: bytearray) -> None:
+    def _mark(self, text: str, hidden: bytearray) -> None:
         """Set what :meth:`redact` hides in `hidden`, which has an item for each character."""
         if not self.__value or not isinstance(self.__value, str):
             return
@@ -139,7 +139,7 @@ class Secrets:
     def redact(self, text: str) -> str:
         hidden = bytearray(len(text))
         for each in self.__each:
-            each.mark(text, hidden)
+            each._mark(text, hidden)  # noqa: SLF001 (one of these)
         return masked(text, hidden) if any(hidden) else text
 
 

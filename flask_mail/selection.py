@@ -132,9 +132,9 @@ class Selection:
         given = [tuple(each) if isinstance(each, (list, set)) else each for each in given]
         made_of, made = self._guard
         if made_of != given:
-            made = guard.guard_of(
+            made = Guard(
                 settings.lookup(self._config, guard.ALLOWED),
-                settings.lookup(self._config, guard.REDIRECT),
+                settings.lookup(self._config, guard.REDIRECT) or (),
             )
             self._guard = given, made
         return made

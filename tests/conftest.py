@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flask_mail import signals
+from flask_mail import _context, signals
+from flask_mail.smtp import dialing
 
 # Tests run pytest too: what is asked of this run is not asked of theirs.
 os.environ.pop("PYTEST_ADDOPTS", None)
@@ -23,3 +24,11 @@ def no_receivers_of_other_tests():
     yield
     for signal in signals.values():
         signal._clear_state()
+
+
+@pytest.fixture(autouse=True)
+def nothing_learned_in_other_tests():
+    """Ports are used again by other servers; and an alarm may strike where a state is unbound."""
+    yield
+    dialing.memory.__init__()
+    _context._bound.set(None)

@@ -197,7 +197,10 @@ _ATOMS = st.text(st.sampled_from("ab1+_-'=?&/é山"), min_size=1, max_size=8)
 _QUOTED = st.text(st.sampled_from(' ab.@,;:()[]"\\é<'), min_size=1, max_size=8).map(
     lambda text: '"{}"'.format(text.replace("\\", r"\\").replace('"', r"\""))
 )
-LOCALS = st.lists(_ATOMS, min_size=1, max_size=3).map(".".join) | _QUOTED
+# "=?" begins an encoded-word, and is refused there.
+LOCALS = (st.lists(_ATOMS, min_size=1, max_size=3).map(".".join) | _QUOTED).filter(
+    lambda local: "=?" not in local
+)
 # That reader strips more than spaces from a name.
 NAMES = st.just("") | FREE_TEXTS.map(str.strip)
 MAILBOXES = st.tuples(NAMES, st.builds("{}@{}".format, LOCALS, st.sampled_from(sorted(DOMAINS))))

@@ -192,4 +192,4 @@ def test_a_date_that_is_cached_is_not_that_of_another_time_zone(
 @given(st.lists(st.sampled_from([b"\r\n", b"\n", b"\r", b"a", b".", b"\0"])).map(b"".join))
 def test_line_ends_are_put_right_the_same_either_way(content: bytes) -> None:
     """What has only CRLF is not searched."""
-    assert outgoing._canonical(content) == outgoing._STRAY.sub(b"\r\n", content)
+    assert outgoing.canonical(content) == outgoing._STRAY.sub(b"\r\n", content)

@@ -167,7 +167,7 @@ NONE: list[object] = [
 
 @pytest.mark.parametrize(("value", "address"), ONE, ids=ascii)
 def test_mail_goes_to_the_address_that_a_careful_reader_names(value: Any, address: str) -> None:
-    mail = Outgoing.of(compose(recipients=[value], sender=value, reply_to=value))
+    mail = Outgoing.of(compose(recipients=[value], sender=value, reply_to=[value]))
 
     assert mail.envelope.recipients == (address,)
     assert mail.envelope.sender == address

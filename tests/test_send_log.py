@@ -240,8 +240,12 @@ class TestBatches:
         assert caplog.records[-1].levelno == logging.WARNING
 
     def test_one_that_ends_before_any_message_says_that_none_was_sent(self, mail, caplog):
+        def broken():
+            raise TypeError("no messages")
+            yield
+
         with pytest.raises(TypeError):
-            mail.send_many(None)
+            mail.send_many(broken())
 
         assert "A batch ended with TypeError after 0 messages: none sent." in caplog.messages[-1]
 

@@ -138,13 +138,20 @@ class Courier:
         # No server waits for the rest of a message, or for the content after 354, while the program
         # makes the next one, which may take longer than the server's patience.
         last = flight.under_way[-1]
-        return last.is_pipelined and last.has_said_all and flight.link.push()
+        if not (last.is_pipelined and last.has_said_all):
+            return False
+        self._attempt(lambda flight: flight.link.push())
+        return not flight.under_way or flight.link.sent == flight.link.put
 
     def _next(self, source: Iterator[Item]) -> Item | None:
         asked = self._clock()
+        link = self._flight.link if self._flight is not None else None
+        since = link.now() if link is not None else 0.0
         lending.occupy(self._host, False)
         item = next(source, None)
         lending.occupy(self._host, True)
+        if link is not None:
+            link.was_left_alone_since(since)
         self._is_slow = self._clock() - asked > _SLOW
         return item
 

@@ -104,6 +104,7 @@ class Flight:
         )
         self.link.is_dirty = True
         self.link.is_lent = False
+        self.link.is_unheard = False
         transaction.begins_at(self.link.put)
         if self.under_way:
             self.has_overlapped = True
@@ -201,10 +202,13 @@ class Flight:
     def _say(self, transaction: Transaction) -> None:
         commands = transaction.next_commands()
         if commands and not self._asked and self.link.has_unread:
-            if self.link.unread.startswith(b"421"):
-                self.link.is_closing = True
-                raise smtplib.SMTPServerDisconnected("421: it closes the connection")
-            raise smtplib.SMTPResponseException(-1, _TOO_MANY)
+            is_farewell = self.link.unread.startswith(b"421")
+            self.link.is_closing = self.link.is_closing or is_farewell
+            raise (
+                smtplib.SMTPServerDisconnected("421: it closes the connection")
+                if is_farewell
+                else smtplib.SMTPResponseException(-1, _TOO_MANY)
+            )
         for command in commands:
             self._write(command)
             self._asked.append((transaction, self.link.put))

@@ -60,6 +60,7 @@ class Link:
     :ivar messages: how many messages it has carried.
     :ivar window: how many may be under way.
     :ivar is_dirty: whether a transaction may be open, which RSET has to end.
+    :ivar is_unheard: whether the replies that come first may have waited to be read.
     :ivar is_lent: whether a program has used it since the last message.
     :ivar is_closing: whether the server has said 421, after which it closes.
     :ivar is_tired: whether the server takes no more messages on it, at least for now.
@@ -77,6 +78,7 @@ class Link:
         self.window = FIRST_MESSAGES
         self.is_dirty = False
         self.is_lent = False
+        self.is_unheard = False
         self.is_closing = False
         self.is_tired = False
         self.spent = 0.0
@@ -191,7 +193,15 @@ class Link:
 
     def is_quiet(self) -> bool:
         """Whether it is a while since the peer was heard: it may be gone without a word."""
-        return self._clock() - self._heard_at > _QUIET
+        return self.is_unheard or self._clock() - self._heard_at > _QUIET
+
+    def now(self) -> float:
+        """Return the time by the clock of this connection."""
+        return self._clock()
+
+    def was_left_alone_since(self, since: float) -> None:
+        """Note that nobody has listened since then: a reply that is read now may be as old."""
+        self.is_unheard = self.is_unheard or self._clock() - since > _QUIET
 
     @property
     def put(self) -> int:
@@ -207,10 +217,9 @@ class Link:
         """Take `data`, which goes out with the next :meth:`look` or :meth:`hear`."""
         self._out.write(data)
 
-    def push(self) -> bool:
-        """Write what can be written, and return whether that was all."""
+    def push(self) -> None:
+        """Write what can be written."""
         self._flush()
-        return self.sent == self.put
 
     def look(self) -> Reply | None:
         """Write what can be written, and return the next reply if it is there; as :meth:`hear`."""
