@@ -31,7 +31,10 @@ class Outcome(str, Enum):
     UNKNOWN = "unknown"
     """No valid reply came after the last byte: only a person may retry."""
 
-    __str__ = Enum.__str__  # in each version of Python the same, formatted too
+    __str__ = Enum.__str__  # the same in each version of Python
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)  # Python 3.10 would take the value
 
 
 class Refusal(NamedTuple):
