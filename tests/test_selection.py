@@ -358,3 +358,11 @@ def test_no_frame_of_a_traceback_holds_a_secret_of_a_plugin(app):
     ]
     assert len(frames) > 4
     assert not [each for each in shown if "hunter2" in each]
+
+
+def test_chosen_backend_delivers_without_the_test_kit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flask_mail.selection.capture", None)
+    app = Flask("shop")
+    app.config["MAIL_BACKEND"] = "null"
+
+    assert Mail(app).selection.backend().name == "null"
