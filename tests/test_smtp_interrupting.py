@@ -43,16 +43,24 @@ class Alarm:
         self.at = stage, 1, number
         self.act = None
         self.rang = threading.Event()
+        self.taken = threading.Event()
         self.done = threading.Event()
 
     def choose(self, *at):
         """Ring in the server's thread, and let it answer once the handler is through."""
         if at == self.at and not self.rang.is_set():
             self.rang.set()
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+            # One that comes just before the main thread starts to wait does not wake it up.
+            for _ in range(int(PATIENCE / 0.05)):
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+                if self.taken.wait(0.05):
+                    break
             assert self.done.wait(PATIENCE)
 
     def handle(self, *args):
+        if self.taken.is_set():
+            return
+        self.taken.set()
         try:
             self.act()
         finally:
