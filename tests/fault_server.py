@@ -63,6 +63,7 @@ class Conversation:
         self._server = server
         self.wire = Wire(sock, server.stop, server.read_size, server.keeps_replies)
         self._message = 0
+        self._resets = 0
         self._offers: frozenset[str] = frozenset()
         self._is_greeted = False
         self._mail = Transaction()
@@ -161,6 +162,11 @@ class Conversation:
 
     def _do_rset(self, rest: str) -> None:
         self._mail = Transaction()
+        self._resets += 1
+        if self._server.resets is not None and self._resets > self._server.resets:
+            self.wire.say("554 5.5.0 too many nonmail commands")
+            self.wire.flush()
+            raise Over
         self.wire.say("250 2.0.0 ok")
 
     def _do_mail(self, rest: str) -> None:
@@ -300,6 +306,7 @@ class FaultServer:
         keeps_replies: bool = False,
         room: int | None = None,
         answers_to_bdat: str = "",
+        resets: int | None = None,
     ) -> None:
         self.choose = choose or first_of(*faults)
         self.extensions = extensions if callable(extensions) else lambda number: extensions
@@ -308,6 +315,8 @@ class FaultServer:
         self.goes_ahead_for_nobody = goes_ahead_for_nobody
         self.keeps_replies = keeps_replies
         self.answers_to_bdat = answers_to_bdat
+        self.resets = resets
+        """How many RSET a connection accepts before it refuses one and closes, as Exim does."""
         self.read_size = 1 << 18
         """How much the connections to come read at once."""
         self.accepted: list[Accepted] = []

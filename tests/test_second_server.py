@@ -73,12 +73,6 @@ def test_a_batch_of_a_thousand_arrives_each_message_once(exim: Exim) -> None:
     assert exim.log.count("SMTP connection from [") == before + 1
 
 
-TOO_CAUTIOUS = pytest.mark.xfail(
-    reason="a message behind a refused RSET is UNKNOWN, though Exim reads nothing after it",
-    strict=False,
-)
-
-
 @WAYS
 def test_a_batch_arrives_as_it_was_written_whatever_the_settings_want(
     exim: Exim, settings: dict[str, bool], extensions: str
@@ -96,7 +90,6 @@ def test_a_batch_arrives_as_it_was_written_whatever_the_settings_want(
         assert exim.content(spool_id(receipt)) == sent
 
 
-@TOO_CAUTIOUS
 @WAYS
 def test_refused_messages_of_a_batch_leave_nothing_behind_for_the_others(
     exim: Exim, settings: dict[str, bool], extensions: str
@@ -137,7 +130,6 @@ def test_a_message_of_twenty_mebibytes_arrives_byte_for_byte(
     assert is_intact
 
 
-@TOO_CAUTIOUS
 @WAYS
 def test_a_batch_goes_on_where_exim_has_had_enough_of_a_connection(
     settings: dict[str, bool], extensions: str

@@ -115,6 +115,16 @@ def test_no_message_of_a_batch_is_sent_twice_behind_such_a_chunk(mode, number):
 
 
 @CHUNKED
+@pytest.mark.parametrize("resets", [1, 5])
+def test_refused_rset_makes_nothing_unknown_if_refused_chunks_are_discarded(mode, resets):
+    """The first of the replies to RSET shows that they are; each message in flight costs one."""
+    with Play(mode, *refuse(1), server={"resets": resets}) as play:
+        play.send_many(30)
+        play.expect(REFUSED, *[SENT] * 29)
+    assert play.problems == []
+
+
+@CHUNKED
 @pytest.mark.parametrize("reply", ["500 what?", "502 5.5.1 not implemented", "503 5.5.1 not now"])
 @pytest.mark.parametrize("body", [None, FORGED], ids=["ordinary", "forged"])
 @pytest.mark.parametrize("first", [Play.send, lambda play: play.send_many(5)], ids=["1", "5"])

@@ -64,7 +64,8 @@ class Flight:
         self._behind: set[Transaction] = set()
         self._stays = False  # it goes on after it said that it would not
         self._is_doubtful = False  # it may have taken a content for commands
-        self._is_chunk_refused = False  # the last one
+        self._is_chunk_refused = False  # of the message before
+        self._discards_refused_chunks = False
         self._host = host
         self._server = server
         # Whose command each reply to come belongs to, and where on the link that ends.
@@ -127,12 +128,12 @@ class Flight:
             return False
         transaction, end = self._asked.popleft()
         is_early = self.link.sent < end
+        is_reset = transaction.awaits_reset
         if not reply.refuses and is_early:
             raise smtplib.SMTPResponseException(-1, _TOO_MANY)
         transaction.answered(reply, server_left=was_closing, is_early=is_early)
-        if transaction.is_doubtful and not self._is_doubtful:
-            self._is_doubtful = True
-            self._suspect_chunks()
+        if is_reset and self._is_chunk_refused:
+            self._judge_chunks(transaction, reply)
         self._stays = self._stays or transaction.is_heard
         self.link.is_closing = self.link.is_closing or transaction.is_left
         if not self.link.is_closing and not transaction.is_over:
@@ -186,13 +187,26 @@ class Flight:
             link.window = 1
         self._behind.discard(transaction)
         link.is_tired = transaction.is_unwelcome
-        self._is_chunk_refused = transaction.leaves_open
+        self._is_chunk_refused = transaction.is_chunk_refused
         if not self.under_way and link.has_unread:
             transaction.doubt(link.unread)
             self._suspect_chunks()
         if transaction.goes_on():
             self.unfinished.append(transaction)
             self.is_retired = self.is_retired or transaction.is_unwelcome
+
+    def _judge_chunks(self, transaction: Transaction, reply: Reply) -> None:
+        """Find out from the reply to RSET whether the server discards the chunks that it refuses.
+
+        A positive reply proves it (RFC 3030 section 2), because no line of a chunk is a command. If
+        such a server refuses RSET later, it has had enough of the connection, as Exim after too
+        many errors. From any other server, the refusal may be the reply to a line of the chunk.
+        """
+        if not reply.refuses:
+            self._discards_refused_chunks = True
+        elif reply.code != 421 and not self._discards_refused_chunks:
+            self._is_doubtful = transaction.is_doubtful = True
+            self._suspect_chunks()
 
     def _suspect_chunks(self) -> None:
         """Send no chunks any more if the server seems to read those that it refuses as commands."""

@@ -131,7 +131,8 @@ class Transaction:
         self.is_left = False  # the server has no ear for it any more
         self.is_heard = False  # although the server had said 421
         self._is_reset_refused = False
-        self.is_doubtful = False  # whether the server takes a content for commands
+        self.is_doubtful = False  # each reply may be the one to a line of a refused chunk
+        self.is_chunk_refused = False
         self._is_unheard = False  # the content, by a server that does not know BDAT
         self._may_send_data = False
         self._content_is_said = False
@@ -168,6 +169,11 @@ class Transaction:
         """Whether the next reply is that to the content."""
         return bool(self._asked) and self._asked[0].stage == "accept"
 
+    @property
+    def awaits_reset(self) -> bool:
+        """Whether the next reply is that to RSET."""
+        return bool(self._asked) and self._asked[0].stage == "reset"
+
     def next_commands(self) -> list[Command]:
         """Return what to write now, up to the first command whose reply decides what follows."""
         commands: list[Command] = []
@@ -202,19 +208,20 @@ class Transaction:
         if self._is_reset_refused and not reply.refuses:
             # A line that nothing asked for was taken for the reply to RSET.
             raise smtplib.SMTPResponseException(*reply.answer)
-        self._check_bdat(command, reply, server_left)
+        is_chunk = self._is_chunked and command.stage in ("chunk", "accept")
+        self.is_chunk_refused = self.is_chunk_refused or (is_chunk and reply.refuses)
+        if is_chunk:
+            self._check_bdat(reply, server_left)
         # Exim goes on to say yes to RSET alone.
         self.is_heard = server_left and not reply.refuses and command.stage != "reset"
-        if command.stage == "accept":
-            self.is_left = self.is_left or server_left
-        elif reply.refuses:
-            # A server that refuses RSET has had enough: Exim does that before it closes.
-            if command.stage == "reset":
-                self._is_reset_refused = True
-                # So does one that has refused a chunk and not read it. What it made of the next
-                # ones, nobody knows.
-                self.is_doubtful = reply.code != 421
-            is_farewell = reply.code == 421 or self._is_reset_refused
+        # A server that refuses RSET has had enough: Exim does that before it closes.
+        self._is_reset_refused = self._is_reset_refused or (
+            command.stage == "reset" and reply.refuses
+        )
+        if command.stage == "accept" or reply.refuses:
+            is_farewell = command.stage != "accept" and (
+                reply.code == 421 or self._is_reset_refused
+            )
             self.is_left = self.is_left or server_left or is_farewell
         match command.stage:
             case "sender" if reply.refuses:
@@ -334,11 +341,10 @@ class Transaction:
         else:
             self._end_refused(*self._refusal)
 
-    def _check_bdat(self, command: Command, reply: Reply, server_left: bool) -> None:
+    def _check_bdat(self, reply: Reply, server_left: bool) -> None:
         """Raise if the server does not know BDAT, also if it offers it: DATA is next."""
-        is_content = self._is_chunked and command.stage in ("chunk", "accept")
         is_judged = self._refusal is not None or server_left
-        if is_content and reply.code in _NO_BDAT and not is_judged:
+        if reply.code in _NO_BDAT and not is_judged:
             self._lacks.add("chunking")
             self._is_unheard = True
             raise smtplib.SMTPResponseException(*reply.answer)
