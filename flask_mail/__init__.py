@@ -39,7 +39,8 @@ from .errors import (
 from .extension import Mail
 from .message import Message, make_msgid
 from .mixin import _MailMixin
-from .outgoing import Envelope, Outcome, Outgoing, Receipt, Refusal
+from .outgoing import Outgoing
+from .receipt import Envelope, Outcome, Receipt, Refusal
 from .signals import email_dispatched, email_failed, email_sending, signals
 from .state import _Mail
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .backends.base import Backend
     from .extension import Mail
-    from .outgoing import Receipt
+    from .receipt import Receipt
     from .state import _Mail
 
 _log = logging.getLogger("flask_mail")

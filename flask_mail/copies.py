@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterator, Mapping, Set, ValuesView
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set, ValuesView
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .attachment import Attachment
 from .content import Content
 from .files import FileData
-from .outgoing import Envelope, Outgoing
+from .receipt import Envelope
 from .secret import Secret
 from .texts import plain_text
+
+if TYPE_CHECKING:
+    from .message import Message
 
 _NEEDS_QUOTES = re.compile(r'["\\@<>;]')
 
 _OF_AN_ATTACHMENT = frozenset({"filename", "content_type", "data", "disposition", "headers"})
 
-MOST_KEPT: Final = 8 * 1024 * 1024
-"""Octets of a message or a file that a copy keeps; what is larger is read when it is asked for."""
 
 Given = TypeVar("Given")
 Kept = TypeVar("Kept")
@@ -71,21 +72,6 @@ class Delivered:
 
     def __deepcopy__(self, memo: object) -> Delivered:
         return self  # nothing in it changes
-
-
-def copy_of(mail: Outgoing) -> Any:
-    """Return a copy of the message, with its envelope, that no later change reaches."""
-    snapshot = getattr(mail.message, "snapshot", None)
-    message: Any = deep_copy(mail.message) if snapshot is None else snapshot()
-    message.envelope = mail.envelope
-    return message
-
-
-def delivered_copy(mail: Outgoing) -> Any:
-    """Return :func:`copy_of` a message that was delivered, with the octets that were."""
-    message = copy_of(mail)
-    message.as_bytes = Delivered(mail.content if mail.size <= MOST_KEPT else mail.octets)
-    return message
 
 
 def options(given: Any) -> Any:
@@ -159,3 +145,9 @@ def deep_copy(value: Any) -> Any:
         return copy.deepcopy(value)
     except Exception:  # noqa: BLE001 (a lock, a socket: what cannot be copied is shared)
         return value
+
+
+def unordered_recipients(message: Message) -> set[str | tuple[str, str]]:
+    """Return the recipients of all three fields as they were given."""
+    fields: tuple[Iterable[Any], ...] = (message.recipients, message.cc, message.bcc)
+    return {tuple(each) if isinstance(each, list) else each for values in fields for each in values}

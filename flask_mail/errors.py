@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .outgoing import Receipt, Refusal
+    from .receipt import Receipt, Refusal
 
 
 OPENING = ("connect", "greeting", "tls", "login")

@@ -67,7 +67,7 @@ class Forms:
         :raises MessageError: a `body` or `html` is given that a template writes.
         :raises RuntimeError: no app is current; :meth:`Mail.render` needs none.
         """
-        from . import inlining, templates  # what only some programs need
+        from . import inlining, templates
 
         fields = {field: given.pop(field) for field in _FIELDS if field in given}
         if recipients is not None and fields.setdefault("recipients", recipients) is not recipients:
@@ -111,7 +111,7 @@ class Forms:
 
         :raises MessageError: it has parts in parts without end, or too many.
         """
-        from . import parsing  # slow to import, and what only some programs need
+        from . import parsing
 
         message = cls._blank()
         for name, value in parsing.fields_of(content).items():

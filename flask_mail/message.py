@@ -28,11 +28,12 @@ from .copies import (
     frozen,
     one_or_more,
     sender_text,
+    unordered_recipients,
 )
 from .errors import MessageError
 from .extras import EXTRAS
 from .forms import Forms
-from .outgoing import Envelope, unordered_recipients
+from .receipt import Envelope
 from .texts import describe
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     from .connection import Connection
     from .content import Content
-    from .outgoing import Receipt
+    from .receipt import Receipt
 
 AddressLike: TypeAlias = str | tuple[str, str]
 

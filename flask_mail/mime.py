@@ -165,7 +165,7 @@ def _text_instead(alternatives: object) -> str:
     """Return the HTML as text, for readers that show no HTML."""
     for subtype, content in items(alternatives):
         if clean(subtype).partition(";")[0].strip().lower() == "html":
-            from .markup import text_of_html  # only messages without a text need it
+            from .markup import text_of_html
 
             return text_of_html(as_text(content))
     return ""

@@ -17,7 +17,7 @@ from .message import Message
 from .signals import email_dispatched
 
 if TYPE_CHECKING:
-    from .outgoing import Receipt
+    from .receipt import Receipt
 
 
 # As they are written: programs replace them.

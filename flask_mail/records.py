@@ -15,8 +15,8 @@ from .dates import date_header
 from .enclosures import attachment_of, enclosure_of
 from .errors import MessageError
 from .mime import addresses_in
-from .outgoing import Envelope
 from .parts import tolerated
+from .receipt import Envelope
 from .texts import describe
 from .values import check_kind, check_list, json_of, pairs_of, table_of
 

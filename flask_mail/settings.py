@@ -9,7 +9,6 @@ from typing import Any
 
 from .callers import warn_program
 from .errors import ConfigurationError
-from .guard import to_addresses, to_patterns
 from .masking import kind_of, shown, sounds_secret
 from .readers import (
     Unshown,
@@ -25,6 +24,7 @@ from .readers import (
     to_secret,
     to_str,
 )
+from .recipients import to_addresses, to_patterns
 
 
 @dataclass(frozen=True)

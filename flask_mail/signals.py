@@ -20,7 +20,7 @@ from .readers import is_on
 
 if TYPE_CHECKING:
     from .message import Message
-    from .outgoing import Receipt
+    from .receipt import Receipt
 
 _log = logging.getLogger("flask_mail")
 _OFFERED = ("app", "message", "receipt", "error")

@@ -8,7 +8,8 @@ from ..errors import (
     MessageRefused,
     UnsupportedFeature,
 )
-from ..outgoing import Envelope, Outcome, Outgoing, Receipt, Refusal
+from ..outgoing import Outgoing
+from ..receipt import Envelope, Outcome, Receipt, Refusal
 from ..secret import Secret
 from .base import Backend
 from .features import Feature

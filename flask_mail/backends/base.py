@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, final
 
 from ..errors import UnsupportedFeature, attach
 from ..foreign import outgoing_of
-from ..outgoing import Outcome, Outgoing, Receipt, Refusal
+from ..outgoing import Outgoing
+from ..receipt import Outcome, Receipt, Refusal
 from ..signals import sending as tell_sending
 from .features import ORDINARY, Feature, check, read_message_options
 from .options import read_options

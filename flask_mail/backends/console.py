@@ -22,7 +22,8 @@ from .features import Feature
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ..outgoing import Envelope, Outgoing, Receipt
+    from ..outgoing import Outgoing
+    from ..receipt import Envelope, Receipt
 
 _RULE: Final = "-" * 72
 # They say how the message is built, which the lines about its parts say better.

@@ -23,7 +23,8 @@ from .features import Feature
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ..outgoing import Envelope, Outgoing, Receipt
+    from ..outgoing import Outgoing
+    from ..receipt import Envelope, Receipt
 
 # O_EXCL and O_NOFOLLOW: a link planted under our name is refused, not written through.
 _CREATE: Final = (

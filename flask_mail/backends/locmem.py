@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..copies import delivered_copy
+from ..handed_over import delivered_copy
 from .base import Backend
 from .features import Feature
 
 if TYPE_CHECKING:
     from ..message import Message
-    from ..outgoing import Outgoing, Receipt
+    from ..outgoing import Outgoing
+    from ..receipt import Receipt
 
 
 class LocmemBackend(Backend[None]):

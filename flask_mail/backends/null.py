@@ -8,7 +8,8 @@ from .base import Backend
 from .features import Feature
 
 if TYPE_CHECKING:
-    from ..outgoing import Outgoing, Receipt
+    from ..outgoing import Outgoing
+    from ..receipt import Receipt
 
 
 class NullBackend(Backend[None]):

@@ -13,7 +13,8 @@ from ..forks import ForkSafeLock
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ..outgoing import Envelope, Outgoing
+    from ..outgoing import Outgoing
+    from ..receipt import Envelope
 
 MOST_MESSAGES: Final = 200
 MOST_OCTETS: Final = 32 * 1024 * 1024

@@ -15,7 +15,8 @@ from ..errors import OPENING, DeliveryError
 
 if TYPE_CHECKING:
     from ..message import Message
-    from ..outgoing import Outgoing, Receipt
+    from ..outgoing import Outgoing
+    from ..receipt import Receipt
 
 _log = logging.getLogger("flask_mail")
 

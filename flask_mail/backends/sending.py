@@ -19,7 +19,8 @@ from ..errors import (
     MessageRefused,
 )
 from ..foreign import outgoing_of
-from ..outgoing import Outcome, Outgoing, Receipt
+from ..outgoing import Outgoing
+from ..receipt import Outcome, Receipt
 from ..signals import dispatched as tell_dispatched
 from ..signals import failed as tell_failed
 from ..signals import sending as tell_sending

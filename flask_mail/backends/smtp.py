@@ -13,7 +13,7 @@ from ..addresses import parse_address, parse_addresses
 from ..clocks import monotonic
 from ..errors import BackendUnavailable
 from ..headers import mailbox
-from ..outgoing import Outcome, Receipt
+from ..receipt import Outcome, Receipt
 from ..secret import Password, Secret, Token
 from ..settings import BY_KEY, convert
 from ..smtp import client, dialing, lending, stand_in

@@ -15,8 +15,9 @@ from flask import current_app
 from ..backends import loader
 from ..errors import BackendNotFound, ConfigurationError, MailError, MessageError
 from ..message import Message
-from ..outgoing import Outcome, envelope_of
+from ..outgoing import envelope_of
 from ..readers import is_on
+from ..receipt import Outcome
 from ..signals import email_dispatched, email_failed
 from .entries import Entries
 from .show import name_of, say
@@ -24,7 +25,7 @@ from .state import choice_of, mail_state
 
 if TYPE_CHECKING:
     from ..backends.base import Backend
-    from ..outgoing import Receipt
+    from ..receipt import Receipt
     from ..state import _Mail
 
 _FILE = click.Path(path_type=Path)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flask import Blueprint
     from flask.typing import ResponseReturnValue
 
-    from ..outgoing import Envelope
+    from ..receipt import Envelope
     from .inbox import Summary
     from .letters import Part
 

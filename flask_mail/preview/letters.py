@@ -16,7 +16,7 @@ from .words import clean_text
 
 if TYPE_CHECKING:
     from ..attachment import Attachment
-    from ..outgoing import Envelope
+    from ..receipt import Envelope
 
 # What browsers show as a picture and nothing else; SVG may hold scripts.
 IMAGES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})

@@ -13,7 +13,7 @@ from ..message import Message
 
 if TYPE_CHECKING:
     from ..backends.base import Backend
-    from ..outgoing import Receipt
+    from ..receipt import Receipt
     from .inbox import Inbox
     from .letters import Letter
     from .sources import Kept

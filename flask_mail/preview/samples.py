@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from .. import _context
 from ..errors import ConfigurationError, MessageError
 from ..message import Message
-from ..outgoing import Envelope, Outgoing
+from ..outgoing import Outgoing
+from ..receipt import Envelope
 from ..texts import describe
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from . import samples
 from .letters import Letter
 
 if TYPE_CHECKING:
-    from ..outgoing import Envelope
+    from ..receipt import Envelope
     from .inbox import Inbox
     from .sources import Kept
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 from ..errors import ConfigurationError, MessageError
 from ..extras import metadata_of, tags_of
 from ..forks import ForkSafeLock
-from ..outgoing import Envelope
 from ..parts import tolerated
+from ..receipt import Envelope
 from ..texts import describe
 from .words import clean_text, moment_of
 

@@ -9,7 +9,7 @@ from ..content import Content, Portion, Supply
 from .smuggling import ended, stuffed
 
 if TYPE_CHECKING:
-    from ..outgoing import Envelope
+    from ..receipt import Envelope
 
 
 class Command(NamedTuple):

@@ -23,7 +23,7 @@ from .transaction import Transaction
 
 if TYPE_CHECKING:
     from ..content import Content
-    from ..outgoing import Envelope
+    from ..receipt import Envelope
     from .client import Server
     from .replies import Reply
 

@@ -12,7 +12,7 @@ import ssl
 from typing import Any
 
 from ..errors import BackendUnavailable, DeliveryError, DeliveryUnknown, MessageRefused
-from ..outgoing import Refusal
+from ..receipt import Refusal
 from .deadline import DeadlinePassed
 from .replies import Reply, reply_of
 

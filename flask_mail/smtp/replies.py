@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ..outgoing import Refusal
+from ..receipt import Refusal
 
 # Codes of RFC 4954 section 6 and RFC 5248 that belong to AUTH, at whatever command they are said;
 # 503 is "bad sequence of commands", such as "need EHLO and AUTH first".

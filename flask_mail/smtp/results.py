@@ -14,7 +14,7 @@ from ..errors import DeliveryUnknown
 from .replies import Reply, reply_of
 
 if TYPE_CHECKING:
-    from ..outgoing import Refusal
+    from ..receipt import Refusal
 
 
 @dataclass(frozen=True)

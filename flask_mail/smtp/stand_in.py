@@ -17,7 +17,7 @@ from . import client, errors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..outgoing import Refusal
+    from ..receipt import Refusal
     from ..secret import Secret
 
 # As they were imported, before anything is patched.

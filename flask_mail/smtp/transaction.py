@@ -22,7 +22,7 @@ from .smuggling import may_hold_commands
 
 if TYPE_CHECKING:
     from ..content import Content
-    from ..outgoing import Envelope, Refusal
+    from ..receipt import Envelope, Refusal
     from .client import Server
     from .deadline import Deadline
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from ..backends.base import Backend
 from ..backends.features import Feature
-from ..copies import MOST_KEPT, delivered_copy
 from ..files import FileData
+from ..handed_over import MOST_KEPT, delivered_copy
 
 if TYPE_CHECKING:
     from ..backends.locmem import LocmemBackend
     from ..message import Message
-    from ..outgoing import Outgoing, Receipt, Refusal
+    from ..outgoing import Outgoing
+    from ..receipt import Receipt, Refusal
 
 _log = logging.getLogger("flask_mail")
 

@@ -16,7 +16,7 @@ from ..settings import nearest
 if TYPE_CHECKING:
     from ..content import Content
     from ..message import AddressLike, Message
-    from ..outgoing import Envelope, Receipt
+    from ..receipt import Envelope, Receipt
 
 Expected: TypeAlias = "str | re.Pattern[str] | Callable[[Any], object]"
 ExpectedAddress: TypeAlias = "Expected | tuple[str, str] | Sequence[AddressLike]"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import DeliveryError
 from ..idn import domain_to_ascii
-from ..outgoing import Refusal
+from ..receipt import Refusal
 from ..smtp import errors
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from ..settings import convert
 from ..texts import describe
 
 if TYPE_CHECKING:
-    from ..outgoing import Envelope
+    from ..receipt import Envelope
     from .criteria import Sent
 
 # Not one Mapping of both: its keys would be neither str nor regular expressions alone.

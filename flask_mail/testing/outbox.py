@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from ..backends.locmem import LocmemBackend
 from ..clocks import monotonic
-from ..copies import Delivered, copy_of
+from ..copies import Delivered
+from ..handed_over import copy_of
 from ..message import Message
-from ..outgoing import Refusal
+from ..receipt import Refusal
 from . import golden, report
 from .backends import OutboxBackend
 from .criteria import Criteria, Sent, key_of, keys_of, listed
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from ..backends.base import Backend
-    from ..outgoing import Outgoing, Receipt
+    from ..outgoing import Outgoing
+    from ..receipt import Receipt
     from ..selection import Selection
     from .criteria import Expectations
     from .golden import Replacements
