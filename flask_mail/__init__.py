@@ -10,18 +10,9 @@ import smtplib
 import sys
 from typing import TYPE_CHECKING
 
-from ._compat import (
-    FlaskMailUnicodeDecodeError,
-    PatchableModule,
-    force_text,
-    sanitize_address,
-    sanitize_addresses,
-    sanitize_subject,
-)
-from ._compat import _has_newline as _has_newline
-from .attachment import Attachment
 from .backends import Backend
-from .connection import Connection
+from .delivery.outgoing import Outgoing
+from .delivery.signals import email_dispatched, email_failed, email_sending, signals
 from .errors import (
     BackendNotFound,
     BackendUnavailable,
@@ -36,13 +27,22 @@ from .errors import (
     NoSender,
     UnsupportedFeature,
 )
-from .extension import Mail
-from .message import Message, make_msgid
-from .mixin import _MailMixin
-from .outgoing import Outgoing
+from .extension.compat import (
+    FlaskMailUnicodeDecodeError,
+    PatchableModule,
+    force_text,
+    sanitize_address,
+    sanitize_addresses,
+    sanitize_subject,
+)
+from .extension.compat import _has_newline as _has_newline
+from .extension.connection import Connection
+from .extension.mail import Mail
+from .extension.mixin import _MailMixin
+from .extension.state import _Mail
+from .message.attachment import Attachment
+from .message.message import Message, make_msgid
 from .receipt import Envelope, Outcome, Receipt, Refusal
-from .signals import email_dispatched, email_failed, email_sending, signals
-from .state import _Mail
 
 __all__ = [
     "Attachment",

@@ -21,7 +21,10 @@ from servers import mail_to
 
 from flask_mail import DeliveryError, Message, Outcome, Receipt
 from flask_mail.backends.smtp import SmtpBackend
-from flask_mail.smtp import client, flight, link, transaction
+from flask_mail.smtp import pipeline as flight
+from flask_mail.smtp import session as client
+from flask_mail.smtp import transaction
+from flask_mail.smtp import wire as link
 
 SENT, REFUSED, NOT_SENT, UNKNOWN = (
     Outcome.SENT,

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeAlias
 
+from flask_mail.mime.render.html import text_of_html
 from hypothesis import strategies as st
 from reading import CHARACTERS, HEADER_TEXTS, decode_header
 
 from flask_mail import Attachment, Message
-from flask_mail.markup import text_of_html
 
 Mailbox: TypeAlias = tuple[str, str]
 """A display name, and an address whose local part is quoted where it must be."""

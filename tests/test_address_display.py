@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_mail.addresses import Address, quote_display_name, tolerant_address
+from flask_mail.address.parser import Address, quote_display_name, tolerant_address
 from flask_mail.errors import BadHeaderError
 
 

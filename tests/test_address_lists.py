@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flask_mail.addresses import parse_addresses
+from flask_mail.address.parser import parse_addresses
 from flask_mail.errors import MessageError
 
 

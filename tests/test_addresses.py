@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from flask_mail.addresses import Address, parse_address
+from flask_mail.address.parser import Address, parse_address
 from flask_mail.errors import BadHeaderError, MessageError
 
 ACCEPTED: list[tuple[object, tuple[str, str, str]]] = [

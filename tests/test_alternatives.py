@@ -7,10 +7,10 @@ import pickle
 from typing import Any
 
 import pytest
+from flask_mail.message.message.alternatives import Alternatives
 from reading import compose, parsed
 
 from flask_mail import Message
-from flask_mail.alternatives import Alternatives
 
 ICS = "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"
 

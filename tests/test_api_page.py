@@ -13,7 +13,7 @@ import pytest
 
 import flask_mail
 import flask_mail.backends
-import flask_mail.preview
+import flask_mail.inbox
 import flask_mail.testing
 
 PAGE = (Path(__file__).parent.parent / "docs" / "api.md").read_text(encoding="utf-8")
@@ -21,7 +21,7 @@ MODULES: tuple[ModuleType, ...] = (
     flask_mail,
     flask_mail.backends,
     flask_mail.testing,
-    flask_mail.preview,
+    flask_mail.inbox,
 )
 PUBLIC = {name: getattr(module, name) for module in MODULES for name in module.__all__}
 CLASSES = {name: each for name, each in PUBLIC.items() if inspect.isclass(each)}

@@ -6,9 +6,9 @@ import codecs
 import time
 
 import pytest
+from flask_mail.mime.render.charsets import _CODECS, decode, decode_best
 
 from flask_mail import Message
-from flask_mail.charsets import _CODECS, decode, decode_best
 
 WRONG = "\N{REPLACEMENT CHARACTER}"
 

@@ -9,12 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from flask_mail.message.message.validation import check_fields, check_options
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from reading import HEADER_TEXTS, PATIENT, compose, decode_header
 
 from flask_mail import Attachment, BadHeaderError, Message, MessageError, Outgoing
-from flask_mail.checks import check_fields, check_options
 
 CONTROLS = ["\0", "\a", "\t", "\n", "\r", "\r\n", "\r\n ", "\v", "\f", "\x1b", "\x1c", "\x7f",
             "\x85", "\u2028", "\u2029", "\ud800"]  # fmt: skip

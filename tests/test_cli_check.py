@@ -15,7 +15,7 @@ from servers import Dialogue, Recorder, scripted_server, smtp_server
 from flask_mail import Mail
 from flask_mail.backends import Backend, Secret
 from flask_mail.backends.smtp import SmtpBackend
-from flask_mail.settings import BY_KEY
+from flask_mail.config.table import BY_KEY
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 from cli_support import make_app, run, run_json
 from name_server import name_server
 
-from flask_mail.cli.domain import is_public, judge_domain
-from flask_mail.cli.resolving import Resolver, Unavailable
+from flask_mail.cli.dns import is_public, judge_domain
+from flask_mail.cli.resolver import Resolver, Unavailable
 
 KEY = base64.b64encode(bytes(294)).decode()
 SPLIT = f'"v=DKIM1; k=rsa; p={KEY[:200]}" "{KEY[200:]}"'  # a text has 255 octets at most
@@ -219,7 +219,7 @@ def test_without_the_library_that_is_told_to_who_asked(monkeypatch: pytest.Monke
 
 
 def test_a_name_server_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flask_mail.cli.resolving._SECONDS", 0.01)
+    monkeypatch.setattr("flask_mail.cli.resolver._SECONDS", 0.01)
     with name_server(GOOD, answers=False) as address:
         (found,) = check("--dns-server", address)
 

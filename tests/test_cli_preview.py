@@ -8,7 +8,7 @@ import pytest
 from cli_support import make_app, run
 from flask import Blueprint
 
-from flask_mail.preview import inbox_blueprint
+from flask_mail.inbox import inbox_blueprint
 
 
 @pytest.fixture(autouse=True)

@@ -541,13 +541,13 @@ class TestFork:
     def test_a_child_lets_go_of_the_session_of_its_parent(self, mail, log, monkeypatch):
         with mail.connect() as connection:
             connection.send(message("parent"))
-            monkeypatch.setattr("flask_mail.connection.os.getpid", lambda: -1)
+            monkeypatch.setattr("flask_mail.extension.connection.os.getpid", lambda: -1)
             connection.send(message("child"))
         assert log == ["open 1", "parent on 1", "abort 1", "open 2", "child on 2", "close 2"]
 
     def test_a_child_that_only_ends_the_block_says_nothing(self, mail, log, monkeypatch):
         with mail.connect():
-            monkeypatch.setattr("flask_mail.connection.os.getpid", lambda: -1)
+            monkeypatch.setattr("flask_mail.extension.connection.os.getpid", lambda: -1)
         assert log == ["open 1", "abort 1"]
 
     def test_a_child_does_not_count_what_threads_of_its_parent_sent(self, mail, log, monkeypatch):
@@ -558,7 +558,7 @@ class TestFork:
 
         def fork_within(mail, session):
             if mail.message.subject == "parent":
-                monkeypatch.setattr("flask_mail.connection.os.getpid", lambda: -1)
+                monkeypatch.setattr("flask_mail.extension.connection.os.getpid", lambda: -1)
                 connection.send(message("child"))
             return deliver(mail, session)
 

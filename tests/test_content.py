@@ -8,12 +8,12 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from flask_mail.mime.render.content import Base64, Content, Portion, Supply, encode_base64
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_mail import MessageError
-from flask_mail.content import Base64, Content, Portion, Supply, encode_base64
-from flask_mail.files import BLOCK, FileData
+from flask_mail.util.files import BLOCK, FileData
 
 SIZES = [0, 1, 56, 57, 58, 114, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 57]
 

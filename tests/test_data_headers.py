@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from reading import compose, parsed
 
-from flask_mail.outgoing import Outgoing
+from flask_mail.delivery.outgoing import Outgoing
 
 LONG = {"to": [f"user{number}@example.com" for number in range(100)], "sub": {"-a, b:-": ["x: y,"]}}
 

@@ -82,7 +82,7 @@ def test_one_without_docstring_and_annotations_has_options_too():
 @pytest.mark.parametrize("name", ["smtp", "file", "console"])
 def test_the_options_of_the_built_in_ones_are_settings_of_the_table(name):
     from flask_mail.backends.loader import load
-    from flask_mail.settings import BY_KEY
+    from flask_mail.config.table import BY_KEY
 
     assert {each.key for each in options_declared_by(load(name))} <= BY_KEY.keys()
 

@@ -14,7 +14,7 @@ from inbox_support import Browser, make_mail, welcome
 
 from flask_mail import Mail, Message, Outgoing, email_dispatched
 from flask_mail.backends.locmem import LocmemBackend
-from flask_mail.handed_over import delivered_copy
+from flask_mail.delivery.copies import delivered_copy
 from flask_mail.testing import Outbox
 
 KEEPERS = ("locmem", "file", "console")

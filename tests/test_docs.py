@@ -50,7 +50,7 @@ from flask import Flask
 from servers import Recorder, smtp_server
 
 from flask_mail import Mail
-from flask_mail.settings import BY_KEY, TABLE
+from flask_mail.config.table import BY_KEY, TABLE
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reading import PATIENT
 
-from flask_mail.secret import Secret, Secrets, Token
+from flask_mail.util.secret import Secret, Secrets, Token
 
 PASSWORD = "Tr0ub4dor&<3> pässwörd\\=\U0001f600"
 PLAIN = "c0rrect-Horse.b4ttery"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from flask_mail.message.message.validation import check_message
+from flask_mail.mime.render.parser import Entity, decode_text, read_parameters
 from hypothesis import given
 from hypothesis import strategies as st
 from reading import PATIENT, compose
 
 from flask_mail import Attachment, Message
-from flask_mail.checks import check_message
-from flask_mail.entities import Entity, decode_text, read_parameters
 
 FOLDED = b"Subject: a\r\n\t  folded  \r\nX: " + b"x" * 1500
 FOLDED += b"\r\nDKIM-Signature: v=1;  b=c;\r\n\td \r\n"

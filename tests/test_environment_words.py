@@ -9,7 +9,7 @@ from flask import Flask
 from servers import smtp_server
 
 from flask_mail import ConfigurationError, Mail, MailError, Message, MessageRefused, Outcome
-from flask_mail.signals import email_dispatched
+from flask_mail.delivery.signals import email_dispatched
 
 FALSE = ("False", "false", "0", "no", "off", "n", " FALSE ", '"False"', '"0"')
 TRUE = ("True", "true", "1", "yes", "on", "y", '"True"')

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask_mail.message.message.metadata import metadata_of, options_of, tags_of
 
 from flask_mail import BadHeaderError, Message, MessageError, Outgoing
 from flask_mail.backends import Secret
-from flask_mail.extras import metadata_of, options_of, tags_of
 
 COPIES: list[Callable[[Message], Message]] = [
     copy.copy,

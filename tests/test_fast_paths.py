@@ -14,26 +14,22 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from flask_mail.mime.render.dates import date_header
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from messages import ADDRESSES, Draft, drafts, messages
 from reading import HEADER_TEXTS, PATIENT, compose
 
-from flask_mail import (
-    Message,
-    MessageError,
-    addresses,
-    checks,
-    dates,
-    headers,
-    idn,
-    outgoing,
-    parts,
-    texts,
-)
-from flask_mail.addresses import parse_address, tolerant_address
-from flask_mail.dates import date_header
-from flask_mail.outgoing import Outgoing
+from flask_mail import Message, MessageError
+from flask_mail.address import domain as idn
+from flask_mail.address import parser as addresses
+from flask_mail.address.parser import parse_address, tolerant_address
+from flask_mail.delivery import outgoing
+from flask_mail.delivery.outgoing import Outgoing
+from flask_mail.message.message import validation as checks
+from flask_mail.mime.render import dates, parts
+from flask_mail.mime.render import fields as headers
+from flask_mail.util import text as texts
 
 NEVER = re.compile("(?!)")
 # What ordinary mail is made of, and a little of what is not.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flask_mail import MessageError
-from flask_mail.files import BLOCK, FileData
+from flask_mail.util.files import BLOCK, FileData
 
 LONG_AGO = 10**18
 """Nanoseconds since the epoch: in 2001."""

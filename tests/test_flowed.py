@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from flask_mail.mime.render.flowed import unwrap
 
 from flask_mail import Message
-from flask_mail.flowed import unwrap
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from flask_mail import BadHeaderError, Mail, MessageError, NoRecipients, NoSender
-from flask_mail.foreign import outgoing_of
+from flask_mail.delivery.foreign import outgoing_of
 
 
 def foreign(**attributes: Any) -> Any:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 
-from flask_mail.forks import ForkSafeLock, _renew_all
+from flask_mail.util.locks import ForkSafeLock, _renew_all
 
 
 def test_a_lock_keeps_other_threads_out_and_lets_its_own_in_again():
@@ -33,7 +33,7 @@ def test_a_lock_is_free_in_a_child_and_whoever_held_it_lets_go_of_the_old_one():
 def test_a_child_of_a_real_fork_takes_a_lock_that_a_thread_of_its_parent_holds():
     program = """
 import os, threading
-from flask_mail.forks import ForkSafeLock
+from flask_mail.util.locks import ForkSafeLock
 
 lock, held, done = ForkSafeLock(), threading.Event(), threading.Event()
 

@@ -13,9 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reading import PATIENT
 
-from flask_mail import addresses, charsets, entities, parsing, parts
-from flask_mail.smtp.incoming import Incoming
-from flask_mail.smtp.unsent import Unsent
+from flask_mail.address import parser as addresses
+from flask_mail.message.message import parse as parsing
+from flask_mail.mime.render import charsets, parts
+from flask_mail.mime.render import parser as entities
+from flask_mail.smtp.reader import Incoming
+from flask_mail.smtp.writer import Unsent
 
 
 def try_seeds(target: str) -> None:

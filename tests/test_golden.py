@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from awkward import AWKWARD, REFUSED
+from flask_mail.mime.render.content import LARGE
 from readers import READERS
 from reading import compose, headers_of
 
 from flask_mail import Message, MessageError
-from flask_mail.content import LARGE
-from flask_mail.outgoing import Outgoing
+from flask_mail.delivery.outgoing import Outgoing
 
 GOLDEN = Path(__file__).with_name("golden")
 

@@ -25,8 +25,8 @@ from flask_mail import (
     Refusal,
 )
 from flask_mail.backends import Backend
-from flask_mail.guard import Guard
-from flask_mail.recipients import to_addresses, to_patterns
+from flask_mail.config.recipients import to_addresses, to_patterns
+from flask_mail.delivery.guard import Guard
 from flask_mail.testing import Outbox
 
 

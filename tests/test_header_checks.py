@@ -8,11 +8,7 @@ from email.charset import Charset
 from typing import Any
 
 import pytest
-from hypothesis import given
-from reading import HEADER_TEXTS, PATIENT
-
-from flask_mail.errors import BadHeaderError, MessageError
-from flask_mail.headers import (
+from flask_mail.mime.render.fields import (
     as_text,
     charset_of,
     check_content_type,
@@ -22,6 +18,10 @@ from flask_mail.headers import (
     check_text,
     clean,
 )
+from hypothesis import given
+from reading import HEADER_TEXTS, PATIENT
+
+from flask_mail.errors import BadHeaderError, MessageError
 
 CONTROLS = ["\0", "\a", "\n", "\r", "\r\n", "\v", "\f", "\x1b", "\x1c", "\x7f", "\x85",
             "\u2028", "\u2029", "\ud800"]  # fmt: skip

@@ -6,11 +6,10 @@ import email
 from email import policy
 
 import pytest
+from flask_mail.mime.render.fields import ascii_form, given_parameters, parameter, structured
 from hypothesis import example, given
 from hypothesis import strategies as st
 from reading import CHARACTERS, HEADER_TEXTS, PATIENT
-
-from flask_mail.headers import ascii_form, given_parameters, parameter, structured
 
 NAMES = HEADER_TEXTS | st.text(CHARACTERS, max_size=300) | st.text(max_size=0)
 

@@ -10,13 +10,7 @@ from email.header import decode_header as decode_in_stdlib
 from email.utils import getaddresses
 
 import pytest
-from hypothesis import assume, example, given
-from hypothesis import strategies as st
-from reading import HEADER_TEXTS, PATIENT, decode_header
-
-from flask_mail.addresses import Address, parse_address
-from flask_mail.errors import MessageError
-from flask_mail.headers import (
+from flask_mail.mime.render.fields import (
     charset_of,
     mailbox,
     mailboxes,
@@ -24,6 +18,12 @@ from flask_mail.headers import (
     unstructured,
     verbatim,
 )
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from reading import HEADER_TEXTS, PATIENT, decode_header
+
+from flask_mail.address.parser import Address, parse_address
+from flask_mail.errors import MessageError
 
 BOB = Address("", "bob", "example.com")
 

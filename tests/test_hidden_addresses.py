@@ -15,7 +15,7 @@ from readers import HAS_SECOND, older_parser
 from reading import compose, headers_of
 
 from flask_mail import MessageError
-from flask_mail.outgoing import Outgoing
+from flask_mail.delivery.outgoing import Outgoing
 
 if HAS_SECOND:
     import fast_mail_parser

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from flask_mail.addresses import domain_to_ascii, parse_address
+from flask_mail.address.parser import domain_to_ascii, parse_address
 from flask_mail.errors import BadHeaderError, MessageError
 
 LABELS = "not made of labels"

@@ -8,7 +8,7 @@ import pytest
 from inbox_support import PNG, Browser, make_mail, welcome
 
 from flask_mail import Message
-from flask_mail.preview.inbox import Inbox, Query
+from flask_mail.inbox.inbox import Inbox, Query
 
 
 @pytest.fixture
@@ -236,15 +236,15 @@ class TestOne:
 
 
 def test_the_list_has_an_end(mail, monkeypatch):
-    monkeypatch.setattr("flask_mail.preview.inbox.MOST_LISTED", 2)
-    monkeypatch.setattr("flask_mail.preview.pages.MOST_LISTED", 2)
+    monkeypatch.setattr("flask_mail.inbox.inbox.MOST_LISTED", 2)
+    monkeypatch.setattr("flask_mail.inbox.pages.MOST_LISTED", 2)
     mail.send_many([welcome(), welcome(), welcome()])
     assert len(Browser(mail).messages()) == 2
     assert "Only the newest 2 are shown." in Browser(mail).text()
 
 
 def test_summaries_are_kept_for_so_many_messages_only(mail, monkeypatch):
-    monkeypatch.setattr("flask_mail.preview.inbox._MOST_SUMMARIES", 2)
+    monkeypatch.setattr("flask_mail.inbox.inbox._MOST_SUMMARIES", 2)
     mail.send_many([welcome(), welcome(), welcome()])
     inbox = Inbox(mail.app)
     assert len(inbox.find(Query())) == 3

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from flask_mail.mime.render.parser import Entity
 from inbox_support import (
     BROKEN,
     BROKEN_ENVELOPES,
@@ -18,9 +19,8 @@ from inbox_support import (
 
 from flask_mail import Message
 from flask_mail.backends import loader
-from flask_mail.entities import Entity
-from flask_mail.preview import letters
-from flask_mail.preview.words import clean_text, moment_of, moment_text
+from flask_mail.inbox import rendered as letters
+from flask_mail.inbox.filters import clean_text, moment_of, moment_text
 
 VIEWS = ("", *(f"?view={each}" for each in ("html", "text", "headers", "envelope", "source")))
 

@@ -18,7 +18,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 
 from flask_mail import ConfigurationError, Mail, Message
-from flask_mail.preview import blueprint, inbox_blueprint, prefix_of
+from flask_mail.inbox import blueprint, inbox_blueprint, prefix_of
 
 
 def status(app, path="/_mail/"):
@@ -251,9 +251,9 @@ def test_the_inbox_is_imported_by_the_first_request_for_it():
         app.config.update(DEBUG=True, MAIL_BACKEND="locmem")
         Mail(app)
         app.test_client().get("/")
-        assert "flask_mail.preview" not in sys.modules
+        assert "flask_mail.inbox" not in sys.modules
         assert app.test_client().get("/_mail/").status_code == 200
-        assert "flask_mail.preview" in sys.modules
+        assert "flask_mail.inbox" in sys.modules
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)
 

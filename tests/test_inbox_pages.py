@@ -12,9 +12,9 @@ import pytest
 from inbox_support import PNG, Browser, make_mail, welcome
 
 from flask_mail import Message
-from flask_mail.preview import documents
-from flask_mail.preview.letters import Letter
-from flask_mail.preview.words import moment_text, size_text
+from flask_mail.inbox import html as documents
+from flask_mail.inbox.filters import moment_text, size_text
+from flask_mail.inbox.rendered import Letter
 
 
 @pytest.fixture
@@ -348,7 +348,7 @@ def test_sizes_and_times_are_written_for_people():
 
 
 def test_the_assets_are_small_and_load_nothing_from_elsewhere():
-    static = files("flask_mail.preview") / "static"
+    static = files("flask_mail.inbox") / "static"
     assets = {each.name: each.read_bytes() for each in static.iterdir()}
     assert sum(map(len, assets.values())) < 60 * 1024
     for name in ("inbox.css", "inbox.js"):

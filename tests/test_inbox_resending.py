@@ -6,14 +6,14 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
+from flask_mail.extension.mail.mailers import Selection
 from inbox_support import Browser, make_mail, welcome
 from servers import Recorder, smtp_server
 
 from flask_mail import Message, email_dispatched
 from flask_mail.backends import Backend, Feature
 from flask_mail.backends.loader import Installed
-from flask_mail.preview import resending
-from flask_mail.selection import Selection
+from flask_mail.inbox import resending
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_only_backends_that_send_can_be_chosen(mail, backend):
 
 
 def test_an_answer_that_says_nothing_is_left_out(mail, monkeypatch):
-    from flask_mail.preview import resending
+    from flask_mail.inbox import resending
 
     mail.send(welcome())
     # One that sends without leaving anything to tell.

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask_mail.message.message.css import inline_css
 
 from flask_mail import ConfigurationError, Mail, Message
-from flask_mail.inlining import inline_css
 
 PAGE = "<style>p { color: red } @media print { p { color: blue } }</style><p>Grüße</p>"
 

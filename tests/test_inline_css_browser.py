@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from browser import chromium, needs_browser
 from css_documents import Documents
-
-from flask_mail.inlining import inline_css
+from flask_mail.message.message.css import inline_css
 
 pytestmark = needs_browser
 

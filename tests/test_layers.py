@@ -209,7 +209,7 @@ def test_importing_the_package_imports_only_flask_and_blinker_besides_the_standa
 def test_idna_is_imported_only_for_a_domain_that_is_not_ascii():
     program = (
         "import sys\n"
-        "from flask_mail.addresses import parse_address\n"
+        "from flask_mail.address.parser import parse_address\n"
         "parse_address('a@example.com', 'recipient')\n"
         "assert 'idna' not in sys.modules\n"
         "parse_address('a@bücher.example', 'recipient')\n"

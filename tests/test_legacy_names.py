@@ -17,16 +17,16 @@ import flask_mail
 from flask_mail import (
     FlaskMailUnicodeDecodeError,
     MessageError,
-    _compat,
     _has_newline,
-    extension,
     force_text,
-    message,
     message_policy,
     sanitize_address,
     sanitize_addresses,
     sanitize_subject,
 )
+from flask_mail.extension.mail import compat as _compat
+from flask_mail.extension.mail import mail as extension
+from flask_mail.message.message import message
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_every_submodule_is_imported_without_changing_a_public_name():
         "        importlib.import_module(each.name)\n"
         "changed = [name for name in before if getattr(flask_mail, name) is not before[name]]\n"
         "assert not changed, changed\n"
-        "assert flask_mail.state.settings is flask_mail.settings\n"
+        "assert flask_mail.extension.state.settings is flask_mail.config.table\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 

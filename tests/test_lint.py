@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask_mail.message.message.lint import CLIPPED, lint
 from hypothesis import given
 from hypothesis import strategies as st
 from messages import messages
 from reading import PATIENT, compose
 
 from flask_mail import Message
-from flask_mail.lint import CLIPPED, lint
 
 PAGE = Path(__file__).parent.parent / "docs" / "lint.md"
 

@@ -23,7 +23,7 @@ from flask_mail.backends.file import FileBackend
 from flask_mail.backends.locmem import LocmemBackend
 from flask_mail.backends.null import NullBackend
 from flask_mail.backends.smtp import SmtpBackend
-from flask_mail.settings import TABLE
+from flask_mail.config.table import TABLE
 
 PIGEON = """
     from flask_mail.backends import Backend

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from servers import Dialogue, mail_to, scripted_server
 
-from flask_mail import BackendUnavailable, ConfigurationError, Message, settings
+from flask_mail import BackendUnavailable, ConfigurationError, Message
 from flask_mail.backends.smtp import SmtpBackend
+from flask_mail.config import table as settings
 
 CONTROLS = ("\n", "\r\n", "\t", "\0", "\x1b", "\x7f", "\x85", "\ud800")
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-
-from flask_mail.markup import text_of_html
+from flask_mail.mime.render.html import text_of_html
 
 URL = "https://x.example/1"
 

@@ -8,11 +8,10 @@ from html import escape
 from types import FrameType
 
 import pytest
+from flask_mail.mime.render.html import text_of_html
 from hypothesis import example, given
 from hypothesis import strategies as st
 from reading import PATIENT
-
-from flask_mail.markup import text_of_html
 
 MANY = 50_000  # of anything; what takes quadratic time never ends
 

@@ -17,7 +17,7 @@ from reading import HEADER_TEXTS, PATIENT, compose, headers_of
 
 import flask_mail
 from flask_mail import Attachment, Mail, Message, MessageError, Outgoing, make_msgid
-from flask_mail.addresses import parse_address
+from flask_mail.address.parser import parse_address
 
 
 class Lazy:

@@ -9,12 +9,12 @@ from email.utils import format_datetime, getaddresses, parsedate_to_datetime
 from typing import Any
 
 import pytest
+from flask_mail.mime.render.render import date_header, render
 from hypothesis import given
 from hypothesis import strategies as st
 from reading import HEADER_TEXTS, PATIENT, compose, decode_header, headers_of, split_message
 
 from flask_mail.errors import MessageError
-from flask_mail.mime import date_header, render
 
 
 def test_a_message_has_each_header_once_and_in_order() -> None:

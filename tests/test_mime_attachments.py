@@ -8,12 +8,12 @@ from email.message import Message as Part
 from typing import Any
 
 import pytest
+from flask_mail.mime.render.render import render
 from hypothesis import given
 from hypothesis import strategies as st
 from reading import HEADER_TEXTS, PATIENT, compose, decode_header, leaves, parsed
 
 from flask_mail import Attachment
-from flask_mail.mime import render
 
 
 def attached(*args: Any, ascii_only: bool = False, **fields: Any) -> Part:

@@ -14,7 +14,7 @@ import pytest
 from flask_mail import BackendUnavailable, ConfigurationError
 from flask_mail.backends import Backend
 from flask_mail.backends.options import declared, read_options, secrets_of
-from flask_mail.secret import Secret, Token
+from flask_mail.util.secret import Secret, Token
 
 if TYPE_CHECKING:
     from nowhere import Imaginary

@@ -16,12 +16,12 @@ from flask_mail import (
     Message,
     MessageError,
     Outcome,
-    copies,
     email_dispatched,
     email_sending,
 )
 from flask_mail.backends import Backend
 from flask_mail.cli import mail_cli
+from flask_mail.message.message import fields as copies
 from flask_mail.testing import Outbox, backends
 
 

@@ -14,8 +14,10 @@ import pytest
 from flask import Flask, request
 from werkzeug.serving import make_server
 
-from flask_mail import Mail, MailError, selection
-from flask_mail.testing import Outbox, OutboxNotKnown, scopes
+from flask_mail import Mail, MailError
+from flask_mail.extension.mail import mailers as selection
+from flask_mail.testing import Outbox, OutboxNotKnown
+from flask_mail.testing import scope as scopes
 
 PATIENCE = 30.0  # seconds until threads that wait for each other are a failure
 

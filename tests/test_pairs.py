@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from flask_mail.message.message.lint import lint
 from reading import compose, parsed
 
 from flask_mail import Message, MessageError
-from flask_mail.addresses import is_pair
-from flask_mail.lint import lint
-from flask_mail.outgoing import Outgoing
+from flask_mail.address.parser import is_pair
+from flask_mail.delivery.outgoing import Outgoing
 
 TWO = ("sales@example.com", "support@example.com")
 

@@ -361,7 +361,7 @@ def test_no_frame_of_a_traceback_holds_a_secret_of_a_plugin(app):
 
 
 def test_chosen_backend_delivers_without_the_test_kit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flask_mail.selection.capture", None)
+    monkeypatch.setattr("flask_mail.extension.mailers.capture", None)
     app = Flask("shop")
     app.config["MAIL_BACKEND"] = "null"
 

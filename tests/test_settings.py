@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from werkzeug.local import LocalProxy
 
-from flask_mail import ConfigurationError, settings
+from flask_mail import ConfigurationError
+from flask_mail.config import table as settings
 
 
 @pytest.mark.parametrize("value", [True, 1, "true", "True", " YES ", "on", "1", "t", "y"])

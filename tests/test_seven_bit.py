@@ -6,12 +6,12 @@ from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
+from flask_mail.mime.render.seven_bit import in_seven_bits
 from hypothesis import given
 from hypothesis import strategies as st
 from reading import PATIENT, compose
 
 from flask_mail import Message
-from flask_mail.seven_bit import in_seven_bits
 
 EML = (
     "From: Jörg <j@example.com>\r\nTo: Ann <ann@example.com>\r\nSubject: Grüße aus Köln\r\n"

@@ -17,7 +17,7 @@ from flask_mail import (
     email_sending,
     signals,
 )
-from flask_mail.signals import call, propagates
+from flask_mail.delivery.signals import call, propagates
 
 APP, MESSAGE, RECEIPT = object(), object(), object()
 OFFERED = {"message": MESSAGE, "receipt": RECEIPT}

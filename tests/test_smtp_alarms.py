@@ -18,7 +18,7 @@ from servers import mail_to
 
 import flask_mail.smtp
 from flask_mail import DeliveryError, Message
-from flask_mail.smtp import client
+from flask_mail.smtp import session as client
 from flask_mail.smtp.alarms import TOLERANT, is_of_link
 
 ROOM = str(Path(flask_mail.smtp.__file__).parent)

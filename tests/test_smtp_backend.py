@@ -14,7 +14,7 @@ from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
 
 from flask_mail import ConfigurationError, Message, MessageError, MessageRefused, Outcome
 from flask_mail.backends.smtp import SmtpBackend, default_port
-from flask_mail.smtp import client
+from flask_mail.smtp import session as client
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ import pytest
 from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
 
 from flask_mail import BackendUnavailable, Connection, DeliveryUnknown, Message, Outcome
-from flask_mail.smtp import client, flight
+from flask_mail.smtp import pipeline as flight
+from flask_mail.smtp import session as client
 
 SENT, REFUSED, NOT_SENT, UNKNOWN = (
     Outcome.SENT,
@@ -299,7 +300,7 @@ def test_a_farewell_of_a_server_that_stays_and_is_silent_proves_what_it_says(
             talk.wait()
 
     monkeypatch.setattr(flight, "_GRACE", 0.05)
-    monkeypatch.setattr("flask_mail.smtp.link._VERDICT", 0.3)
+    monkeypatch.setattr("flask_mail.smtp.wire._VERDICT", 0.3)
     with scripted_server(script) as port:
         patience = 10 if "421 bye" in replies else 0.3
         [receipt] = mail_to(port, MAIL_TIMEOUT=patience).send_many(messages("one"))

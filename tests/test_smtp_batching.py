@@ -12,12 +12,13 @@ from faults import Fault
 from servers import mail_to
 
 from flask_mail import BackendUnavailable, Envelope, Message, Outcome
+from flask_mail.delivery.signals import email_dispatched, email_sending
 from flask_mail.errors import DeliveryError, MailError
-from flask_mail.signals import email_dispatched, email_sending
-from flask_mail.smtp import client, courier
-from flask_mail.smtp.courier import Courier
+from flask_mail.smtp import delivery as courier
+from flask_mail.smtp import session as client
 from flask_mail.smtp.deadline import Deadline
-from flask_mail.smtp.flight import MESSAGES
+from flask_mail.smtp.delivery import Courier
+from flask_mail.smtp.pipeline import MESSAGES
 
 MODES = {
     "lockstep": (),

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from servers import Dialogue, mail_to, scripted_server, smtp_server
 
 from flask_mail import Envelope, Message, MessageError, Outcome
-from flask_mail.outgoing import Outgoing
-from flask_mail.smtp import client
-from flask_mail.smtp.courier import Courier
+from flask_mail.delivery.outgoing import Outgoing
+from flask_mail.smtp import session as client
+from flask_mail.smtp.delivery import Courier
 
 ENVELOPE = Envelope("me@example.com", ("to@example.com",))
 

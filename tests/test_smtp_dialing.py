@@ -16,7 +16,8 @@ from dead_addresses import NAME, Tried, dead, named, silent
 from servers import Dialogue, mail_to, scripted_server, smtp_server
 
 from flask_mail import BackendUnavailable, Message, Outcome
-from flask_mail.smtp import client, dialing, polling, reaching
+from flask_mail.smtp import dialing, polling, reaching
+from flask_mail.smtp import session as client
 from flask_mail.smtp.deadline import Deadline
 from flask_mail.smtp.dialing import Address, Memory, Race
 
@@ -192,7 +193,7 @@ def test_an_alarm_is_not_taken_for_a_dead_address(monkeypatch, error, place):
     if place == "connect":
         monkeypatch.setattr(socket.socket, "connect", alarmed)
     else:
-        monkeypatch.setattr("flask_mail.smtp.link.Link.hear", alarmed)
+        monkeypatch.setattr("flask_mail.smtp.wire.Link.hear", alarmed)
     tried = Tried(monkeypatch)
     with silent("127.0.0.1", 0) as first:
         port = first.getsockname()[1]

@@ -16,8 +16,8 @@ from flask_mail import (
     MessageRefused,
     Outcome,
 )
-from flask_mail.smtp import client
-from flask_mail.smtp.link import Link
+from flask_mail.smtp import session as client
+from flask_mail.smtp.wire import Link
 
 NORMAL = {
     "greeting": "220 scripted",
@@ -131,7 +131,7 @@ def test_silence_is_a_timeout_error_that_names_the_setting(step):
 
 
 def test_silence_after_the_content_is_no_timeout_error_because_it_must_not_be_retried(monkeypatch):
-    monkeypatch.setattr("flask_mail.smtp.link._VERDICT", 0.3)
+    monkeypatch.setattr("flask_mail.smtp.wire._VERDICT", 0.3)
     with (
         scripted_server(server_that(fall_silent, "accept")) as port,
         pytest.raises(DeliveryUnknown, match="timed out.* look before you send it again") as caught,

@@ -28,7 +28,7 @@ import json, os, signal, sys
 
 from flask import Flask
 from flask_mail import Mail, Message
-from flask_mail.signals import email_dispatched, email_sending
+from flask_mail.delivery.signals import email_dispatched, email_sending
 
 port, place = int(sys.argv[1]), sys.argv[2]
 app = Flask("shop")

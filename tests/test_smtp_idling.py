@@ -19,10 +19,11 @@ from servers import Dialogue, mail_to, scripted_server
 from flask_mail import Mail, Message
 from flask_mail.backends.null import NullBackend
 from flask_mail.backends.smtp import SmtpBackend
-from flask_mail.smtp import client, dialing, idling
+from flask_mail.smtp import dialing, idling
+from flask_mail.smtp import session as client
 from flask_mail.smtp.idling import Closer
-from flask_mail.smtp.link import Link
 from flask_mail.smtp.pool import Pool
+from flask_mail.smtp.wire import Link
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_mail.smtp.incoming import MAX_LINE, MAX_LINES, MAX_REPLY, Incoming
+from flask_mail.smtp.reader import MAX_LINE, MAX_LINES, MAX_REPLY, Incoming
 from flask_mail.smtp.replies import Reply
 
 

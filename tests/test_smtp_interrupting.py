@@ -12,7 +12,7 @@ from faults import PATIENCE, Fault
 from servers import mail_to
 
 from flask_mail import BackendUnavailable, Connection, Message, MessageRefused
-from flask_mail.signals import email_dispatched
+from flask_mail.delivery.signals import email_dispatched
 
 MODES = {
     "lockstep": (),

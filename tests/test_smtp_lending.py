@@ -12,8 +12,8 @@ from faults import Fault
 from servers import mail_to
 
 from flask_mail import Connection, Message, MessageRefused
-from flask_mail.signals import email_dispatched
-from flask_mail.smtp import client
+from flask_mail.delivery.signals import email_dispatched
+from flask_mail.smtp import session as client
 
 FAST = ("PIPELINING", "CHUNKING")
 

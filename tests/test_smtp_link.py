@@ -9,10 +9,10 @@ import threading
 
 import pytest
 
-from flask_mail.smtp import link as module
+from flask_mail.smtp import wire as module
 from flask_mail.smtp.deadline import Deadline, DeadlinePassed
-from flask_mail.smtp.link import Link
-from flask_mail.smtp.unsent import JOINED
+from flask_mail.smtp.wire import Link
+from flask_mail.smtp.writer import JOINED
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import trustme
 from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
 
 from flask_mail import BackendUnavailable, Message, Outcome
-from flask_mail.smtp.link import Link
+from flask_mail.smtp.wire import Link
 
 ACCOUNT = {"MAIL_USERNAME": "kätchen", "MAIL_PASSWORD": "s3cret-pässword"}
 

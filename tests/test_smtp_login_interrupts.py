@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from flask_mail.secret import Secret, Token
-from flask_mail.smtp.login import log_in
+from flask_mail.smtp.auth import log_in
 from flask_mail.smtp.replies import Reply
+from flask_mail.util.secret import Secret, Token
 
 PASSWORD = "s3cret-p\u00e4ssword\u200b"
 TOKEN = "s3cret-t0ken"

@@ -16,8 +16,8 @@ from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
 
 from flask_mail import BackendUnavailable, ConfigurationError, Message, Outcome
 from flask_mail.backends.smtp import SmtpBackend
-from flask_mail.secret import Token
-from flask_mail.smtp import login
+from flask_mail.smtp import auth as login
+from flask_mail.util.secret import Token
 
 USERNAME = "user@example.com"
 TOKEN = "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg=="  # that of RFC 7628

@@ -16,7 +16,7 @@ from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
 
 from flask_mail import ConfigurationError, Message, Outcome
 from flask_mail.backends.smtp import SmtpBackend
-from flask_mail.smtp import client
+from flask_mail.smtp import session as client
 from flask_mail.smtp.pool import Pool
 
 

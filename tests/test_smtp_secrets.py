@@ -19,8 +19,8 @@ from servers import Dialogue, mail_to, scripted_server
 import flask_mail
 from flask_mail import Message
 from flask_mail.backends.smtp import SmtpBackend
-from flask_mail.secret import Secret, Token
-from flask_mail.smtp.link import Link
+from flask_mail.smtp.wire import Link
+from flask_mail.util.secret import Secret, Token
 
 PACKAGE = str(Path(flask_mail.__file__).parent)
 PASSWORD = "s3cret-pässword"

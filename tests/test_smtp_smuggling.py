@@ -6,12 +6,12 @@ from __future__ import annotations
 import pytest
 from fault_play import MODES, NOT_SENT, REFUSED, ROOM, SENT, UNKNOWN, Play, little_room
 from faults import Fault
+from flask_mail.mime.render.content import Base64, Content
 from hypothesis import given
 from hypothesis import strategies as st
 from servers import Dialogue, mail_to, scripted_server
 
 from flask_mail import Message
-from flask_mail.content import Base64, Content
 from flask_mail.smtp.replies import Reply
 from flask_mail.smtp.smuggling import ended, may_hold_commands
 

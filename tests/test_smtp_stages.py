@@ -9,8 +9,8 @@ from servers import Dialogue, mail_to, scripted_server
 
 from flask_mail import Message, Outcome
 from flask_mail.backends.smtp import SmtpBackend
-from flask_mail.smtp import link
-from flask_mail.smtp.link import Link
+from flask_mail.smtp import wire as link
+from flask_mail.smtp.wire import Link
 
 OFFERS = pytest.mark.parametrize(
     "offered", [(), ("PIPELINING",), ("CHUNKING",), ("PIPELINING", "CHUNKING")], ids=str
@@ -122,7 +122,7 @@ def test_a_server_that_left_is_not_waited_for(monkeypatch):
             talk.say("421 bye")
             talk.wait()
 
-    monkeypatch.setattr("flask_mail.smtp.flight._GRACE", 0.05)
+    monkeypatch.setattr("flask_mail.smtp.pipeline._GRACE", 0.05)
     with scripted_server(script) as port:
         [receipt] = mail_to(port, MAIL_TIMEOUT=20).send_many([message()])
     assert receipt.outcome is Outcome.NOT_SENT

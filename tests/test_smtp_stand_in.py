@@ -23,7 +23,7 @@ from flask_mail import (
     Outcome,
     sanitize_address,
 )
-from flask_mail.smtp import client
+from flask_mail.smtp import session as client
 
 ACCOUNT = {"MAIL_USERNAME": "me", "MAIL_PASSWORD": "s3cret"}
 

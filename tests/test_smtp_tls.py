@@ -19,7 +19,7 @@ from servers import Dialogue, Recorder, mail_to, scripted_server, signed_by_itse
 
 from flask_mail import BackendUnavailable, ConfigurationError, Message, Outcome
 from flask_mail.backends.smtp import SmtpBackend
-from flask_mail.smtp import client
+from flask_mail.smtp import session as client
 from flask_mail.smtp.tls import ClientTLS, wrapped
 
 STARTTLS, IMPLICIT = {"MAIL_USE_TLS": True}, {"MAIL_USE_SSL": True}

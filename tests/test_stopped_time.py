@@ -18,10 +18,11 @@ import pytest
 from flask import Flask
 from inbox_support import Browser, make_mail, welcome
 
-from flask_mail import Mail, MailError, Message, clocks
-from flask_mail.clocks import monotonic
-from flask_mail.preview.inbox import Inbox, Query
+from flask_mail import Mail, MailError, Message
+from flask_mail.inbox.inbox import Inbox, Query
 from flask_mail.testing import Outbox
+from flask_mail.util import clocks
+from flask_mail.util.clocks import monotonic
 
 MOMENT = "2026-01-01"
 
@@ -107,7 +108,7 @@ def test_the_test_kit_may_be_imported_while_the_time_is_stopped() -> None:
         import freezegun, threading
         with freezegun.freeze_time({MOMENT!r}):
             from flask_mail.testing import Outbox
-            from flask_mail.preview.inbox import Inbox
+            from flask_mail.inbox.inbox import Inbox
             with Outbox() as outbox:
                 try:
                     outbox.assert_sent(subject="x", within=0.05)

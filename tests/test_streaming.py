@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from fault_server import FaultServer, fault_server
 from faults import Fault
+from flask_mail.mime.render.content import LARGE, Content
 from servers import Dialogue, mail_to, scripted_server, smtp_server
 
 from flask_mail import Mail, Message, MessageError, Outcome
-from flask_mail.content import LARGE, Content
-from flask_mail.outgoing import Outgoing
+from flask_mail.delivery.outgoing import Outgoing
 
 EXTENSIONS = {
     "step by step": (),

@@ -10,10 +10,10 @@ from typing import Any
 import jinja2
 import pytest
 from flask import Blueprint, Flask, before_render_template, g, template_rendered
+from flask_mail.message.message.formats import _FIELDS
+from flask_mail.message.message.templates import TemplateNotFound
 
 from flask_mail import Attachment, Mail, Message, MessageError
-from flask_mail.forms import _FIELDS
-from flask_mail.templates import TemplateNotFound
 
 NAME = "Tom & <b>Ann"
 

@@ -7,9 +7,9 @@ from enum import Enum
 
 import pytest
 
-from flask_mail.addresses import describe, parse_address
+from flask_mail.address.parser import describe, parse_address
 from flask_mail.errors import BadHeaderError, MessageError
-from flask_mail.texts import decode_octets
+from flask_mail.util.text import decode_octets
 
 
 class Lazy:

@@ -8,7 +8,8 @@ from pathlib import Path
 from flask import Flask
 
 from flask_mail import Mail
-from flask_mail.testing import MailTestMixin, Outbox, golden, scopes
+from flask_mail.testing import MailTestMixin, Outbox, golden
+from flask_mail.testing import scope as scopes
 
 app = Flask("shop")
 app.config.update(MAIL_SERVER="smtp.invalid", MAIL_DEFAULT_SENDER="shop@example.com")

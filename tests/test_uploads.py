@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from flask import Flask, request
+from flask_mail.mime.render.parts import attached_part
 from reading import compose
 from werkzeug.datastructures import FileStorage
 
 from flask_mail import Attachment, Message, MessageError
-from flask_mail.outgoing import Outgoing
-from flask_mail.parts import attached_part
+from flask_mail.delivery.outgoing import Outgoing
 
 
 def test_a_stream_that_was_written_and_not_rewound_is_refused() -> None:

@@ -16,9 +16,10 @@ from servers import mail_to
 
 from flask_mail import Message, MessageError, Outcome
 from flask_mail.backends.smtp import SmtpBackend
-from flask_mail.outgoing import Outgoing
-from flask_mail.smtp import flight, transaction
-from flask_mail.smtp.link import Link
+from flask_mail.delivery.outgoing import Outgoing
+from flask_mail.smtp import pipeline as flight
+from flask_mail.smtp import transaction
+from flask_mail.smtp.wire import Link
 
 MODES = {
     "lockstep": (),

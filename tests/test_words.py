@@ -9,12 +9,16 @@ from email.charset import Charset
 from quopri import decodestring
 
 import pytest
+from flask_mail.mime.render.encodings import (
+    encode_base64,
+    encode_text,
+    encode_words,
+    transfer_encode,
+)
+from flask_mail.mime.render.fields import charset_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 from reading import CHARACTERS, HEADER_TEXTS, PATIENT, decode_header
-
-from flask_mail.headers import charset_of
-from flask_mail.words import encode_base64, encode_text, encode_words, transfer_encode
 
 CHARSETS = [
     "utf-8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252", "koi8-r", "shift_jis",

@@ -16,7 +16,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from flask_mail.backends import Backend, Feature, loader
 from flask_mail.backends.declared import options_declared_by
-from flask_mail.preview.words import size_text
+from flask_mail.inbox.filters import size_text
 
 Class = type[Backend[Any]]
 

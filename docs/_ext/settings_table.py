@@ -1,4 +1,4 @@
-"""The settings, from :data:`flask_mail.settings.TABLE`, so the pages cannot drift from the code.
+"""The settings, from :data:`flask_mail.config.table.TABLE`, so pages cannot drift from the code.
 
 The directive ``settings`` makes the table of one group. Wherever a page names a setting as code, it
 becomes a link to its row.
@@ -15,7 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 
-from flask_mail.settings import BY_KEY, TABLE, Setting
+from flask_mail.config.table import BY_KEY, TABLE, Setting
 
 HEADING = ("Setting", "Takes", "Default", "Meaning")
 

@@ -1,5 +1,6 @@
 """All that the author of a backend imports."""
 
+from ..delivery.outgoing import Outgoing
 from ..errors import (
     BackendUnavailable,
     ConfigurationError,
@@ -8,9 +9,8 @@ from ..errors import (
     MessageRefused,
     UnsupportedFeature,
 )
-from ..outgoing import Outgoing
 from ..receipt import Envelope, Outcome, Receipt, Refusal
-from ..secret import Secret
+from ..util.secret import Secret
 from .base import Backend
 from .features import Feature
 

@@ -7,21 +7,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, final
 
+from ..delivery.foreign import outgoing_of
+from ..delivery.outgoing import Outgoing
+from ..delivery.reporting import logged
+from ..delivery.sending import Batch, checked, failure_of, tell
+from ..delivery.signals import sending as tell_sending
 from ..errors import UnsupportedFeature, attach
-from ..foreign import outgoing_of
-from ..outgoing import Outgoing
 from ..receipt import Outcome, Receipt, Refusal
-from ..signals import sending as tell_sending
 from .features import ORDINARY, Feature, check, read_message_options
 from .options import read_options
-from .reporting import logged
-from .sending import Batch, checked, failure_of, tell
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ..guard import Guard
-    from ..message import Message
+    from ..delivery.guard import Guard
+    from ..message.message import Message
 
 S = TypeVar("S")
 

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import _context
 from ..errors import BackendUnavailable, ConfigurationError
-from ..forks import ForkSafeLock
+from ..util.locks import ForkSafeLock
 from .base import Backend
 from .features import Feature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ..outgoing import Outgoing
+    from ..delivery.outgoing import Outgoing
     from ..receipt import Envelope, Receipt
 
 _RULE: Final = "-" * 72

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from ..secret import Secret
+from ..util.secret import Secret
 from .options import annotation_of, declared, secrets_of
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConfigurationError, MessageError
-from ..extras import options_of
-from ..texts import describe
+from ..message.metadata import options_of
+from ..util.text import describe
 from .options import read_options
 
 if TYPE_CHECKING:
-    from ..outgoing import Outgoing
+    from ..delivery.outgoing import Outgoing
     from .base import Backend
 
 

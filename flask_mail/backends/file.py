@@ -13,17 +13,17 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ..config.converters import to_path
+from ..config.table import convert
 from ..errors import BackendUnavailable, ConfigurationError, DeliveryUnknown
-from ..forks import ForkSafeLock
-from ..readers import to_path
-from ..settings import convert
+from ..util.locks import ForkSafeLock
 from .base import Backend
 from .features import Feature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ..outgoing import Outgoing
+    from ..delivery.outgoing import Outgoing
     from ..receipt import Envelope, Receipt
 
 # O_EXCL and O_NOFOLLOW: a link planted under our name is refused, not written through.

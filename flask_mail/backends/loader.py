@@ -15,8 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..config.table import FAIL_SILENTLY, TABLE, nearest
 from ..errors import BackendNotFound, ConfigurationError
-from ..settings import FAIL_SILENTLY, TABLE, nearest
 from .base import API_VERSION, Backend
 from .features import declared_well, is_limit
 

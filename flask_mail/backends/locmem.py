@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..handed_over import delivered_copy
+from ..delivery.copies import delivered_copy
 from .base import Backend
 from .features import Feature
 
 if TYPE_CHECKING:
-    from ..message import Message
-    from ..outgoing import Outgoing
+    from ..delivery.outgoing import Outgoing
+    from ..message.message import Message
     from ..receipt import Receipt
 
 

@@ -8,7 +8,7 @@ from .base import Backend
 from .features import Feature
 
 if TYPE_CHECKING:
-    from ..outgoing import Outgoing
+    from ..delivery.outgoing import Outgoing
     from ..receipt import Receipt
 
 

@@ -13,10 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Union
 
+from ..config.converters import to_anything, to_bool, to_int, to_path, to_secret, to_str
+from ..config.table import convert, is_unset, nearest
 from ..errors import ConfigurationError
-from ..readers import to_anything, to_bool, to_int, to_path, to_secret, to_str
-from ..secret import Secret
-from ..settings import convert, is_unset, nearest
+from ..util.secret import Secret
 
 
 def to_float(value: object) -> float:

@@ -9,28 +9,31 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from ..addresses import parse_address, parse_addresses
-from ..clocks import monotonic
+from ..address.parser import parse_address, parse_addresses
+from ..config.table import BY_KEY, convert
+from ..delivery.sending import failure_of
 from ..errors import BackendUnavailable
-from ..headers import mailbox
+from ..mime.fields import mailbox
 from ..receipt import Outcome, Receipt
-from ..secret import Password, Secret, Token
-from ..settings import BY_KEY, convert
-from ..smtp import client, dialing, lending, stand_in
-from ..smtp.courier import Courier, Item
+from ..smtp import borrowed as lending
+from ..smtp import dialing
+from ..smtp import legacy as stand_in
+from ..smtp import session as client
 from ..smtp.deadline import Deadline
-from ..smtp.link import Link
+from ..smtp.delivery import Courier, Item
 from ..smtp.pool import Pool
 from ..smtp.tls import ClientTLS
+from ..smtp.wire import Link
+from ..util.clocks import monotonic
+from ..util.secret import Password, Secret, Token
 from .base import Backend
 from .features import ORDINARY, Feature
-from .sending import failure_of
 from .smtp_checks import check_login, check_together, default_port, warn_of_dangers
 
 if TYPE_CHECKING:
     import smtplib
 
-    from ..outgoing import Outgoing
+    from ..delivery.outgoing import Outgoing
     from ..smtp.results import Result
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from ..secret import Secret, Token
     from ..smtp.server import Server
+    from ..util.secret import Secret, Token
 
 _log = logging.getLogger("flask_mail")
 # In AUTH PLAIN a NUL ends the name (RFC 4616), in OAUTHBEARER U+0001 does (RFC 7628); a line end

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..backends.features import Feature
-from .entries import Entries
+from .context import Choice, choice_of, mail_state
+from .output import name_of, say, say_json, say_table
 from .plugins import Plugin, plugins
-from .show import name_of, say, say_json, say_table
-from .state import Choice, choice_of, mail_state
+from .values import Entries
 
 if TYPE_CHECKING:
     from ..backends.base import Backend

@@ -13,19 +13,19 @@ from flask import current_app
 
 from ..backends.smtp import SmtpBackend
 from ..errors import MessageError
-from ..mounting import is_developed
-from .dialogue import Step, trial
-from .domain import advice_of, is_public
-from .entries import Entries, Entry
-from .findings import Finding, judge_values, sender_of
-from .names import judge_names
+from ..extension.mounting import is_developed
+from .context import Choice, choice_of, mail_state
+from .dns import advice_of, is_public
+from .output import name_of, say, say_json, say_table
 from .plugins import plugins
-from .show import name_of, say, say_json, say_table
-from .state import Choice, choice_of, mail_state
+from .rules import Finding, judge_values, sender_of
+from .trial import Step, trial
+from .unknown import judge_names
+from .values import Entries, Entry
 
 if TYPE_CHECKING:
-    from ..addresses import Address
-    from ..state import _Mail
+    from ..address.parser import Address
+    from ..extension.state import _Mail
 
 _HEADING = ("SETTING", "VALUE", "SOURCE")
 

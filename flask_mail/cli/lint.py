@@ -10,9 +10,9 @@ from typing import Final
 import click
 
 from ..errors import MessageError
-from ..lint import Advice, lint
-from ..message import Message
-from .show import say, say_json
+from ..message.lint import Advice, lint
+from ..message.message import Message
+from .output import say, say_json
 
 _LARGEST: Final = 64 * 1024 * 1024
 """Octets of a file: no server takes more."""

@@ -14,7 +14,7 @@ from typing import Final
 import click
 
 from ..backends import loader
-from .show import say
+from .output import say
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]{0,29}")
 _OURS: Final = frozenset({"console", "file", "locmem", "null", "smtp"})

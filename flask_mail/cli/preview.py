@@ -9,9 +9,9 @@ from flask import current_app
 from werkzeug.routing import BuildError
 
 from ..errors import ConfigurationError
-from ..mounting import is_developed, prefix_of
-from .show import say
-from .state import choice_of, mail_state
+from ..extension.mounting import is_developed, prefix_of
+from .context import choice_of, mail_state
+from .output import say
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -56,7 +56,7 @@ def show_address(host: str, port: int) -> None:
 def _mounted(app: Flask) -> str | None:
     """Return the path at which the app itself has put the blueprint of the inbox."""
     if "mail_inbox" in app.extensions:
-        from ..preview.blueprint import inbox_blueprint
+        from ..inbox.blueprint import inbox_blueprint
 
         urls = app.url_map.bind("")
         for name, blueprint in app.blueprints.items():

@@ -13,20 +13,20 @@ import click
 from flask import current_app
 
 from ..backends import loader
+from ..config.converters import is_on
+from ..delivery.outgoing import envelope_of
+from ..delivery.signals import email_dispatched, email_failed
 from ..errors import BackendNotFound, ConfigurationError, MailError, MessageError
-from ..message import Message
-from ..outgoing import envelope_of
-from ..readers import is_on
+from ..message.message import Message
 from ..receipt import Outcome
-from ..signals import email_dispatched, email_failed
-from .entries import Entries
-from .show import name_of, say
-from .state import choice_of, mail_state
+from .context import choice_of, mail_state
+from .output import name_of, say
+from .values import Entries
 
 if TYPE_CHECKING:
     from ..backends.base import Backend
+    from ..extension.state import _Mail
     from ..receipt import Receipt
-    from ..state import _Mail
 
 _FILE = click.Path(path_type=Path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..content import Content, Portion, Supply
+from ..mime.content import Content, Portion, Supply
 from .smuggling import ended, stuffed
 
 if TYPE_CHECKING:

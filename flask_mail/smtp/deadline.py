@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..clocks import monotonic
+from ..util.clocks import monotonic
 
 Clock = Callable[[], float]
 

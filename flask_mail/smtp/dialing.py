@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import chain, takewhile, zip_longest
 from typing import Any, NamedTuple
 
-from ..clocks import monotonic
+from ..util.clocks import monotonic
 from . import polling
 from .deadline import Clock
 

@@ -9,9 +9,9 @@ from ..errors import MessageError
 from . import errors
 
 if TYPE_CHECKING:
-    from ..content import Content
+    from ..mime.content import Content
     from ..receipt import Envelope
-    from .client import Server
+    from .session import Server
 
 _SIZE_DIGITS = 20  # RFC 1870 section 3: more than any message has, and no more than int() takes
 
@@ -21,7 +21,7 @@ def suited(host: smtplib.SMTP, content: bytes | Content) -> bytes | Content:
     literal = content if isinstance(content, bytes) else content.literal
     if literal.isascii() or host.has_extn("8bitmime"):
         return content
-    from ..seven_bit import in_seven_bits
+    from ..mime.seven_bit import in_seven_bits
 
     return in_seven_bits(bytes(content))
 

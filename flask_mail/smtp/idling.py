@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from ..clocks import monotonic
-from ..forks import ForkSafeLock
+from ..util.clocks import monotonic
+from ..util.locks import ForkSafeLock
 
 if TYPE_CHECKING:
     from .pool import Pool

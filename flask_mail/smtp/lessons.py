@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .flight import Flight
+    from .pipeline import Flight
     from .replies import Reply
     from .results import Result
     from .transaction import Transaction

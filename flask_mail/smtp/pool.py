@@ -8,10 +8,11 @@ from collections.abc import Hashable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..clocks import monotonic
-from . import client, idling
+from ..util.clocks import monotonic
+from . import idling
+from . import session as client
 from .deadline import Clock
-from .link import Link
+from .wire import Link
 
 if TYPE_CHECKING:
     import smtplib

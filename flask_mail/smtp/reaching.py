@@ -11,9 +11,9 @@ from . import dialing, errors
 from .alarms import TOLERANT
 from .deadline import Deadline, DeadlinePassed
 from .dialing import Address
-from .link import Link
 from .server import Server, link_of
 from .tls import wrapped
+from .wire import Link
 
 _STAGES = ("connect", "tls", "greeting")
 _BRIEF = 2.0

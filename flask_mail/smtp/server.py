@@ -7,10 +7,10 @@ import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .link import Link
+from .wire import Link
 
 if TYPE_CHECKING:
-    from ..secret import Secret, Token
+    from ..util.secret import Secret, Token
     from .tls import ClientTLS
 
 

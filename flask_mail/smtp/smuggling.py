@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from ..content import Content
+from ..mime.content import Content
 
 # What begins, changes or completes a transaction, or tells the server who it talks to, with the
 # names that were abolished or are of one maker.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
-from ..forks import ForkSafeLock
+from ..util.locks import ForkSafeLock
 
 _log = logging.getLogger("flask_mail")
 

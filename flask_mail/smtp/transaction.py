@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..content import LARGE
+from ..mime.content import LARGE
 from . import errors
 from .commands import Command, body, opening
 from .extensions import mail_options, suited
@@ -21,10 +21,10 @@ from .results import Part, Parts, Result
 from .smuggling import may_hold_commands
 
 if TYPE_CHECKING:
-    from ..content import Content
+    from ..mime.content import Content
     from ..receipt import Envelope, Refusal
-    from .client import Server
     from .deadline import Deadline
+    from .session import Server
 
 AT_ONCE = LARGE
 """Larger content waits until recipients are known to be accepted: it might travel in vain."""

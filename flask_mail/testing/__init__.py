@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ..lint import Advice, lint
-from .cases import MailTestMixin
-from .contents import code, links
+from ..message.lint import Advice, lint
+from .content import code, links
 from .outbox import Outbox
-from .scopes import OutboxNotKnown
+from .scope import OutboxNotKnown
+from .unittest import MailTestMixin
 
 if TYPE_CHECKING:
     from .contract import BackendContract

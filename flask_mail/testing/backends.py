@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from ..backends.base import Backend
 from ..backends.features import Feature
-from ..files import FileData
-from ..handed_over import MOST_KEPT, delivered_copy
+from ..delivery.copies import MOST_KEPT, delivered_copy
+from ..util.files import FileData
 
 if TYPE_CHECKING:
     from ..backends.locmem import LocmemBackend
-    from ..message import Message
-    from ..outgoing import Outgoing
+    from ..delivery.outgoing import Outgoing
+    from ..message.message import Message
     from ..receipt import Receipt, Refusal
 
 _log = logging.getLogger("flask_mail")

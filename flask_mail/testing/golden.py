@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from ..charsets import decode_best
-from ..entities import Entity, decode_text
-from ..readers import to_bool
-from ..settings import convert
-from ..texts import describe
+from ..config.converters import to_bool
+from ..config.table import convert
+from ..mime.charsets import decode_best
+from ..mime.parser import Entity, decode_text
+from ..util.text import describe
 
 if TYPE_CHECKING:
     from ..receipt import Envelope
-    from .criteria import Sent
+    from .matching import Sent
 
 # Not one Mapping of both: its keys would be neither str nor regular expressions alone.
 Replacements: TypeAlias = "Mapping[str, str] | Mapping[re.Pattern[str], str]"

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from ..backends.locmem import LocmemBackend
-from ..clocks import monotonic
-from ..copies import Delivered
-from ..handed_over import copy_of
-from ..message import Message
+from ..delivery.copies import copy_of
+from ..message.fields import Delivered
+from ..message.message import Message
 from ..receipt import Refusal
+from ..util.clocks import monotonic
 from . import golden, report
 from .backends import OutboxBackend
-from .criteria import Criteria, Sent, key_of, keys_of, listed
-from .faults import Faults
-from .scopes import HEADER, Scope
+from .failures import Faults
+from .matching import Criteria, Sent, key_of, keys_of, listed
+from .scope import HEADER, Scope
 
 if TYPE_CHECKING:
     import re
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from ..backends.base import Backend
-    from ..outgoing import Outgoing
+    from ..delivery.outgoing import Outgoing
+    from ..extension.mailers import Selection
     from ..receipt import Receipt
-    from ..selection import Selection
-    from .criteria import Expectations
     from .golden import Replacements
+    from .matching import Expectations
 
 __unittest = True  # unittest ends tracebacks before this module, as __tracebackhide__ does
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from .criteria import listed, plain
+from .matching import listed, plain
 
 if TYPE_CHECKING:
-    from ..message import Message
-    from .criteria import Criteria, Sent
+    from ..message.message import Message
+    from .matching import Criteria, Sent
 
 _MOST_ROWS: Final = 50
 _HEADING: Final = ("#", "to", "subject", "from", "parts")

@@ -13,19 +13,19 @@ from email import policy
 from pathlib import Path
 from typing import Any
 
+from flask_mail.mime.render.fields import mailboxes
+from flask_mail.mime.render.parser import Entity, decode_text
+from flask_mail.mime.render.render import addresses_in
 from hypothesis import strategies as st
 from messages import INJECTIONS, bare
 from readers import HAS_SECOND, older_parser
 from reading import own_parts, parsed, split_message
 
 from flask_mail import Attachment, Message, MessageError
-from flask_mail.addresses import Address, parse_address, tolerant_address
-from flask_mail.entities import Entity, decode_text
-from flask_mail.headers import mailboxes
-from flask_mail.mime import addresses_in
-from flask_mail.outgoing import Outgoing
-from flask_mail.smtp.incoming import Incoming
-from flask_mail.smtp.unsent import Unsent
+from flask_mail.address.parser import Address, parse_address, tolerant_address
+from flask_mail.delivery.outgoing import Outgoing
+from flask_mail.smtp.reader import Incoming
+from flask_mail.smtp.writer import Unsent
 
 if HAS_SECOND:
     import fast_mail_parser

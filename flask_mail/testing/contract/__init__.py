@@ -20,14 +20,14 @@ Needs nothing but pytest.
 """
 
 from .batches import Batches
-from .configuring import Configuring
-from .corpus import BREAKS, FIELDS, THREADS, Delivered
-from .declaring import Declaring
+from .data import BREAKS, FIELDS, THREADS, Delivered
 from .failures import Failures
+from .features import Declaring
 from .messages import Messages
+from .options import Configuring
 from .refusals import Refusals
 from .sessions import Sessions
-from .signalling import Signalling
+from .signals import Signalling
 from .streaming import Streaming
 
 __all__ = [

@@ -8,9 +8,9 @@ from typing import Any
 
 from ... import BadHeaderError
 from ...backends import Backend, Outcome
-from .corpus import PATIENCE, SENDS, THREADS, Delivered, bad_message, hello
-from .driving import check_signals, lines_of, listening, make_app, must_arrive, parsed, send_many
+from .data import PATIENCE, SENDS, THREADS, Delivered, bad_message, hello
 from .fixtures import Fixtures
+from .helpers import check_signals, lines_of, listening, make_app, must_arrive, parsed, send_many
 
 
 class Batches(Fixtures):

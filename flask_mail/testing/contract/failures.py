@@ -6,8 +6,9 @@ from typing import Any
 
 from ... import DeliveryError, MessageRefused
 from ...backends import Backend, Outcome, Refusal
-from .corpus import NOBODY, OUTCOMES, RECIPIENT, bad_message, hello
-from .driving import (
+from .data import NOBODY, OUTCOMES, RECIPIENT, bad_message, hello
+from .fixtures import Fixtures
+from .helpers import (
     check_failure,
     check_signals,
     given,
@@ -19,7 +20,6 @@ from .driving import (
     pickled,
     send_many,
 )
-from .fixtures import Fixtures
 
 
 class Failures(Fixtures):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ...backends import Backend
-from .corpus import Delivered
+from .data import Delivered
 
 
 class Fixtures:

@@ -9,10 +9,10 @@ import pytest
 
 from ...backends import Backend, loader
 from ...backends.options import secrets_of
+from ...config.table import is_secret
 from ...errors import ConfigurationError
-from ...settings import is_secret
 from . import BackendContract
-from .driving import build
+from .helpers import build
 
 
 class TestInstalledBackend(BackendContract):

@@ -10,9 +10,9 @@ import pytest
 
 from ... import ConfigurationError, MailError, UnsupportedFeature
 from ...backends import Backend, Feature, loader
-from .corpus import LEFT_ALONE, RECIPIENT, SENDER, Delivered, hello
-from .driving import display_name, lines_of, must_arrive, must_be_able, must_send, parsed, parts_of
+from .data import LEFT_ALONE, RECIPIENT, SENDER, Delivered, hello
 from .fixtures import Fixtures
+from .helpers import display_name, lines_of, must_arrive, must_be_able, must_send, parsed, parts_of
 
 
 class Messages(Fixtures):

@@ -8,9 +8,9 @@ import pytest
 
 from ... import BadHeaderError
 from ...backends import Backend
-from .corpus import BREAKS, FIELDS, LINE_ENDS, Delivered, hello
-from .driving import must_arrive, must_refuse
+from .data import BREAKS, FIELDS, LINE_ENDS, Delivered, hello
 from .fixtures import Fixtures
+from .helpers import must_arrive, must_refuse
 
 
 class Refusals(Fixtures):

@@ -8,9 +8,9 @@ import pytest
 
 from ... import MessageError
 from ...backends import Backend, Outcome
-from .corpus import Delivered, bad_message, hello
-from .driving import make_app, must_arrive, must_close, must_send
+from .data import Delivered, bad_message, hello
 from .fixtures import Fixtures
+from .helpers import make_app, must_arrive, must_close, must_send
 
 
 class Sessions(Fixtures):

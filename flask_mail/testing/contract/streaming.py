@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ...backends import Backend, Outgoing
-from .corpus import Delivered, hello
-from .driving import must_arrive, must_send, parsed, parts_of
+from .data import Delivered, hello
 from .fixtures import Fixtures
+from .helpers import must_arrive, must_send, parsed, parts_of
 
 
 class Streaming(Fixtures):

@@ -1,0 +1,1 @@
+"""Mailboxes and domains: parsing, display names, IDNA."""

@@ -1,0 +1,259 @@
+"""Whether others can trust, and answer, mail of the default sender's domain."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from .resolver import EXTRA, Names, Resolver, Unavailable
+from .rules import Finding
+
+_KEYS: Final = ("MAIL_DEFAULT_SENDER",)
+_MOST_LOOKUPS: Final = 10
+"""RFC 7208 section 4.6.4: with more, SPF fails for good."""
+_SHORTEST_KEY: Final = 140
+"""Octets of an RSA key of 1024 bits (RFC 8301 section 3.2)."""
+_MOST_LABELS: Final = 8
+# RFC 2606 and RFC 6761, and what networks use for themselves: nobody outside knows them.
+_RESERVED: Final = re.compile(
+    r"(?:.*\.)?(?:test|example|invalid|localhost|local|internal|example\.(?:com|net|org))",
+    re.IGNORECASE,
+)
+_SPF: Final = re.compile(r"v=spf1(?: |$)", re.IGNORECASE)
+_LOOKUPS: Final = frozenset({"include", "a", "mx", "ptr", "exists", "redirect"})
+_MECHANISMS: Final = ("all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists")
+_MECHANISM: Final = re.compile(rf"([-+~?]?)({'|'.join(_MECHANISMS)})(?:[:/](.+))?", re.IGNORECASE)
+_MODIFIER: Final = re.compile(r"([a-z][a-z0-9_.-]*)=(.*)", re.IGNORECASE)
+
+
+def is_public(domain: str) -> bool:
+    """Whether name servers outside can know a domain."""
+    return "." in domain and not domain.startswith("[") and not _RESERVED.fullmatch(domain)
+
+
+def advice_of(
+    domain: str, selector: str | None, server: str | None, *, asked_for: bool
+) -> Iterator[Finding]:
+    """Ask the name servers, and yield what they do not say and should.
+
+    :param asked_for: whether to tell that the library is missing.
+    """
+    try:
+        yield from judge_domain(domain, Resolver(server), selector)
+    except ImportError:
+        if asked_for:
+            yield _finding("dns-missing", f"What name servers say was not looked at: {EXTRA}")
+    except (Unavailable, ValueError) as error:
+        yield _unavailable(str(error))
+
+
+def judge_domain(domain: str, names: Names, selector: str | None = None) -> Iterator[Finding]:
+    """Yield what is wrong with a domain that mail comes from.
+
+    :param selector: of the key that its mail is signed with.
+    """
+    judgements = [_mx(domain, names), _Spf(domain, names).judge()]
+    if selector is not None:
+        judgements.append(_dkim(domain, selector, names))
+    judgements.append(_dmarc(domain, names))
+    unanswered: list[str] = []
+    for judgement in judgements:
+        try:
+            yield from judgement
+        except Unavailable as error:  # of one zone, such as one that SPF includes
+            unanswered.append(str(error))
+    if unanswered:
+        yield _unavailable(unanswered[0])
+
+
+def _mx(domain: str, names: Names) -> Iterator[Finding]:
+    servers = names.servers(domain)
+    if servers == [""] or not (servers or names.has_address(domain)):
+        yield _finding(
+            "domain-receives-nothing",
+            f"{domain} takes no mail, so bounces and answers are lost: add an MX record.",
+        )
+
+
+class _Spf:
+    """Which hosts may send mail of a domain (RFC 7208)."""
+
+    def __init__(self, domain: str, names: Names) -> None:
+        self._domain = domain
+        self._names = names
+        self._lookups = 0
+
+    def judge(self) -> Iterator[Finding]:
+        records = self._records(self._domain)
+        if not records:
+            yield _finding(
+                "no-spf",
+                f"{self._domain} has no SPF record: add a TXT record that names the hosts which"
+                ' send its mail, such as "v=spf1 include:... -all".',
+            )
+        elif len(records) > 1:
+            yield _finding(
+                "several-spf",
+                f"{self._domain} has {len(records)} SPF records, which counts as none: make one of"
+                " them.",
+            )
+        else:
+            yield from self._terms(records[0])
+
+    def _records(self, domain: str) -> list[str]:
+        return [each for each in self._names.texts(domain) if _SPF.match(each)]
+
+    def _terms(self, record: str) -> Iterator[Finding]:
+        try:
+            allows_all = self._walk(record)
+        except ValueError as error:
+            yield _finding("bad-spf", f"The SPF record of {self._domain} is broken: {error}.")
+            return
+        if allows_all:
+            yield _finding(
+                "spf-allows-all",
+                f'The SPF record of {self._domain} lets everybody send its mail: end it with "-all"'
+                ' or "~all".',
+            )
+        if self._lookups > _MOST_LOOKUPS:
+            yield _finding(
+                "spf-too-many-lookups",
+                f"The SPF record of {self._domain} needs more than {_MOST_LOOKUPS} questions to"
+                " name servers, after which it fails: name fewer others in it.",
+            )
+
+    def _walk(self, record: str) -> bool:
+        """Follow a record; return whether it lets everybody pass."""
+        allows_all = is_over = False
+        terms = [_term(each) for each in record.split()[1:]]
+        names = {name for _, name, _ in terms}
+        for qualifier, name, value in terms:
+            # RFC 7208 sections 5.1 and 6.1: with "all", what follows it says nothing, nor does a
+            # redirect.
+            if is_over or (name == "redirect" and "all" in names):
+                continue
+            if self._lookups > _MOST_LOOKUPS:
+                break
+            self._lookups += name in _LOOKUPS
+            if name == "all":
+                is_over = True
+                allows_all = qualifier in ("", "+")
+            elif name in ("include", "redirect"):
+                # Whom others let pass is theirs, but for a redirect.
+                allows_all |= self._follow(name, value) and name == "redirect"
+        return allows_all
+
+    def _follow(self, name: str, target: str) -> bool:
+        if "%" in target:  # depends on the message
+            return False
+        records = self._records(target)
+        if len(records) != 1:
+            raise ValueError(f"{name} leads to {target}, which has {len(records)} SPF records")
+        return self._walk(records[0])
+
+
+def _term(written: str) -> tuple[str, str, str]:
+    """Return qualifier, name and value of a term; the name of a modifier that is unknown is empty.
+
+    :raises ValueError: it is none.
+    """
+    qualifier, value = "", ""
+    if (found := _MODIFIER.fullmatch(written)) is not None:
+        name, value = found[1].lower(), found[2]
+        if name in _MECHANISMS:
+            raise ValueError(f"it holds {written!r}, and {name} takes no =")
+        name = name if name == "redirect" else ""
+    elif (found := _MECHANISM.fullmatch(written)) is not None:
+        qualifier, name, value = found[1], found[2].lower(), found[3] or ""
+    else:
+        raise ValueError(f"it holds {written!r}")
+    if name in ("ip4", "ip6") and ipaddress.ip_network(value, strict=False).version != int(name[2]):
+        raise ValueError(f"it holds {written!r}")
+    if name in ("include", "redirect", "exists") and not value:
+        raise ValueError(f"{name} names no domain")
+    return qualifier, name, value
+
+
+def _dkim(domain: str, selector: str, names: Names) -> Iterator[Finding]:
+    where = f"{selector}._domainkey.{domain}"
+    records = names.texts(where)
+    if not records:
+        yield _finding("no-dkim", f"There is no key at {where}: signatures by it fail.")
+        return
+    tags = _tags(records[0])
+    key = re.sub(r"\s", "", tags.get("p", ""))
+    try:
+        octets = base64.b64decode(key, validate=True)
+    except binascii.Error:
+        octets = b""
+        key = ""
+    if len(records) > 1 or not key:
+        yield _finding(
+            "bad-dkim",
+            f"The record at {where} holds no key, or was revoked: publish the key of the signer.",
+        )
+    elif tags.get("k", "rsa").lower() == "rsa" and len(octets) < _SHORTEST_KEY:
+        yield _finding(
+            "weak-dkim", f"The key at {where} is shorter than 1024 bits: make one of 2048."
+        )
+
+
+def _dmarc(domain: str, names: Names) -> Iterator[Finding]:
+    labels = domain.split(".")
+    # The policy of the organization counts where the domain has none of its own; which one that is,
+    # walking up tells, as DMARC has it since it needs no list of public suffixes any more.
+    for skipped in range(max(0, min(len(labels) - 1, _MOST_LABELS))):
+        owner = ".".join(labels[skipped:])
+        records = [
+            each for each in names.texts(f"_dmarc.{owner}") if re.match("v=DMARC1(?:;|$| )", each)
+        ]
+        if records:
+            yield from _policy(domain, owner, records)
+            return
+    yield _finding(
+        "no-dmarc",
+        f"{domain} has no DMARC record, which Gmail and Yahoo demand of whoever sends to many: add"
+        f' a TXT record at _dmarc.{domain}, such as "v=DMARC1; p=none; rua=mailto:...".',
+    )
+
+
+def _policy(domain: str, owner: str, records: list[str]) -> Iterator[Finding]:
+    tags = _tags(records[0])
+    wanted = tags.get("p", "") if owner == domain else tags.get("sp", tags.get("p", ""))
+    if len(records) > 1 or wanted.lower() not in ("none", "quarantine", "reject"):
+        yield _finding(
+            "bad-dmarc",
+            f'The DMARC record at _dmarc.{owner} must be one, with p="none", "quarantine" or'
+            ' "reject".',
+        )
+        return
+    if wanted.lower() == "none":
+        yield _finding(
+            "dmarc-none",
+            f"The DMARC record at _dmarc.{owner} asks for nothing (none): once its reports show"
+            " that all mail passes, ask for quarantine or reject.",
+        )
+    strict = [name for name in ("adkim", "aspf") if tags.get(name, "").lower() == "s"]
+    if strict:
+        yield _finding(
+            "dmarc-strict",
+            f"The DMARC record at _dmarc.{owner} is strict ({', '.join(strict)}): signatures and"
+            f" the envelope sender must be of {domain} itself, not of a domain above or below it.",
+        )
+
+
+def _tags(record: str) -> dict[str, str]:
+    pairs = (each.partition("=") for each in record.split(";"))
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def _unavailable(reason: str) -> Finding:
+    return _finding("dns-unavailable", f"The name servers could not be asked: {reason}")
+
+
+def _finding(code: str, advice: str) -> Finding:
+    return Finding("warning", code, _KEYS, advice)

@@ -1,0 +1,128 @@
+"""What the commands print: controls made visible, secrets masked.
+
+Values of the configuration, words of servers and errors of plugins come from outside: they may hold
+terminal sequences, and they may repeat a password.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import click
+
+from ..config.masking import USERINFO
+from ..config.table import BY_KEY, is_secret, is_unset
+from ..util.text import plain_text
+
+MASK = "***"
+_CELL = 60  # characters: what is longer makes a table unreadable
+
+
+def masked(key: str, value: object, declared: Collection[str] = ()) -> Any:
+    """Return a value as JSON takes it: a secret as ``***``, ``None`` where it is unset."""
+    if is_unset(value, key):
+        return None
+    return MASK if is_secret(key, declared) else _plain(value)
+
+
+def redactor(
+    values: Iterable[tuple[str, object]], username: object, declared: Collection[str] = ()
+) -> Callable[[str], str]:
+    """Return a function that masks every secret of these settings in a text.
+
+    Also as a server may echo them: in base64, alone or in AUTH PLAIN after `username`.
+    """
+    spellings: set[str] = set()
+    for key, value in values:
+        for secret in _secrets(key, value, declared):
+            plain_auth = f"\0{username}\0{secret}"
+            spellings |= {secret, _base64(secret), _base64(plain_auth)}
+    longest_first = sorted(spellings, key=len, reverse=True)
+
+    def redact(text: str) -> str:
+        for spelling in longest_first:
+            text = text.replace(spelling, MASK)
+        return USERINFO.sub(MASK, text)
+
+    return redact
+
+
+def name_of(chosen: object) -> str:
+    """Return what a value of ``MAIL_BACKEND`` is called: its words, or the class's import path."""
+    if isinstance(chosen, str):
+        return USERINFO.sub(MASK, chosen)  # a URL, as other frameworks have it
+    if isinstance(chosen, type):
+        return f"{chosen.__module__}:{chosen.__qualname__}"
+    return f"<{type(chosen).__name__}>"
+
+
+def visible(text: str) -> str:
+    """Return `text` on one line, with whatever is not printable as an escape."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def say(line: str = "", *, err: bool = False) -> None:
+    """Print one line, to standard error with `err`; also where the terminal knows only ASCII."""
+    # A job may be started with its output closed: then there is no stream, and nobody to tell.
+    encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"
+    shown = visible(line).encode(encoding, "backslashreplace").decode(encoding)
+    click.echo(shown, err=err)
+
+
+def say_json(report: Mapping[str, object]) -> None:
+    """Print one JSON object."""
+    # DEL is the one control character that JSON leaves as it is.
+    click.echo(json.dumps(report, indent=2).replace("\x7f", "\\u007f"))
+
+
+def say_table(rows: Iterable[Sequence[str]]) -> None:
+    """Print rows in columns; the first one is the heading."""
+    cells = [[_shortened(visible(cell)) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        say("  ".join(map(str.ljust, row, widths)).rstrip())
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, str):
+        return USERINFO.sub(MASK, plain_text(value) or "")
+    if isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): masked(str(key), each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [masked("", each) for each in value]
+    if isinstance(value, os.PathLike):
+        return str(value)
+    # Not its repr: whether that holds a secret is not known.
+    return name_of(value)
+
+
+def _secrets(key: str, value: object, declared: Collection[str]) -> Iterator[str]:
+    is_one = is_secret(key, declared)
+    if isinstance(value, Mapping):
+        for inner, each in value.items():
+            yield from _secrets(key if is_one else str(inner), each, declared)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _secrets(key, each, declared)
+    # A number is taken for a password where a password belongs; elsewhere it may be a switch, and
+    # masking each 1 of a text would leave nothing of it.
+    elif (is_one and not is_unset(value)) and (
+        isinstance(value, str) or key in BY_KEY or key in declared
+    ):
+        yield str(value)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode("utf-8", "surrogatepass")).decode("ascii")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _CELL else f"{text[: _CELL - 3]}..."

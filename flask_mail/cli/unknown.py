@@ -1,0 +1,88 @@
+"""Settings whose names nobody knows, or that have newer ones."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..backends.base import Backend
+from ..backends.options import declared
+from ..config.table import BY_KEY, FAIL_SILENTLY, OLD_NAMES, is_unset
+from .rules import Finding
+
+if TYPE_CHECKING:
+    from .context import Choice
+    from .plugins import Plugin
+    from .values import Entries
+
+
+_READS_THEM = getattr(Backend.from_options, "__func__", None)
+
+
+def judge_names(entries: Entries, choice: Choice, plugins: list[Plugin]) -> Iterator[Finding]:
+    """Yield the names that neither our table nor a backend knows, and the old ones."""
+    candidates = {*(plugin.backend for plugin in plugins), choice.wanted_class}
+    classes = {each for each in candidates if each is not None}
+    backends = {each.setting_key(""): each for each in classes if each.option_prefix is None}
+    # A prefix that other settings share: only what is declared can be an option.
+    known = {
+        each.setting_key(option)
+        for each in classes
+        if each.option_prefix is not None
+        for option in declared(each)[0]
+    }
+    known |= {*BY_KEY, FAIL_SILENTLY}
+    # What a broken plugin knows cannot be told.
+    broken = {
+        f"MAIL_{plugin.declared.name.upper()}_" for plugin in plugins if plugin.backend is None
+    }
+    prefixes = sorted({*backends, *broken}, key=len, reverse=True)
+    for key in (entry.key for entry in entries if entry.key not in known):
+        prefix = next((each for each in prefixes if key.startswith(each)), None)
+        if prefix is None:
+            problem = f"Flask-Mail knows no {key}{_hint(key, known)}"
+            yield Finding("warning", "unknown-key", (key,), problem)
+        elif prefix in backends:
+            yield from _option(key, prefix, backends[prefix], choice)
+    yield from _old_names(entries)
+
+
+def _option(
+    key: str, prefix: str, backend: type[Backend[Any]], choice: Choice
+) -> Iterator[Finding]:
+    parameters, takes_any = declared(backend)
+    reads_them_itself = getattr(backend.from_options, "__func__", None) is not _READS_THEM
+    if takes_any or reads_them_itself or key.removeprefix(prefix).lower() in parameters:
+        return
+    yield Finding(
+        "error" if backend is choice.wanted_class else "warning",
+        "unknown-option",
+        (key,),
+        f"The backend {backend.name} has no option"
+        f" {key}{_hint(key, set(map(backend.setting_key, parameters)))}",
+    )
+
+
+def _old_names(entries: Entries) -> Iterator[Finding]:
+    for key, old in OLD_NAMES.items():
+        if not is_unset(entries.config.get(old)):
+            advice = f"Rename {old} to {key}, its name since 0.8."
+            yield Finding("warning", "old-name", (old,), advice)
+    if entries.has(FAIL_SILENTLY):
+        yield Finding(
+            "warning",
+            "old-name",
+            (FAIL_SILENTLY,),
+            f"Unset {FAIL_SILENTLY}, from before 0.8, and catch flask_mail.BackendUnavailable or"
+            " use mail.send_many(), which raises nothing.",
+        )
+
+
+def _hint(key: str, known: set[str]) -> str:
+    # Without what they all begin with, which makes any two of them look alike.
+    bare = {each.removeprefix("MAIL_"): each for each in sorted(known)}
+    matches = difflib.get_close_matches(key.removeprefix("MAIL_"), bare, n=1)
+    if matches:
+        return f"; did you mean {bare[matches[0]]}?"
+    return ": remove it, unless it is your app's own."

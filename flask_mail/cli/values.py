@@ -1,0 +1,128 @@
+"""The settings as they stand: each value, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ..backends.declared import Option, options_declared_by
+from ..backends.options import secrets_of
+from ..config.table import BY_KEY, OLD_NAMES, is_unset
+from ..errors import ConfigurationError
+from .output import masked, redactor
+from .plugins import plugins
+
+if TYPE_CHECKING:
+    from ..extension.state import _Mail
+
+ASSIGNED = "assigned on the mail state"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One setting, as it stands."""
+
+    key: str
+    value: Any
+    """``None`` where it is unset."""
+    source: str
+    """``"config"``, ``"default"``, the name from before 0.8 that was set, or :data:`ASSIGNED`."""
+
+    @property
+    def name(self) -> str:
+        """What the user has set: the key, or its old name."""
+        return self.source if self.source in OLD_NAMES.values() else self.key
+
+
+class Entries:
+    """Every known setting, in the order of the table, then the options of the chosen backend.
+
+    Last is every other ``MAIL_*`` that is set.
+    """
+
+    def __init__(self, state: _Mail) -> None:
+        self.config = config = config_of(state)
+        self._state = state
+        assigned = {
+            "MAIL_SUPPRESS_SEND" if name == "suppress" else f"MAIL_{name.upper()}": value
+            for name, value in vars(state).items()
+        }
+        self._entries = {key: _entry(key, config, assigned) for key in BY_KEY}
+        self._options = {
+            each.key: each for each in self._of_the_backend() if each.key not in BY_KEY
+        }
+        for key in self._options:
+            self._entries[key] = _entry(key, config, {})
+        for key in sorted(map(str, list(config))):
+            if key.startswith("MAIL_") and key not in self._entries and not is_unset(config[key]):
+                self._entries[key] = Entry(key, config[key], "config")
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def __getitem__(self, key: str) -> Entry:
+        return self._entries[key]
+
+    def has(self, key: str) -> bool:
+        """Whether a setting is set, to whatever."""
+        return key in self._entries and self._entries[key].value is not None
+
+    def value(self, key: str, default: Any = None) -> Any:
+        """Return a value read as its kind; the default where it is unset or of another kind."""
+        try:
+            return BY_KEY[key].read(self._entries[key].value) if self.has(key) else default
+        except ValueError:
+            return default
+
+    def default(self, entry: Entry) -> str | None:
+        """Return what applies where `entry` is unset, in words; ``None`` if that is not known."""
+        if entry.key in BY_KEY:
+            return BY_KEY[entry.key].default.replace("`", "")
+        option = self._options.get(entry.key)
+        if option is None:
+            return None
+        return "required" if option.required else option.default
+
+    def shown(self, entry: Entry) -> Any:
+        """Return the value of `entry` as JSON takes it: a secret as ``***``, ``None`` if unset."""
+        return masked(entry.key, entry.value, self._declared)
+
+    @property
+    def redact(self) -> Callable[[str], str]:
+        """A function that masks every secret of the settings in a text from outside."""
+        values = {entry.key: entry.value for entry in self}
+        return redactor(values.items(), values["MAIL_USERNAME"], self._declared)
+
+    def _of_the_backend(self) -> list[Option]:
+        with suppress(ConfigurationError):
+            return options_declared_by(self._state.selection.wanted())
+        return []
+
+    @cached_property
+    def _declared(self) -> frozenset[str]:
+        """The settings that the installed backends, and the one that is chosen, declare secret."""
+        classes = {each.backend for each in plugins() if each.backend is not None}
+        with suppress(ConfigurationError):  # which the commands tell of
+            classes.add(self._state.selection.wanted())
+        return frozenset(each.setting_key(name) for each in classes for name in secrets_of(each))
+
+
+def config_of(state: _Mail) -> Mapping[str, Any]:
+    """Return the configuration that a state follows."""
+    return state._config  # noqa: SLF001 (nothing outside this package has to know)
+
+
+def _entry(key: str, config: Mapping[str, Any], assigned: Mapping[str, Any]) -> Entry:
+    old = OLD_NAMES.get(key, "")
+    if key in assigned:
+        value, source = assigned[key], ASSIGNED
+    elif not is_unset(config.get(key), key):
+        value, source = config[key], "config"
+    elif not is_unset(config.get(old)):
+        value, source = config[old], old
+    else:
+        value, source = None, "default"
+    return Entry(key, None if is_unset(value, key) else value, source)

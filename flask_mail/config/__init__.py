@@ -1,0 +1,1 @@
+"""The settings: their table, look-up and converters."""

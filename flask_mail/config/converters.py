@@ -1,0 +1,174 @@
+"""How the value of a setting is read: strings of the environment too."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..util.secret import Secret
+
+
+class Unshown(ValueError):
+    """What :func:`settings.convert` is to expect of a value that must not be shown."""
+
+
+_TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
+_FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+_LONGEST = 1_000_000
+_NO_TEXT = (bytes, bool, float, Mapping, list, tuple, set)
+
+
+def to_bool(value: object) -> bool:
+    """Read a bool, 0 or 1, or a word of the environment such as ``"true"``, ``"off"``, ``"0"``."""
+    if isinstance(value, (bool, int)):
+        return bool(value)
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError("true or false")
+
+
+def is_on(flag: object) -> bool:
+    """Return whether a flag of Flask's, such as ``app.debug``, is on, also as a word.
+
+    Flask takes each word for true, and ``app.config.from_prefixed_env()`` makes ``"False"`` one. A
+    word that is not a bool is off: nothing is shown or logged because of a typing error.
+    """
+    if not isinstance(flag, str):
+        return bool(flag)
+    try:
+        return to_bool(flag)
+    except ValueError:
+        return False
+
+
+def to_flag(value: object) -> bool:
+    """Read a flag of Flask's, as :func:`is_on`; but a word that is not a bool is an error."""
+    if not isinstance(value, str):
+        return bool(value)
+    return bool(value.strip()) and to_bool(value)
+
+
+def to_int(value: object) -> int:
+    """Read a whole number, also from a string."""
+    if isinstance(value, (int, str)) and not isinstance(value, bool):
+        try:
+            return int(value)
+        except ValueError:
+            pass
+    raise ValueError("a whole number")
+
+
+def to_port(value: object) -> int | None:
+    """Read a TCP port, also from a string; 0 is the default port."""
+    port = to_int(value)
+    if not 0 <= port < 65536:
+        raise ValueError("a port from 1 to 65535")
+    return port or None
+
+
+def to_seconds(value: object) -> float:
+    """Read a number of seconds above zero, and no more than the system can wait."""
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            seconds = float(value)
+        except (ValueError, OverflowError):
+            seconds = 0.0
+        if 0 < seconds <= _LONGEST:
+            return seconds
+    raise ValueError("a number of seconds above 0, a million at most")
+
+
+def to_limit(value: object) -> int | None:
+    """Read a whole number, also from a string; 0 and less is no limit, as it was in 0.10."""
+    limit = to_int(value)
+    return limit if limit > 0 else None
+
+
+def to_count(value: object) -> int:
+    """Read a whole number from 0 on, also from a string."""
+    count = to_int(value)
+    if count < 0:
+        raise ValueError("a whole number, 0 or more")
+    return count
+
+
+def to_str(value: object) -> str:
+    """Read text, also a lazy string, or a whole number, such as a password of digits.
+
+    ``app.config.from_prefixed_env()`` makes numbers of those.
+    """
+    return _text_of(value, "a string")
+
+
+def to_host(value: object) -> str:
+    """Read a host name or address, and nothing that belongs beside it."""
+    text = to_str(value)
+    if any(each.isspace() or not each.isprintable() for each in text):
+        raise Unshown("a host name or address without blanks, line ends and control characters")
+    if "@" in text or "?" in text:  # and so may a password be, or a key
+        raise Unshown("a host name or address alone: set MAIL_USERNAME and MAIL_PASSWORD to log in")
+    if "://" in text:
+        raise ValueError('a host name or address without a scheme such as "smtp://"')
+    if ":" in text.strip("[]") or text.startswith("["):
+        try:
+            ipaddress.IPv6Address(text)
+        except ValueError:
+            expected = "a host name, or an address without brackets, with the port in MAIL_PORT"
+            raise ValueError(expected) from None
+    if not text or "/" in text:
+        raise ValueError("a host name or address")
+    return text
+
+
+def to_secret(value: object) -> Any:
+    """Read text or a whole number, or take a callable, which is called when it is needed."""
+    if isinstance(value, Secret):  # as text it would be ***
+        return value
+    # What stands for a string, such as werkzeug's LocalProxy, may look like a callable too.
+    if callable(value) and not isinstance(value, str):
+        return value
+    return _text_of(value, "a string, or a callable that returns one")
+
+
+def to_path(value: object) -> str:
+    """Read the path of a file or folder, as a str or an :class:`os.PathLike`."""
+    if isinstance(value, (str, os.PathLike)):
+        path = os.fspath(value)
+        if isinstance(path, str):
+            return path
+    raise ValueError("a path")
+
+
+def to_prefix(value: object) -> bool | str:
+    """Read a bool, or the URL prefix below which something is served, such as ``"/_mail"``."""
+    if isinstance(value, str) and value.startswith("/"):
+        prefix = value.rstrip("/")
+        if _PREFIX.fullmatch(prefix):
+            return prefix
+    else:
+        try:
+            return to_bool(value)
+        except ValueError:
+            pass
+    raise ValueError('true, false or a URL prefix such as "/_mail"')
+
+
+def to_anything(value: object) -> Any:
+    """Take the value as it is; what uses it checks it."""
+    return value
+
+
+def _text_of(value: object, expected: str) -> str:
+    if not isinstance(value, _NO_TEXT):
+        try:
+            return str(value)
+        except ValueError:  # a number of more digits than Python writes
+            pass
+    raise ValueError(expected)

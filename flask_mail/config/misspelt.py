@@ -1,0 +1,29 @@
+"""Settings whose names are almost those of Flask-Mail's own."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from .table import BY_KEY, FAIL_SILENTLY, is_unset
+
+_log = logging.getLogger("flask_mail")
+_PREFIX = "MAIL_"
+_ALIKE = 0.8  # of 1; other programs have settings of this prefix too
+
+
+def warn_of_misspelt(config: Mapping[str, Any], options: Collection[str]) -> None:
+    """Log a warning for each setting that is probably a misspelt one.
+
+    :param options: the settings of the backend, which are known too.
+    """
+    known = {*BY_KEY, FAIL_SILENTLY, *options}
+    names = {key.removeprefix(_PREFIX): key for key in (*BY_KEY, *options)}
+    for key in sorted(map(str, list(config))):  # other threads may set keys meanwhile
+        if not key.startswith(_PREFIX) or key in known or is_unset(config.get(key)):
+            continue
+        near = difflib.get_close_matches(key.removeprefix(_PREFIX), names, n=1, cutoff=_ALIKE)
+        if near:
+            _log.warning("%s is not a setting; did you mean %s?", key, names[near[0]])

@@ -1,0 +1,187 @@
+"""What is handed to a backend, and what it says became of it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..address.parser import parse_address, parse_addresses
+from ..errors import MessageError, NoRecipients, NoSender
+from ..message.fields import unordered_recipients
+from ..message.metadata import check_extras, metadata_of, tags_of
+from ..message.validation import check_message, check_options
+from ..mime.content import Content
+from ..receipt import Envelope, Refusal
+
+if TYPE_CHECKING:
+    from ..message.message import Message
+
+
+class _Whole:
+    """The content as bytes, whatever form it is kept in."""
+
+    def __get__(self, mail: Outgoing | None, owner: type[Outgoing]) -> bytes:
+        if mail is None:
+            raise AttributeError("content")  # the field has no default
+        return bytes(mail.octets)
+
+    def __set__(self, mail: Outgoing, value: bytes | Content) -> None:
+        mail.__dict__["content"] = value
+
+
+@dataclass(frozen=True, repr=False)
+class Outgoing:
+    """A message that was validated and rendered, once, ready to be delivered."""
+
+    envelope: Envelope
+    if TYPE_CHECKING:
+        content: bytes
+    else:
+        content: bytes = _Whole()
+    """The message as RFC 5322 wants it, as bytes: no line ends but CRLF, no blind copies.
+
+    All of it, made anew each time where it is large. A backend that can deliver it in pieces takes
+    :meth:`blocks`. Raises :class:`MessageError` where a file that was attached is gone or has
+    changed.
+    """
+    message_id: str
+    message: Message
+    """What was sent, for backends that need its fields; they must not change it."""
+    withheld: Mapping[str, Refusal] = field(default_factory=dict)
+    """The recipients that it is not for any more: the settings do not allow mail to them."""
+
+    @classmethod
+    def of(cls, message: Message, envelope_from: str | tuple[str, str] | None = None) -> Outgoing:
+        """Validate and render `message`; its date is set to now where it has none.
+
+        :param envelope_from: the reverse-path if it is not the sender; ``"<>"`` is the empty one.
+        :raises MessageError: where anything of it must not be sent.
+        """
+        envelope = envelope_of(message, envelope_from)
+        if message.date is None:
+            message.date = time.time()
+        octets: Any = message.content_to_send()
+        if isinstance(octets, Content):
+            octets.check()
+        else:
+            octets = canonical(octets)
+        return cls(envelope, octets, _message_id(message), message)
+
+    def __repr__(self) -> str:
+        return f"Outgoing(envelope={self.envelope!r}, message_id={self.message_id!r})"
+
+    @property
+    def sender(self) -> str:
+        """The address in From, alone and encoded; where bounces go is in the envelope."""
+        return parse_address(self.message.sender, "sender").addr_spec
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of the message, each once, in order."""
+        return tags_of(self.message)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The metadata of the message as text: numbers in digits, ``True`` as ``"true"``."""
+        return metadata_of(self.message)
+
+    @property
+    def octets(self) -> bytes | Content:
+        """The content in the form in which it is kept: where it is large, it is not made yet."""
+        kept: bytes | Content = self.__dict__["content"]
+        return kept
+
+    @property
+    def size(self) -> int:
+        """How many octets the content has."""
+        return len(self.octets)
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield the content in pieces, so that a large one is nowhere in memory as a whole.
+
+        :raises MessageError: a file that was attached is gone, or has changed. Then the last piece
+            was not yielded, and what was must not be delivered.
+        """
+        octets = self.octets
+        return octets.blocks() if isinstance(octets, Content) else iter((octets,))
+
+
+def envelope_of(message: Message, envelope_from: str | tuple[str, str] | None = None) -> Envelope:
+    """Check the fields of `message` and return its envelope.
+
+    :raises MessageError: where anything of it must not be sent.
+    """
+    if message.sender:
+        check_message(message)  # first, so that a bad header is told before any other mistake
+    recipients = _recipients(message)
+    if not recipients:
+        raise NoRecipients(
+            "No recipients have been added: give recipients=[...], cc=[...] or bcc=[...]."
+        )
+    if not message.sender:
+        raise NoSender(
+            "The message does not specify a sender and a default sender has not been configured:"
+            " give sender=... or set MAIL_DEFAULT_SENDER."
+        )
+    check_extras(message)
+    sender = parse_address(message.sender, "sender")
+    if envelope_from == "<>":
+        reverse_path = ""
+    elif envelope_from:
+        reverse_path = parse_address(envelope_from, "envelope_from").addr_spec
+    else:
+        reverse_path = sender.addr_spec
+    return Envelope(
+        reverse_path,
+        recipients,
+        check_options(message.mail_options, "mail_options"),
+        check_options(message.rcpt_options, "rcpt_options"),
+    )
+
+
+def _recipients(message: Message) -> tuple[str, ...]:
+    declared = (
+        *parse_addresses(message.recipients, "recipient"),
+        *parse_addresses(message.cc, "cc"),
+        *parse_addresses(message.bcc, "bcc"),
+    )
+    wanted = message.send_to
+    if wanted != unordered_recipients(message):
+        # A subclass overrides send_to, to redirect mail for instance: 0.10's Connection took its
+        # recipients from there. A set has no order; a message has the same one each time.
+        redirected = parse_addresses(wanted, "recipient")
+        specs = {address.addr_spec for address in redirected}
+        declared = (
+            *(each for each in declared if each.addr_spec in specs),
+            *sorted(redirected, key=lambda address: address.addr_spec),
+        )
+    unique: dict[tuple[str, str], str] = {}
+    for address in declared:
+        unique.setdefault((address.local, address.domain.lower()), address.addr_spec)
+    return tuple(unique.values())
+
+
+def _message_id(message: Message) -> str:
+    extra = {str(name).lower(): value for name, value in (message.extra_headers or {}).items()}
+    return str(extra.get("message-id") or message.msgId).strip()
+
+
+_STRAY = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+
+
+def canonical(content: object) -> bytes:
+    """Return what a program's `as_bytes` has made as it may travel: no line ends but CRLF."""
+    if isinstance(content, str):  # smtplib takes it too
+        content = content.encode("utf-8", "surrogateescape")
+    elif isinstance(content, (bytearray, memoryview)):
+        content = bytes(content)
+    # Subclasses override as_bytes, to sign for instance. A stray CR or LF on the wire is what SMTP
+    # smuggling is made of (RFC 5321 section 2.3.8).
+    if not isinstance(content, bytes):
+        raise MessageError(f"as_bytes() of this message returned {type(content).__name__}.")
+    if content.count(b"\n") == content.count(b"\r") == content.count(b"\r\n"):
+        return content
+    return _STRAY.sub(b"\r\n", content)

@@ -1,0 +1,75 @@
+"""The last messages of a backend that keeps none itself, for the inbox: bounded, in memory."""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Final
+
+from ..util.locks import ForkSafeLock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ..receipt import Envelope
+    from .outgoing import Outgoing
+
+MOST_MESSAGES: Final = 200
+MOST_OCTETS: Final = 32 * 1024 * 1024
+"""Of all messages together; one that alone is larger is remembered without its content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One message as it was delivered."""
+
+    id: str
+    moment: datetime
+    envelope: Envelope
+    content: bytes | None
+    """``None`` where it was too large to be kept."""
+    size: int
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class Recent:
+    """Remembers messages and forgets the oldest ones; shared by threads."""
+
+    def __init__(self, messages: int = MOST_MESSAGES, octets: int = MOST_OCTETS) -> None:
+        self._messages = messages
+        self._octets = octets
+        self._kept: deque[Delivered] = deque()
+        self._lock = ForkSafeLock()
+
+    def add(self, mail: Outgoing) -> None:
+        """Remember a message that was delivered just now."""
+        delivered = Delivered(
+            secrets.token_hex(8),
+            datetime.now(timezone.utc),
+            mail.envelope,
+            mail.content if mail.size <= self._octets else None,
+            mail.size,
+            mail.tags,
+            mail.metadata,
+        )
+        with self._lock():
+            self._kept.append(delivered)
+            while len(self._kept) > self._messages or self._in_memory() > self._octets:
+                self._kept.popleft()
+
+    def all(self) -> list[Delivered]:
+        """Return what is remembered, oldest first."""
+        with self._lock():
+            return list(self._kept)
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """Forget these messages."""
+        unwanted = set(ids)
+        with self._lock():
+            self._kept = deque(each for each in self._kept if each.id not in unwanted)
+
+    def _in_memory(self) -> int:
+        return sum(len(each.content or b"") for each in self._kept)

@@ -1,0 +1,139 @@
+"""What the log says of each message and of a batch, without anybody's address."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..errors import OPENING, DeliveryError
+
+if TYPE_CHECKING:
+    from ..message.message import Message
+    from ..receipt import Receipt
+    from .outgoing import Outgoing
+
+_log = logging.getLogger("flask_mail")
+
+# A handler may send what is logged by mail, which fails too: that is no other warning.
+_warning: ContextVar[bool] = ContextVar("flask_mail_warning", default=False)
+
+_LONGEST = 500
+_MOST_READ = 4 * _LONGEST
+_HIDDEN = "..."
+# A value that an error quotes, also if it was cut off; an apostrophe within a word is none.
+_QUOTED = re.compile(r"""(?<!\w)(?:'(?:\\.|[^'\\])*(?:'|$)|"(?:\\.|[^"\\])*(?:"|$))""")
+_ADDRESS = re.compile(r"\S*@\S*")
+_LOCAL_PART = re.compile(r'[^\s<>@",;:()]+(?=@)')
+
+
+def logged(message: Message, mail: Outgoing | None, receipt: Receipt, started: float) -> Receipt:
+    """Log the outcome of a message, and return its receipt with the time that it took.
+
+    :param mail: the message as the backend got it; ``None`` if it never did.
+    """
+    if not receipt.seconds:
+        receipt = replace(receipt, seconds=time.perf_counter() - started)
+    error = receipt.error
+    if isinstance(error, DeliveryError):
+        error.receipt = receipt
+    name = receipt.message_id or "message"
+    figures = f"seconds: {receipt.seconds:.3f}"
+    if mail is not None:
+        recipients = len(mail.envelope.recipients)
+        figures = f"recipients: {recipients}, octets: {mail.size}, {figures}"
+    if error is None:
+        _log.info("%s sent by %s: %s", name, receipt.backend, figures)
+    else:
+        level = logging.INFO if _warning.get() else logging.WARNING
+        token = _warning.set(True)
+        try:
+            _log.log(
+                level,
+                "%s %s by %s%s: %s (%s)",
+                name,
+                receipt.outcome.value,
+                receipt.backend,
+                _stage(error),
+                _reason(error, message),
+                figures,
+            )
+        finally:
+            _warning.reset(token)
+    _log.debug(
+        "%s attempts: %d, %s", name, receipt.attempts, error or receipt.response or "no response"
+    )
+    refused = len(receipt.refused) - (len(mail.withheld) if mail else 0)
+    if refused:
+        _log.warning(
+            "%s: recipients refused: %d; the receipt names them", receipt.message_id, refused
+        )
+    return receipt
+
+
+def log_batch(receipts: list[Receipt], error: BaseException | None) -> None:
+    """Log a summary of a batch of which something was not sent, or which ended by `error`."""
+    counted = Counter(each.outcome.value for each in receipts)
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in counted.items()) or "none sent"
+    if error is not None:
+        _log.warning(
+            "A batch ended with %s after %d messages: %s. The attribute `receipts` of this error"
+            " has their receipts.",
+            type(error).__name__,
+            len(receipts),
+            summary,
+        )
+    elif not all(each.sent for each in receipts):
+        _log.warning("A batch of %d messages: %s.", len(receipts), summary)
+
+
+def _stage(error: BaseException) -> str:
+    stage = error.stage if isinstance(error, DeliveryError) else ""
+    return f" at {stage}" if stage else ""
+
+
+def _reason(error: BaseException, message: Message) -> str:
+    """Return what an error says, on one line and without what identifies a person.
+
+    Servers put addresses into their replies, and so do errors about a message.
+    """
+    kind = type(error).__name__
+    try:
+        text = str(error)[:_MOST_READ]
+    except Exception:  # noqa: BLE001 (of a class of others)
+        return kind
+    text = "".join(each if each.isprintable() else _HIDDEN for each in " ".join(text.split()))
+    if not isinstance(error, DeliveryError):
+        text = _QUOTED.sub(_HIDDEN, text)
+    opening = isinstance(error, DeliveryError) and error.stage in OPENING
+    for private in () if opening else _private(message):
+        if private.lower() not in text.lower():
+            continue
+        whole = rf"(?<!\w)(?<!\w[.-]){re.escape(private)}(?!\w|[.-]\w)"
+        text = re.sub(whole, _HIDDEN, text, flags=re.IGNORECASE)
+    text = _ADDRESS.sub(_HIDDEN, text)
+    if len(text) > _LONGEST:
+        text = text[:_LONGEST] + _HIDDEN
+    return f"{kind}: {text}" if text else kind
+
+
+def _private(message: Any) -> set[str]:
+    """Return subject, names and local parts of a message, which may be anything."""
+    fields = ("subject", "sender", "recipients", "cc", "bcc", "reply_to")
+    found: set[str] = set()
+    for text in _texts([getattr(message, name, None) for name in fields]):
+        found |= {text, text.partition("<")[0].strip(' "'), *_LOCAL_PART.findall(text)}
+    return {each for each in found if len(each) > 1}
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, tuple, set)):
+        for each in value:
+            yield from _texts(each)

@@ -1,0 +1,258 @@
+"""Around a delivery: which receipt an error means, signals, and batches kept in order."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from ..errors import (
+    BackendUnavailable,
+    ConfigurationError,
+    DeliveryError,
+    DeliveryUnknown,
+    MessageError,
+    MessageRefused,
+)
+from ..receipt import Outcome, Receipt
+from .foreign import outgoing_of
+from .outgoing import Outgoing
+from .reporting import logged
+from .signals import dispatched as tell_dispatched
+from .signals import failed as tell_failed
+from .signals import sending as tell_sending
+
+if TYPE_CHECKING:
+    from ..message.message import Message
+
+_OUTCOMES: tuple[tuple[type[DeliveryError], Outcome], ...] = (
+    (MessageRefused, Outcome.REFUSED),
+    (BackendUnavailable, Outcome.NOT_SENT),
+    (DeliveryUnknown, Outcome.UNKNOWN),
+)
+
+
+def failure_of(
+    backend: str, error: BaseException, mail: Outgoing | None, handed_over: bool
+) -> Receipt:
+    """Return the receipt that `error` means; a :class:`DeliveryError` carries it from then on.
+
+    :param handed_over: whether the backend had the message when it was raised.
+    """
+    message_id = mail.message_id if mail else ""
+    default = Outcome.UNKNOWN if handed_over else Outcome.NOT_SENT
+    if not isinstance(error, DeliveryError):
+        # What a backend raises besides tells nothing about what the peer got.
+        is_ours = isinstance(error, (ConfigurationError, MessageError))
+        outcome = Outcome.NOT_SENT if is_ours else default
+        return _complete(Receipt(message_id, backend, outcome, error=error), mail)
+    receipt = error.receipt
+    if receipt is None or receipt.sent:  # an error that says it was sent says nothing
+        receipt = Receipt(
+            message_id,
+            backend,
+            next((each for kind, each in _OUTCOMES if isinstance(error, kind)), default),
+            refused=error.refused,
+            response=error.response,
+            attempts=error.attempts,
+        )
+    if receipt.message_id != message_id:  # the same error was raised for an earlier message
+        receipt = replace(receipt, message_id=message_id, seconds=0.0)
+    return _complete(replace(receipt, error=error), mail)
+
+
+def checked(backend: str, answer: object, mail: Outgoing | None) -> Receipt:
+    """Return what a backend answered, as a receipt that has an error unless it was sent."""
+    if not isinstance(answer, Receipt) or not isinstance(answer.outcome, Outcome):
+        problem = DeliveryUnknown(
+            f"The {backend} backend gave {type(answer).__name__} where a Receipt with an Outcome"
+            " belongs, so whether the message was accepted is unknown."
+        )
+        return failure_of(backend, problem, mail, handed_over=True)
+    error = None if answer.sent else error_of(answer)
+    return _complete(answer if answer.error is error else replace(answer, error=error), mail)
+
+
+def _complete(receipt: Receipt, mail: Outgoing | None) -> Receipt:
+    """Add the recipients that no backend was told of."""
+    if mail is None or not mail.withheld:
+        return receipt
+    return replace(receipt, refused={**mail.withheld, **receipt.refused})
+
+
+def error_of(receipt: Receipt) -> BaseException:
+    """Return the error that a receipt which is not :attr:`Outcome.SENT` means."""
+    if receipt.error is not None:
+        return receipt.error
+    kind = next(kind for kind, outcome in _OUTCOMES if outcome is receipt.outcome)
+    return kind(
+        f"The {receipt.backend} backend says: {receipt.outcome.value}. {receipt.response}".rstrip(),
+        receipt=receipt,
+        response=receipt.response,
+        refused=receipt.refused,
+    )
+
+
+def tell(app: object, message: Message, receipt: Receipt) -> BaseException | None:
+    """Fire the signal of an outcome; return what a receiver raised if Flask would propagate it."""
+    if receipt.error is None:
+        return tell_dispatched(app, message, receipt)
+    tell_failed(app, message, receipt, receipt.error)
+    return None
+
+
+@dataclass
+class _Waiting:
+    """A message whose receipt has not been given yet."""
+
+    message: Message
+    started: float
+    mail: Outgoing | None = None
+    failure: Receipt | None = None
+    handed_over: bool = False
+
+
+class Batch:
+    """The messages of one `send_many`, their receipts kept in order.
+
+    Messages are taken as the backend asks for them. Those that cannot be sent never reach it and
+    wait for their turn beside those that do.
+    """
+
+    def __init__(
+        self,
+        backend: str,
+        app: object,
+        admitted: Callable[[Outgoing], Outgoing],
+        receipts: list[Receipt] | None,
+    ) -> None:
+        self.raised: BaseException | None = None
+        """What the messages' own generator raised, or a receiver that Flask would let through."""
+        self._receipts = receipts
+        self._backend = backend
+        self._app = app
+        self._admitted = admitted
+        self._waiting: deque[_Waiting] = deque()
+
+    def valid(self, messages: Iterable[Message]) -> Iterator[Outgoing]:
+        """Yield the messages that can be delivered."""
+        for message in self._given(messages):
+            waiting = _Waiting(message, time.perf_counter())
+            self._waiting.append(waiting)
+            try:
+                tell_sending(self._app, message)
+                waiting.mail = outgoing_of(message)
+                waiting.mail = self._admitted(waiting.mail)
+            except Exception as error:  # noqa: BLE001 (the receipt tells)
+                waiting.failure = failure_of(self._backend, error, waiting.mail, handed_over=False)
+            else:
+                yield waiting.mail
+
+    def handing_over(self, first: Outgoing, others: Iterator[Outgoing]) -> Iterator[Outgoing]:
+        """Yield the messages to the backend: from then on it may have delivered them."""
+        for mail in chain((first,), others):
+            self._waiting[-1].handed_over = True
+            yield mail
+
+    def settled(self) -> Iterator[Receipt]:
+        """Yield the receipts of those at the front that cannot be delivered."""
+        while self._waiting and (failure := self._waiting[0].failure) is not None:
+            yield self._conclude(failure)
+
+    def interrupted(self, error: BaseException) -> None:
+        """Log and signal what is under way when `error` ends the batch."""
+        for _ in self._abandoned(error):
+            pass
+
+    def answered(
+        self, outcomes: Callable[[], Iterable[object]], mails: Iterator[Outgoing]
+    ) -> Iterator[Receipt]:
+        """Yield one receipt for each message: the backend's own, as long as it gives them."""
+        problem: BaseException | None = None
+        try:
+            for answer in outcomes():
+                yield from self.settled()
+                yield self._answer(answer)
+                yield from self.settled()
+        except Exception as error:  # noqa: BLE001 (the receipts tell)
+            problem = error
+        # First what the backend took without an answer, then what it never took.
+        for _ in chain((None,), mails):
+            yield from self._abandoned(problem)
+        yield from self.settled()
+
+    def _given(self, messages: Iterable[Message]) -> Iterator[Message]:
+        # Where the caller's generator raises, those that it gave before still get their receipts.
+        upcoming = iter(messages)
+        while True:
+            try:
+                message = next(upcoming)
+            except StopIteration:
+                return
+            except Exception as error:  # noqa: BLE001 (raised after the last receipt)
+                self.raised = self.raised or error
+                return
+            yield message
+
+    def _answer(self, answer: object) -> Receipt:
+        if not (self._waiting and self._waiting[0].handed_over):
+            raise BackendUnavailable(
+                f"The {self._backend} backend gave more receipts than it took messages."
+            )
+        return self._conclude(checked(self._backend, answer, self._waiting[0].mail))
+
+    def _abandoned(self, problem: BaseException | None) -> Iterator[Receipt]:
+        while self._waiting:
+            waiting = self._waiting[0]
+            receipt = waiting.failure
+            if receipt is None:
+                receipt = self._unanswered(waiting, problem)
+            yield self._conclude(receipt)
+
+    def _unanswered(self, waiting: _Waiting, problem: BaseException | None) -> Receipt:
+        message_id = waiting.mail.message_id if waiting.mail else ""
+        if waiting.handed_over:
+            outcome = Outcome.UNKNOWN
+            if problem is None or isinstance(problem, (BackendUnavailable, MessageRefused)):
+                # Such an error would tell that this message was not accepted.
+                unanswered = DeliveryUnknown(
+                    f"The {self._backend} backend gave no receipt for this message."
+                )
+                unanswered.__cause__ = problem
+                problem = unanswered
+        else:
+            outcome = Outcome.NOT_SENT
+            problem = problem or BackendUnavailable(
+                f"The {self._backend} backend stopped before this message."
+            )
+        return Receipt(message_id, self._backend, outcome, error=problem)
+
+    def _conclude(self, receipt: Receipt) -> Receipt:
+        """Log and signal the outcome of the message at the front."""
+        waiting = self._waiting[0]
+        error = receipt.error
+        if isinstance(error, DeliveryError) and _tells_of_another(error, receipt):
+            receipt = replace(receipt, error=_copy(error))
+        final = logged(waiting.message, waiting.mail, receipt, waiting.started)
+        # Before the receivers: one of them may be interrupted.
+        if self._receipts is not None:
+            self._receipts.append(final)
+        self._waiting.popleft()
+        raised = tell(self._app, waiting.message, final)
+        self.raised = self.raised or raised
+        return final
+
+
+def _tells_of_another(error: DeliveryError, receipt: Receipt) -> bool:
+    return error.receipt is not None and error.receipt.message_id != receipt.message_id
+
+
+def _copy(error: DeliveryError) -> DeliveryError:
+    # One error ends several messages, and each needs one that carries its own receipt.
+    own = copy.copy(error).with_traceback(error.__traceback__)
+    own.__cause__ = error.__cause__
+    return own

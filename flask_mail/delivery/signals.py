@@ -1,0 +1,209 @@
+"""The signals, and how a receiver is called.
+
+0.9.1 called receivers as ``(message, app=app)`` and 0.10 as ``(app, message=message)``; Flask's own
+habit is ``(sender, **extra)``. Programs for all three are everywhere, so a receiver is given what
+its parameters ask for.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import blinker
+
+from ..config.converters import is_on
+
+if TYPE_CHECKING:
+    from ..message.message import Message
+    from ..receipt import Receipt
+
+_log = logging.getLogger("flask_mail")
+_OFFERED = ("app", "message", "receipt", "error")
+
+
+class MailSignal(blinker.NamedSignal):
+    """A signal that gives each receiver what it asks for by parameter name.
+
+    Among ``app``, ``message``, ``receipt`` and ``error``. A receiver whose first parameter has
+    another name gets the app first and the rest by keyword, as far as it accepts them; one whose
+    second parameter is ``app`` gets the message first.
+    """
+
+    def send(self, *sender: Any, **offered: Any) -> list[tuple[Callable[..., Any], Any]]:
+        """Call every receiver connected for the app; what they raise is raised here."""
+        app = sender[0] if sender else None
+        if "app" in offered:  # a program of 0.9.1's time sends: (message, app=app)
+            offered["message"], app = app, offered.pop("app")
+        return [(receiver, call(receiver, app, offered)) for receiver in self._receivers_for(app)]
+
+    def notify(
+        self, app: object, /, caught: type[BaseException] = Exception, **offered: object
+    ) -> BaseException | None:
+        """Call every receiver connected for `app` after the fact, whatever the others raise.
+
+        What a receiver raises is logged with its traceback, and the first of it returned.
+
+        :param caught: the class of what is not let through; all that is none goes on.
+        """
+        first: BaseException | None = None
+        for receiver in self._receivers_for(app):
+            try:
+                call(receiver, app, offered)
+            except caught as error:  # the message has its outcome, whatever a receiver raises
+                _log.exception("A receiver of %s failed: %r", self.name, receiver)
+                first = first or error
+        return first
+
+    def _receivers_for(self, app: object) -> list[Callable[..., Any]]:
+        if not self.receivers or getattr(self, "is_muted", False):
+            return []
+        return list(self.receivers_for(app))
+
+
+signals = blinker.Namespace()
+"""The namespace of Flask-Mail's signals."""
+
+
+def _signal(name: str, doc: str) -> MailSignal:
+    made = signals[name] = MailSignal(name, doc)
+    return made
+
+
+email_sending = _signal(
+    "email-sending",
+    "Sent before a message is validated and rendered. A receiver may change the message, or raise"
+    " to stop it.",
+)
+email_dispatched = _signal(
+    "email-dispatched",
+    "Sent when a message was handed over, also when it was suppressed, as in tests.",
+)
+email_failed = _signal(
+    "email-failed",
+    "Sent when a message could not be sent, for any reason, with the error and the receipt.",
+)
+
+
+def propagates(app: object) -> bool:
+    """Whether Flask would let an exception through instead of logging it: testing or debug."""
+    config = getattr(app, "config", None) or {}
+    chosen = config.get("PROPAGATE_EXCEPTIONS")
+    if chosen is not None:
+        return is_on(chosen)
+    return is_on(config.get("TESTING")) or is_on(getattr(app, "debug", False))
+
+
+def call(receiver: Callable[..., Any], app: object, offered: dict[str, Any]) -> Any:
+    """Call `receiver` in the shape that its parameters ask for."""
+    shape = _shape(receiver)
+    values = {"app": app, **offered}
+    positional = [values.get(name) for name in shape.positional]
+    named = {name: values.get(name) for name in shape.named}
+    if shape.rest:
+        taken = {*shape.positional, *shape.named}
+        named.update({name: value for name, value in values.items() if name not in taken})
+    return receiver(*positional, **named)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    positional: tuple[str, ...]
+    named: tuple[str, ...]
+    rest: bool  # has **kwargs
+
+
+_shapes: WeakKeyDictionary[Any, _Shape] = WeakKeyDictionary()
+_method_shapes: WeakKeyDictionary[Any, _Shape] = WeakKeyDictionary()
+
+
+def _shape(receiver: Callable[..., Any]) -> _Shape:
+    # Reading a signature takes longer than everything else about a send. A bound method lives only
+    # as long as it is called, its function longer.
+    function = getattr(receiver, "__func__", None)
+    cache, key = (_shapes, receiver) if function is None else (_method_shapes, function)
+    try:
+        return cache[key]
+    except KeyError:
+        shape = cache[key] = _read_shape(receiver)
+        return shape
+    except TypeError:  # neither hashable nor weakly referable
+        return _read_shape(receiver)
+
+
+def _read_shape(receiver: Callable[..., Any]) -> _Shape:
+    if inspect.iscoroutinefunction(receiver):
+        raise TypeError(f"{receiver!r} is a coroutine function; connect a plain function.")
+    try:
+        parameters = list(inspect.signature(receiver).parameters.values())
+    except (TypeError, ValueError):  # builtins that tell nothing
+        return _Shape(("app",), (), rest=True)
+    ordered = [
+        each
+        for each in parameters
+        if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+    ]
+    rest = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    starred = any(each.kind is each.VAR_POSITIONAL for each in parameters)
+    positional: list[str] = []
+    # By position, as every version did: a decorated receiver may look like what it wraps and take
+    # its first parameter by no name.
+    if ordered and ordered[0].name in _OFFERED:
+        positional.append(ordered[0].name)
+    elif ordered:
+        second_is_app = len(ordered) > 1 and ordered[1].name == "app"
+        positional.append("message" if second_is_app else "app")
+    elif starred:
+        positional.append("app")
+    # Those that cannot be given by keyword, as far as their names are known.
+    for each in ordered[len(positional) :]:
+        if each.kind is not each.POSITIONAL_ONLY or each.name not in _OFFERED:
+            break
+        positional.append(each.name)
+    named = tuple(
+        each.name
+        for each in parameters
+        if each.name in _OFFERED
+        and each.name not in positional
+        and each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
+    )
+    return _Shape(tuple(positional), named, rest)
+
+
+def sending(app: object, message: Message) -> None:
+    """Tell that `message` is about to be sent; what a receiver raises stops it."""
+    email_sending.send(app, message=message)
+
+
+def dispatched(app: object, message: Message, receipt: Receipt) -> BaseException | None:
+    """Tell that `message` was handed over; return what a receiver raised that should be seen."""
+    if _is_own(email_dispatched):
+        error = email_dispatched.notify(app, message=message, receipt=receipt)
+    else:
+        error = _told_by_another(app, message)
+    return error if propagates(app) else None
+
+
+def failed(app: object, message: Message, receipt: Receipt, error: BaseException) -> None:
+    """Tell that `message` was not sent; what a receiver raises never hides `error`."""
+    # An interrupt of a receiver goes on, but not in the place of the one that ended the message.
+    caught = Exception if isinstance(error, Exception) else BaseException
+    email_failed.notify(app, caught, message=message, receipt=receipt, error=error)
+
+
+def _is_own(signal: object) -> bool:
+    return type(signal) is MailSignal and "send" not in vars(signal)
+
+
+def _told_by_another(app: object, message: Message) -> BaseException | None:
+    # A program has put a signal, a method or a mock in the place of ours: it gets 0.10's call.
+    try:
+        email_dispatched.send(app, message=message)
+    except Exception as error:  # noqa: BLE001 (the mail is sent, whatever it raises)
+        _log.exception("What replaces %r failed", email_dispatched)
+        return error
+    return None

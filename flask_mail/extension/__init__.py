@@ -1,0 +1,1 @@
+"""All that is Flask: Mail, the state of an app, connections."""

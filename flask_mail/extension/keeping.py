@@ -1,0 +1,40 @@
+"""What an app keeps open between messages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from . import mailers as selection
+
+if TYPE_CHECKING:
+    from .mailers import Selection
+
+
+class Keeping:
+    """Mixin that closes and counts the connections kept for the next message."""
+
+    def close(self) -> None:
+        """Close the connections that are kept for the next message; that opens a new one.
+
+        They are those of the app that was given, else of the current app, else of all apps in this
+        process. Never raises. Messages that other threads are sending are not interrupted.
+        """
+        for each in self._selections():
+            each.close()
+
+    def stats(self) -> dict[str, int]:
+        """Return how many connections were opened, reused and closed since the process started.
+
+        The keys of the smtp backend are ``opened``, ``reused``, ``expired``, ``closed_by_peer``,
+        ``surplus`` and, for those that are idle now, ``idle``; one that is missing counts as 0. The
+        apps are those that :meth:`close` is about.
+        """
+        found: Counter[str] = Counter()
+        for each in self._selections():
+            found.update(each.stats())
+        return found
+
+    def _selections(self) -> list[Selection]:
+        found = getattr(self, "selection", None)
+        return selection.everywhere() if found is None else [found]

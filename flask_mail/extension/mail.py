@@ -1,0 +1,149 @@
+"""Mail: what programs make, and register with their apps."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from flask import Flask, current_app
+
+from .. import _context
+from ..config.converters import is_on
+from .live import ATTRIBUTES
+from .mixin import _MailMixin
+from .mounting import mount
+from .previews import Previewing
+from .state import _Mail
+
+if TYPE_CHECKING:
+    from ..message.message import Message
+
+
+class Mail(_MailMixin, Previewing):
+    """Sends mail from a Flask app, through the backend that ``MAIL_BACKEND`` chooses.
+
+    :param app: the app; without it, call :meth:`init_app` for each app, and the current app's
+        settings apply when something is sent.
+    """
+
+    def __init__(self, app: Flask | None = None) -> None:
+        self.app = app
+        self._state: _Mail | None = None  # what a program has assigned, where no app was given
+        if app is not None:
+            self.init_app(app)
+
+    def init_mail(
+        self, config: dict[str, Any], debug: bool | int = False, testing: bool = False
+    ) -> _Mail:
+        """Return a mail state that follows `config`."""
+        initial: dict[str, Any] = {name: config.get(f"MAIL_{name.upper()}") for name in ATTRIBUTES}
+        # Programs put a class of their own in place of _Mail.
+        state: Any = _Mail(**initial)
+        if hasattr(state, "follow"):
+            state.follow(config, initial, is_on(debug), testing)
+        return state  # type: ignore[no-any-return]
+
+    def init_app(self, app: Flask) -> _Mail:
+        """Register the mail state of `app` as ``app.extensions["mail"]`` and return it.
+
+        The configuration may still change: it is read when something is sent.
+        """
+        state = self._make_state(app)
+        app.extensions["mail"] = state
+        mount(app)
+        return state
+
+    def _make_state(self, app: Flask) -> _Mail:
+        state = self.init_mail(app.config, app.debug, app.testing)
+        if hasattr(state, "bind"):
+            state.bind(app, self.previews)
+        _states_of(app)[self] = state
+        return state
+
+    @property
+    def state(self) -> _Mail | None:
+        """The mail state of the app that was given, else of the current app, else ``None``."""
+        registered = self._registered()
+        if registered is None:
+            return self.__dict__.get("_state")
+        if not _is_a_mail(registered):
+            return registered  # type: ignore[no-any-return]
+        app = self.__dict__.get("app") or current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+        return _states_of(app).get(registered) or registered._make_state(app)  # type: ignore[no-any-return]  # noqa: SLF001
+
+    @state.setter
+    def state(self, state: _Mail | None) -> None:
+        if self.app is not None:
+            self.app.extensions["mail"] = state
+            _states_of(self.app)[self] = state
+        self._state = state
+
+    @property
+    def outbox(self) -> list[Message]:
+        """Copies of the messages that the locmem backend was given, in order; for tests.
+
+        Assigning a list replaces what it holds: ``mail.outbox = []`` forgets all messages.
+        """
+        outbox: list[Message] = self.__getattr__("outbox")
+        return outbox
+
+    @outbox.setter
+    def outbox(self, messages: Iterable[Message]) -> None:
+        self.outbox[:] = messages
+
+    def _standing(self) -> Any:
+        """Return the state that this object stands for, with what was assigned on the object.
+
+        Programs put a Mail in the place of its state: ``app.extensions["mail"] = mail``.
+
+        :raises RuntimeError: it has no app, and none is current.
+        """
+        state = self.state
+        if state is None:
+            raise RuntimeError(
+                "This Mail has no app, and no app that was configured with Flask-Mail is current:"
+                " call mail.init_app(app), and use an app context."
+            )
+        return state._seen_through(self) if _is_a_state(state) else self  # noqa: SLF001
+
+    def _registered(self) -> Any:
+        app: Flask | None = self.__dict__.get("app")
+        return _context.registered() if app is None else app.extensions.get("mail")
+
+    def _serving(self) -> Any:
+        registered, state = self._registered(), self.state
+        if registered is not self and _is_a_mail(registered) and _is_a_state(state):
+            return state._seen_through(registered)  # type: ignore[union-attr]  # noqa: SLF001
+        return state
+
+    def __getattr__(self, name: str) -> Any:
+        state = None if name.startswith("_") else self._serving()
+        if state is not None and hasattr(state, name):
+            return getattr(state, name)
+        known = [*dir(self), *ATTRIBUTES]
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        if name in ATTRIBUTES or name == "outbox":
+            hint = ": no app was given, and none is current; use `with app.app_context():`"
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+
+
+def _states_of(app: Flask) -> WeakKeyDictionary[Mail, Any]:
+    # In the app, not in a Mail that serves many: an app that is gone takes its state along.
+    states: WeakKeyDictionary[Mail, Any] = app.extensions.setdefault(
+        "mail_states", WeakKeyDictionary()
+    )
+    return states
+
+
+# By what their classes have: the classes themselves are replaced by mocks.
+
+
+def _is_a_mail(each: object) -> bool:
+    return hasattr(type(each), "_standing")
+
+
+def _is_a_state(each: object) -> bool:
+    return hasattr(type(each), "_seen_through")

@@ -1,0 +1,140 @@
+"""What Mail and the state of an app have in common: ways to send."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from flask import current_app, has_app_context
+
+from .. import _context
+from ..delivery.signals import email_dispatched
+from ..errors import attach
+from ..message.message import Message
+from .arguments import check_message, check_messages
+from .connection import Connection
+from .keeping import Keeping
+
+if TYPE_CHECKING:
+    from ..receipt import Receipt
+
+
+# As they are written: programs replace them.
+_OWN_CLASS, _OWN_SEND, _OWN_MESSAGE_SEND = Connection, Connection.send, Message.send
+
+
+def _defer_for(connection: Any, message: object = None) -> Any:
+    """Let `connection` connect for `message` once that is valid; for any, if it is left out.
+
+    If code of a program's own sends, in a connection or a message, it finds a host as in 0.10.
+    """
+    if isinstance(connection, _OWN_CLASS) and (
+        message is None
+        or (_sends_by(connection, _OWN_SEND) and _sends_by(message, _OWN_MESSAGE_SEND))
+    ):
+        connection.defer()
+    return connection
+
+
+def _sends_by(each: object, own: object) -> bool:
+    return getattr(type(each), "send", None) is own and "send" not in vars(each)
+
+
+class _MailMixin(Keeping):
+    """What :class:`Mail` and the state of an app have in common; programs patch and subclass it."""
+
+    @contextmanager
+    def record_messages(self) -> Iterator[list[Message]]:
+        """Collect the messages that are sent in a block, also when they are suppressed.
+
+        ``with mail.record_messages() as outbox:`` makes `outbox` a list, to which each message is
+        appended once it was handed over, whichever app and thread sent it.
+        """
+        outbox: list[Message] = []
+
+        def record(app: object, message: Message) -> None:
+            outbox.append(message)
+
+        with email_dispatched.connected_to(record):
+            yield outbox
+
+    def send(self, message: Message) -> Receipt:
+        """Send one message.
+
+        :raises MessageError: the message must not be sent; nothing was handed over.
+        :raises DeliveryError: it was not delivered, or may not have been; its receipt tells.
+        """
+        check_message(message)
+        receipt: Receipt | None = None
+        try:
+            with _defer_for(self.connect(), message) as connection:
+                receipt = message.send(connection)
+        except BaseException as error:
+            if receipt is not None:  # it was sent, and then its connection failed to end
+                attach(error, "receipt", receipt)
+            raise
+        return receipt
+
+    def send_message(self, *args: Any, **kwargs: Any) -> Receipt:
+        """Send ``Message(*args, **kwargs)``."""
+        with self._applying():
+            message = Message(*args, **kwargs)
+        return self.send(message)
+
+    def render(
+        self, name: str, recipients: Iterable[Any] | None = None, /, **given: Any
+    ) -> Message:
+        """Return :meth:`Message.from_template` of the app, also where none is current."""
+        app = getattr(self, "app", None)
+        with self._applying():
+            if app is None or (has_app_context() and current_app == app):
+                return Message.from_template(name, recipients, **given)
+            with app.app_context():
+                return Message.from_template(name, recipients, **given)
+
+    def send_many(self, messages: Iterable[Message]) -> list[Receipt]:
+        """Send messages over one connection and return one receipt for each, in order.
+
+        Raises for none of them: a receipt's ``error`` says why its message was not sent. What the
+        iterable itself raises, or whatever else ends the batch, has the receipts so far as its
+        attribute ``receipts``.
+        """
+        receipts: list[Receipt] = []
+        try:
+            check_messages(messages)
+            with _defer_for(self.connect()) as connection:
+                receipts = connection.send_many(messages)
+        except BaseException as error:
+            if receipts or not hasattr(error, "receipts"):  # else the connection's own are there
+                attach(error, "receipts", receipts)
+            raise
+        return receipts
+
+    def connect(self, max_emails: int | None = None) -> Connection:
+        """Return a :class:`Connection`, for use in a ``with`` block.
+
+        :param max_emails: renew the session after so many messages; ``MAIL_MAX_EMAILS`` by default.
+        """
+        app = getattr(self, "app", None)
+        if app is None and not has_app_context():
+            raise RuntimeError(
+                "Working outside of application context: this Mail was given no app, and none is"
+                " current. In a thread or a task, write `with app.app_context():` around the work;"
+                " or make it by Mail(app), which needs no context."
+            )
+        app = app or current_app
+        try:
+            state = app.extensions["mail"]
+        except KeyError:
+            raise RuntimeError(
+                "The current application was not configured with Flask-Mail: call Mail(app) or"
+                " mail.init_app(app)."
+            ) from None
+        return Connection(state, max_emails=max_emails)
+
+    @contextmanager
+    def _applying(self) -> Iterator[None]:
+        app = getattr(self, "app", None)
+        with _context.bound(app.extensions["mail"] if app else _context.current_state()):
+            yield

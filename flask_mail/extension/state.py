@@ -1,0 +1,219 @@
+"""The mail state of an app: its settings as they are now, and what was assigned."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from flask import Flask, current_app, has_app_context
+
+from ..backends.locmem import LocmemBackend
+from ..backends.smtp_checks import default_port
+from ..config import table as settings
+from ..config.converters import is_on, to_flag
+from ..delivery.recent import Recent
+from ..errors import ConfigurationError
+from .live import ATTRIBUTES, Live, own_attributes
+from .mailers import Selection
+from .mixin import _MailMixin
+from .mounting import prefix_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from ..message.message import Message
+    from .previews import Preview
+
+
+_NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
+# Of a state, apart from its __dict__, which holds what was assigned and nothing else.
+_SLOTS = ("_app", "_config", "_debug", "_mail", "_recent", "_testing", "previews", "selection")
+_FOLLOW: Any = object()  # of a parameter: read it from the configuration
+
+
+class _Mail(_MailMixin):
+    """The mail state of one app: ``app.extensions["mail"]``.
+
+    Its attributes follow ``app.config``, whenever that changes. Assigning one overrides it.
+    """
+
+    __slots__ = _SLOTS
+
+    _decided: ClassVar[tuple[str, ...]] = ()
+    """The attributes that a subclass decides, such as by a property."""
+
+    previews: Mapping[str, Preview]
+    """The functions that :meth:`Mail.preview` registered, by name."""
+
+    server: Any = Live("MAIL_SERVER", lambda state: "localhost")
+    username: Any = Live("MAIL_USERNAME")
+    password: Any = Live("MAIL_PASSWORD")
+    port: Any = Live("MAIL_PORT", lambda state: default_port(state.use_ssl))
+    use_tls: Any = Live("MAIL_USE_TLS", lambda state: False)
+    use_ssl: Any = Live("MAIL_USE_SSL", lambda state: False)
+    default_sender: Any = Live("MAIL_DEFAULT_SENDER")
+    debug: Any = Live("MAIL_DEBUG", lambda state: state.app_debug)
+    max_emails: Any = Live("MAIL_MAX_EMAILS")
+    suppress: Any = Live("MAIL_SUPPRESS_SEND", lambda state: state.testing)
+    ascii_attachments: Any = Live("MAIL_ASCII_ATTACHMENTS", lambda state: False)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._decided = tuple(
+            name for name in ATTRIBUTES if not isinstance(inspect.getattr_static(cls, name), Live)
+        )
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        # Not in the constructor, which a subclass may replace.
+        state = super().__new__(cls)
+        state._connect_to(_NO_SETTINGS, debug=False, testing=False)
+        return state
+
+    def __init__(
+        self,
+        server: str = _FOLLOW,
+        username: str | None = _FOLLOW,
+        password: str | None = _FOLLOW,
+        port: int | None = _FOLLOW,
+        use_tls: bool = _FOLLOW,
+        use_ssl: bool = _FOLLOW,
+        default_sender: str | tuple[str, str] | None = _FOLLOW,
+        debug: int = _FOLLOW,
+        max_emails: int | None = _FOLLOW,
+        suppress: bool = _FOLLOW,
+        ascii_attachments: bool = _FOLLOW,
+    ) -> None:
+        given = locals()
+        for name in ATTRIBUTES:
+            if given[name] is not _FOLLOW:
+                setattr(self, name, given[name])
+
+    def __copy__(self) -> Self:
+        # A second account: what is assigned on the copy is the copy's alone.
+        clone = self._like()
+        clone.__dict__ = dict(self.__dict__)
+        clone.selection = clone._selecting()  # noqa: SLF001 (its own class)
+        return clone
+
+    def follow(
+        self, config: Mapping[str, Any], initial: Mapping[str, Any], debug: bool, testing: bool
+    ) -> None:
+        """Let the attributes follow `config` from now on.
+
+        :param initial: the values that were read from it; an attribute with another one stays.
+        :param debug: what ``DEBUG`` is where `config` does not say; `testing` for ``TESTING``.
+        """
+        self._connect_to(config, debug=debug, testing=testing)
+        for name, value in initial.items():
+            if self.__dict__.get(name, self) is value:
+                del self.__dict__[name]
+
+    def _connect_to(self, config: Mapping[str, Any], *, debug: bool, testing: bool) -> None:
+        self._app: Flask | None = None
+        self._mail: object = None
+        self._config = config
+        self._debug = debug
+        self._testing = testing
+        self._recent = Recent()
+        self.previews = {}
+        self.selection = self._selecting()
+
+    def _selecting(self) -> Selection:
+        return Selection(
+            self._config,
+            self._overriding,
+            testing=lambda: self.testing,
+            debug=lambda: is_on(self.debug),
+        )
+
+    def _like(self) -> Self:
+        clone = object.__new__(type(self))
+        for slot in _SLOTS:
+            setattr(clone, slot, getattr(self, slot))
+        return clone
+
+    def bind(self, app: Flask, previews: Mapping[str, Preview]) -> None:
+        """Make `app` the one that this state belongs to, and `previews` what its inbox shows.
+
+        A state that a program has made itself follows `app` in what it was not given.
+        """
+        if self._config is _NO_SETTINGS:
+            self._connect_to(app.config, debug=app.debug, testing=app.testing)
+        self._app = app
+        self.previews = previews
+
+    def _assigned(self) -> Mapping[str, Any]:
+        """Return what was assigned: it wins over the configuration."""
+        if self._mail is None:
+            return self.__dict__
+        return {**self.__dict__, **own_attributes(self._mail)}
+
+    def _overriding(self) -> Mapping[str, Any]:
+        if not self._decided:
+            return self._assigned()
+        return {**{name: getattr(self, name) for name in self._decided}, **self._assigned()}
+
+    def _seen_through(self, mail: object) -> Self:
+        """Return this state as it is where `mail` stands for it: what was assigned on that wins."""
+        seen = self._like()
+        seen.__dict__ = self.__dict__
+        seen._mail = mail  # noqa: SLF001 (its own class)
+        seen.selection = self.selection.overridden(
+            seen._overriding,  # noqa: SLF001 (its own class)
+            debug=lambda: is_on(seen.debug),
+        )
+        return seen
+
+    @property
+    def app(self) -> Flask | None:
+        """The app, else the current one: the sender of signals."""
+        if self._app is None and has_app_context():
+            return current_app._get_current_object()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001
+        return self._app
+
+    @property
+    def testing(self) -> bool:
+        """Flask's ``TESTING``, as it is now.
+
+        :raises ConfigurationError: it is a word that is not a bool. Either reading of it would be
+            wrong: mail of production would be kept, or that of tests would leave.
+        """
+        value = self._config.get("TESTING", self._testing)
+        return value if type(value) is bool else bool(settings.convert("TESTING", to_flag, value))
+
+    @property
+    def app_debug(self) -> bool:
+        """Flask's ``DEBUG``, as it is now."""
+        return is_on(self._config.get("DEBUG", self._debug))
+
+    @property
+    def fails_silently(self) -> bool:
+        """Whether a failed connection raises nothing (``MAIL_FAIL_SILENTLY``, before 0.8)."""
+        return settings.fails_silently(self._config)
+
+    @property
+    def recent(self) -> Recent | None:
+        """Where a backend that keeps no messages leaves them for the inbox, if there is one."""
+        app = self._app
+        if app is None:
+            return None
+        try:
+            has_inbox = "mail_inbox" in app.extensions or prefix_of(app) is not None
+        except ConfigurationError:  # told by each request, and no reason to send no mail
+            has_inbox = False
+        return self._recent if has_inbox else None
+
+    @property
+    def outbox(self) -> list[Message]:
+        """Copies of the messages that the locmem backend of this app was given, in order."""
+        chosen, _ = self.selection.chosen()
+        for each in (chosen, "locmem"):
+            if issubclass(self.selection.backend_class(each), LocmemBackend):
+                return self.selection.build(each).outbox  # type: ignore[attr-defined,no-any-return]
+        raise ConfigurationError("The backend that is installed as locmem is not Flask-Mail's.")
+
+    @outbox.setter
+    def outbox(self, messages: Iterable[Message]) -> None:
+        self.outbox[:] = messages

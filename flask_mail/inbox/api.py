@@ -1,0 +1,169 @@
+"""The inbox as JSON, for programs such as browser tests."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from flask import request, url_for
+
+from .inbox import Query
+from .rendered import Letter
+from .views import MESSAGES, inbox_here
+
+if TYPE_CHECKING:
+    from flask import Blueprint
+    from flask.typing import ResponseReturnValue
+
+    from ..receipt import Envelope
+    from .inbox import Summary
+    from .rendered import Part
+
+_SPACE = re.compile(r"(T\S+) (\d\d:\d\d)")
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Add the JSON pages to a blueprint."""
+    add = blueprint.add_url_rule
+    add("/api/messages", "api_messages", list_messages)
+    add("/api/messages", "api_delete_all", delete_all, methods=["DELETE"])
+    add("/api/messages/<name>", "api_message", get_message)
+    add("/api/messages/<name>", "api_delete", delete_message, methods=["DELETE"])
+
+
+def list_messages() -> ResponseReturnValue:
+    """List the messages that match, newest first; with ``wait``, once there is one."""
+    inbox, arguments = inbox_here(), request.args
+    try:
+        query = Query(
+            words=arguments.get("q", ""),
+            to=arguments.get("to", ""),
+            subject=arguments.get("subject", ""),
+            since=_moment(arguments.get("since", "")),
+        )
+        seconds = _seconds(arguments.get("wait", ""))
+    except ValueError as error:
+        return {"error": str(error)}, 400
+    # A server with one thread has none to spare for somebody who waits.
+    found = inbox.find_soon(query, seconds if request.is_multithread else 0.0)
+    backend, _ = inbox.source()
+    return {"messages": [_summary(each, backend) for each in found]}
+
+
+def delete_all() -> ResponseReturnValue:
+    """Delete all messages."""
+    inbox_here().delete_all()
+    return "", 204
+
+
+def get_message(name: str) -> ResponseReturnValue:
+    """Give all of one message."""
+    inbox = inbox_here()
+    kept = inbox.get(name)
+    if kept is None:
+        return _gone()
+    letter = Letter.of(kept.content)
+    backend, _ = inbox.source()
+    return {
+        "id": kept.id,
+        "date": _iso(kept.moment),
+        "from": letter.header("from"),
+        "to": letter.header("to"),
+        "cc": letter.header("cc"),
+        "subject": letter.subject,
+        "size": kept.size,
+        "backend": backend,
+        "outcome": "sent",
+        "envelope": _envelope(kept.envelope),
+        "tags": list(kept.tags),
+        "metadata": dict(kept.metadata),
+        "headers": [list(each) for each in letter.headers],
+        "text": letter.text,
+        "html": letter.html,
+        "attachments": [_part(kept.id, each) for each in letter.parts],
+        "advice": [asdict(each) for each in letter.advice(kept.envelope, request.host)],
+        "source": url_for(".eml", where=MESSAGES, name=kept.id),
+        "error": kept.error or letter.error or None,
+    }
+
+
+def delete_message(name: str) -> ResponseReturnValue:
+    """Delete one message."""
+    inbox = inbox_here()
+    if inbox.get(name) is None:
+        return _gone()
+    inbox.delete([name])
+    return "", 204
+
+
+def _gone() -> ResponseReturnValue:
+    return {"error": "There is no such message (any more)."}, 404
+
+
+def _summary(summary: Summary, backend: str) -> dict[str, Any]:
+    return {
+        "id": summary.id,
+        "date": _iso(summary.moment),
+        "from": summary.sender,
+        "to": summary.to,
+        "recipients": list(summary.recipients),
+        "subject": summary.subject,
+        "size": summary.size,
+        "attachments": summary.attachments,
+        "backend": backend,
+        "outcome": "sent",
+        "error": summary.error or None,
+        "url": url_for(".api_message", name=summary.id),
+        "page": url_for(".message", where=MESSAGES, name=summary.id),
+    }
+
+
+def _envelope(envelope: Envelope | None) -> dict[str, Any] | None:
+    if envelope is None:
+        return None
+    return {
+        "sender": envelope.sender,
+        "recipients": list(envelope.recipients),
+        "mail_options": list(envelope.mail_options),
+        "rcpt_options": list(envelope.rcpt_options),
+    }
+
+
+def _part(name: str, part: Part) -> dict[str, Any]:
+    return {
+        "filename": part.name,
+        "content_type": part.content_type,
+        "size": part.size,
+        "content_id": part.content_id,
+        "inline": part.is_inline,
+        "url": url_for(".part", where=MESSAGES, name=name, number=part.number),
+    }
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(timezone.utc).isoformat(timespec="microseconds")
+
+
+def _moment(text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        # As JavaScript writes it; a + in a query that nobody has escaped is a space.
+        text = _SPACE.sub(r"\1+\2", text)
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise ValueError("since must be a date and time such as 2030-01-31T12:00:00Z") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text or 0)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ValueError("wait must be a number of seconds")
+    return seconds

@@ -1,0 +1,90 @@
+"""The blueprint of the inbox, and the app that serves it beside the one that is developed."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, cast
+
+from flask import Blueprint, Flask, redirect, render_template, request, url_for
+
+from ..errors import ConfigurationError
+from ..extension.mounting import is_developed
+from . import actions, api, pages, protection
+from .filters import moment_text, size_text
+from .inbox import Inbox
+from .views import inbox_here
+
+if TYPE_CHECKING:
+    from flask.blueprints import BlueprintSetupState
+    from flask.typing import ResponseReturnValue
+
+_log = logging.getLogger("flask_mail")
+
+
+def inbox_blueprint(name: str = "flask_mail_inbox") -> Blueprint:
+    """Return a blueprint of the inbox, for an app that wants it behind a login of its own.
+
+    Whoever gets through to it reads all mail that is kept, and with it links that reset passwords.
+    The app has to see to that, with ``before_request`` of the blueprint for instance. A warning is
+    logged where neither debug nor testing is on.
+    """
+    blueprint = Blueprint(
+        name,
+        __name__,
+        template_folder="templates",
+        static_folder="static",
+        static_url_path="/static",
+    )
+    blueprint.record_once(_register)
+    blueprint.before_request(_check)
+    blueprint.after_request(protection.protect)
+    blueprint.register_error_handler(ConfigurationError, _explain)
+    blueprint.context_processor(
+        lambda: {"size_text": size_text, "moment_text": moment_text, "token": protection.token}
+    )
+    pages.add_to(blueprint)
+    actions.add_to(blueprint)
+    api.add_to(blueprint)
+    return blueprint
+
+
+def standalone(app: Flask) -> Flask:
+    """Return an app that serves the inbox of `app`, for whatever mounts it."""
+    server = Flask(__name__, static_folder=None)
+    server.extensions["mail_inbox"] = Inbox(app)
+    # What a preview raises is for the debugger, or for the test client that asked.
+    server.config["PROPAGATE_EXCEPTIONS"] = True
+    server.before_request(lambda: protection.check_peer(app))
+    server.before_request(lambda: protection.check_host(app))
+    server.before_request(_complete_root)
+    server.after_request(protection.protect)  # also where there is no page
+    server.register_blueprint(inbox_blueprint())
+    return server
+
+
+def _register(setup: BlueprintSetupState) -> None:
+    app = cast("Flask", setup.app)
+    app.extensions.setdefault("mail_inbox", Inbox(app))
+
+
+def _complete_root() -> ResponseReturnValue | None:
+    # The cookie of the forms belongs to what is below the prefix.
+    return None if request.environ.get("PATH_INFO") else redirect(f"{request.script_root}/")
+
+
+def _check() -> None:
+    inbox = inbox_here()
+    if not is_developed(inbox.app) and not inbox.is_warned:
+        inbox.is_warned = True
+        _log.warning(
+            "The mail inbox is served by an app that is neither in debug nor testing: whoever can"
+            " open %s reads all mail that is kept. Let only people in who may.",
+            url_for(".messages"),
+        )
+    protection.check_origin()
+
+
+def _explain(error: Exception) -> ResponseReturnValue:
+    if ".api_" in (request.endpoint or ""):
+        return {"error": str(error)}, 409
+    return render_template("flask_mail_inbox/error.html", error=str(error)), 409

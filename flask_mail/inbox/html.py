@@ -1,0 +1,115 @@
+"""The HTML of a message as a document of its own, in which nothing of it can act."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from .rendered import Letter
+
+# Popups: a link opens in a tab of its own, which is no part of the sandbox.
+SANDBOX: Final = "allow-popups allow-popups-to-escape-sandbox"
+
+_CID: Final = re.compile(r"cid:([^\s\"'<>()]{1,300})", re.IGNORECASE)
+_SCHEME: Final = re.compile(
+    r"\(\s{0,9}prefers-color-scheme\s{0,9}:\s{0,9}(dark|light)\s{0,9}\)", re.IGNORECASE
+)
+_ALWAYS, _NEVER = "(min-width:0)", "(max-width:0)"
+_REMOTE: Final = re.compile(
+    r"(?:\b(?:src|srcset|background)\s{0,9}=|url\()[\s\"']{0,9}(?:https?:)?//", re.IGNORECASE
+)
+# Browsers connect to where a frame, a link or the like points before any policy is asked, and that
+# tells a stranger that the message was opened. So only elements stay that are known to show what
+# they hold. Every "<" with a letter after it is looked at, in comments and style sheets too: what a
+# browser takes for a tag is one of these, however the rest is spelled (HTML, 13.2.5.6).
+_TAG: Final = re.compile(r"<(/?)([A-Za-z][^ \t\n\r\f/>]*)")
+_NAMES: Final = (
+    "a abbr acronym address area article aside b basefont bdi bdo big blink blockquote body br"
+    " button caption center cite code col colgroup data dd del details dfn dir div dl dt em"
+    " fieldset figcaption figure font footer form h1 h2 h3 h4 h5 h6 head header hgroup hr html i"
+    " img input ins kbd label legend li listing main map mark marquee menu meter nav nobr noscript"
+    " ol optgroup option output p picture pre progress q rb rp rt rtc ruby s samp search section"
+    " select slot small source span strike strong style sub summary sup table tbody td template"
+    " textarea tfoot th thead time title tr tt u ul var wbr"
+    # Of SVG, shapes and text.
+    " circle clippath defs desc ellipse g line lineargradient mask path pattern polygon polyline"
+    " radialgradient rect stop svg symbol text tspan"
+)
+_KNOWN: Final = frozenset(_NAMES.split())
+# Elements that never hold anything: renamed, they would hold all that follows. A <basefont> is as
+# empty, may stand wherever they may, and does nothing.
+_EMPTY: Final = frozenset(
+    {"base", "bgsound", "command", "embed", "frame", "image", "isindex", "keygen", "link"}
+    | {"meta", "param", "track"}
+)
+_MOST_PICTURES: Final = 48 * 1024 * 1024
+"""Characters: a message may refer to one large picture a thousand times."""
+
+
+def policy(*, images: bool) -> str:
+    """Return the Content-Security-Policy of such a document.
+
+    :param images: whether pictures may be fetched from other servers, which learn from it that the
+        message was opened.
+    """
+    sources = "data: https: http:" if images else "data:"
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; img-src {sources}; base-uri 'none';"
+        f" form-action 'none'; frame-ancestors 'self'; sandbox {SANDBOX}"
+    )
+
+
+def document(letter: Letter, *, is_dark: bool) -> str:
+    """Return the HTML with its own pictures in it, as a light or a dark mail program shows it."""
+    scheme = "dark" if is_dark else "light"
+    source = _CID.sub(_Pictures(letter), letter.html or "")
+    # Browsers do not agree on whose preference counts in a frame, so none is asked.
+    source = _SCHEME.sub(lambda found: _ALWAYS if found[1].lower() == scheme else _NEVER, source)
+    source = _TAG.sub(_harmless, source)
+    # Before the message's own: of several <base>, the first counts.
+    return (
+        '<!doctype html><base target="_blank">'
+        f'<meta name="color-scheme" content="{scheme}">'
+        f"<style>:root{{color-scheme:{scheme}}}</style>{source}"
+    )
+
+
+def _harmless(tag: re.Match[str]) -> str:
+    slash, name = tag.groups()
+    known = name.lower()
+    if known in _KNOWN:
+        return tag[0]
+    if known in _EMPTY:
+        return f"<{slash}basefont"
+    if known == "script":  # its text is not to be seen, such as the JSON-LD of Gmail's actions
+        return "</style" if slash else '<style type="none"'
+    return f"<{slash}no-{name}"
+
+
+def has_remote_images(source: str) -> bool:
+    """Whether the HTML seems to want pictures from other servers."""
+    return _REMOTE.search(source) is not None
+
+
+class _Pictures:
+    """Puts the pictures of a message where its HTML refers to them."""
+
+    def __init__(self, letter: Letter) -> None:
+        self._left = _MOST_PICTURES
+        self._urls = {
+            part.content_id: f"data:{part.content_type};base64,"
+            + base64.b64encode(part.octets).decode("ascii")
+            for part in letter.parts
+            if part.content_id and part.is_image
+        }
+
+    def __call__(self, found: re.Match[str]) -> str:
+        url = self._urls.get(unquote(html.unescape(found[1])))
+        if url is None or len(url) > self._left:
+            return found[0]
+        self._left -= len(url)
+        return url

@@ -1,0 +1,225 @@
+"""The inbox of one app: which messages there are, what is listed of each, and waiting for more."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from .. import _context
+from ..backends.console import ConsoleBackend
+from ..backends.file import FileBackend
+from ..backends.locmem import LocmemBackend
+from ..errors import ConfigurationError
+from ..extension.state import _Mail
+from ..util.clocks import monotonic
+from ..util.locks import ForkSafeLock
+from .rendered import Letter
+from .stores import Folder, Kept, Listed, Memory, Outbox, Source
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+MOST_LISTED: Final = 500
+_MOST_SUMMARIES: Final = 1000
+_MOST_TEXT: Final = 20_000
+"""Characters of a message's text that a search looks at."""
+LONGEST_WAIT: Final = 30.0
+_INTERVAL: Final = 0.2
+"""Seconds between two looks while somebody waits."""
+_MOST_WAITING: Final = 16
+"""Requests: each of them holds a thread of the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What is listed of a message."""
+
+    id: str
+    moment: datetime
+    sender: str
+    to: str
+    subject: str
+    size: int
+    attachments: int
+    recipients: tuple[str, ...]
+    """Those of the envelope; where that is not known, none."""
+    text: str
+    error: str
+
+    @classmethod
+    def of(cls, kept: Kept) -> Summary:
+        letter = Letter.of(kept.content)
+        return cls(
+            kept.id,
+            kept.moment,
+            letter.header("from"),
+            ", ".join(filter(None, (letter.header("to"), letter.header("cc")))),
+            letter.subject,
+            kept.size,
+            len(letter.attachments),
+            kept.envelope.recipients if kept.envelope else (),
+            f"{letter.text or ''}\n{letter.html or ''}"[:_MOST_TEXT].casefold(),
+            kept.error or letter.error,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which messages are asked for: those that match all that is given."""
+
+    words: str = ""
+    """In the addresses, the subject or the text; each of the words."""
+    to: str = ""
+    """In the address of a recipient, blind copies too."""
+    subject: str = ""
+    since: datetime | None = None
+
+    def matches(self, summary: Summary) -> bool:
+        """Whether a message is one of them. Upper and lower case are the same."""
+        recipients = " ".join((summary.to, *summary.recipients)).casefold()
+        subject = summary.subject.casefold()
+        everything = "\n".join((summary.sender.casefold(), recipients, subject, summary.text))
+        return (
+            (self.since is None or summary.moment > self.since)
+            and self.to.casefold() in recipients
+            and self.subject.casefold() in subject
+            and all(word in everything for word in self.words.casefold().split())
+        )
+
+
+class Inbox:
+    """The messages that the backend of `app` keeps."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self._outbox = Outbox()
+        self._summaries: OrderedDict[Listed, Summary] = OrderedDict()
+        self._lock = ForkSafeLock()
+        self._waiting = threading.BoundedSemaphore(_MOST_WAITING)
+        self.is_warned = False
+
+    @property
+    def state(self) -> _Mail:
+        """The mail state of the app.
+
+        :raises ConfigurationError: it has none, or one of another extension.
+        """
+        state = _context.resolved(self.app.extensions.get("mail"))
+        if not isinstance(state, _Mail):
+            raise ConfigurationError(
+                "This app has no mail that could be shown: call Mail(app), or mail.init_app(app)."
+            )
+        return state
+
+    def source(self) -> tuple[str, Source]:
+        """Return the name of the backend that delivers now, and where it keeps messages.
+
+        :raises ConfigurationError: it keeps none, or the settings are wrong.
+        """
+        state = self.state
+        chosen, _ = state.selection.chosen()
+        backend = state.selection.build(chosen)
+        if isinstance(backend, FileBackend):
+            return backend.name, Folder(backend.folder)
+        if isinstance(backend, LocmemBackend):
+            self._outbox.messages = backend.outbox
+            return backend.name, self._outbox
+        if isinstance(backend, ConsoleBackend) and state.recent is not None:
+            return backend.name, Memory(state.recent)
+        raise ConfigurationError(
+            f"The {backend.name} backend keeps no messages that could be shown here: set"
+            ' MAIL_BACKEND to "file", "console" or "locmem" where you develop.'
+        )
+
+    def find(self, query: Query) -> list[Summary]:
+        """Return the newest messages that match, newest first."""
+        _, source = self.source()
+        found: list[Summary] = []
+        for each in source.listed():
+            summary = self._summary(source, each)
+            if summary is not None and query.matches(summary):
+                found.append(summary)
+                if len(found) == MOST_LISTED:
+                    break
+        return found
+
+    def find_soon(self, query: Query, seconds: float, **timing: Any) -> list[Summary]:
+        """Return what :meth:`find` does once that is something, or after some seconds nothing.
+
+        :param timing: what :meth:`wait` takes besides.
+        """
+        known = ""
+
+        def look() -> list[Summary]:
+            nonlocal known
+            # Messages are looked at again only where there are others.
+            before, known = known, self.version()
+            return [] if known == before else self.find(query)
+
+        found: list[Summary] = self.wait(look, seconds, **timing)
+        return found
+
+    def version(self) -> str:
+        """Return what changes when a message comes, changes or goes."""
+        name, source = self.source()
+        state = repr((name, source.listed()))
+        return hashlib.sha256(state.encode()).hexdigest()[:16]
+
+    def get(self, wanted: str) -> Kept | None:
+        """Return a message, or ``None`` where there is none of that name."""
+        return self.source()[1].get(wanted)
+
+    def delete(self, unwanted: Iterable[str]) -> None:
+        """Delete messages."""
+        self.source()[1].delete(unwanted)
+
+    def delete_all(self) -> None:
+        """Delete all messages that there are now."""
+        _, source = self.source()
+        source.delete([name for name, _ in source.listed()])
+
+    def wait(
+        self,
+        done: Callable[[], Any],
+        seconds: float,
+        clock: Callable[[], float] = monotonic,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> Any:
+        """Return what `done` returns once that is true, or after some seconds.
+
+        At once where too many are waiting already.
+        """
+        result = done()
+        until = clock() + min(seconds, LONGEST_WAIT)
+        if result or not self._waiting.acquire(blocking=False):
+            return result
+        try:
+            while not result and clock() < until:
+                pause(_INTERVAL)
+                result = done()
+        finally:
+            self._waiting.release()
+        return result
+
+    def _summary(self, source: Source, wanted: Listed) -> Summary | None:
+        with self._lock():
+            summary = self._summaries.get(wanted)
+            if summary is not None:
+                self._summaries.move_to_end(wanted)
+                return summary
+        kept = source.get(wanted[0])
+        if kept is None:
+            return None
+        summary = Summary.of(kept)
+        if not kept.error:  # what could not be read now may be readable later
+            with self._lock():
+                self._summaries[wanted] = summary
+                while len(self._summaries) > _MOST_SUMMARIES:
+                    self._summaries.popitem(last=False)
+        return summary

@@ -1,0 +1,127 @@
+"""What is shown of a message: its content, read once."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from ..errors import MessageError
+from ..message.lint import Advice, lint
+from ..message.message import Message
+from ..message.parse import fields_in
+from ..mime.parser import Entity, decode_text
+from ..mime.parts import alternative_type
+from .filters import clean_text
+
+if TYPE_CHECKING:
+    from ..message.attachment import Attachment
+    from ..receipt import Envelope
+
+# What browsers show as a picture and nothing else; SVG may hold scripts.
+IMAGES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+_NO_TYPE: Final = "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class Part:
+    """An attachment, or an image that the HTML shows."""
+
+    number: int
+    name: str
+    content_type: str
+    octets: bytes
+    content_id: str | None
+    is_inline: bool
+
+    @property
+    def size(self) -> int:
+        return len(self.octets)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it can be looked at in the browser."""
+        return self.content_type in IMAGES
+
+    @classmethod
+    def of(cls, number: int, attachment: Attachment) -> Part:
+        kind = attachment.content_type.partition(";")[0].strip().lower()
+        return cls(
+            number,
+            clean_text(attachment.filename or f"part-{number + 1}"),
+            kind or _NO_TYPE,
+            attachment.read(),
+            attachment.content_id,
+            attachment.content_id is not None or attachment.disposition.startswith("inline"),
+        )
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message as it is shown."""
+
+    content: bytes
+    headers: list[tuple[str, str]]
+    """Name and value of each header field, unfolded and decoded, in order."""
+    message: Message | None
+    """The message, where its parts can be read."""
+    text: str | None = None
+    html: str | None = None
+    others: dict[str, str] = field(default_factory=dict)
+    """Further alternatives, by content type."""
+    parts: list[Part] = field(default_factory=list)
+    error: str = ""
+
+    @classmethod
+    def of(cls, content: bytes) -> Letter:
+        """Read a message of any origin. Never raises: :attr:`error` says what cannot be read."""
+        headers: list[tuple[str, str]] = []
+        try:
+            entity = Entity.of(content)
+            headers += [(clean_text(n), clean_text(decode_text(v))) for n, v in entity.fields]
+            message = Message()
+            for name, value in fields_in(entity).items():
+                setattr(message, name, value)
+            parts = [Part.of(number, each) for number, each in enumerate(message.attachments)]
+        except MessageError as error:
+            return cls(content, headers, None, error=str(error))
+        except Exception as error:  # noqa: BLE001 (one message must not take the list down)
+            reason = f"This message cannot be read: {type(error).__name__}."
+            return cls(content, headers, None, error=reason)
+        texts = {kind: clean_text(text) for kind, text in message.alts.items()}
+        body = None if message.body is None else clean_text(message.body)
+        html = texts.pop("html", None)
+        others = {alternative_type(clean_text(kind)): text for kind, text in texts.items()}
+        return cls(content, headers, message, body, html, others, parts)
+
+    def header(self, name: str) -> str:
+        """Return the fields of that name, as one text."""
+        wanted = name.lower()
+        return ", ".join(value for each, value in self.headers if each.lower() == wanted)
+
+    @property
+    def subject(self) -> str:
+        return self.header("subject")
+
+    @property
+    def attachments(self) -> list[Part]:
+        """The parts that are no images of the HTML."""
+        return [part for part in self.parts if not part.is_inline]
+
+    def advice(self, envelope: Envelope | None, served: str = "") -> list[Advice]:
+        """Return what is likely to be wrong with it, and with the recipients of its envelope.
+
+        :param served: the host of the inbox, whose pages its reader can reach.
+        """
+        if self.message is None:
+            return []
+        message = copy(self.message)
+        message.bcc = envelope.recipients if envelope else ()
+        return lint(
+            message, as_is=True, served=served
+        )  # it has been sent, and gets no text any more
+
+    @property
+    def source(self) -> str:
+        """The message as it travels."""
+        return self.content.decode("utf-8", "replace")

@@ -1,0 +1,115 @@
+"""Sending a message of the inbox once more: to one address that a person has typed in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import _context
+from ..backends.features import Feature
+from ..backends.loader import installed
+from ..errors import ConfigurationError, MessageError
+from ..message.message import Message
+from ..message.validation import check_message
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
+    from ..receipt import Receipt
+    from .inbox import Inbox
+    from .rendered import Letter
+    from .stores import Kept
+
+
+class Again(Message):
+    """A message that travels as the octets that it once was."""
+
+    octets: bytes = b""
+
+    def as_bytes(self) -> bytes:
+        return self.octets
+
+
+def backends(inbox: Inbox) -> list[str]:
+    """Return the names of the backends that can carry a message off this machine.
+
+    There are none if mail is suppressed, as it is in tests, and none unless the settings say whom
+    mail may reach: the inbox must not be a relay to strangers.
+    """
+    if inbox.state.suppress or not _is_guarded(inbox):
+        return []
+    names = []
+    for each in installed():
+        try:
+            if each.load().external:
+                names.append(each.name)
+        except ConfigurationError:  # a plugin that is broken; `flask mail backends` tells
+            continue
+    return names
+
+
+def _is_guarded(inbox: Inbox) -> bool:
+    try:
+        return inbox.state.selection.guard() is not None
+    except ConfigurationError:  # sending says what is wrong with the setting
+        return False
+
+
+def _fill(again: Again, read: Message, kept: Kept, backend: Backend[Any]) -> None:
+    """Add what a backend looks at that does not take the octets."""
+    if Feature.TAGS in backend.features:
+        again.tags = kept.tags
+    if Feature.METADATA in backend.features:
+        again.metadata = kept.metadata
+    for name in ("body", "alts", "attachments"):
+        setattr(again, name, getattr(read, name))
+    try:
+        check_message(again)
+    except MessageError:
+        # Written by somebody who sends what we would not: the octets have it as it is.
+        again.body, again.alts, again.attachments = None, {}, []
+
+
+def resend(inbox: Inbox, kept: Kept, letter: Letter, address: str, backend_name: str) -> Receipt:
+    """Send a message to `address` and to nobody else, whatever its headers say.
+
+    :raises ConfigurationError: no setting says whom mail may reach, mail is suppressed, or the
+        backend is not one of :func:`backends`.
+    :raises MessageError: the address is none.
+    :raises DeliveryError: it was not delivered, or may not have been.
+    """
+    state = inbox.state
+    if state.selection.guard() is None:
+        raise ConfigurationError(
+            "Set MAIL_ALLOWED_RECIPIENTS to the addresses that the inbox may send to, or"
+            " MAIL_REDIRECT_TO."
+        )
+    if backend_name not in backends(inbox):
+        raise ConfigurationError(
+            "Choose an installed backend that sends mail. There is none under TESTING and with"
+            " MAIL_SUPPRESS_SEND."
+        )
+    read = letter.message or Message()
+    again = Again(read.subject, [address], sender=read.sender or state.default_sender)
+    again.octets = kept.content
+    again.msgId = read.msgId
+    backend = state.selection.deliverer(backend_name)
+    _fill(again, read, kept, backend)
+    sessions: list[Any] = []
+
+    def open_session() -> Any:
+        sessions.append(backend.open())
+        return sessions[-1]
+
+    is_done = False
+    with _context.bound(state):
+        try:
+            receipt = backend.send(
+                again,
+                app=inbox.app,
+                envelope_from=(kept.envelope.sender or "<>") if kept.envelope else None,
+                open_session=open_session,
+            )
+            is_done = True
+        finally:
+            for session in sessions:
+                (backend.close if is_done else backend.abort)(session)
+    return receipt

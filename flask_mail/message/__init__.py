@@ -1,0 +1,1 @@
+"""Messages and attachments: fields, validation, templates, other formats."""

@@ -1,0 +1,272 @@
+"""Attachment: a file that goes with a message."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from itertools import count
+from mimetypes import guess_type
+from operator import length_hint
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from ..errors import MessageError
+from ..mime.parts import content_id_in
+from ..util.files import FileData
+from ..util.text import describe
+from .uploads import NothingUploaded, name_of_upload, read_upload
+
+if TYPE_CHECKING:
+    from .fields import Copied
+
+Data: TypeAlias = str | bytes | bytearray | memoryview
+FilePath: TypeAlias = str | os.PathLike[str]
+
+
+class Readable(Protocol):
+    """An open file, or an upload such as Werkzeug's FileStorage."""
+
+    def read(self) -> str | bytes: ...
+
+
+File: TypeAlias = Readable | os.PathLike[str] | bytes | bytearray | memoryview
+
+
+# What begins so is nothing else. An archive may be a document, and text be anything.
+_BEGINNINGS = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+)
+# A name such as page.html.gz tells what is inside; what is attached is the outside.
+_COMPRESSED = {
+    "gzip": "application/gzip",
+    "bzip2": "application/x-bzip2",
+    "xz": "application/x-xz",
+    "compress": "application/x-compress",
+}
+_UNKNOWN = "application/octet-stream"
+# Of the registered kinds (RFC 6838 section 4.2), so that no path with a slash is taken for one.
+_TYPE = re.compile(
+    r" *(application|audio|font|haptics|image|message|model|multipart|text|video|example|chemical"
+    r"|x-[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+)/[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+ *(;|$)",
+    re.ASCII | re.IGNORECASE,
+)
+_CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}")
+
+
+class Attachment:
+    """A file that goes with a message.
+
+    :param filename: the name that readers see; by default that of `path` or `file`.
+    :param content_type: ``type/subtype``; by default that of an upload, else guessed from the name,
+        else from the first octets where they leave no doubt, else ``text/plain`` for str and
+        ``application/octet-stream``.
+    :param data: the content. Exactly one of `data`, `path` and `file` is required.
+    :param disposition: ``attachment``, or ``inline``, which is the default with a `content_id`.
+    :param headers: further headers of this part.
+    :param path: a file to attach. It is read when the message is sent, block by block, and must not
+        have changed by then.
+    :param file: an open file, or an upload (Werkzeug's FileStorage); it is read at once, from its
+        beginning. Also what `path` and `data` take, but for str, which could be either.
+    :param content_id: what the HTML calls it: ``"logo"`` for ``<img src="cid:logo">``.
+    :raises OSError: the file at `path` cannot be read.
+    :raises MessageError: `path`, `file` or `content_id` is not what it must be, `file` was read
+        before or is an upload without a file, or `filename` and `content_type` are swapped.
+    """
+
+    filename: str | None
+    content_type: str
+    data: Data | FileData
+    disposition: str
+    headers: dict[str, str]
+
+    def __init__(
+        self,
+        filename: str | None = None,
+        content_type: str | None = None,
+        data: Data | None = None,
+        disposition: str | None = None,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        *,
+        path: FilePath | None = None,
+        file: File | None = None,
+        content_id: str | None = None,
+    ) -> None:
+        if sum(each is not None for each in (data, path, file)) > 1:
+            raise MessageError("Give one of 'data', 'path' and 'file'.")
+        _check_order(filename, content_type, data)
+        if isinstance(file, os.PathLike):
+            path, file = file, None
+        content: Data | FileData
+        if path is not None:
+            content = FileData.of(path)
+            filename = os.path.basename(content.path) if filename is None else filename  # noqa: PTH119
+        elif file is not None:
+            upload = read_upload(file)
+            content = upload.content
+            filename = upload.name if filename is None else filename
+            content_type = content_type or upload.content_type
+        elif data is not None:
+            content = data
+            if filename == "":  # as a browser writes it for a field without a file
+                filename = name_of_upload(content_type, content)
+        else:
+            raise MessageError("The 'data' argument is required, or 'path' or 'file'.")
+        self.filename = filename
+        self.content_type = content_type or guess_content_type(filename, content)
+        self.data = content
+        self.disposition = disposition or ("attachment" if content_id is None else "inline")
+        self.headers = dict(headers or {})
+        if content_id is not None:
+            self.headers["Content-ID"] = f"<{_checked(content_id)}>"
+
+    def read(self) -> bytes:
+        """Return the content as bytes, text in UTF-8.
+
+        :raises MessageError: it is a file's, and the file is gone or has changed.
+        """
+        return self.data.encode() if isinstance(self.data, str) else bytes(self.data)
+
+    @property
+    def content_id(self) -> str | None:
+        """What the HTML calls it after ``cid:``; ``None`` where it has no Content-ID."""
+        return content_id_in(self.headers)
+
+    def __repr__(self) -> str:
+        name, kind = describe(self.filename), describe(self.content_type)
+        return f"<Attachment {name} {kind} {length_hint(self.data)}>"
+
+
+class Attaching:
+    """What holds attachments."""
+
+    attachments: Copied[Iterable[Attachment], list[Attachment]]
+    _token: str
+
+    def attach(
+        self,
+        filename: str | None = None,
+        content_type: str | None = None,
+        data: Data | None = None,
+        disposition: str | None = None,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        *,
+        path: FilePath | None = None,
+        file: File | None = None,
+        content_id: str | None = None,
+    ) -> None:
+        """Add an :class:`Attachment`, which takes the same arguments.
+
+        Nothing is added for the upload of a form in which no file was chosen.
+        """
+        with suppress(NothingUploaded):
+            self.attachments.append(
+                Attachment(
+                    filename,
+                    content_type,
+                    data,
+                    disposition,
+                    headers,
+                    path=path,
+                    file=file,
+                    content_id=content_id,
+                )
+            )
+
+    def attach_file(
+        self, path: FilePath, filename: str | None = None, content_type: str | None = None
+    ) -> None:
+        """Attach a file, which is read when the message is sent.
+
+        :param filename: the name that readers see; that of the file by default.
+        :param content_type: guessed by default.
+        :raises OSError: it cannot be read.
+        """
+        self.attach(filename, content_type, path=path)
+
+    def embed(
+        self,
+        content: FilePath | File,
+        filename: str | None = None,
+        content_type: str | None = None,
+        *,
+        content_id: str | None = None,
+    ) -> str:
+        """Add an image, or another file, that the HTML shows; return its Content-ID.
+
+        The HTML refers to it as ``<img src="cid:...">``, with what is returned after ``cid:``.
+
+        :param content: the path of a file, its content as bytes, or an open file.
+        :param content_id: a name of your own instead of one that is made up.
+        :raises OSError: it cannot be read.
+        """
+        attachment = Attachment(
+            filename,
+            content_type,
+            file=Path(content) if isinstance(content, str) else content,
+            content_id=content_id or self._unused_content_id(),
+        )
+        self.attachments.append(attachment)
+        return str(attachment.content_id)
+
+    def _unused_content_id(self) -> str:
+        used = {content_id_in(getattr(each, "headers", None)) for each in self.attachments}
+        # Some may have been taken away again.
+        numbers = count(len(self.attachments) + 1)
+        ids = (f"part{number}.{self._token[:16]}@embedded" for number in numbers)
+        return next(each for each in ids if each not in used)
+
+
+def guess_content_type(filename: object, data: object) -> str:
+    """Return the content type that a name suggests, else the data."""
+    # Without the dot, a name may be taken for a URL of the scheme "data".
+    kind, compression = guess_type(f"./{filename}") if filename is not None else (None, None)
+    is_image = kind == "image/svg+xml"  # which readers unpack
+    if compression is not None and not is_image and not isinstance(data, str):
+        return _COMPRESSED.get(compression, _UNKNOWN)
+    if kind is None and isinstance(data, str):
+        kind = "text/plain"
+    return kind or _certain_type(data) or _UNKNOWN
+
+
+def _certain_type(data: object) -> str | None:
+    if isinstance(data, FileData):
+        beginning = next(data.blocks(), b"")
+    else:
+        beginning = bytes(data[:8]) if isinstance(data, (bytes, bytearray, memoryview)) else b""
+    return next((kind for start, kind in _BEGINNINGS if beginning.startswith(start)), None)
+
+
+def _check_order(filename: object, content_type: object, data: object) -> None:
+    """Refuse a content type in the place of the name, and the order of other libraries."""
+    if not content_type or _is_type(content_type):
+        return
+    if _is_type(filename):
+        raise MessageError(
+            f"{describe(content_type)} is not a content type such as {filename}. Did you swap"
+            " filename and content type?"
+        )
+    if _is_type(data) or isinstance(content_type, (bytes, bytearray, memoryview)):
+        raise MessageError(
+            f"{describe(content_type)} is not a content type. Did you swap content type and data?"
+            " Their order is filename, content_type, data."
+        )
+
+
+def _is_type(value: object) -> bool:
+    return isinstance(value, str) and _TYPE.match(value) is not None
+
+
+def _checked(content_id: str) -> str:
+    bare = content_id.removeprefix("<").removesuffix(">")
+    if not _CONTENT_ID.fullmatch(bare):
+        raise MessageError(
+            f"The content_id {describe(content_id)} is none: use printable ASCII without spaces and"
+            ' angle brackets, such as "logo".'
+        )
+    return bare

@@ -1,0 +1,223 @@
+"""Style sheets written into the elements that they style, for mail programs that ignore sheets.
+
+It only adds: ``style`` attributes, and ``!important`` where a rule that stays would lose against
+them. Style sheets, comments and all else stay as they are, so that a program that reads style
+sheets shows what it showed before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
+
+from ..errors import ConfigurationError
+from ..mime.html.tags import decode_references
+from .cascade import Entry, cascade
+from .stylesheets import declarations_of, rules_of
+
+EXTRA = "pip install Flask-Mail[css]"
+
+_NUMBER: Final = "data-flask-mail-number"
+_HIDDEN_AS: Final = "data-flask-mail-"
+# The library stops at styles that it cannot read, and passes over what it is to leave alone.
+_HIDDEN: Final = frozenset({"style", "data-css-inline"})
+_STYLE_ATTRIBUTE: Final = re.compile(r"\[\s*style(?=[\s~|^$*=\]])", re.IGNORECASE)
+_PROPERTY: Final = "--flask-mail-rule-"
+_RULE: Final = re.compile(rf"{_PROPERTY}([0-9]+)")
+# As the library writes a tag.
+_WRITTEN: Final = re.compile(r'<[^\s>]+((?: [^\s=>"]+="[^"]*")+)', re.ASCII)
+_NUMBERED: Final = re.compile(rf' {_NUMBER}="([0-9]+)"')
+
+_START: Final = re.compile(r"<([A-Za-z][^ \t\r\n\f/>]*)")
+_ATTRIBUTE: Final = re.compile(
+    r"[ \t\r\n\f/]*(?P<name>=?[^ \t\r\n\f/>=]+)"
+    r"(?:[ \t\r\n\f]*=[ \t\r\n\f]*(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'"
+    r"|(?P<bare>[^ \t\r\n\f>\"'][^ \t\r\n\f>]*)|(?=>)))?"
+)
+_CONDITION: Final = re.compile(r"\[(if|endif)\b", re.IGNORECASE)
+_COMMENT_END: Final = re.compile("--!?>")
+_RAW: Final = frozenset(
+    {"iframe", "noembed", "noframes", "script", "style", "textarea", "title", "xmp"}
+)
+# Nothing of them is seen.
+_UNSEEN: Final = frozenset(
+    {"base", "head", "link", "meta", "noscript", "param", "script", "source", "style", "template"}
+    | {"title", "track"}
+)
+
+_EVERYWHERE: Final = frozenset({"", "all", "screen"})  # mail is read on a screen
+
+
+def inline_css(html: str, wanted: bool | None) -> str:
+    """Return HTML whose elements have the styles that its ``<style>`` gives them.
+
+    Not inlined is what applies only now and then: other media than the screen, at-rules, states
+    such as ``:hover``, and what is marked ``data-css-inline="ignore"``. Nothing is loaded.
+
+    :param wanted: ``None``: if the library for it is installed.
+    :raises ConfigurationError: it is wanted, and the library is missing.
+    """
+    if wanted is False or "<style" not in html.lower():
+        return html
+    try:
+        import css_inline  # the extra "css"
+    except ImportError:
+        if wanted:
+            raise ConfigurationError(
+                f"MAIL_INLINE_CSS needs the library css-inline: {EXTRA}"
+            ) from None
+        return html
+    tags = list(_tags(html))
+    entries = list(_entries(html, tags))
+    _find(html, tags, entries, css_inline)
+    own = {n: declarations_of(decode_references(tag.get("style"))) for n, tag in enumerate(tags)}
+    left = {n for n, tag in enumerate(tags) if tag.is_left}
+    styles, raised = cascade(entries, own, left)
+    return _edited(
+        html,
+        [
+            *(_styled(tags[number], css) for number, css in styles.items()),
+            *((position, 0, " !important") for position in raised),
+        ],
+    )
+
+
+class _Tag(NamedTuple):
+    """A start tag of the source."""
+
+    name: str
+    name_end: int
+    end: int
+    attributes: dict[str, re.Match[str]]
+    """By name; of two of one name, the first counts."""
+    hidden: list[re.Match[str]]
+    """Those that the library does not get to see."""
+    is_conditional: bool
+    """Some mail programs do not see it: it stands behind ``<![if !mso]>`` or the like."""
+
+    def get(self, name: str) -> str:
+        """Return the value of an attribute, empty if it has none."""
+        found = self.attributes.get(name)
+        return "" if found is None else found["double"] or found["single"] or found["bare"] or ""
+
+    @property
+    def is_left(self) -> bool:
+        """Whether it says that it is to be left alone."""
+        return self.get("data-css-inline").lower() == "ignore"
+
+
+def _tags(html: str) -> Iterator[_Tag]:
+    """Yield the start tags of HTML as browsers find them, in linear time."""
+    at = 0
+    is_conditional = False
+    while (at := html.find("<", at)) >= 0:
+        if html.startswith(("<!", "<?", "</"), at):
+            start_at = at
+            if html.startswith("<!--", at):
+                comment = _COMMENT_END.search(html, at + 2)
+                at = comment.end() if comment else len(html)
+            else:
+                at = html.find(">", at) + 1 or len(html)
+            # A comment that hides something from others than Outlook has both of them.
+            if (condition := _CONDITION.findall(html, start_at, at)) and html[start_at + 1] == "!":
+                is_conditional = condition[-1].lower() == "if"
+        elif start := _START.match(html, at):
+            tag = _tag(html, start, is_conditional)
+            if tag is None:  # it never ends, so nothing does
+                return
+            yield tag
+            at = tag.end
+            if tag.name in _RAW:
+                at = _end_of_raw(html, tag)
+        else:
+            at += 1
+
+
+def _tag(html: str, start: re.Match[str], is_conditional: bool) -> _Tag | None:
+    attributes: dict[str, re.Match[str]] = {}
+    hidden = []
+    at = start.end()
+    while found := _ATTRIBUTE.match(html, at):
+        name = found["name"].lower()
+        attributes.setdefault(name, found)
+        if name in _HIDDEN:
+            hidden.append(found)
+        at = found.end()
+    end = html.find(">", at)
+    if end < 0 or html.startswith("=", at):  # it ends with a quotation mark that never comes
+        return None
+    return _Tag(start[1].lower(), start.end(), end + 1, attributes, hidden, is_conditional)
+
+
+def _end_of_raw(html: str, tag: _Tag) -> int:
+    closing = re.compile(rf"</{tag.name}(?=[ \t\r\n\f/>])", re.IGNORECASE).search(html, tag.end)
+    return closing.start() if closing else len(html)
+
+
+def _entries(html: str, tags: list[_Tag]) -> Iterator[Entry]:
+    order = 0
+    for tag in tags:
+        if tag.name != "style" or tag.get("type").lower() not in ("", "text/css"):
+            continue
+        media = {each.strip().lower() for each in tag.get("media").split(",")}
+        is_left = tag.is_left or tag.is_conditional or not media & _EVERYWHERE
+        for rule in rules_of(html[tag.end : _end_of_raw(html, tag)]):
+            order += 1
+            for selector in rule.selectors:
+                is_kept = is_left or rule.is_conditional or not selector.is_static
+                yield Entry(selector, rule, order, tag.end, is_kept)
+
+
+def _find(html: str, tags: list[_Tag], entries: list[Entry], css_inline: Any) -> None:
+    """Note for each entry which tags its selector matches: the library knows that."""
+    selectors = list(dict.fromkeys(each for entry in entries for each in entry.candidates))
+    css = "".join(
+        f"{_STYLE_ATTRIBUTE.sub(f'[{_HIDDEN_AS}style', each)}{{{_PROPERTY}{n}:1}}"
+        for n, each in enumerate(selectors)
+    )
+    edits = [(tag.name_end, 0, f' {_NUMBER}="{n}"') for n, tag in enumerate(tags)]
+    edits += [
+        (each.start("name"), len(each["name"]), f"{_HIDDEN_AS}{each['name']}")
+        for tag in tags
+        for each in tag.hidden
+    ]
+    numbered = _edited(html, edits)
+    inliner = css_inline.CSSInliner(
+        inline_style_tags=False, load_remote_stylesheets=False, extra_css=css
+    )
+    matches: dict[str, set[int]] = {each: set() for each in selectors}
+    for attributes in _WRITTEN.findall(inliner.inline(numbered)):
+        number = _NUMBERED.search(attributes)
+        if number and tags[int(number[1])].name not in _UNSEEN:
+            for found in _RULE.findall(attributes):
+                matches[selectors[int(found)]].add(int(number[1]))
+    for entry in entries:
+        entry.choose(matches)
+
+
+def _styled(tag: _Tag, css: str) -> tuple[int, int, str]:
+    """Return the edit that puts declarations before those that a tag has itself."""
+    found = tag.attributes.get("style")
+    css = css.replace("&", "&amp;")
+    quoted = css.replace('"', "&quot;")
+    if found is None:
+        return tag.name_end, 0, f' style="{quoted}"'
+    if found["double"] is not None:
+        return found.start("double"), 0, f"{quoted} "
+    if found["single"] is not None:
+        return found.start("single"), 0, f"{css.replace(chr(39), '&#39;')} "
+    if found["bare"] is not None:
+        bare = found["bare"].replace('"', "&quot;")
+        return found.start("bare"), len(found["bare"]), f'"{quoted} {bare}"'
+    return found.end(), 0, f'"{quoted}"' if found[0].endswith("=") else f'="{quoted}"'
+
+
+def _edited(text: str, edits: Iterable[tuple[int, int, str]]) -> str:
+    """Return a text with other words from some positions on, instead of some characters."""
+    pieces = []
+    at = 0
+    for start, length, words in sorted(edits):
+        pieces += [text[at:start], words]
+        at = start + length
+    return "".join((*pieces, text[at:]))

@@ -1,0 +1,153 @@
+"""How a message keeps what it is given: copies, so that nobody else changes it."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set, ValuesView
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ..mime.content import Content
+from ..receipt import Envelope
+from ..util.files import FileData
+from ..util.secret import Secret
+from ..util.text import plain_text
+from .attachment import Attachment
+
+if TYPE_CHECKING:
+    from .message import Message
+
+_NEEDS_QUOTES = re.compile(r'["\\@<>;]')
+
+_OF_AN_ATTACHMENT = frozenset({"filename", "content_type", "data", "disposition", "headers"})
+
+
+Given = TypeVar("Given")
+Kept = TypeVar("Kept")
+
+
+class Copied(Generic[Given, Kept]):
+    """A field that takes any collection and keeps a copy of it."""
+
+    def __init__(self, kind: Callable[[Any], Kept]) -> None:
+        self._kind = kind
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, message: Any, owner: type | None = None) -> Kept:
+        try:
+            kept: Kept = message.__dict__[self._name]
+        except (AttributeError, KeyError):
+            raise AttributeError(self._name) from None  # messages have it, their class has not
+        return kept
+
+    def __set__(self, message: Any, value: Given | None) -> None:
+        message.__dict__[self._name] = copied(value, self._kind)
+
+
+class CopiedLater(Copied[Given, Kept]):
+    """One that most messages have not: there from the first look on."""
+
+    def __get__(self, message: Any, owner: type | None = None) -> Kept:
+        if message is not None and self._name not in message.__dict__:
+            message.__dict__[self._name] = self._kind(())
+        return super().__get__(message, owner)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The octets that were delivered, which a copy of the message has as its ``as_bytes``.
+
+    Rendered again, they would be others: under other settings, without what a guard has added, or
+    signed anew by a subclass.
+    """
+
+    octets: bytes | Content
+
+    def __call__(self) -> bytes:
+        return bytes(self.octets)
+
+    def __deepcopy__(self, memo: object) -> Delivered:
+        return self  # nothing in it changes
+
+
+def options(given: Any) -> Any:
+    """Copy ESMTP options; a mapping stays one, for programs that send by an API of their own."""
+    return dict(given) if isinstance(given, Mapping) else list(given)
+
+
+def by_backend(given: Any) -> dict[str, Any]:
+    """Copy options that are for one backend each."""
+    table = dict(given)
+    return {name: dict(each) if isinstance(each, Mapping) else each for name, each in table.items()}
+
+
+def one_or_more(given: Any) -> Any:
+    """Copy a field that is an address, a (name, address) pair or a collection; nothing is None."""
+    # Not any iterable: a lazy string may be one.
+    if isinstance(given, (list, Set, ValuesView, Iterator)):
+        return list(given)
+    return given or None
+
+
+def copied(value: Any, kind: Callable[[Any], Any]) -> Any:
+    """Return ``kind(value)``, such as a list of what an iterable yields."""
+    # What is no collection is kept for the error that sending it raises: list("a@b.c") would be
+    # its letters, as it was in 0.10.
+    if value and isinstance(value, (str, bytes)):
+        return value
+    try:
+        return kind(value or ())
+    except (TypeError, ValueError):
+        return value
+
+
+def sender_text(sender: Any) -> Any:
+    """Return a (name, address) pair as ``name <address>``, anything else as it is."""
+    if not isinstance(sender, (tuple, list)) or len(sender) != 2:
+        return sender
+    name, address = sender
+    name = "" if name is None else str(name)
+    if _NEEDS_QUOTES.search(name):
+        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+        name = f'"{escaped}"'
+    return f"{name} <{address}>"
+
+
+def frozen(value: Any) -> Any:
+    """Copy what a field of a message holds, lazy strings as their words."""
+    if isinstance(value, Mapping):
+        return {frozen(key): frozen(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return (list if isinstance(value, list) else tuple)(map(frozen, value))
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, (FileData, Secret)):  # the words of a secret would be ***
+        return value
+    if isinstance(value, Attachment):
+        clone = copy.copy(value)
+        for name, each in value.__dict__.items():
+            # A subclass or a program may add anything, which has no words.
+            clone.__dict__[name] = frozen(each) if name in _OF_AN_ATTACHMENT else deep_copy(each)
+        return clone
+    if isinstance(value, (datetime, Envelope)) or hasattr(value, "content_type"):
+        return deep_copy(value)
+    text = plain_text(value)
+    return value if text is None else text
+
+
+def deep_copy(value: Any) -> Any:
+    """Return a deep copy, or `value` itself where it cannot be copied."""
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # noqa: BLE001 (a lock, a socket: what cannot be copied is shared)
+        return value
+
+
+def unordered_recipients(message: Message) -> set[str | tuple[str, str]]:
+    """Return the recipients of all three fields as they were given."""
+    fields: tuple[Iterable[Any], ...] = (message.recipients, message.cc, message.bcc)
+    return {tuple(each) if isinstance(each, list) else each for values in fields for each in values}

@@ -1,0 +1,240 @@
+"""Headers that mail programs act on: priority, threads, automatic mail, mailing lists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from ..address.parser import parse_address
+from ..errors import MessageError
+from ..util.hosts import is_in_development
+from ..util.text import describe, plain_text
+
+if TYPE_CHECKING:
+    from .message import Message
+
+# Programs read one or another: Outlook the first two, Thunderbird and Apple Mail X-Priority.
+_PRIORITIES = {
+    "high": {"X-Priority": "1", "Importance": "high", "Priority": "urgent"},
+    "normal": {"X-Priority": "3", "Importance": "normal", "Priority": "normal"},
+    "low": {"X-Priority": "5", "Importance": "low", "Priority": "non-urgent"},
+}
+_LEVELS = {"1": "high", "2": "high", "3": "normal", "4": "low", "5": "low"}
+
+# Opaque: it is the other program's, which may break RFC 5322 section 3.6.4. Without its brackets,
+# only an @ tells it from a word.
+_ID = re.compile(r"<(?! *>)([ -;=?-~]+)>|<?([!-;=?A-~]+@[!-;=?-~]*)>?")
+_IDS = re.compile(r"<[^<>]*>|\S+")
+_LONGEST_ID = 900  # it must fit in a line of 998 octets, as it cannot be folded
+# RFC 3834 section 5 and RFC 5436 section 2.7.1; a later one may add more.
+_AUTOMATIC = re.compile(r"no|auto-[a-z]{1,40}")
+
+# ASCII, or KELVIN SIGN and LONG S would be letters too.
+_URL = re.compile(r"https?://[!$-.0-;=@-\[\]_a-z~][!#-;=?-\[\]_a-z~]*", re.ASCII | re.IGNORECASE)
+_QUERY = re.compile(r"[!#-;=?-\[\]_a-z~]*", re.ASCII | re.IGNORECASE)
+_LONGEST_LINK = 900  # it must fit in a line of 998 octets, as it cannot be folded
+# What may stand for itself before the @ of a mailto (RFC 6068 section 2).
+_OF_A_LOCAL_PART = "!$'()*+-._~"
+
+
+class Conventions:
+    """What of :attr:`extra_headers` has an attribute of its own.
+
+    Each attribute reads and writes the headers themselves. ``None`` removes them.
+    """
+
+    extra_headers: dict[str, str] | None
+
+    @property
+    def priority(self) -> str | None:
+        """``"high"``, ``"normal"`` or ``"low"``; also to be set as 1 (highest) to 5.
+
+        Writes X-Priority, Importance and Priority, of which readers know one or another.
+
+        :raises MessageError: for any other value.
+        """
+        importance = (self._header("Importance") or "").strip().lower()
+        if importance in _PRIORITIES:
+            return importance
+        return _LEVELS.get((self._header("X-Priority") or "").strip()[:1])
+
+    @priority.setter
+    def priority(self, value: str | int | None) -> None:
+        is_level = isinstance(value, int) and not isinstance(value, bool)
+        level = _LEVELS.get(f"{value:x}", "") if is_level else plain_text(value)
+        if value is not None and level not in _PRIORITIES:
+            raise MessageError(
+                f'The priority {describe(value)} is none: use "high", "normal" or "low", or a'
+                " number from 1 (highest) to 5."
+            )
+        for name in _PRIORITIES["normal"]:
+            self._set_header(name, _PRIORITIES[level][name] if level else None)
+
+    @property
+    def in_reply_to(self) -> str | None:
+        """The message that this one answers: its Message-ID, also to be set as a `Message`.
+
+        Where there are no :attr:`references` yet they follow from it, so that readers find the
+        thread (RFC 5322 section 3.6.4).
+
+        :raises MessageError: for what is no Message-ID.
+        """
+        return self._header("In-Reply-To")
+
+    @in_reply_to.setter
+    def in_reply_to(self, value: str | Message | None) -> None:
+        answered = None if value is None else _id_of(value, "in_reply_to")
+        self._set_header("In-Reply-To", answered)
+        if answered is not None and self.references is None:
+            # RFC 5322 section 3.6.4. What a message from outside refers to may be anything.
+            earlier = getattr(value, "references", None) or getattr(value, "in_reply_to", None)
+            ids = [each for each in _IDS.findall(earlier or "") if _found_id(each)]
+            self._set_header("References", " ".join(dict.fromkeys([*ids, answered])))
+
+    @property
+    def references(self) -> str | None:
+        """The messages of the thread, oldest first, as one str.
+
+        Also to be set as a list of Message-IDs or messages.
+
+        :raises MessageError: for what is no Message-ID.
+        """
+        return self._header("References")
+
+    @references.setter
+    def references(self, value: str | Message | Iterable[str | Message] | None) -> None:
+        if value is None:
+            self._set_header("References", None)
+            return
+        text = plain_text(value)
+        given: Iterable[Any] = [value]
+        if hasattr(value, "msgId"):
+            pass  # a message, which may be anything else too
+        elif text is not None:
+            given = _IDS.findall(text)
+        elif isinstance(value, Iterable):
+            given = value
+        ids = [_id_of(each, "references") for each in given]
+        self._set_header("References", " ".join(dict.fromkeys(ids)) or None)
+
+    @property
+    def auto_submitted(self) -> str | None:
+        """That no person wrote it, so that nobody's machine answers (RFC 3834).
+
+        ``"auto-generated"``, which ``True`` stands for, or ``"auto-replied"``.
+
+        :raises MessageError: for any other value.
+        """
+        return self._header("Auto-Submitted")
+
+    @auto_submitted.setter
+    def auto_submitted(self, value: str | bool | None) -> None:
+        keyword = "auto-generated" if value is True else value or None
+        if keyword is not None and not _AUTOMATIC.fullmatch(str(keyword)):
+            raise MessageError(
+                f'auto_submitted {describe(value)} is not known: use True, "auto-generated" or'
+                ' "auto-replied" (RFC 3834).'
+            )
+        self._set_header("Auto-Submitted", keyword)
+
+    def list_unsubscribe(
+        self, url: str | None = None, mailto: str | None = None, *, one_click: bool = False
+    ) -> None:
+        """Tell how to leave a mailing list: readers show a button for it (RFC 2369, RFC 8058).
+
+        Gmail and Yahoo demand it of whoever sends in bulk, with `one_click`.
+
+        :param url: a page where one can leave; with `one_click`, it must do so for a POST request
+            without asking anything.
+        :param mailto: an address that takes messages from who wants to leave, with or without a
+            query such as ``?subject=leave``.
+        :raises MessageError: for what is no such URL or address, and for `one_click` without https.
+            A URL of a host for development, such as localhost, may begin with http://: lint tells.
+        """
+        links = []
+        if url is not None:
+            links.append(_checked_url(plain_text(url) or ""))
+        if mailto is not None:
+            links.append(_checked_mailto(plain_text(mailto) or ""))
+        if not links:
+            raise MessageError("list_unsubscribe needs url=... or mailto=..., or both.")
+        is_secure = links[0].lower().startswith("https://")
+        if one_click and not is_secure and not is_in_development(links[0]):
+            raise MessageError(
+                "list_unsubscribe with one_click needs a url that begins with https://"
+                " (RFC 8058 section 3.1)."
+            )
+        self._set_header("List-Unsubscribe", ", ".join(f"<{link}>" for link in links))
+        self._set_header(
+            "List-Unsubscribe-Post", "List-Unsubscribe=One-Click" if one_click else None
+        )
+
+    def _header(self, wanted: str) -> str | None:
+        for name, value in _items(self.extra_headers):
+            if str(name).lower() == wanted.lower():
+                return str(value)
+        return None
+
+    def _set_header(self, name: str, value: str | None) -> None:
+        if self.extra_headers is not None and not isinstance(self.extra_headers, Mapping):
+            raise MessageError(
+                f"extra_headers must be a dict before {name} can be set, not"
+                f" {describe(self.extra_headers)}."
+            )
+        kept = {
+            each: old
+            for each, old in _items(self.extra_headers)
+            if str(each).lower() != name.lower()
+        }
+        if value is not None:
+            kept[name] = value
+        if value is not None or len(kept) < len(self.extra_headers or ()):
+            self.extra_headers = kept
+
+
+def _items(headers: object) -> Iterable[tuple[str, str]]:
+    return headers.items() if isinstance(headers, Mapping) else ()
+
+
+def _id_of(value: object, argument: str) -> str:
+    given: Any = getattr(value, "msgId", value)
+    for name, own in _items(getattr(value, "extra_headers", None)):
+        if str(name).lower() == "message-id":  # the one that is sent
+            given = own
+    found = _found_id((plain_text(given) or "").strip())
+    if found is None:
+        raise MessageError(
+            f"{argument} {describe(value)} is no Message-ID: write it as <unique@domain>, or give"
+            " the Message."
+        )
+    return f"<{found[1] or found[2]}>"
+
+
+def _found_id(written: str) -> re.Match[str] | None:
+    return _ID.fullmatch(written) if len(written) <= _LONGEST_ID else None
+
+
+def _checked_url(url: str) -> str:
+    link = url.replace(",", "%2C")  # which would end it for some
+    if len(link) > _LONGEST_LINK or not _URL.fullmatch(link):
+        raise MessageError(
+            f"The url {describe(url)} of list_unsubscribe is none that mail programs take: it must"
+            " begin with https:// or http:// and a host, have 900 characters at most, and what is"
+            " not ASCII or a space must be percent-encoded."
+        )
+    return link
+
+
+def _checked_mailto(mailto: str) -> str:
+    address, mark, query = mailto.removeprefix("mailto:").partition("?")
+    found = parse_address(address, "mailto")
+    link = f"mailto:{quote(found.local, safe=_OF_A_LOCAL_PART)}@{found.domain}{mark}"
+    link += query.replace(",", "%2C")
+    if found.name or not _QUERY.fullmatch(query) or len(link) > _LONGEST_LINK:
+        raise MessageError(
+            f"The mailto {describe(mailto)} of list_unsubscribe must be an address without a name,"
+            " and a query such as ?subject=leave, percent-encoded, with 900 characters at most."
+        )
+    return link

@@ -1,0 +1,288 @@
+"""What is likely to be wrong with a message that can be sent all the same. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
+
+from ..address.parser import tolerant_address
+from ..mime.fields import as_text
+from ..mime.html import text_of_html
+from ..mime.html.tags import decode_references, read_attributes, split_tags
+from ..mime.parts import content_id_in, items
+from ..mime.render import addresses_in, content_ids_in
+from ..util.hosts import is_in_development, is_own_machine
+from ..util.text import describe
+
+if TYPE_CHECKING:
+    from .message import Message
+
+CLIPPED: Final = 102 * 1024
+"""Octets of HTML: Gmail shows no more, and hides the rest behind a link."""
+
+_MOST: Final = 5
+"""Of one kind in one part: a template that is broken is broken in many places."""
+_LOOKED_AT: Final = 100
+
+# A whole one is one mistake; what is left of one is another.
+_BRACES: Final = re.compile(r"\{\{[^{}\n]{0,80}\}\}|\{%[^{}%\n]{0,80}%\}|\{\{|\}\}|\{%|%\}")
+# Not "None of these", which is English: where it begins a sentence that goes on.
+_NONE: Final = re.compile(r"\bNone\b(?!(?<=^None) +[a-z])(?!(?<=[.?!] None) +[a-z])", re.MULTILINE)
+_LINK: Final = re.compile(r"https?://[^\s<>\"')\]]+", re.IGNORECASE)
+_HTTP: Final = re.compile(r"<(http://[^\s<>]+)>")
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+_INLINE_NAMES: Final = (
+    *("a", "abbr", "b", "big", "code", "em", "font", "i", "mark", "s", "small", "span"),
+    *("strong", "sub", "sup", "tt", "u"),
+)
+_INLINE: Final = frozenset(f"{slash}{name}" for slash in ("", "/") for name in _INLINE_NAMES)
+"""Tags that do not end a word."""
+# Not those that Outlook reads.
+_COMMENT: Final = re.compile(r"<!--(?!\[if).*?-->", re.DOTALL | re.IGNORECASE)
+_REFERRING: Final = ("href", "src", "background", "action")
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One thing that is likely to be wrong."""
+
+    code: str
+    """What it is, for programs: the same in every version."""
+    part: str
+    """Where: ``message``, ``subject``, ``text``, ``html``, ``headers`` or ``recipients``."""
+    text: str
+    """What is there, and what to do."""
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.text}"
+
+
+def lint(message: Message, *, as_is: bool = False, served: str = "") -> list[Advice]:
+    """Return what is likely to be wrong with a message; nothing is sent, and nothing is raised.
+
+    Of one kind in one part, the first five and how many more there are. The page about the lint
+    lists the codes.
+
+    :param as_is: whether a text is missing where there is none, as in a message that others wrote;
+        sending makes one from the HTML.
+    :param served: a host, with its port, that the reader can reach: links to it are no mistake.
+    """
+    html = next(
+        (as_text(text) for kind, text in items(message.alts) if as_text(kind).lower() == "html"), ""
+    )
+    hosts = {served.lower()}  # of which there is nothing to say, or no more
+    told: set[str] = set()  # in the text: what the HTML leaves over too is the same mistake
+    found = chain(
+        _subject(as_text(message.subject)),
+        _parts(message, html, as_is),
+        _text(as_text(message.body), hosts, told),
+        _html(html, hosts, told),
+        _images(message, html),
+        _headers(message.extra_headers, hosts),
+        _recipients(message),
+    )
+    return list(_bounded(found))
+
+
+def _subject(subject: str) -> Iterator[Advice]:
+    if not subject.strip():
+        yield Advice("no-subject", "subject", "The message has no subject: give it one.")
+    for advice, _ in _leftovers(subject, "subject"):
+        yield advice
+
+
+def _parts(message: Message, html: str, as_is: bool) -> Iterator[Advice]:
+    body = as_text(message.body)
+    if not body.strip() and not any(as_text(text).strip() for _, text in items(message.alts)):
+        if not message.attachments:
+            yield Advice("empty", "message", "The message has neither text nor HTML.")
+        return
+    # Where there is no text at all, sending makes one from the HTML.
+    if html and not (body or ("" if as_is else text_of_html(html))).strip():
+        yield Advice(
+            "no-text",
+            "text",
+            "The message has HTML and no text for those who read no HTML: give it a body.",
+        )
+
+
+def _text(text: str, hosts: set[str], told: set[str]) -> Iterator[Advice]:
+    for advice, ending in _leftovers(text, "text"):
+        told.add(ending)
+        yield advice
+    for link in islice(_LINK.finditer(text), _LOOKED_AT):
+        yield from _local(link[0], "text", hosts)
+
+
+def _html(html: str, hosts: set[str], told: set[str]) -> Iterator[Advice]:
+    if not html:
+        return
+    octets = len(html.encode("utf-8", "replace"))
+    if octets > CLIPPED:
+        yield Advice(
+            "html-clipped",
+            "html",
+            f"The HTML has {octets:,} octets, of which Gmail shows {CLIPPED:,}: shorten it.",
+        )
+    pieces: list[str] = []
+    for text, name, written in split_tags(html):
+        pieces.append(text)
+        if name not in _INLINE:
+            pieces.append("\n")
+        if written:
+            yield from _tag(name, read_attributes(written), hosts)
+        elif name == "img":
+            yield _without_alt("")
+    # Not by a pattern such as \s*\n\s*, which takes quadratic time where there are only spaces.
+    lines = map(str.strip, decode_references("".join(pieces)).split("\n"))
+    for advice, ending in _leftovers("\n".join(filter(None, lines)), "html"):
+        if ending not in told:
+            yield advice
+
+
+def _tag(name: str, attributes: dict[str, str], hosts: set[str]) -> Iterator[Advice]:
+    if name == "img" and "alt" not in attributes:
+        yield _without_alt(attributes.get("src", ""))
+    for attribute, value in attributes.items():
+        if _BRACES.search(value):
+            yield _placeholder(value, "html")
+        elif attribute in _REFERRING:
+            yield from _reference(value.strip(), hosts)
+
+
+def _reference(url: str, hosts: set[str]) -> Iterator[Advice]:
+    if "None" in re.split(r"[^\w]", url):
+        yield _placeholder(url, "html")
+    elif url.lower().startswith(("http:", "https:")):
+        yield from _local(url, "html", hosts)
+    elif not url.startswith("#") and not _SCHEME.match(url):
+        yield Advice(
+            "relative-link",
+            "html",
+            f"{describe(url)} leads nowhere from a mail program: write the whole URL, such as"
+            " url_for(..., _external=True) makes it.",
+        )
+
+
+def _local(url: str, part: str, hosts: set[str]) -> Iterator[Advice]:
+    if is_own_machine(url) and _is_new(url, hosts):
+        yield Advice(
+            "local-link",
+            part,
+            f"{describe(url)} is on the reader's own machine: set SERVER_NAME, or send from a"
+            " request to the public host.",
+        )
+
+
+def _is_new(url: str, hosts: set[str]) -> bool:
+    """Note the host of a URL; return whether it was not noted before."""
+    host = urlsplit(url).netloc.rpartition("@")[2].lower()
+    is_new = host not in hosts
+    hosts.add(host)
+    return is_new
+
+
+def _leftovers(text: str, part: str) -> Iterator[tuple[Advice, str]]:
+    """Yield each with what its line begins with, which text and HTML have in common."""
+    for pattern in (_BRACES, _NONE):
+        for found in islice(pattern.finditer(text), _LOOKED_AT):
+            start, end = found.span()
+            advice = _placeholder(" ".join(text[max(0, start - 15) : end + 15].split()), part)
+            line = max(text.rfind("\n", 0, start) + 1, start - 15)
+            yield advice, text[line:start].strip(" -") + found[0]
+
+
+def _placeholder(shown: str, part: str) -> Advice:
+    return Advice(
+        "placeholder",
+        part,
+        f"{describe(shown)} looks like a variable that was not filled in.",
+    )
+
+
+def _without_alt(source: str) -> Advice:
+    return Advice(
+        "image-without-alt",
+        "html",
+        f'The image {describe(source)} has no alt: write what it shows, or alt="" if it is for'
+        " decoration.",
+    )
+
+
+def _images(message: Message, html: str) -> Iterator[Advice]:
+    if "cid:" not in html.lower():
+        return
+    # Up to the last end: with one ahead, looking for it takes linear time.
+    end = html.rfind("-->") + 3
+    html = _COMMENT.sub("", html[:end]) + html[end:]
+    given = {content_id_in(getattr(each, "headers", None)) for each in message.attachments or ()}
+    for content_id in dict.fromkeys(map(unquote, content_ids_in(html))):
+        if content_id not in given:
+            yield Advice(
+                "missing-image",
+                "html",
+                f"The HTML shows {describe(f'cid:{content_id}')}, and no attachment has that"
+                " Content-ID: add it with message.embed(), or content_id=.",
+            )
+
+
+def _headers(headers: object, hosts: set[str]) -> Iterator[Advice]:
+    named = {as_text(name).lower(): as_text(value) for name, value in items(headers)}
+    is_bulk = any(name.startswith("list-") for name in named) or named.get(
+        "precedence", ""
+    ).strip().lower() in {"bulk", "list"}
+    one_click = named.get("list-unsubscribe-post", "").replace(" ", "").lower()
+    links = named.get("list-unsubscribe", "").lower()
+    has_one_click = one_click == "list-unsubscribe=one-click"
+    if has_one_click and "<https://" not in links and (plain := _HTTP.search(links)):
+        if is_in_development(plain[1]) and urlsplit(plain[1]).netloc in hosts:
+            return
+        yield Advice(
+            "no-one-click",
+            "headers",
+            f"{describe(plain[1])} in List-Unsubscribe begins with http://, and mail programs take"
+            " one click for https:// only: set PREFERRED_URL_SCHEME and SERVER_NAME.",
+        )
+    elif is_bulk and not (has_one_click and "<https://" in links):
+        yield Advice(
+            "no-one-click",
+            "headers",
+            "Its headers say that it goes to many, and Gmail and Yahoo want those to be able to"
+            " leave with one click: message.list_unsubscribe(url=..., one_click=True).",
+        )
+
+
+def _recipients(message: Message) -> Iterator[Advice]:
+    lists: Iterable[Any] = (message.recipients, message.cc, message.bcc)
+    fields = [[message.sender], addresses_in(message.reply_to)]
+    for field in (*lists, *fields):
+        for each in field if isinstance(field, (list, tuple)) else [field]:
+            address = tolerant_address(each)
+            if address.needs_smtputf8:
+                yield Advice(
+                    "needs-smtputf8",
+                    "recipients",
+                    f"{describe(address.addr_spec)} is not ASCII before the @: only servers with"
+                    " SMTPUTF8 take it, also on the way.",
+                )
+
+
+def _bounded(found: Iterable[Advice]) -> Iterator[Advice]:
+    counts: dict[tuple[str, str], int] = {}
+    told: set[tuple[str, str]] = set()
+    for each in found:
+        # A mistake is one, also if both the text and the HTML have it.
+        if (each.code, each.text) in told:
+            continue
+        key = each.code, each.part
+        counts[key] = counts.get(key, 0) + 1
+        if counts[key] <= _MOST:
+            told.add((each.code, each.text))
+            yield each
+    for (code, part), count in counts.items():
+        if count > _MOST:
+            yield Advice(code, part, f"... and {count - _MOST} more of these.")

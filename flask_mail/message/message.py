@@ -1,0 +1,343 @@
+"""Message: the data that a user fills in."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import secrets
+import time
+import warnings
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .. import _context
+from ..address.parser import parse_address
+from ..errors import MessageError
+from ..mime import render as mime
+from ..receipt import Envelope
+from ..util.text import describe
+from . import fields as copies
+from .alternatives import Alternatives
+from .attachment import Attaching, Attachment
+from .fields import (
+    Copied,
+    CopiedLater,
+    Delivered,
+    by_backend,
+    copied,
+    deep_copy,
+    frozen,
+    one_or_more,
+    sender_text,
+    unordered_recipients,
+)
+from .formats import Forms
+from .header_fields import Conventions
+from .metadata import EXTRAS
+from .validation import has_bad_headers
+
+if TYPE_CHECKING:
+    from email.message import Message as ParsedMessage
+
+    from typing_extensions import Self
+
+    from ..extension.connection import Connection
+    from ..mime.content import Content
+    from ..receipt import Receipt
+
+AddressLike: TypeAlias = str | tuple[str, str]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def make_msgid(idstring: str | None = None, domain: str | None = None) -> str:
+    """Return a new Message-ID: 128 random bits at `domain`, which tell nothing about this host.
+
+    :param idstring: inserted after the random part.
+    :param domain: ``localhost`` where it is left out.
+    """
+    token = secrets.token_hex(16)
+    return f"<{token}{f'.{idstring}' if idstring else ''}@{domain or 'localhost'}>"
+
+
+_own_make_msgid = make_msgid
+
+
+class Message(Attaching, Conventions, Forms):
+    """An email message.
+
+    :param subject: the subject.
+    :param recipients: the To addresses: each a str such as ``"Ann <ann@example.com>"`` or a
+        (name, address) pair.
+    :param body: the plain text.
+    :param html: the HTML.
+    :param alts: alternatives to the text: subtype, or whole content type, -> content, in rising
+        order of preference, such as ``{"html": "<b>Hi</b>"}``; `html` and those added later are put
+        in their usual order.
+    :param sender: the From address, ``MAIL_DEFAULT_SENDER`` by default.
+    :param cc: the Cc addresses.
+    :param bcc: addresses that get the message and that nobody sees.
+    :param attachments: the attachments.
+    :param reply_to: where answers go: an address, a (name, address) pair or a collection.
+    :param date: seconds since the epoch or a datetime; the time of sending by default.
+    :param charset: ``utf-8`` by default; text that it cannot express is sent in UTF-8.
+    :param extra_headers: further headers; one that Flask-Mail writes too replaces it.
+    :param mail_options: ESMTP options of MAIL FROM, such as ``["BODY=8BITMIME"]``.
+    :param rcpt_options: ESMTP options of each RCPT TO, such as ``["NOTIFY=SUCCESS"]``.
+    :param priority: ``"high"``, ``"normal"`` or ``"low"``.
+    :param in_reply_to: the message that it answers, or its Message-ID.
+    :param references: the messages of its thread; that of `in_reply_to` by default.
+    :param auto_submitted: ``True`` or ``"auto-replied"`` where no person wrote it.
+    :param tags: words by which a mail service counts and finds messages, such as ``["welcome"]``.
+    :param metadata: what a mail service keeps with the message and reports with its events, such
+        as ``{"order": 4711}``: text and numbers.
+    :param options: options of one backend for this message: name of the backend -> option ->
+        value. Other backends ignore them.
+    :param seed: what the Message-ID and the boundaries are made of instead of chance, for tests
+        that compare a message with a file: the same seed and fields give the same bytes. The date
+        is in 1970 then, unless it is given. Never send two messages with the same seed.
+
+    Collections may be of any kind, also where they are assigned later; they are copied. Nothing is
+    refused before the message is sent.
+    """
+
+    subject: str
+    recipients: Copied[Iterable[AddressLike], list[AddressLike]] = Copied(list)
+    cc: Copied[Iterable[AddressLike], list[AddressLike]] = Copied(list)
+    bcc: Copied[Iterable[AddressLike], list[AddressLike]] = Copied(list)
+    sender: AddressLike
+    """May be None if there is no default sender; that it cannot was 0.10's annotation."""
+    body: str | None
+    alts: Copied[Mapping[str, str] | Iterable[tuple[str, str]], dict[str, str]] = Copied(
+        Alternatives
+    )
+    attachments: Copied[Iterable[Attachment], list[Attachment]] = Copied(list)
+    reply_to: Copied[
+        AddressLike | Iterable[AddressLike], AddressLike | list[AddressLike] | None
+    ] = Copied(one_or_more)
+    date: float | datetime | None
+    charset: str | None
+    extra_headers: dict[str, str] | None
+    mail_options: Copied[Iterable[str], list[str]] = Copied(copies.options)
+    rcpt_options: Copied[Iterable[str], list[str]] = Copied(copies.options)
+    tags: CopiedLater[Iterable[str], list[str]] = CopiedLater(list)
+    metadata: CopiedLater[Mapping[str, Any], dict[str, Any]] = CopiedLater(dict)
+    options: CopiedLater[Mapping[str, Mapping[str, Any]], dict[str, dict[str, Any]]] = CopiedLater(
+        by_backend
+    )
+    envelope: Envelope | None = None
+    """Whom it went to: set on the copies in ``mail.outbox``."""
+
+    def __init__(
+        self,
+        subject: str = "",
+        recipients: Iterable[AddressLike] | None = None,
+        body: str | None = None,
+        html: str | None = None,
+        alts: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        sender: AddressLike | None = None,
+        cc: Iterable[AddressLike] | None = None,
+        bcc: Iterable[AddressLike] | None = None,
+        attachments: Iterable[Attachment] | None = None,
+        reply_to: AddressLike | Iterable[AddressLike] | None = None,
+        date: float | datetime | None = None,
+        charset: str | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        mail_options: Iterable[str] | None = None,
+        rcpt_options: Iterable[str] | None = None,
+        *,
+        priority: str | int | None = None,
+        in_reply_to: str | Message | None = None,
+        references: str | Message | Iterable[str | Message] | None = None,
+        auto_submitted: str | bool | None = None,
+        tags: Iterable[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+        seed: object = None,
+    ) -> None:
+        self.recipients = recipients
+        self.subject = subject
+        self.sender = sender_text(sender or default_sender())
+        self.reply_to = reply_to
+        self.cc = cc
+        self.bcc = bcc
+        self.body = body
+        self.alts = alts
+        if html is not None:
+            self.html = html
+        self.date = date
+        self.charset = charset
+        self.extra_headers = None if extra_headers is None else copied(extra_headers, dict)
+        if priority is not None:
+            self.priority = priority
+        if references is not None:
+            self.references = references
+        if in_reply_to is not None:
+            self.in_reply_to = in_reply_to
+        if auto_submitted is not None:
+            self.auto_submitted = auto_submitted
+        if tags is not None:
+            self.tags = tags
+        if metadata is not None:
+            self.metadata = metadata
+        if options is not None:
+            self.options = options
+        self.mail_options = mail_options
+        self.rcpt_options = rcpt_options
+        self.attachments = attachments
+        if seed is None:
+            self._token = secrets.token_hex(16)
+        else:
+            self._token = hashlib.sha256(str(seed).encode()).hexdigest()[:32]
+            self.date = _EPOCH if date is None else date
+        if make_msgid is not _own_make_msgid:
+            self.msgId = make_msgid()  # a function that a program put in place of ours
+
+    @property
+    def html(self) -> str | None:
+        """The HTML: the alternative ``"html"``."""
+        return self.alts.get("html")
+
+    @html.setter
+    def html(self, value: str | None) -> None:
+        if value is None:
+            self.alts.pop("html", None)
+        else:
+            self.alts["html"] = value
+
+    @cached_property
+    def _token(self) -> str:  # type: ignore[override]
+        # Of messages that 0.10 has pickled.
+        return secrets.token_hex(16)
+
+    @cached_property
+    def msgId(self) -> str:  # noqa: N802 (0.10's name)
+        """The Message-ID: random, at the sender's domain, the same from the first look on."""
+        try:
+            domain = parse_address(self.sender, "sender").domain
+        except MessageError:
+            domain = "localhost"
+        return f"<{self._token}@{domain}>"
+
+    @cached_property
+    def _first_rendered(self) -> float:
+        # So that a message without a date has the same octets each time.
+        return time.time()
+
+    @property
+    def send_to(self) -> set[AddressLike]:
+        """All recipients: To, Cc and Bcc."""
+        return unordered_recipients(self)
+
+    def add_recipient(self, recipient: AddressLike) -> None:
+        """Add a To address."""
+        self.recipients.append(recipient)
+
+    has_bad_headers = has_bad_headers
+
+    def is_bad_headers(self) -> bool:
+        """Deprecated: the name of :meth:`has_bad_headers` before 0.9."""
+        warnings.warn(
+            "'is_bad_headers' is renamed to 'has_bad_headers'.", DeprecationWarning, stacklevel=2
+        )
+        return self.has_bad_headers()
+
+    def send(self, connection: Connection) -> Receipt:
+        """Send this message over `connection`."""
+        return connection.send(self)
+
+    def as_bytes(self) -> bytes:
+        """Return the message as it travels: lines end in CRLF, and blind copies are not shown.
+
+        Line breaks and other controls in headers are removed; sending refuses them.
+        """
+        if getattr(self._message, "__func__", None) is not Message._message:
+            return self._message().as_bytes()
+        return bytes(self._rendered())
+
+    def as_string(self) -> str:
+        """Return :meth:`as_bytes` as a str."""
+        return self.as_bytes().decode("utf-8", "surrogateescape")
+
+    def __str__(self) -> str:
+        return self.as_string()
+
+    def __bytes__(self) -> bytes:
+        return self.as_bytes()
+
+    def __repr__(self) -> str:
+        fields: list[object] = [self.recipients, self.cc, self.bcc]
+        count = sum(len(each) if isinstance(each, list) else 1 for each in fields)
+        return f"<Message {describe(self.subject)} to {count}>"
+
+    def _message(self) -> ParsedMessage:
+        # Programs override this to add headers or to sign, as 0.10 rendered through it.
+        from email import message_from_bytes, policy  # slow to import, and seldom needed
+
+        content = bytes(self._rendered())
+        # Refolding by the standard library would split mailboxes, and ours are folded. A header is
+        # raw UTF-8 where an address is (RFC 6532), and encoding it would break that.
+        return message_from_bytes(
+            content, policy=policy.SMTP.clone(refold_source="none", utf8=not content.isascii())
+        )
+
+    def content_to_send(self) -> bytes | Content:
+        """Return what :meth:`as_bytes` returns, in a form that takes no memory where it is large.
+
+        A subclass that overrides `as_bytes` is asked for that.
+        """
+        kind = type(self)
+        is_own = kind.as_bytes is Message.as_bytes and kind._message is Message._message  # noqa: SLF001
+        # A program may also have put a function of its own on the message itself.
+        put = self.__dict__.keys() & {"as_bytes", "_message"}
+        if isinstance(self.__dict__.get("as_bytes"), Delivered):
+            put = put - {"as_bytes"}  # its fields are sent, which may be others by now
+        if is_own and not put:
+            return self._rendered()
+        return self.as_bytes() if "as_bytes" in put else kind.as_bytes(self)
+
+    def _rendered(self) -> bytes | Content:
+        state = _context.current_state()
+        return mime.render(
+            self,
+            ascii_attachments=bool(getattr(state, "ascii_attachments", False)),
+            now=self._first_rendered,
+        )
+
+    def snapshot(self) -> Message:
+        """Return a copy that no later change of this message, or of a lazy string, reaches."""
+        clone = object.__new__(type(self))
+        for name, value in self.__dict__.items():
+            clone.__dict__[name] = frozen(value) if name in _OWN else deep_copy(value)
+        return clone
+
+    @classmethod
+    def _blank(cls) -> Self:
+        # A subclass's own constructor may want what only the program knows.
+        message = object.__new__(cls)
+        Message.__init__(message)
+        return message
+
+    def __copy__(self) -> Message:
+        clone = object.__new__(type(self))
+        for name, value in self.__dict__.items():
+            own = name in _OWN and isinstance(value, (list, dict))
+            # The options of each backend are a table in a table.
+            copy_of = frozen if name == "options" else copy.copy
+            clone.__dict__[name] = copy_of(value) if own else value
+        return clone
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Lazy strings belong to the request; what queues and caches store are their words.
+        return self.snapshot().__dict__
+
+
+def default_sender() -> Any:
+    """Return the default sender of the mail state that applies here, if there is one."""
+    return getattr(_context.current_state(), "default_sender", None)
+
+
+# What Message itself stores; a subclass may add anything.
+_OWN = frozenset(Message().__dict__).union(EXTRAS)

@@ -1,0 +1,117 @@
+"""What a message tells mail services beyond mail: tags, metadata, options of one backend. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import MessageError
+from ..mime.fields import check_text
+from ..util.text import describe
+
+if TYPE_CHECKING:
+    from .message import Message
+
+EXTRAS: Final = ("tags", "metadata", "options")
+_DEEPEST: Final = 50
+
+
+def check_extras(message: Message) -> None:
+    """Raise :class:`MessageError` where tags, metadata or options are not what they should be."""
+    kind: Any = type(message)
+    if vars(message).keys() & EXTRAS or _overridden(kind):
+        tags_of(message)
+        metadata_of(message)
+        for name in _options(message):
+            options_of(message, str(name))
+
+
+def tags_of(message: Message) -> tuple[str, ...]:
+    """Return the tags of `message`, each once, in order."""
+    given = _given(message, "tags")
+    if not given:
+        return ()
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise MessageError('The tags are no list of strings: write them as ["welcome"].')
+    tags = [check_text(each, "tag") for each in given]
+    if not all(map(str.strip, tags)):
+        raise MessageError("One of the tags is empty: leave it out.")
+    return tuple(dict.fromkeys(tags))
+
+
+def metadata_of(message: Message) -> dict[str, str]:
+    """Return the metadata of `message` as text: numbers in digits, ``True`` as ``"true"``."""
+    given = _given(message, "metadata")
+    if not given:
+        return {}
+    if not isinstance(given, Mapping):
+        raise MessageError('The metadata are no mapping: write them as {"order": "4711"}.')
+    found = {}
+    for key, value in given.items():
+        name = check_text(key, "metadata key")
+        if not name.strip():
+            raise MessageError("A key of the metadata is empty: give it a name.")
+        if name in found:
+            raise MessageError(f"Two keys of the metadata are {describe(name)} as text: keep one.")
+        text = str(value).lower() if isinstance(value, bool) else value
+        found[name] = check_text(text, f"metadata {describe(name)}")
+    return found
+
+
+def options_of(message: Message, backend: str) -> Mapping[str, Any]:
+    """Return what `message` has for the backend of that name, and for no other."""
+    given = _options(message).get(backend)
+    if not given:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise MessageError(
+            f"message.options[{describe(backend)}] must be a dict of names and values."
+        )
+    _check_depth(given, f"message.options[{describe(backend)}]")
+    return given
+
+
+def _check_depth(value: object, field: str) -> None:
+    """Refuse containers in containers that whatever copies or writes them could not follow."""
+    level: list[Any] = [value]
+    seen: set[int] = set()
+    for _ in range(_DEEPEST):
+        inner: list[Any] = []
+        for each in level:
+            if isinstance(each, (Mapping, list, tuple)) and id(each) not in seen:
+                seen.add(id(each))
+                inner += each.values() if isinstance(each, Mapping) else each
+        if not inner:
+            return
+        level = inner
+    raise MessageError(f"{field} holds lists in lists, more than {_DEEPEST} deep.")
+
+
+def _options(message: Message) -> Mapping[Any, Any]:
+    given = _given(message, "options")
+    if not given:
+        return {}
+    if not isinstance(given, Mapping):
+        raise MessageError(
+            "The options of the message are no mapping: write them as {backend: {name: value}}."
+        )
+    return given
+
+
+def _given(message: Message, name: str) -> Any:
+    # Not getattr() alone: most messages have none, and reading would make one.
+    kind: Any = type(message)
+    if name in vars(message) or name in _overridden(kind):
+        return getattr(message, name)
+    return None
+
+
+@lru_cache(maxsize=256)  # asked for every message
+def _overridden(kind: type) -> frozenset[str]:
+    """Return which of them a subclass has, such as tags that all of its messages share.
+
+    A method of that name is the program's own: 0.10 left it alone.
+    """
+    found = {name: getattr(kind, name, None) for name in EXTRAS}
+    return frozenset(name for name in found if not (found[name] is None or callable(found[name])))

@@ -1,0 +1,91 @@
+"""The values that JSON has, and how they are checked."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..errors import MessageError
+from ..util.text import describe
+from .fields import frozen
+
+_DEEPEST = 50
+_LARGEST = 2**64  # other readers of JSON take no more, and Python writes no more than some digits
+
+
+def json_of(value: Any, field: str, depth: int = 0) -> Any:
+    """Return a copy of `value` in types that JSON has.
+
+    :raises MessageError: there is none, or it is larger or deeper than it may be; names `field`.
+    """
+    if value is None or type(value) in (str, bool):
+        return value
+    if type(value) is int:
+        if abs(value) > _LARGEST:
+            raise MessageError(f"{field} holds a number of more than 64 bits, which is not kept.")
+        return value
+    if type(value) is float and math.isfinite(value):
+        return value
+    if depth > _DEEPEST:
+        raise MessageError(f"{field} holds lists in lists, more than {_DEEPEST} deep.")
+    if isinstance(value, (list, tuple)):
+        return [json_of(each, field, depth + 1) for each in value]
+    if isinstance(value, dict) and all(type(name) is str for name in value):
+        return {name: json_of(each, field, depth + 1) for name, each in value.items()}
+    raise MessageError(
+        f"{field} holds {describe(value)}, of type {type(value).__name__}, which JSON cannot say:"
+        " pickle the message instead, or leave it out."
+    )
+
+
+def pairs_of(table: Mapping[Any, Any], field: str) -> list[list[Any]]:
+    """Return names and values as pairs; lazy strings as their words.
+
+    Their order counts, and not every database keeps that of a JSON object.
+    """
+    return [
+        [json_of(frozen(name), field), json_of(frozen(value), field)]
+        for name, value in table.items()
+    ]
+
+
+def table_of(given: Mapping[Any, Any], owner: type, known: Iterable[str]) -> dict[str, Any]:
+    """Return a copy of further attributes of an `owner`, which has those that are `known`.
+
+    :raises MessageError: one would take the place of something else.
+    """
+    for name in given:
+        # JSON has no functions, so instead of a method there would be something that breaks it.
+        there = inspect.getattr_static(owner, name, None) if isinstance(name, str) else None
+        is_taken = callable(there) or isinstance(there, (classmethod, staticmethod))
+        if (
+            not isinstance(name, str)
+            or name.startswith("__")
+            or name in known
+            or is_taken
+            or hasattr(there, "__set__")
+        ):
+            raise MessageError(f"The record's 'further' holds {describe(name)}.")
+    return {name: json_of(each, name) for name, each in given.items()}
+
+
+def check_kind(value: object, kinds: tuple[type, ...], field: str) -> None:
+    """Refuse what is of none of `kinds`; a bool is no number.
+
+    :raises MessageError: names `field`.
+    """
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise MessageError(f"The record's {field!r} is or holds a {type(value).__name__}.")
+
+
+def check_list(value: object, field: str, *kinds: tuple[type, ...]) -> None:
+    """Refuse what is no list with one item of each of `kinds`.
+
+    :raises MessageError: names `field`.
+    """
+    if not isinstance(value, list) or len(value) != len(kinds):
+        raise MessageError(f"The record's {field!r} holds {describe(value)}.")
+    for each, allowed in zip(value, kinds, strict=True):
+        check_kind(each, allowed, field)

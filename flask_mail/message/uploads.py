@@ -1,0 +1,101 @@
+"""Open files and uploads -> the name, content type and content of an attachment.
+
+What a browser sends is the visitor's: a name or a type that no header can hold is put right here,
+because an error would be one that the visitor can cause.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from mimetypes import guess_extension
+from typing import Any, NamedTuple, TypeAlias
+
+from ..errors import MessageError
+from ..mime.fields import check_content_type
+from ..mime.parts import tolerated
+from ..util.text import describe, remove_controls
+
+Content: TypeAlias = str | bytes | bytearray | memoryview
+
+
+class NothingUploaded(MessageError):
+    """No file was chosen in the form that an upload is from."""
+
+
+class Upload(NamedTuple):
+    """An open file that was read."""
+
+    name: str | None
+    content_type: str | None
+    content: Content
+
+
+def read_upload(file: Any) -> Upload:
+    """Read an open file, an upload (Werkzeug's FileStorage), or content as bytes.
+
+    :raises NothingUploaded: it is the empty upload that a form sends if no file was chosen.
+    :raises MessageError: it was read before, is closed, or is no file.
+    """
+    if isinstance(file, (bytes, bytearray, memoryview)):
+        return Upload(None, None, file)
+    content = _read(file)
+    if not hasattr(file, "filename"):
+        return Upload(_base_name(getattr(file, "name", None)), None, content)
+    # The other name of an upload is that of the field in the form.
+    name = _base_name(file.filename)
+    kind = getattr(file, "mimetype", None) or None
+    if tolerated(check_content_type, kind, "content type") is None:
+        kind = None
+    return Upload(name or name_of_upload(kind, content), kind, content)
+
+
+def name_of_upload(content_type: object, content: Content) -> str:
+    """Return a name for an upload that has none.
+
+    :raises NothingUploaded: it has no content either, as a form sends it if no file was chosen.
+    """
+    if not content:
+        raise NothingUploaded("No file was chosen: the upload has no name and no content.")
+    kind = str(content_type or "").partition(";")[0].strip()
+    return f"attachment{guess_extension(kind) or ''}"
+
+
+def _read(file: Any) -> Content:
+    if not hasattr(file, "read"):
+        raise MessageError(
+            f"'file' must be an open file, not {type(file).__name__}: give the name of a file as"
+            " 'path', and content as 'data'."
+        )
+    # A pipe has no position. Whatever else this raises, reading raises too.
+    position = None
+    with contextlib.suppress(Exception):
+        position = file.tell()
+    if isinstance(position, int) and position > 0:
+        raise MessageError(
+            f"{_shown(file)} is not at its beginning: something was read"
+            " from it, or written to it. Call its seek(0) before you attach it, or give what is"
+            " to be attached as 'data'."
+        )
+    try:
+        content = file.read()
+    except ValueError as error:
+        raise MessageError(
+            f"{_shown(file)} cannot be read: {error}. Attach it before it is closed."
+        ) from error
+    if not isinstance(content, (str, bytes, bytearray, memoryview)):
+        raise MessageError(f"The file's read() gave {type(content).__name__}, not bytes.")
+    return content
+
+
+def _shown(file: Any) -> str:
+    name = getattr(file, "filename", None) or getattr(file, "name", None)
+    # That of a temporary file is a number.
+    return f"The file {describe(name)}" if isinstance(name, str) else "The file"
+
+
+def _base_name(name: object) -> str | None:
+    # Also of a path as another system writes it: a browser may tell one. Python's own names for
+    # what is no file, such as "<stdin>", are none, and a number is that of a descriptor.
+    if not isinstance(name, str) or name.startswith("<"):
+        return None
+    return remove_controls(name).replace("\\", "/").rpartition("/")[2].strip() or None

@@ -1,0 +1,1 @@
+"""Fields of a message to bytes, and bytes to parts."""

@@ -1,0 +1,159 @@
+"""The octets of a message, made block by block where they are many."""
+
+from __future__ import annotations
+
+import binascii
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from ..errors import MessageError
+from ..util.files import BLOCK, FileData
+
+LARGE: Final = 256 * 1024
+"""Octets: content that is larger is made as it is sent, not before."""
+
+_LINE = 76  # RFC 2045 section 6.8
+_OF_A_LINE = _LINE // 4 * 3
+_LINES_OF_A_BLOCK = struct.Struct(f"{_LINE}s" * (BLOCK // _OF_A_LINE))
+
+
+def encode_base64(octets: bytes | memoryview) -> bytes:
+    """Encode `octets` in lines of 76 characters, the last one without a line end."""
+    encoded = binascii.b2a_base64(octets, newline=False)
+    if len(encoded) <= _LINE:
+        return encoded
+    if len(encoded) == _LINES_OF_A_BLOCK.size:
+        return b"\r\n".join(_LINES_OF_A_BLOCK.unpack(encoded))
+    return b"\r\n".join([encoded[start : start + _LINE] for start in range(0, len(encoded), _LINE)])
+
+
+class Base64:
+    """Octets that travel in base64, encoded as :func:`encode_base64` does, when they are sent."""
+
+    def __init__(self, data: bytes | FileData) -> None:
+        self._data = data
+        characters = (len(data) + 2) // 3 * 4
+        line_ends = max(0, (characters - 1) // _LINE)
+        self._size = characters + 2 * line_ends
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.blocks())
+
+    def check(self) -> None:
+        """See that what it is made of is still there, as :meth:`FileData.check` does."""
+        if isinstance(self._data, FileData):
+            self._data.check()
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield the encoded octets, some tens of KiB at a time."""
+        start = b""
+        for block in _blocks(self._data):
+            yield start + encode_base64(block)
+            start = b"\r\n"
+
+
+class Content:
+    """The octets of a message that is large, or of a part of it.
+
+    They can be read any number of times and are the same each time: a file that has changed is an
+    error.
+
+    :param pieces: octets as they are, and those that are still to be encoded.
+    :ivar pieces: the same; no two stand side by side that are not to be encoded.
+    """
+
+    def __init__(self, pieces: Iterable[bytes | Base64]) -> None:
+        merged: list[bytes | Base64] = []
+        literal: list[bytes] = []
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                literal.append(piece)
+            else:
+                merged += (b"".join(literal), piece)
+                literal.clear()
+        self.pieces = (*merged, b"".join(literal))
+        self._size = sum(map(len, self.pieces))
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.blocks())
+
+    def __repr__(self) -> str:
+        return f"<Content of {self._size} octets>"
+
+    @property
+    def literal(self) -> bytes:
+        """The octets that are not base64, such as the header and the text."""
+        return b"".join(each for each in self.pieces if isinstance(each, bytes))
+
+    def check(self) -> None:
+        """See that files which it is made of are still there, as :meth:`FileData.check` does."""
+        for piece in self.pieces:
+            if isinstance(piece, Base64):
+                piece.check()
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield the octets, in blocks of any size.
+
+        :raises MessageError: a file is gone, or is not what it was. Not all is yielded then.
+        """
+        for piece in self.pieces:
+            if isinstance(piece, bytes):
+                yield piece
+            else:
+                yield from piece.blocks()
+
+
+class Supply:
+    """Content that is handed out once, in portions."""
+
+    def __init__(self, content: bytes | Content) -> None:
+        self._blocks = iter((content,)) if isinstance(content, bytes) else content.blocks()
+        self._rest = memoryview(b"")
+
+    def take(self, octets: int) -> memoryview:
+        """Return the next octets: some, and no more than `octets`.
+
+        :raises MessageError: there are none, or as :meth:`Content.blocks`.
+        """
+        while not self._rest:
+            block = next(self._blocks, None)
+            if block is None:
+                raise MessageError("The content is shorter than it was said to be.")
+            self._rest = memoryview(block)
+        taken, self._rest = self._rest[:octets], self._rest[octets:]
+        return taken
+
+
+class Portion:
+    """The next octets of a supply, taken as they are needed."""
+
+    def __init__(self, supply: Supply, octets: int) -> None:
+        self._supply = supply
+        self._octets = octets
+
+    def __len__(self) -> int:
+        return self._octets
+
+    def blocks(self) -> Iterator[memoryview]:
+        """Yield them, once."""
+        left = self._octets
+        while left:
+            taken = self._supply.take(left)
+            left -= len(taken)
+            yield taken
+
+
+def _blocks(data: bytes | FileData) -> Iterator[bytes | memoryview]:
+    if isinstance(data, FileData):
+        yield from data.blocks(BLOCK)
+    else:
+        view = memoryview(data)
+        for start in range(0, len(view), BLOCK):
+            yield view[start : start + BLOCK]

@@ -1,0 +1,357 @@
+"""Header fields: check, encode and fold (RFC 5322, 2047, 2231). Pure.
+
+Headers are written here and never by :mod:`email`, whose folding loses spaces, splits mailboxes and
+breaks lines at characters that are no line ends (VT, FF, FS), which lets headers be injected.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from email.charset import Charset
+from functools import lru_cache
+from numbers import Number
+from typing import TYPE_CHECKING
+from unicodedata import combining, normalize
+from urllib.parse import quote
+
+from ..address.parser import parse_address, quote_display_name
+from ..errors import BadHeaderError, MessageError
+from ..util.text import (
+    check_controls,
+    decode_words,
+    describe,
+    digits_of,
+    is_plain,
+    plain_text,
+    remove_controls,
+)
+from .encodings import LONGEST_LINE, codec_of, encode_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ..address.parser import Address
+
+CRLF = "\r\n"
+LINE = 76
+"""The length that a line should not exceed, without its CRLF: RFC 5322 section 2.1.1 wants 78, and
+RFC 2047 section 2 wants 76 where it holds encoded-words."""
+
+UTF_8 = Charset("utf-8")
+_PROBE = "Aa..\r\n"  # idna refuses the dots
+_LONGEST_KEPT = 200  # characters: what is longer is no name, and would take up memory
+
+_NAME = re.compile(r"[!-9;-~]{1,76}")
+_CHARSET = re.compile(r"[\w.:+-]{1,40}", re.ASCII)  # RFC 2978 section 2.3, as programs use it
+_SHORT = re.compile(r"[!-<>-~](?:[ -<>-~]*[!-<>-~])?")  # without "=", no word is encoded
+_CHUNK = re.compile(r"[ \t]*[^ \t]+")
+_TOKEN = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")  # RFC 2045 section 5.1
+# ASCII, or KELVIN SIGN and LONG S would be letters too.
+_TYPE = re.compile(rf"(?!multipart/){_TOKEN.pattern}/{_TOKEN.pattern}", re.ASCII | re.IGNORECASE)
+_PARAMETER = re.compile(rf' *; *({_TOKEN.pattern})=({_TOKEN.pattern}|"(?:[^"\\]|\\.)*")')
+# No part of it can match what the next one can, so that spaces take linear time.
+_STRUCTURED = re.compile(rf"([^; ]*(?: +[^; ]+)*)((?:{_PARAMETER.pattern})*) *;?")
+_ESCAPED = re.compile(r"\\(.)")
+# A quoted-string that is never closed ends with the text: no second attempt, so linear time.
+_LIST_ITEM = re.compile(r'(?:"(?:[^"\\]|\\.?)*"?|[^",])+')
+# What every reader takes for the same quoted-string: many keep the backslash of an escape.
+_QUOTABLE = re.compile(r"[ !#-\[\]-~]*")
+_MAX_STRUCTURED = 900  # leaves room in a line for what is written around it
+_MAX_PARAMETER = 60
+_MAX_SECTION = 54  # so that ' filename*10*=...;' fits in a line
+_ODD_DOTS = re.compile(r'\.|[^"@]+(?<=\.)[.@]')
+_MAX_ADDR_SPEC = 254  # RFC 5321 section 4.5.3.1.3; only what cannot be sent is longer
+
+
+def check_text(value: object, field: str) -> str:
+    """Return `value` as a str that is safe in a header.
+
+    :raises BadHeaderError: for a line break or another control character, also where only decoding
+        reveals it.
+    :raises MessageError: where it is no text, such as bytes.
+    """
+    text = plain_text(value)
+    if text is not None and is_plain(text) and "=?" not in text:
+        return text
+    if text is None and isinstance(value, Number):
+        text = digits_of(value)
+    if text is None:
+        raise MessageError(f"The {field} must be a string, not {describe(value)}.")
+    try:
+        check_controls(text)
+        for word in text.split(" ") if "=?" in text else ():
+            check_controls(decode_words(word), "an encoded-word in it")
+    except BadHeaderError as error:
+        raise BadHeaderError(f"The {field} {describe(text)} cannot be used: {error}.") from None
+    return text
+
+
+def check_folded(value: object, field: str) -> str:
+    """Return `value` as a str that may hold tabs and be folded as RFC 5322 section 2.2.3 allows.
+
+    Each line break is CRLF followed by white space, and no line is blank.
+
+    :raises BadHeaderError: for any other line break or control character.
+    """
+    text = plain_text(value)
+    if text is None or is_plain(text):
+        return check_text(value, field)
+    first, *others = text.split(CRLF)
+    if first.strip(" \t") and all(line[:1] in " \t" and line.strip(" \t") for line in others):
+        check_text(text.replace(CRLF, "").replace("\t", " "), field)
+    else:
+        check_text(text, field)
+    return text
+
+
+def check_header_name(value: object, field: str) -> str:
+    """Return `value` as the name of a header, or raise :class:`BadHeaderError`."""
+    name = plain_text(value)
+    if name is None or not _NAME.fullmatch(name):
+        raise BadHeaderError(
+            f"The {field} {describe(value if name is None else name)} is not one: use 1 to 76"
+            " printable ASCII characters without a colon (RFC 5322 section 3.6.8)."
+        )
+    return name
+
+
+def check_content_type(value: object, field: str) -> tuple[str, dict[str, str]]:
+    """Return ``type/subtype`` and its parameters, fit for a single part.
+
+    :raises MessageError: where it is none, or is ``multipart/...`` (RFC 2045 section 5.1).
+    """
+    text = check_text(value, field)
+    main, parameters = _split_parameters(text)
+    if not _TYPE.fullmatch(main):
+        raise MessageError(
+            f"The {field} {describe(text)} is not one that a part can have: write it as"
+            ' "type/subtype", such as "application/pdf", with parameters as "; name=value".'
+        )
+    return main, parameters
+
+
+def check_disposition(value: object, field: str) -> tuple[str, dict[str, str]]:
+    """Return a disposition, such as ``inline``, and its parameters (RFC 2183 section 2)."""
+    text = check_text(value, field)
+    main, parameters = _split_parameters(text)
+    if not _TOKEN.fullmatch(main):
+        raise MessageError(
+            f'The {field} {describe(text)} is none: use "attachment" or "inline" (RFC 2183).'
+        )
+    return main, parameters
+
+
+def as_text(value: object) -> str:
+    """Return `value` as a str, whatever it is; never refuses."""
+    if type(value) is str:
+        return value
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).decode("utf-8", "replace")
+    text = plain_text(value)
+    return (
+        text if text is not None else "" if value is None else digits_of(value) or describe(value)
+    )
+
+
+def clean(value: object) -> str:
+    """Return `value` as a str without line breaks and other controls; never refuses."""
+    return remove_controls(as_text(value))
+
+
+def charset_of(name: object) -> Charset:
+    """Return the charset called `name`, as the standard library maps it (shift_jis -> iso-2022-jp).
+
+    UTF-8 stands in for one that writes ASCII or line ends in another way, such as UTF-16: text in
+    mail cannot have it (RFC 2046 section 4.1.1).
+
+    :raises MessageError: where there is no such charset for text.
+    """
+    return _charset_of(as_text(name))
+
+
+@lru_cache(maxsize=64)
+def _charset_of(text: str) -> Charset:
+    try:
+        if not _CHARSET.fullmatch(text):
+            raise LookupError(text)
+        charset = Charset(text)
+        codec = codec_of(charset)
+        fits = codecs.lookup(codec).name != "utf-8" and _PROBE.encode(codec) == _PROBE.encode()
+    except UnicodeError:
+        fits = False
+    except LookupError:
+        raise MessageError(
+            f'The charset {describe(text)} is not known; use one such as "utf-8".'
+        ) from None
+    return charset if fits else UTF_8
+
+
+def unstructured(name: str, value: str, charset: Charset = UTF_8) -> str:
+    """Write a header whose value is free text, folded, without the final CRLF.
+
+    ASCII is written as it is, also where it is folded or encoded already; text that is not is
+    written in encoded-words.
+    """
+    if _SHORT.fullmatch(value) and len(name) + len(": ") + len(value) <= LINE:
+        return f"{name}: {value}"
+    lines = f"{name}: {value}".split(CRLF)
+    if len(lines) > 1 and value.isascii() and max(map(len, lines)) <= LONGEST_LINE:
+        return CRLF.join(lines)
+    text = value.replace(CRLF, "")
+    if _reads_back(text) and (written := verbatim(name, text)):
+        return written
+    words = _encoded(text, charset.input_charset, len(name) + 1)
+    return _fold(f"{name}:", [f" {word}" for word in words])
+
+
+def verbatim(name: str, text: str) -> str | None:
+    """Write a header whose value is ASCII, folded at its spaces, without the final CRLF.
+
+    ``None`` where a line would be longer than 998 octets, the most that RFC 5322 allows.
+    """
+    written = _fold(f"{name}:", _CHUNK.findall(f" {text}") or [" "])
+    return written if max(map(len, written.split(CRLF))) <= LONGEST_LINE else None
+
+
+def mailboxes(name: str, addresses: Iterable[Address], charset: Charset = UTF_8) -> str:
+    """Write a header whose value is a list of addresses, folded, without the final CRLF."""
+    chunks: list[str] = []
+    for address in addresses:
+        if chunks:
+            chunks[-1] += ","
+        chunks += _mailbox_chunks(address, charset, 0 if chunks else len(name) + 1)
+    return _fold(f"{name}:", chunks)
+
+
+def mailbox(address: Address, charset: Charset = UTF_8) -> str:
+    """Write one mailbox on one line, its display name quoted or encoded as it needs."""
+    return "".join(_mailbox_chunks(address, charset, 0))[1:]
+
+
+def parse_mailboxes(text: str, field: str) -> list[Address]:
+    """Read the value of an address header: one mailbox, or several with commas between them.
+
+    :raises MessageError: where it is neither.
+    """
+    try:
+        return [parse_address(text, field)]
+    except MessageError:
+        items = list_items(text)
+        if len(items) < 2:
+            raise
+    return [parse_address(item, field) for item in items]
+
+
+def list_items(text: str) -> list[str]:
+    """Return what stands between commas, as far as they are not in quotes."""
+    return _LIST_ITEM.findall(text)
+
+
+def structured(name: str, value: str, parameters: Iterable[str] = ()) -> str:
+    """Write a header whose value is followed by parameters, without the final CRLF."""
+    chunks = [f" {value}"]
+    for each in parameters:
+        chunks[-1] += ";"
+        chunks.append(f" {each}")
+    return _fold(f"{name}:", chunks)
+
+
+def parameter(name: str, value: str) -> list[str]:
+    """Write a parameter of a MIME header, in sections where it is long (RFC 2045, RFC 2231)."""
+    if len(value) <= _MAX_PARAMETER and "=?" not in value and _QUOTABLE.fullmatch(value):
+        return [f'{name}="{value}"']
+    sections = [""]
+    for character in value:
+        octets = quote(character, safe="")  # what RFC 2231 section 7 lets stand, and %XX
+        if len(sections[-1]) + len(octets) > _MAX_SECTION:
+            sections.append("")
+        sections[-1] += octets
+    if len(sections) == 1:
+        return [f"{name}*=utf-8''{sections[0]}"]
+    sections[0] = f"utf-8''{sections[0]}"
+    return [f"{name}*{number}*={section}" for number, section in enumerate(sections)]
+
+
+def given_parameters(parameters: Mapping[str, str]) -> list[str]:
+    """Write parameters that a user gave, without quotes where they need none."""
+    return [
+        each
+        for name, value in parameters.items()
+        for each in ([f"{name}={value}"] if _TOKEN.fullmatch(value) else parameter(name, value))
+    ]
+
+
+def ascii_form(value: str) -> str:
+    """Return a short ASCII approximation, for readers that know no RFC 2231."""
+    plain = "".join(each for each in normalize("NFKD", value) if not combining(each))
+    # A slash may come from a look-alike (U+FF0F), and make a path of a name.
+    safe = "".join(each if _QUOTABLE.fullmatch(each) and each != "/" else "_" for each in plain)
+    return safe if len(safe) <= _MAX_PARAMETER else f"{safe[:48]}..{safe[-10:]}"
+
+
+def _split_parameters(text: str) -> tuple[str, dict[str, str]]:
+    parsed = _STRUCTURED.fullmatch(text.strip(" ")) if len(text) <= _MAX_STRUCTURED else None
+    if not parsed:
+        return "", {}
+    parameters: dict[str, str] = {}
+    for name, value in _PARAMETER.findall(parsed[2]):
+        bare = _ESCAPED.sub(r"\1", value[1:-1]) if value.startswith('"') else value
+        parameters.setdefault(name.lower(), bare)
+    return parsed[1].strip(), parameters
+
+
+def _mailbox_chunks(address: Address, charset: Charset, taken: int) -> list[str]:
+    spec = address.addr_spec
+    if address.domain and _ODD_DOTS.match(
+        spec
+    ):  # readers stumble over those that are not in quotes
+        spec = f'"{address.local}"@{address.domain}'
+    if len(spec) > _MAX_ADDR_SPEC // 4:
+        spec = spec.encode()[:_MAX_ADDR_SPEC].decode(errors="ignore")
+    if not address.name:
+        # Some readers take a quoted-string for a name, and the colon of [IPv6:...] for a group.
+        return [f" <{spec}>" if spec.startswith('"') or spec.endswith("]") else f" {spec}"]
+    if "=?" not in address.name and _reads_back(address.name):
+        name = f" {quote_display_name(address.name)}"
+        if len(name) + len(spec) <= LINE - len(" <>,") - taken:
+            return [f"{name} <{spec}>"]
+        chunks = _CHUNK.findall(name)
+        if max(map(len, chunks)) <= LINE - taken:
+            return [*chunks, f" <{spec}>"]
+    words = _encoded(address.name, charset.input_charset, taken)
+    return [*(f" {word}" for word in words), f" <{spec}>"]
+
+
+def _encoded(text: str, charset: str, taken: int) -> Sequence[str]:
+    """Return encoded-words."""
+    if len(text) > _LONGEST_KEPT:
+        return encode_words(text, charset_of(charset), taken)
+    return _encoded_short(text, charset, taken)
+
+
+@lru_cache(maxsize=512)
+def _encoded_short(text: str, charset: str, taken: int) -> Sequence[str]:
+    # Names and subjects come again and again.
+    return tuple(encode_words(text, charset_of(charset), taken))
+
+
+def _reads_back(text: str) -> bool:
+    """Whether readers get `text` back when it is written as it is, or was encoded beforehand."""
+    return (
+        text.isascii()
+        and text == text.strip(" \t")
+        and all(decode_words(word) != word for word in text.split() if "=?" in word)
+    )
+
+
+def _fold(start: str, chunks: list[str]) -> str:
+    """Join chunks, each of which begins with white space, in lines of 76 where they allow it."""
+    lines = [start]
+    for chunk in chunks:
+        # Some readers take a first line with the name alone for an empty header.
+        if len(lines[-1]) + len(chunk) > LINE and lines[-1] != start:
+            lines.append(chunk)
+        else:
+            lines[-1] += chunk
+    return CRLF.join(lines)

@@ -1,0 +1,262 @@
+"""The parts that a message is made of, and what parts them (RFC 2045, 2046, 2183, 2387). Pure.
+
+Tolerant, as :mod:`flask_mail.mime.render` is, which puts them together.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from ..errors import MessageError
+from ..util.files import BLOCK, FileData
+from ..util.text import decode_words
+from .content import Base64, encode_base64
+from .encodings import EIGHT_BIT, SEVEN_BIT, encode_text, has_lines, transfer_encode
+from .fields import (
+    CRLF,
+    as_text,
+    ascii_form,
+    check_content_type,
+    check_disposition,
+    check_header_name,
+    clean,
+    given_parameters,
+    parameter,
+    structured,
+    unstructured,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from email.charset import Charset
+
+    from ..message.attachment import Attachment
+
+T = TypeVar("T")
+
+# Headers that describe the structure of the message, which is ours to describe; and those that
+# would show blind copies to everybody (RFC 5322 section 3.6.3).
+OURS = frozenset(
+    {
+        "bcc",
+        "content-disposition",
+        "content-transfer-encoding",
+        "content-type",
+        "mime-version",
+        "resent-bcc",
+    }
+)
+
+_LINE_END = re.compile("\r\n|\r|\n")
+_SPACES = re.compile(r"\s+")
+
+
+class Part(NamedTuple):
+    """Header fields, and the octets that follow them."""
+
+    head: str
+    """The fields, each with its CRLF."""
+    body: Sequence[bytes | Base64]
+    is_8bit: bool = False
+    """Whether it holds octets that are not ASCII, which what it is a part of has to say too."""
+
+
+def alternative_type(name: object) -> str:
+    """Return the content type of an alternative: most are a subtype of text, such as ``html``."""
+    return str(name) if "/" in str(name) else f"text/{name}"
+
+
+def text_part(text: object, content_type: str, charset: Charset) -> Part:
+    """Return text, of a content type whose charset parameter does not count."""
+    written = as_text(text)
+    canonical = _LINE_END.sub(CRLF, written) if "\r" in written else written.replace("\n", CRLF)
+    octets, label = encode_text(canonical, charset)
+    encoding, octets = transfer_encode(octets, label)
+    return Part(_text_head(content_type, label, encoding), (octets,))
+
+
+def multipart(subtype: str, parts: Sequence[Part], seed: str, root: str = "") -> Part:
+    """Return parts as one.
+
+    :param seed: what makes the boundary: the same octets each time.
+    :param root: the content type of the first part, where a reader has to be told.
+    """
+    # In none of its parts, also where they hold this message or come from somebody who knows its
+    # seed (RFC 2046 section 5.1.1). No line of base64 begins as it does.
+    delimiter = _delimiter(f"{seed}/{subtype}".encode())
+    literal = [piece for part in parts for piece in part.body if type(piece) is bytes]
+    while any([delimiter in piece for piece in literal]):  # noqa: C419 (these are few)
+        delimiter = _delimiter(delimiter)
+    body: list[bytes | Base64] = []
+    for part in parts:
+        body += (b"%b\r\n%b\r\n" % (delimiter, part.head.encode()), *part.body, b"\r\n")
+    body.append(delimiter + b"--\r\n")
+    kind = f'; type="{root}"' if root else ""
+    is_8bit = any([part.is_8bit for part in parts])  # noqa: C419
+    return Part(
+        f"Content-Type: multipart/{subtype}{kind};\r\n"
+        f' boundary="{delimiter[2:].decode()}"\r\n'
+        + ("Content-Transfer-Encoding: 8bit\r\n" if is_8bit else ""),
+        body,
+        is_8bit,
+    )
+
+
+def attached_part(attachment: Attachment, ascii_only: bool) -> Part:
+    """Return an attachment.
+
+    :param ascii_only: write its name in ASCII, dropping what has no equivalent.
+    """
+    main, parameters = tolerated(check_content_type, attachment.content_type, "") or (
+        "application/octet-stream",
+        {},
+    )
+    disposition, further = tolerated(check_disposition, attachment.disposition, "") or (
+        "attachment",
+        {},
+    )
+    named: list[str] = []
+    if attachment.filename is not None:
+        name = attachment_name(attachment.filename, ascii_only)
+        further.pop("filename", None)
+        named = parameter("filename", name)
+        if named[0].startswith("filename*"):
+            # After the real one, which readers that know RFC 2231 then find first.
+            named.append(f'filename="{ascii_form(name)}"')
+            parameters.setdefault("name", ascii_form(name))
+    if main.lower().startswith("message/") and not main.lower().startswith("message/global"):
+        encoding, body = _attached_message(attachment.data, parameters)
+        if encoding == "base64":
+            main = "application/octet-stream"
+    else:
+        encoding, body = "base64", _encoded(attachment.data, main.lower(), parameters)
+    fields = [
+        structured("Content-Type", main, given_parameters(parameters)),
+        f"Content-Transfer-Encoding: {encoding}",
+        structured("Content-Disposition", disposition, [*named, *given_parameters(further)]),
+        *(unstructured(name, value) for name, value in allowed(attachment.headers)),
+    ]
+    return Part(joined(fields), (body,), encoding == "8bit")
+
+
+def attachment_name(filename: object, ascii_only: bool) -> str:
+    """Return a file name that fits a header; in ASCII when `ascii_only`."""
+    name = decode_words(clean(filename))
+    if ascii_only:
+        name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")
+        name = _SPACES.sub(" ", name).strip()
+    return clean(name)
+
+
+def content_id_in(headers: object) -> str | None:
+    """Return the Content-ID among the headers of a part, without its brackets (RFC 2392)."""
+    for name, value in items(headers):
+        if clean(name).lower() == "content-id":
+            return clean(value).strip().removeprefix("<").removesuffix(">")
+    return None
+
+
+def joined(fields: Iterable[str]) -> str:
+    """Return header fields as lines."""
+    return "".join([f"{field}\r\n" for field in fields])
+
+
+def allowed(headers: object) -> list[tuple[str, str]]:
+    """Return the headers of a mapping that may be written, cleaned of controls."""
+    if not headers:
+        return []
+    return [
+        (name, clean(value))
+        for name, value in ((clean(name), value) for name, value in items(headers))
+        if name.lower() not in OURS and tolerated(check_header_name, name, "") is not None
+    ]
+
+
+def items(mapping: object) -> Iterable[tuple[object, object]]:
+    """Return what a mapping holds; nothing, where it is none."""
+    # Asking whether it is some Mapping takes longer than what is done with it.
+    return mapping.items() if type(mapping) is dict or isinstance(mapping, Mapping) else ()
+
+
+def tolerated(check: Callable[..., T], value: object, *field: str) -> T | None:
+    """Return what a check returns, and ``None`` where it refuses."""
+    try:
+        return check(value, *field)
+    except MessageError:
+        return None
+
+
+@lru_cache(maxsize=256)
+def _text_head(content_type: str, label: str, encoding: str) -> str:
+    main, parameters = tolerated(check_content_type, content_type, "") or ("text/plain", {})
+    parameters.pop("charset", None)
+    written = [*given_parameters(parameters), f'charset="{label}"']
+    return joined(
+        [structured("Content-Type", main, written), f"Content-Transfer-Encoding: {encoding}"]
+    )
+
+
+def _delimiter(seed: bytes) -> bytes:
+    return b"--=_" + hashlib.sha256(seed).hexdigest()[:32].encode()
+
+
+def _encoded(data: object, kind: str, parameters: dict[str, str]) -> bytes | Base64:
+    """Return `data` in base64; where that is text, `parameters` will tell how it was encoded."""
+    octets = _octets(data, kind, parameters)
+    # What is small is encoded here and now: that takes less than to remember how.
+    return encode_base64(bytes(octets)) if len(octets) < BLOCK else Base64(octets)
+
+
+def _attached_message(data: object, parameters: dict[str, str]) -> tuple[str, bytes | Base64]:
+    """Return a message as it is: RFC 2046 section 5.2.1 forbids to encode it.
+
+    One whose lines are too long, or which holds NUL, cannot travel so. It is a file then, whose
+    octets arrive as they are.
+    """
+    octets = bytes(_octets(data, "message/", parameters))
+    # It is text, whatever its line ends are.
+    lines = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    if has_lines(lines, SEVEN_BIT):
+        return "7bit", lines
+    if has_lines(lines, EIGHT_BIT):
+        return "8bit", lines
+    return "base64", encode_base64(octets)
+
+
+def _is_utf_8(data: bytes | FileData) -> bool:
+    """Tell whether octets are UTF-8, and not ASCII, which needs no charset."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    is_ascii = True
+    try:
+        for block in data.blocks() if isinstance(data, FileData) else (data,):
+            is_ascii = is_ascii and block.isascii()
+            if not is_ascii:
+                decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except (UnicodeDecodeError, MessageError):  # a file that is gone is told when it is sent
+        return False
+    return not is_ascii
+
+
+def _octets(data: object, kind: str, parameters: dict[str, str]) -> bytes | FileData:
+    if isinstance(data, (bytes, bytearray, memoryview, FileData)):
+        octets = data if isinstance(data, (bytes, FileData)) else bytes(data)
+        # XML says itself what it is in (RFC 7303 section 3).
+        is_text = kind.startswith("text/") and not kind.endswith(("/xml", "+xml"))
+        if is_text and "charset" not in parameters and _is_utf_8(octets):
+            parameters["charset"] = "utf-8"
+        return octets
+    codec = parameters.get("charset", "utf-8")
+    try:
+        octets = as_text(data).encode(codec)
+    except (LookupError, UnicodeError):
+        octets, codec = as_text(data).encode("utf-8", "replace"), "utf-8"
+    if kind.startswith("text/"):
+        parameters["charset"] = codec
+    return octets

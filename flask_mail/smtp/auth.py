@@ -1,0 +1,110 @@
+"""AUTH (RFC 4954): smtplib's own refuses passwords that are not ASCII, keeps them in its frames,
+and knows no tokens."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import smtplib
+import ssl
+import sys
+
+from ..errors import BackendUnavailable
+from ..util.secret import Secret, Token
+from .deadline import DeadlinePassed
+from .replies import Reply, printable
+from .sasl import Login
+
+# Without TLS the mechanism that does not send the password comes first.
+_OVER_TLS = ("PLAIN", "LOGIN", "CRAM-MD5")
+_IN_CLEAR = ("CRAM-MD5", "PLAIN", "LOGIN")
+_BY_TOKEN = ("OAUTHBEARER", "XOAUTH2")
+
+# Some servers offer what they do not support: the next mechanism may do (RFC 4954 sections 4, 6).
+# Anything else is a verdict on the credentials, or on all of them.
+_OF_THE_MECHANISM = frozenset({500, 501, 502, 503, 504, 534, 538})
+# Gmail's 534 for a password that is not for programs: no mechanism is too weak. Of the text, what
+# the secret has in common with it is hidden here.
+_OF_THE_ACCOUNT = re.compile(
+    r"\bapplication-specific\b|\bpassword\b|\bbrowser\b|\b5\.7\.14\b", re.IGNORECASE
+)
+# Not each OSError, which may come out of a signal handler.
+_HANG_UPS = (smtplib.SMTPServerDisconnected, ConnectionError, ssl.SSLError, DeadlinePassed)
+
+
+def log_in(host: smtplib.SMTP, username: str, secret: Secret, place: tuple[str, int]) -> None:
+    """Log in with the first offered mechanism that the server accepts.
+
+    A refusal of the credentials is not followed by another attempt, which would count as one more
+    failed login. A token is only shown to mechanisms that are made for tokens.
+
+    :param place: host and port, as the settings name them.
+    :raises smtplib.SMTPNotSupportedError: it offers no mechanism for such a secret.
+    :raises smtplib.SMTPAuthenticationError: it refused; its reply is shown without the secret.
+    :raises BackendUnavailable: the secret is a callable, and failed.
+    """
+    of_the_program = sys.exc_info()[1]  # what it was dealing with when it sent
+    try:
+        refusal = _refusal(host, username, secret, place)
+    except BackendUnavailable:
+        raise  # what a callable has raised; the frames of it are for whoever wrote it
+    except BaseException as error:  # noqa: BLE001 (raised again)
+        # Without the frames below this one, which have seen the secret: also where a signal
+        # interrupts them.
+        each: BaseException | None = error
+        while each is not None and each is not of_the_program:
+            each.__traceback__ = None
+            each = each.__context__
+        raise error.with_traceback(None)  # noqa: B904 (this very error)
+    if refusal is not None:
+        raise smtplib.SMTPAuthenticationError(*refusal.answer)
+
+
+def _refusal(
+    host: smtplib.SMTP, username: str, secret: Secret, place: tuple[str, int]
+) -> Reply | None:
+    """Log in, and return the reply that refused it; ``None`` if it was accepted."""
+    offered = printable(host.esmtp_features.get("auth", "").upper()).split()
+    mechanisms = [each for each in _preferred(host, secret) if each in offered]
+    if not mechanisms:
+        raise smtplib.SMTPNotSupportedError(_advice(secret, " ".join(offered) or "none"))
+    login = Login(host, username, secret, place)
+    first: Reply | None = None
+    for mechanism in mechanisms:
+        try:
+            reply = login.attempt(mechanism)
+        except _HANG_UPS:
+            if first is None:
+                raise
+            return first  # why it hung up
+        if login.is_judged and login.renew():
+            with contextlib.suppress(*_HANG_UPS):
+                reply = login.attempt(mechanism)
+        if reply.code in (235, 503):  # 503: already logged in
+            return None
+        first = first or reply
+        is_unable = reply.code in _OF_THE_MECHANISM or (login.is_cancelled and reply.refuses)
+        if reply.code == 534 and _OF_THE_ACCOUNT.search(reply.text):
+            is_unable = False
+        if login.is_judged or not is_unable:
+            return reply
+    return first
+
+
+def _preferred(host: smtplib.SMTP, secret: Secret) -> tuple[str, ...]:
+    if isinstance(secret, Token):
+        return _BY_TOKEN
+    return _OVER_TLS if isinstance(host.sock, ssl.SSLSocket) else _IN_CLEAR
+
+
+def _advice(secret: Secret, offered: str) -> str:
+    if isinstance(secret, Token):
+        problem = "MAIL_OAUTH2_TOKEN is set, and it offers neither OAUTHBEARER nor XOAUTH2"
+        remedy = "set MAIL_PASSWORD in place of MAIL_OAUTH2_TOKEN"
+    else:
+        problem = "MAIL_USERNAME is set, and it offers no login that Flask-Mail knows"
+        remedy = "remove MAIL_USERNAME"
+    return (
+        f"{problem} (it offers: {offered}). Many servers offer it only after TLS: set"
+        f" MAIL_USE_TLS or MAIL_USE_SSL, or {remedy}"
+    )

@@ -1,0 +1,307 @@
+"""Messages carried over one session, and over new connections where that breaks."""
+
+from __future__ import annotations
+
+import copy
+import os
+import smtplib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ..errors import BackendUnavailable, MailError, MessageError
+from ..util.clocks import monotonic
+from . import borrowed as lending
+from . import errors
+from . import session as client
+from .alarms import is_of_link
+from .deadline import Clock, Deadline, DeadlinePassed
+from .lessons import Lessons
+from .pipeline import Flight
+from .results import Result
+from .transaction import Transaction
+from .wire import Link
+
+if TYPE_CHECKING:
+    from ..mime.content import Content
+    from ..receipt import Envelope
+    from .replies import Reply
+    from .session import Server
+
+_IN_VAIN = 3
+"""After how many connections in a row on which no message got an answer the server is given up."""
+
+_SLOW = 0.1
+"""Seconds: messages that are so long in coming are not waited for with others under way."""
+
+Item = tuple["Envelope", "bytes | Content"]
+
+
+class Courier:
+    """Carries messages over one session.
+
+    :param host: the session; it may have been closed.
+    :param reopen: connects it anew; ``None`` where that is the program's own business.
+    :param max_emails: how many messages one connection carries; ``None`` for no limit.
+    :param seconds: returns how long a message of so many octets may take; ``None`` for ever.
+    """
+
+    def __init__(
+        self,
+        host: smtplib.SMTP,
+        server: Server,
+        *,
+        reopen: Callable[[Deadline], None] | None,
+        max_emails: int | None = None,
+        seconds: Callable[[int], float | None] = lambda octets: None,
+        clock: Clock = monotonic,
+    ) -> None:
+        self._host = host
+        self._server = server
+        self._reopen = reopen
+        self._max_emails = max_emails
+        self._seconds = seconds
+        self._clock = clock
+        self._pid = os.getpid()
+        self._flight: Flight | None = None
+        self._waiting: deque[Transaction] = deque()  # whose results were not given, in order
+        self._upcoming: Item | None = None
+        self._again: deque[Transaction] = deque()  # to be begun again, in order
+        self._gone: Exception | None = None  # why there is no connection any more
+        self._in_vain = 0
+        self._lessons = Lessons()
+        self._is_slow = False
+
+    def carry(self, items: Iterable[Item]) -> Iterator[Result]:
+        """Yield what became of each message, in order.
+
+        Messages are taken from `items` as there is room for them, and one more: it is made while
+        the server thinks.
+        """
+        source: Iterator[Item] | None = iter(items)
+        waiting = self._waiting
+        with self._alone():
+            while True:
+                if self._is_child:
+                    self._leave_to_parent()
+                while waiting and (result := waiting[0].result) is not None:
+                    self._lessons.note_result(waiting.popleft(), result)
+                    lending.occupy(self._host, False)
+                    yield result
+                    lending.occupy(self._host, True)
+                if self._again and self._has_room():
+                    self._begin(self._again.popleft())
+                elif self._upcoming is not None and not self._again and self._has_room():
+                    self._begin(self._taken(self._upcoming))
+                elif self._upcoming is None and source is not None and self._may_take():
+                    self._upcoming = self._next(source)
+                    if self._upcoming is None:
+                        source = None
+                elif self._flight is not None and self._flight.under_way:
+                    self._attempt(lambda flight: flight.advance(wait=True))
+                else:
+                    return
+
+    def settle(self) -> None:
+        """Wait until nothing is under way: somebody else is about to use the session."""
+        self._attempt(Flight.settle)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Use the session without coming in between others, such as a batch that a receiver of its
+        signals interrupts by sending a message of its own."""
+        link = self._host.file
+        if isinstance(link, Link) and link.settle is not None:
+            link.settle()
+        lending.occupy(self._host, True)
+        try:
+            yield
+        finally:
+            if self._flight is not None:
+                if self._flight.under_way and self._host.file is self._flight.link:
+                    client.drop(self._host)  # it was interrupted
+                self._flight.link.settle = None
+                self._flight.link.give_back()
+            lending.occupy(self._host, False)
+
+    def _has_room(self) -> bool:
+        flight = self._flight
+        if flight is None or not flight.under_way:
+            return True
+        return flight.has_room and not self._is_full(flight.link, len(flight.under_way))
+
+    def _may_take(self) -> bool:
+        flight = self._flight
+        if flight is None or not flight.under_way:
+            return True
+        if self._is_slow:
+            return False  # tell first what became of those that are under way
+        # No server waits for the rest of a message, or for the content after 354, while the program
+        # makes the next one, which may take longer than the server's patience.
+        last = flight.under_way[-1]
+        if not (last.is_pipelined and last.has_said_all):
+            return False
+        self._attempt(lambda flight: flight.link.push())
+        return not flight.under_way or flight.link.sent == flight.link.put
+
+    def _next(self, source: Iterator[Item]) -> Item | None:
+        asked = self._clock()
+        link = self._flight.link if self._flight is not None else None
+        since = link.now() if link is not None else 0.0
+        lending.occupy(self._host, False)
+        item = next(source, None)
+        lending.occupy(self._host, True)
+        if link is not None:
+            link.was_left_alone_since(since)
+        self._is_slow = self._clock() - asked > _SLOW
+        return item
+
+    def _taken(self, item: Item) -> Transaction:
+        envelope, content = item
+        deadline = Deadline(self._seconds(len(content)), self._clock)
+        self._waiting.append(Transaction(envelope, content, deadline))
+        self._upcoming = None
+        return self._waiting[-1]
+
+    @property
+    def _is_child(self) -> bool:
+        """Whether a generator, a receiver or a signal handler has forked, and this is the child."""
+        return self._pid != os.getpid()
+
+    def _leave_to_parent(self) -> None:
+        """Give up what was taken, also after the fork: the parent goes on with all of the batch."""
+        link = self._host.file
+        if isinstance(link, Link) and not link.is_own:
+            client.drop(self._host)
+        self._flight = None
+        self._again.clear()
+        if self._upcoming is not None:
+            self._taken(self._upcoming)
+        for transaction in self._waiting:
+            if transaction.result is None:
+                transaction.leave_to_parent()
+
+    def _begin(self, transaction: Transaction) -> None:
+        try:
+            if self._gone is not None:
+                raise copy.copy(self._gone)  # each has its own, which gets its own receipt
+            self._make_ready(transaction.deadline)
+        except MailError as error:
+            if self._is_child:
+                self._leave_to_parent()
+                return
+            error.with_traceback(None)  # its frames would keep the content alive
+            if not _is_own_deadline(error):
+                self._gone = error
+            transaction.give_up()  # the first error wins
+            transaction.result = transaction.result or Result(error=error)
+        else:
+            self._attempt(lambda flight: self._add(flight, transaction))
+
+    def _add(self, flight: Flight, transaction: Transaction) -> None:
+        try:
+            flight.add(transaction)
+        except MailError as error:  # it cannot be sent here, and nothing was said of it
+            error.with_traceback(None)
+            transaction.result = Result(error=error, attempts=transaction.attempts + 1)
+        else:
+            while flight.under_way and flight.has_room and flight.advance(wait=False):
+                pass
+
+    def _attempt(self, step: Callable[[Flight], object]) -> None:
+        """Take a step, and see to what it leaves where the connection breaks."""
+        flight = self._flight
+        if flight is None:
+            return
+        try:
+            step(flight)
+        except OSError as error:
+            if not is_of_link(error):
+                raise
+            self._lose(flight, error)
+        except MessageError as error:
+            # A file that was to be sent is not what it was. The server does not take what has no
+            # end.
+            client.drop(self._host)
+            flight.break_off(error)
+        else:
+            if not flight.under_way and (flight.link.is_closing or flight.link.has_unread):
+                client.drop(self._host)
+        self._again.extend(flight.unfinished)
+        flight.unfinished.clear()
+
+    def _lose(self, flight: Flight, error: OSError) -> None:
+        if self._is_child:
+            self._leave_to_parent()
+            return
+        client.drop(self._host)
+        self._lessons.note_break(flight)
+        for transaction in reversed(flight.end(error)):
+            if self._reopen is None:
+                transaction.give_up()
+            else:
+                self._again.appendleft(transaction)
+        self._in_vain = 0 if flight.concluded else self._in_vain + 1
+        if self._in_vain >= _IN_VAIN:
+            self._gone = errors.ServerDisconnected(
+                f"The server {self._server} broke off {_IN_VAIN} connections in a row before it"
+                " answered to any message, so no more were tried.",
+                stage="connect",
+            )
+
+    def _make_ready(self, deadline: Deadline) -> None:
+        """See that there is a connection which can be used.
+
+        :raises DeliveryError: there is none, and none can be opened.
+        """
+        if self._flight is not None and self._flight.under_way:
+            return
+        host = self._host
+        if host.sock is not None:
+            link = client.link_of(host, self._server)
+            if link.is_stale():
+                client.drop(host)
+            elif self._reopen is not None and self._is_used_up(link):
+                client.end(host)
+        if host.sock is None and self._reopen is not None:
+            self._connect(self._reopen, deadline)
+        client.greet_if_needed(host, self._server)
+        link = client.link_of(host, self._server)
+        link.settle = self.settle
+        link.be_prompt()
+        if self._flight is None or self._flight.link is not link:
+            self._flight = Flight(
+                host, self._server, link, moves=self._moves, overlaps=self._lessons.overlaps
+            )
+
+    def _connect(self, reopen: Callable[[Deadline], None], deadline: Deadline) -> None:
+        try:
+            reopen(deadline)
+        except MailError:
+            raise
+        except Exception as error:
+            raise BackendUnavailable(
+                f"No connection to {self._server}: {type(error).__name__}", stage="connect"
+            ) from error
+
+    def _moves(self, reply: Reply) -> bool:
+        return self._reopen is not None and self._lessons.moves(reply)
+
+    def _is_used_up(self, link: Link) -> bool:
+        flight = self._flight
+        is_retired = flight is not None and flight.link is link and flight.is_retired
+        return is_retired or self._is_full(link) or self._is_too_old(link)
+
+    def _is_full(self, link: Link, under_way: int = 0) -> bool:
+        return self._max_emails is not None and link.messages + under_way >= self._max_emails
+
+    def _is_too_old(self, link: Link) -> bool:
+        max_age = self._server.max_age  # so that a name which moves is looked up again
+        return max_age is not None and link.messages > 0 and link.age >= max_age
+
+
+def _is_own_deadline(error: MailError) -> bool:
+    """Whether a message ran out of time while its connection was opened: others have their own."""
+    cause = error.__cause__
+    return isinstance((cause and errors.hidden_cause(cause)) or cause, DeadlinePassed)

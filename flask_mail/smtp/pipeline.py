@@ -1,0 +1,241 @@
+"""Transactions under way on one connection: several at once, where the server allows it."""
+
+from __future__ import annotations
+
+import smtplib
+from collections import deque
+from typing import TYPE_CHECKING
+
+from .results import Result
+from .transaction import AT_ONCE, Transaction, is_break
+from .wire import FIRST_MESSAGES, Link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..errors import MessageError
+    from .commands import Command
+    from .replies import Reply
+    from .session import Server
+
+# What is under way when a link breaks has an unknown outcome. So it is few messages at first, more
+# with each that is accepted, up to what fills the time of a round trip, and one after a refusal.
+MESSAGES = 32
+OCTETS = AT_ONCE
+
+# Whoever answers what was not asked may have one answer taken for another's.
+_TOO_MANY = b"more replies than commands"
+
+_GRACE = 1.0
+"""Seconds to wait for the end of the connection after 421, which shows what the server has read."""
+
+
+class Flight:
+    """The transactions of one connection, in order.
+
+    :param moves: whether a message that gets this reply is begun again on a new connection, where
+        this one has carried messages.
+    :param overlaps: whether a message may be begun while another one is under way.
+    """
+
+    def __init__(
+        self,
+        host: smtplib.SMTP,
+        server: Server,
+        link: Link,
+        *,
+        moves: Callable[[Reply], bool],
+        overlaps: bool,
+    ) -> None:
+        self.link = link
+        self.under_way: deque[Transaction] = deque()
+        self.concluded = 0
+        """How many got their result from the server."""
+        self.unfinished: list[Transaction] = []
+        """What is over here and has to be begun again."""
+        self.is_retired = False
+        """Whether the server has had enough of this connection."""
+        self.has_overlapped = False
+        """Whether a message was begun while another one was under way."""
+        self.is_overlap_proven = False
+        """Whether such a message was accepted."""
+        self._moves = moves
+        self._overlaps = overlaps
+        self._behind: set[Transaction] = set()
+        self._stays = False  # it goes on after it said that it would not
+        self._is_doubtful = False  # it may have taken a content for commands
+        self._is_chunk_refused = False  # of the message before
+        self._discards_refused_chunks = False
+        self._host = host
+        self._server = server
+        # Whose command each reply to come belongs to, and where on the link that ends.
+        self._asked: deque[tuple[Transaction, int]] = deque()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another message may be added to those that are under way."""
+        last = self.under_way[-1]
+        return (
+            self._overlaps
+            and not self.is_retired
+            and last.is_pipelined
+            and last.has_said_all
+            and not last.is_trial
+            and not self.link.is_closing
+            and len(self.under_way) < self.link.window
+            and sum(len(each.content) for each in self.under_way) < OCTETS
+        )
+
+    def add(self, transaction: Transaction) -> None:
+        """Start a message.
+
+        :raises MessageError: it needs what the server does not offer.
+        :raises MessageRefused: it is larger than the server takes.
+        :raises OSError: the connection is of no use any more.
+        """
+        transaction.begin(
+            self._host,
+            self._server,
+            # A message that is under way may fail, and leave a transaction open.
+            reset=self.link.is_dirty or bool(self.under_way),
+            # A server may close after too many errors, and one that was not heard for a while may
+            # be gone: what is under way is unknown then.
+            waits=self.link.window == 1 or self.link.is_quiet(),
+            moves=lambda reply: self.link.messages > 0 and self._moves(reply),
+        )
+        self.link.is_dirty = True
+        self.link.is_lent = False
+        self.link.is_unheard = False
+        transaction.begins_at(self.link.put)
+        if self.under_way:
+            self.has_overlapped = True
+            self._behind.add(transaction)
+        self.under_way.append(transaction)
+        self._say(transaction)
+
+    def advance(self, *, wait: bool) -> bool:
+        """Write what can be written and take the next reply; return whether there was one.
+
+        There must be a message under way.
+
+        :raises OSError: the connection is of no use any more.
+        """
+        self.link.deadline = self.under_way[0].deadline
+        self.link.awaits_verdict = self._asked[0][0].awaits_verdict
+        was_closing = self.link.is_closing
+        reply = self.link.hear() if wait else self.link.look()
+        if reply is None:
+            return False
+        transaction, end = self._asked.popleft()
+        is_early = self.link.sent < end
+        is_reset = transaction.awaits_reset
+        if not reply.refuses and is_early:
+            raise smtplib.SMTPResponseException(-1, _TOO_MANY)
+        transaction.answered(reply, server_left=was_closing, is_early=is_early)
+        if is_reset and self._is_chunk_refused:
+            self._judge_chunks(transaction, reply)
+        self._stays = self._stays or transaction.is_heard
+        self.link.is_closing = self.link.is_closing or transaction.is_left
+        if not self.link.is_closing and not transaction.is_over:
+            self._say(transaction)
+        if transaction.is_over:
+            self._conclude(transaction)
+        if self.link.is_closing:
+            self.link.hurry(_GRACE)
+            if self.under_way and not self._asked:
+                raise smtplib.SMTPServerDisconnected("421: it closes the connection")
+        return True
+
+    def settle(self) -> None:
+        """Wait until nothing is under way.
+
+        :raises OSError: the connection is of no use any more.
+        """
+        while self.under_way:
+            self.advance(wait=True)
+
+    def end(self, error: OSError) -> list[Transaction]:
+        """Take it that the connection is gone; return the messages that may be sent again."""
+        ended, self.under_way = self.under_way, deque()
+        is_farewell = self.link.is_closing and not self._is_doubtful
+        left = is_farewell and not self._stays and is_break(error)
+        sent, said_yes = self.link.sent, self.link.unread.startswith(b"2")
+        return [
+            each
+            for number, each in enumerate(ended)
+            if each.lost(error, sent, server_left=left, is_first=not number, said_yes=said_yes)
+        ]
+
+    def break_off(self, error: MessageError) -> None:
+        """Take it that the content of the message under way cannot be made any further.
+
+        It is large, so no other is under way.
+        """
+        transaction = self.under_way.popleft()
+        transaction.result = Result(error=error.with_traceback(None), attempts=transaction.attempts)
+
+    def _conclude(self, transaction: Transaction) -> None:
+        self.concluded += 1
+        self.under_way.remove(transaction)
+        link = self.link
+        link.is_dirty = transaction.leaves_open or bool(self.under_way)
+        if transaction.is_accepted:
+            link.messages += 1
+            link.window = min(MESSAGES, max(link.window, FIRST_MESSAGES) + 1)
+            self.is_overlap_proven = self.is_overlap_proven or transaction in self._behind
+        else:
+            link.window = 1
+        self._behind.discard(transaction)
+        link.is_tired = transaction.is_unwelcome
+        self._is_chunk_refused = transaction.is_chunk_refused
+        if not self.under_way and link.has_unread:
+            transaction.doubt(link.unread)
+            self._suspect_chunks()
+        if transaction.goes_on():
+            self.unfinished.append(transaction)
+            self.is_retired = self.is_retired or transaction.is_unwelcome
+
+    def _judge_chunks(self, transaction: Transaction, reply: Reply) -> None:
+        """Find out from the reply to RSET whether the server discards the chunks that it refuses.
+
+        A positive reply proves it (RFC 3030 section 2), because no line of a chunk is a command. If
+        such a server refuses RSET later, it has had enough of the connection, as Exim after too
+        many errors. From any other server, the refusal may be the reply to a line of the chunk.
+        """
+        if not reply.refuses:
+            self._discards_refused_chunks = True
+        elif reply.code != 421 and not self._discards_refused_chunks:
+            self._is_doubtful = transaction.is_doubtful = True
+            self._suspect_chunks()
+
+    def _suspect_chunks(self) -> None:
+        """Send no chunks any more if the server seems to read those that it refuses as commands."""
+        if self._is_chunk_refused and not self.link.unread.startswith(b"421"):
+            self._server.lacks.add("chunking")
+
+    def _say(self, transaction: Transaction) -> None:
+        commands = transaction.next_commands()
+        if commands and not self._asked and self.link.has_unread:
+            is_farewell = self.link.unread.startswith(b"421")
+            self.link.is_closing = self.link.is_closing or is_farewell
+            raise (
+                smtplib.SMTPServerDisconnected("421: it closes the connection")
+                if is_farewell
+                else smtplib.SMTPResponseException(-1, _TOO_MANY)
+            )
+        for command in commands:
+            self._write(command)
+            self._asked.append((transaction, self.link.put))
+            if command.stage == "accept":
+                transaction.content_ends_at(self.link.put)
+
+    def _write(self, command: Command) -> None:
+        if self.link.is_traced:
+            if command.line:
+                self.link.trace("C", command.line.decode("utf-8"))
+            if command.content:
+                self.link.trace("C", f"({len(command.content)} octets of content)")
+        if command.line:
+            self.link.write(command.line + b"\r\n")
+        if command.content:
+            self.link.write(command.content)

@@ -1,0 +1,210 @@
+"""SASL mechanisms: what is said to log in, line by line (RFC 4954).
+
+A secret is only ever spelled out in an expression, never in a variable, so that no traceback that
+shows the variables of its frames (Sentry, pytest) shows it. The frames of what is called with it
+are cut off by :func:`flask_mail.smtp.auth.log_in`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import smtplib
+from binascii import b2a_base64
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ..util.secret import Secret, Secrets
+from .replies import Reply, printable
+
+MAX_COMMAND = 512
+"""Octets of a command with its CRLF (RFC 5321 section 4.5.3.1.4); the answer to a challenge may be
+longer."""
+
+_encoded = partial(b2a_base64, newline=False)  # without a frame of Python's, unlike b64encode
+_MAX_DETAIL = 200  # characters: what a server says about a token is no place for its documentation
+
+
+class Login:
+    """One login: who logs in where, and the dialogue about it.
+
+    :param place: host and port, as the settings name them.
+    :raises BackendUnavailable: the secret is a callable, and failed.
+    :ivar secret: what it logs in with, in itself: no callable.
+    :ivar secrets: all that was said, which no reply may show.
+    :ivar challenge: the words of the last reply as they came, which may repeat it.
+    :ivar is_judged: whether the server has refused the token, rather than the mechanism.
+    :ivar is_cancelled: whether the last attempt had nothing to answer to what the server asked.
+    """
+
+    def __init__(
+        self, host: smtplib.SMTP, username: str, secret: Secret, place: tuple[str, int]
+    ) -> None:
+        self.username = username
+        self.place = place
+        self.secret = secret.current()
+        self.secrets = Secrets()
+        self.challenge = Secret("")
+        self.is_judged = False
+        self.is_cancelled = False
+        self._source = secret
+        link: Any = host.file
+        link.secret = self.secrets
+        self._link = link
+        self.hide(self.secret)
+
+    def attempt(self, mechanism: str) -> Reply:
+        """Log in by `mechanism` and return the reply that ends it."""
+        reply = _MECHANISMS[mechanism](self)
+        self.is_cancelled = reply.code == 334
+        if self.is_cancelled:  # it asks for more than there is to say (section 4)
+            reply = self.exchange(lambda: b"*", "*")
+        return reply
+
+    def renew(self) -> bool:
+        """Ask the callable for another secret; ``False`` where there is none.
+
+        :raises BackendUnavailable: it failed.
+        """
+        fresh = self._source.current()
+        if fresh == self.secret:  # what was refused will be refused again
+            return False
+        self.secret = fresh
+        self.hide(fresh)
+        return True
+
+    def hide(self, secret: Secret) -> None:
+        """Leave `secret` out of replies from now on."""
+        self.secrets.add(secret)
+        shown = Secret(printable(secret.reveal()))
+        if shown != secret:
+            self.secrets.add(shown)
+
+    def begin(
+        self, mechanism: str, response: Callable[[], bytes], *, may_object: bool = False
+    ) -> Reply:
+        """Say AUTH with the first response, which saves a round trip where it is short enough.
+
+        :param may_object: a challenge that says something is the server's answer to the response.
+        """
+        command = f"AUTH {mechanism}".encode()
+        is_short = len(command) + len(b" ") + len(response()) + len(b"\r\n") <= MAX_COMMAND
+        if is_short:
+            reply = self.exchange(lambda: command + b" " + response(), f"AUTH {mechanism} ***")
+        else:
+            reply = self.exchange(lambda: command, f"AUTH {mechanism}")
+        # Servers from before RFC 4954 ask for it all the same.
+        if reply.code == 334 and not (may_object and is_short and reply.text):
+            reply = self.exchange(response)
+        return reply
+
+    def exchange(self, line: Callable[[], bytes], shown: str = "***") -> Reply:
+        """Say a line and return the reply, without the secret if that echoes it.
+
+        :param shown: the line as the transcript shows it.
+        """
+        reply: Reply = self._link.ask(line(), shown)
+        self.challenge = Secret(reply.text)
+        return Reply(reply.code, self.secrets.redact(reply.text))
+
+
+def _plain(login: Login) -> Reply:
+    # UTF-8 (RFC 4616 section 2).
+    return login.begin(
+        "PLAIN",
+        lambda: _encoded(f"\0{login.username}\0{login.secret.reveal()}".encode()),
+    )
+
+
+def _login(login: Login) -> Reply:
+    reply = login.exchange(lambda: b"AUTH LOGIN", "AUTH LOGIN")
+    if reply.code == 334:
+        reply = login.exchange(lambda: _encoded(login.username.encode()))
+    if reply.code == 334:
+        reply = login.exchange(lambda: _encoded(login.secret.reveal().encode()))
+    return reply
+
+
+def _cram_md5(login: Login) -> Reply:
+    reply = login.exchange(lambda: b"AUTH CRAM-MD5", "AUTH CRAM-MD5")
+    if reply.code != 334:
+        return reply
+    try:
+        # A secret too: with the challenge at hand, passwords can be tried against it.
+        digest = Secret(
+            hmac.new(
+                login.secret.reveal().encode(),
+                base64.b64decode(login.challenge.reveal(), validate=True),
+                "md5",
+            ).hexdigest()
+        )
+    except ValueError:  # no base64, or a Python that does without MD5
+        return reply
+    login.hide(digest)
+    return login.exchange(lambda: _encoded(f"{login.username} {digest.reveal()}".encode()))
+
+
+def _oauthbearer(login: Login) -> Reply:
+    """RFC 7628."""
+    name = login.username.replace("=", "=3D").replace(",", "=2C")  # RFC 5801 section 4
+    host, port = login.place
+    where = f"host={host if host.isascii() else host.encode('idna').decode()}\1port={port}"
+    return _bearer(
+        login,
+        "OAUTHBEARER",
+        lambda: f"n,a={name},\1{where}\1auth=Bearer {login.secret.reveal()}\1\1",
+        b"AQ==",
+    )
+
+
+def _xoauth2(login: Login) -> Reply:
+    """What there was before RFC 7628, and is still all that some servers have."""
+    return _bearer(
+        login,
+        "XOAUTH2",
+        lambda: f"user={login.username}\1auth=Bearer {login.secret.reveal()}\1\1",
+        b"",
+    )
+
+
+def _bearer(login: Login, mechanism: str, message: Callable[[], str], dummy: bytes) -> Reply:
+    """Show a token.
+
+    :param dummy: what to answer where the server objects, before it says 535.
+    """
+    reply = login.begin(mechanism, lambda: _encoded(message().encode()), may_object=True)
+    objects = reply.code == 334
+    if objects:
+        why = _objection(login)
+        reply = login.exchange(lambda: dummy, dummy.decode())
+        if why:
+            reply = reply._replace(text=f"{reply.text} ({why})")
+    # 503 is no verdict (it is logged in already), and after 421 there is nobody to ask again.
+    login.is_judged = reply.code == 535 or (
+        objects and reply.refuses and reply.code not in (421, 503)
+    )
+    return reply
+
+
+def _objection(login: Login) -> str:
+    """Return what a server has against a token (RFC 7628 section 3.2.2), fit to be shown."""
+    try:
+        said = json.loads(base64.b64decode(login.challenge.reveal(), validate=True))
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(said, dict):
+        return ""
+    # The rest is for programs, and a token may be in it.
+    parts = [f"{key} {said[key]}" for key in ("status", "scope") if isinstance(said.get(key), str)]
+    return login.secrets.redact(printable(", ".join(parts)))[:_MAX_DETAIL]
+
+
+_MECHANISMS: dict[str, Callable[[Login], Reply]] = {
+    "PLAIN": _plain,
+    "LOGIN": _login,
+    "CRAM-MD5": _cram_md5,
+    "OAUTHBEARER": _oauthbearer,
+    "XOAUTH2": _xoauth2,
+}

@@ -1,0 +1,212 @@
+"""Connections, on top of smtplib: greeting, EHLO, TLS and login, and the end.
+
+A session is an :class:`smtplib.SMTP`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import smtplib
+import socket
+import time
+from typing import Any
+
+from ..errors import DeliveryError, MailError
+from . import borrowed as lending
+from . import dialing, errors, reaching
+from .alarms import TOLERANT
+from .auth import log_in
+from .deadline import Deadline
+from .reaching import drop
+from .replies import reply_of
+from .server import Server, kind, link_of
+from .tls import wrapped
+from .wire import Link
+
+__all__ = ["Server", "connect", "drop", "end", "establish", "kind", "leave", "link_of"]
+
+QUIT_SECONDS = 1.0
+"""How long QUIT may take: the messages were accepted before, and nobody waits for a goodbye."""
+
+_PATIENCE = 0.75
+"""How much of the time a server is asked again that has no room: the rest is for the message."""
+_PAUSE, _LONGEST_PAUSE = 0.25, 1.0
+"""Seconds between two tries; each is twice as long as the one before."""
+
+_FULL_NAME = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+
+
+def connect(server: Server, deadline: Deadline | None = None) -> smtplib.SMTP:
+    """Open a connection that is ready for transactions.
+
+    :raises DeliveryError: from the table in :mod:`flask_mail.smtp.errors`; nothing stays open.
+    """
+    # Any name keeps smtplib from looking up this host's, which takes seconds where DNS is slow.
+    arguments: dict[str, Any] = {"timeout": server.timeout, "local_hostname": "localhost"}
+    made = kind(server)
+    if server.implicit_tls:
+        arguments["context"] = reaching.context_for(server, made)
+    host = made(**arguments)
+    host._host = server.host  # noqa: SLF001 (the name that TLS checks)
+    establish(host, server, deadline or Deadline())
+    return host  # type: ignore[no-any-return]
+
+
+def establish(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
+    """Connect a session that is not connected, or not any more; as :func:`connect`."""
+    stage = "greeting"
+    lending.forget(host)
+    try:
+        _reach_in_time(host, server, deadline)
+        host.local_hostname = server.local_hostname or _own_name(host)
+        _greet(host, server)
+        if server.starttls:
+            stage = "tls"
+            _start_tls(host, server)
+            _greet(host, server)
+        if server.username is not None and server.secret is not None:
+            stage = "login"
+            log_in(host, server.username, server.secret, (server.host, server.port))
+        link_of(host, server).give_back()
+        lending.watch(host)
+    except BaseException as error:
+        drop(host)
+        if not isinstance(error, (OSError, ValueError)) or isinstance(error, MailError):
+            raise
+        # It has greeted, so whether it speaks TLS at once is no question any more.
+        raise errors.failure(error, stage, str(server), knows_tls=True) from error
+
+
+def _reach_in_time(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
+    """Connect, and come back for a while to a server that has no room for now (421)."""
+    left = deadline.left(math.inf)  # its pauses are no waits for a reply, which MAIL_TIMEOUT limits
+    patience = deadline.within(_PATIENCE * (server.timeout if left == math.inf else left))
+    pause = _PAUSE
+    no_room: errors.ConnectFailed | None = None
+    try:
+        while True:
+            try:
+                reaching.reach(host, server, deadline)
+            except errors.ConnectFailed as error:
+                no_room = no_room or error
+                if error.smtp_code != 421:
+                    raise
+                dialing.memory.had_no_room((server.host, server.port))
+                if not patience.has(pause):
+                    raise
+            except DeliveryError:
+                if no_room is None:
+                    raise
+                raise no_room from no_room.__cause__  # the first one wins
+            else:
+                return
+            _sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+    finally:
+        no_room = None  # its traceback holds this frame
+
+
+def _sleep(seconds: float) -> None:
+    time.sleep(seconds)  # looked up each time: gevent puts its own in its place
+
+
+def greet_if_needed(host: smtplib.SMTP, server: Server) -> None:
+    """Say EHLO on a session that a program has opened itself.
+
+    :raises DeliveryError: the server does not take it, or the session is not connected.
+    """
+    if host.sock is None:
+        closed = smtplib.SMTPServerDisconnected("the session is not connected")
+        raise errors.failure(closed, "connect", str(server))
+    if host.ehlo_resp is not None or host.helo_resp is not None:
+        return
+    try:
+        host.ehlo_or_helo_if_needed()
+    except OSError as error:
+        drop(host)
+        raise errors.failure(error, "greeting", str(server)) from error
+
+
+def end(host: smtplib.SMTP) -> None:
+    """Say QUIT, wait a second at most, and close. Never raises."""
+    try:
+        with TOLERANT:
+            if isinstance(host.file, Link):
+                if host.file.is_own:
+                    hurry(host)
+                    host.file.ask(b"QUIT", "QUIT")
+            elif host.sock is not None:
+                hurry(host)
+                host.docmd("QUIT")
+    finally:
+        drop(host)
+
+
+def hurry(host: Any) -> None:
+    """Let what follows take no longer than QUIT may."""
+    if isinstance(host.file, Link):
+        host.file.deadline = Deadline(QUIT_SECONDS)
+    elif host.sock is not None:
+        host.sock.settimeout(QUIT_SECONDS)
+
+
+def leave(host: smtplib.SMTP) -> None:
+    """Say QUIT and close without waiting for the answer. Never raises."""
+    with TOLERANT:
+        if isinstance(host.file, Link) and host.file.is_own:
+            host.file.write(b"QUIT\r\n")
+            host.file.look()
+    drop(host)
+
+
+def _greet(host: smtplib.SMTP, server: Server) -> None:
+    # What was announced before is forgotten, also after TLS (RFC 3207 section 4.2).
+    host.does_esmtp = False
+    link = link_of(host, server)
+    link.trace("C", f"EHLO {host.local_hostname}")
+    reply = reply_of(host.ehlo())
+    if 500 <= reply.code < 600:  # it knows no EHLO (RFC 5321 section 3.2)
+        link.trace("C", f"HELO {host.local_hostname}")
+        reply = reply_of(host.helo())
+    if reply.code != 250:
+        raise smtplib.SMTPHeloError(*reply.answer)
+
+
+def _start_tls(host: smtplib.SMTP, server: Server) -> None:
+    if not host.has_extn("starttls"):
+        raise smtplib.SMTPNotSupportedError(
+            "it does not offer STARTTLS, which MAIL_USE_TLS demands, so somebody may be in between."
+            " Set MAIL_USE_SSL if the port speaks TLS at once (465), or unset MAIL_USE_TLS if the"
+            " link needs none"
+        )
+    link = link_of(host, server)
+    reply = link.ask(b"STARTTLS", "STARTTLS")
+    if reply.code != 220:
+        raise smtplib.SMTPResponseException(*reply.answer)
+    if link.is_stale():
+        # Commands' answers from somebody in between, before the handshake (CVE-2011-0411).
+        raise smtplib.SMTPServerDisconnected(
+            "it sent data between STARTTLS and the handshake, so somebody may be in between"
+        )
+    # The handshake comes after, so that whatever interrupts it, the new socket is closed.
+    plain: Any = host.sock
+    host.sock = wrapped(
+        server.tls_context(), plain, server_hostname=server.host, do_handshake_on_connect=False
+    )
+    host.file = None
+    encrypted = link_of(host, server)
+    encrypted.deadline = link.deadline
+    encrypted.shake_hands()
+
+
+def _own_name(host: Any) -> str:
+    name = socket.gethostname()
+    if _FULL_NAME.fullmatch(name):
+        return name
+    own = host.sock.getsockname()
+    if not isinstance(own, tuple):
+        return "[127.0.0.1]"  # no network: the server is on this host
+    address = own[0].partition("%")[0]  # without an IPv6 zone
+    # An address literal where there is no full name (RFC 5321 section 4.1.4).
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"

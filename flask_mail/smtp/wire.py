@@ -1,0 +1,381 @@
+"""The bytes of one connection: replies in, bounded in size and time; commands and content out.
+
+RFC 2920 and RFC 3030 let a client write on while replies are under way. Whoever only writes then
+may wait for a server that waits for its replies to be read, for ever; here each wait is for both.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import smtplib
+import socket
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..util.clocks import monotonic
+from .alarms import TOLERANT, is_of_link
+from .deadline import Clock, Deadline, DeadlinePassed, Silence
+from .polling import is_ready
+from .reader import Incoming
+from .replies import Reply, printable
+from .writer import WOULD_BLOCK, Unsent
+
+if TYPE_CHECKING:
+    from ..mime.content import Content, Portion
+    from ..util.secret import Secrets
+
+log = logging.getLogger("flask_mail.smtp")
+
+_BLOCK = 64 * 1024
+"""More than a TLS record, so that none is left where no wait for the socket would notice it."""
+
+FIRST_MESSAGES = 4
+"""How many messages may be under way on a new connection."""
+
+_VERDICT, _VERDICT_FACTOR = 600.0, 30
+"""Seconds for the reply to content, which may be scanned and delivered first (RFC 5321 section
+4.5.3.2.6); less where MAIL_TIMEOUT says that waits are to be short."""
+
+_PROGRESS = 16 * 1024
+"""How much has to be taken within MAIL_TIMEOUT: a byte now and then is no progress."""
+
+_QUIET = 1.0
+"""Seconds without a reply after which the peer is heard once before any content leaves."""
+
+_QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux alone has it
+
+
+class Link:
+    """One connection of a session.
+
+    Stands in the place of :attr:`smtplib.SMTP.file`, so that what smtplib reads is bounded too.
+
+    :param timeout: seconds to wait for a reply, all of it, and for progress in writing; for the
+        reply to content thirty times as long, but not more than ten minutes.
+    :ivar awaits_verdict: whether the reply that comes next is that to content.
+    :ivar deadline: when all of what is going on must be over.
+    :ivar messages: how many messages it has carried.
+    :ivar window: how many may be under way.
+    :ivar is_dirty: whether a transaction may be open, which RSET has to end.
+    :ivar is_unheard: whether the replies that come first may have waited to be read.
+    :ivar is_lent: whether a program has used it since the last message.
+    :ivar is_closing: whether the server has said 421, after which it closes.
+    :ivar is_tired: whether the server takes no more messages on it, at least for now.
+    :ivar is_traced: whether its dialogue is logged.
+    :ivar secret: what the transcript must not show.
+    :ivar settle: ends what is under way, where somebody else has to use the connection.
+    :ivar spent: seconds that opening took and that no message was charged for yet.
+    """
+
+    def __init__(
+        self, sock: Any, timeout: float, name: str, *, debug: bool, clock: Clock = monotonic
+    ) -> None:
+        self.deadline = Deadline()
+        self.messages = 0
+        self.window = FIRST_MESSAGES
+        self.is_dirty = False
+        self.is_lent = False
+        self.is_unheard = False
+        self.is_closing = False
+        self.is_tired = False
+        self.spent = 0.0
+        self.secret: Secrets | None = None
+        self.settle: Callable[[], None] | None = None
+        self._sock = sock
+        self.awaits_verdict = False
+        self._timeout = timeout
+        self._verdict_timeout = max(timeout, min(_VERDICT, _VERDICT_FACTOR * timeout))
+        self._name = name
+        self.is_traced = debug
+        self._clock = clock
+        self._opened = clock()
+        self._pid = os.getpid()
+        self._is_prompt = False
+        self._wants_read = False  # before more can be written
+        self._since: float | None = None  # when the wait began that is under way
+        self._written = 0  # how much was, since then
+        self._out = Unsent(sock)
+        self._failure: OSError | None = None
+        self._in = Incoming()
+        self._is_over = False
+        self._lent_timeout: float | None = timeout
+        self._heard_at = clock()
+
+    def take(self) -> None:
+        """Use the socket without waiting in it; :meth:`lend` ends that.
+
+        :raises ConnectionAbortedError: another process has opened it.
+        """
+        if not self.is_own:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "the connection is another process's")
+        timeout = self._sock.gettimeout()
+        if timeout != 0:
+            self._lent_timeout = timeout
+            self._sock.settimeout(0)
+
+    def give_back(self) -> None:
+        """Let a program use the session."""
+        self.awaits_verdict = False
+        self.deadline = Deadline()
+        self.lend()
+
+    def lend(self) -> None:
+        """Leave the socket as smtplib's methods want it."""
+        if self.is_own:  # else its parent would wait in it too: they share what is set
+            with TOLERANT:  # it is closed
+                self._sock.settimeout(self._lent_timeout)
+
+    def be_prompt(self) -> None:
+        """Let the end of a message not wait until the server has confirmed its beginning.
+
+        Not before TLS is up: there it costs a round trip more than it saves.
+        """
+        if not self._is_prompt:
+            self._is_prompt = True
+            with TOLERANT:  # not TCP
+                self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def readline(self, limit: int = -1) -> bytes:
+        """Return the next line, for smtplib; empty where the peer has hung up."""
+        while (line := self._in.line()) is None:
+            if self._is_over:
+                return b""
+            self._wait()
+            self._fill()
+        self._heard_at = self._clock()
+        if line[3:4] != b"-":
+            self._since = None
+        self.trace("S", printable(line.decode("utf-8", "replace")))
+        return line
+
+    def close(self) -> None:
+        """Forget what was to be written; whoever has the socket closes it."""
+        self._is_over = True
+        self._out.clear()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this process has opened it: a child must not write on its parent's."""
+        return self._pid == os.getpid()
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago it was opened."""
+        return self._clock() - self._opened
+
+    @property
+    def unread(self) -> bytes:
+        """What the peer has said beyond the replies that were taken."""
+        return self._in.rest
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether there is anything :attr:`unread`."""
+        return bool(self._in.rest)
+
+    def is_stale(self) -> bool:
+        """Whether an idle connection is of no use any more: the peer has hung up, or says so."""
+        try:
+            if self.is_own and not self.has_unread and not self._is_over:
+                is_lent = self._sock.gettimeout() != 0
+                self._fill()
+                if is_lent:
+                    self.lend()
+        except OSError as error:
+            if not is_of_link(error):
+                raise
+            return True
+        is_broken = self._failure is not None or self._is_over or self.is_closing
+        return is_broken or self.has_unread or not self.is_own
+
+    def is_quiet(self) -> bool:
+        """Whether it is a while since the peer was heard: it may be gone without a word."""
+        return self.is_unheard or self._clock() - self._heard_at > _QUIET
+
+    def now(self) -> float:
+        """Return the time by the clock of this connection."""
+        return self._clock()
+
+    def was_left_alone_since(self, since: float) -> None:
+        """Note that nobody has listened since then: a reply that is read now may be as old."""
+        self.is_unheard = self.is_unheard or self._clock() - since > _QUIET
+
+    @property
+    def put(self) -> int:
+        """How many octets were ever given to :meth:`write`."""
+        return self._out.put
+
+    @property
+    def sent(self) -> int:
+        """How many of them the operating system has taken."""
+        return self._out.sent
+
+    def write(self, data: bytes | memoryview | Content | Portion) -> None:
+        """Take `data`, which goes out with the next :meth:`look` or :meth:`hear`."""
+        self._out.write(data)
+
+    def push(self) -> None:
+        """Write what can be written."""
+        self._flush()
+
+    def look(self) -> Reply | None:
+        """Write what can be written, and return the next reply if it is there; as :meth:`hear`."""
+        self._flush()
+        return self._reply() or self._received()
+
+    def hear(self) -> Reply:
+        """Write, and wait for the next reply.
+
+        :raises smtplib.SMTPServerDisconnected: the peer has hung up.
+        :raises smtplib.SMTPResponseException: the reply is too long.
+        :raises TimeoutError: neither side came forward in time.
+        """
+        reply = self._reply()
+        while reply is None:
+            self._flush()
+            if self._failure is None:
+                self._wait()
+            reply = self._received()
+        return reply
+
+    def ask(self, line: bytes, shown: str) -> Reply:
+        """Write one command and return its reply.
+
+        :param shown: the line as the transcript shows it, without a secret.
+        """
+        self.awaits_verdict = False
+        self.trace("C", shown)
+        self.write(line + b"\r\n")
+        return self.hear()
+
+    def trace(self, who: str, text: str) -> None:
+        """Log a line of the dialogue, if that is wanted."""
+        if self.is_traced:
+            if self.secret is not None:
+                text = self.secret.redact(text)
+            log.debug("%s %s: %s", self._name, who, text)
+
+    def hurry(self, seconds: float) -> None:
+        """From now on wait no longer than `seconds`."""
+        self._timeout = min(self._timeout, seconds)
+        self._verdict_timeout = min(self._verdict_timeout, seconds)
+
+    def wait_for(self, seconds: float) -> None:
+        """From now on wait so long for each reply but that to content."""
+        self._timeout = seconds
+
+    def shake_hands(self) -> None:
+        """Do the TLS handshake, within the deadline.
+
+        :raises OSError: where it fails.
+        """
+        self.take()
+        since = self._clock()
+        while True:
+            try:
+                self._sock.do_handshake()
+            except ssl.SSLWantReadError:
+                self._await(since, write=False)
+            except ssl.SSLWantWriteError:
+                self._await(since, write=True)
+            else:
+                return
+
+    def _wait(self) -> None:
+        """Wait until something can be read or, where there is something, written."""
+        if self._since is None:
+            self._since, self._written = self._clock(), 0
+        if _QUICKACK is not None:
+            # The server may hold the end of its replies back until their beginning is confirmed,
+            # which the system puts off for 40 ms, and forgets each time that it should not.
+            with TOLERANT:
+                self._sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        self._await(self._since, write=bool(self._out) and not self._wants_read)
+
+    def _await(self, since: float, *, write: bool) -> None:
+        is_verdict = self.awaits_verdict and not self._out
+        timeout = self._verdict_timeout if is_verdict else self._timeout
+        left = max(0.0, since + timeout - self._clock())
+        try:
+            left = self.deadline.left(left)
+        except DeadlinePassed:
+            # What has arrived by then is in time, however late the program comes to look.
+            if not is_ready(self._sock, write=False, seconds=0):
+                raise
+        else:
+            if not is_ready(self._sock, write, left):
+                self.deadline.left(1.0)  # which of the two it was
+                raise Silence("timed out")
+
+    def _flush(self) -> None:
+        """Write as much as the operating system takes at once, within bounds."""
+        self._wants_read = False
+        if self._failure is not None:
+            self._out.clear()  # behind a gap, it would be taken for what is missing
+            return
+        before = self._out.sent
+        try:
+            self.take()
+            self._out.flush()
+        except ssl.SSLWantReadError:
+            self._wants_read = True
+        except WOULD_BLOCK as error:
+            if not is_of_link(error):
+                self._fail(error)
+        except BaseException as error:  # noqa: BLE001 (raised again)
+            # Why the peer hung up may be waiting to be read.
+            self._fail(error)
+        written = self._out.sent - before
+        self._written += written
+        if self._written >= _PROGRESS or (written and not self._out):
+            self._since = None
+
+    def _fill(self) -> None:
+        """Read what is there."""
+        try:
+            self.take()
+            data = self._sock.recv(_BLOCK)
+            self._in.unread += data
+            self._is_over = not data
+        except WOULD_BLOCK as error:
+            if not is_of_link(error):
+                self._fail(error)
+        except BaseException as error:  # noqa: BLE001 (raised again)
+            failure = self._fail(error)
+            if not self.has_unread:
+                raise failure from None
+
+    def _fail(self, error: BaseException) -> OSError:
+        """Write no more, and return why; raise `error` if it is not one of a connection."""
+        self._out.clear()
+        if isinstance(error, OSError) and is_of_link(error):
+            self._failure = self._failure or error
+            return self._failure
+        # What was read may be lost, and what was to be written may have left.
+        self._failure = ConnectionAbortedError(errno.ECONNABORTED, "it was interrupted")
+        raise error
+
+    def _received(self) -> Reply | None:
+        self._fill()
+        reply = self._reply()
+        if reply is None and self._failure is not None:
+            raise self._failure
+        if reply is None and self._is_over:
+            raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed")
+        return reply
+
+    def _reply(self) -> Reply | None:
+        reply = self._in.reply()
+        if reply is not None:
+            self._since = None
+            self._heard_at = self._clock()
+            # After a malformed reply, each one may be the answer to another command.
+            self.is_closing = self.is_closing or reply.code in (421, -1)
+            if self.secret is not None and reply.code != 334:  # a challenge is answered as it is
+                reply = reply._replace(text=self.secret.redact(reply.text))
+            if self.is_traced:
+                self.trace("S", str(reply))
+        return reply

@@ -1,0 +1,167 @@
+"""Options, apps, and secrets."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import pickle
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+
+from ... import ConfigurationError, Mail
+from ...backends import Backend, Secret
+from .data import Delivered, hello
+from .fixtures import Fixtures
+from .helpers import build, make_app, must_arrive, must_fail, must_send, variables_of
+
+
+class Configuring(Fixtures):
+    """Options, apps, and secrets."""
+
+    def test_an_unknown_option_is_refused(
+        self, backend: Backend[Any], options: Mapping[str, Any]
+    ) -> None:
+        """A misspelt setting is an error that names it and the right one, and not its value."""
+        cls = type(backend)
+        known = [
+            each.name
+            for each in inspect.signature(cls).parameters.values()
+            if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
+        ]
+        for option in ("nosuchoption", *(f"{name}{name[-1]}" for name in known)):
+            key = cls.setting_key(option)
+            try:
+                cls.from_options({**options, option: "v4lue"}, build)
+            except ConfigurationError as caught:
+                text = str(caught)
+            else:
+                pytest.fail(f"{key} is no option of {cls.__name__}, and was accepted.")
+            assert key in text, f"The error should name {key}; it is: {text}"
+            assert "v4lue" not in text, f"The error shows the value, which may be secret: {text}"
+            assert option == "nosuchoption" or "did you mean" in text, (
+                f"The error should suggest what {key} was meant to be; it is: {text}"
+            )
+
+    def test_an_option_of_the_wrong_kind_is_refused(
+        self, backend: Backend[Any], options: Mapping[str, Any]
+    ) -> None:
+        """A value that cannot be meant is an error that names the setting, and not the value."""
+        cls = type(backend)
+        for option, kind in _kinds(cls).items():
+            key = cls.setting_key(option)
+            try:
+                cls.from_options({**options, option: ["v4lue"]}, build)
+            except ConfigurationError as caught:
+                text = str(caught)
+            else:
+                pytest.fail(f"{key} should be of the kind {kind.__name__}; a list was accepted.")
+            assert key in text, f"The error should name {key}; it is: {text}"
+            assert "v4lue" not in text, f"The error shows the value, which may be secret: {text}"
+
+    def test_a_required_option_that_is_missing_is_named(
+        self, backend: Backend[Any], options: Mapping[str, Any]
+    ) -> None:
+        """Without it nothing is built, and the error names the setting."""
+        cls = type(backend)
+        for name, parameter in inspect.signature(cls).parameters.items():
+            is_required = parameter.default is parameter.empty
+            if not is_required or parameter.kind is parameter.VAR_KEYWORD:
+                continue
+            key = cls.setting_key(name)
+            others = {option: value for option, value in options.items() if option != name}
+            try:
+                cls.from_options(others, build)
+            except ConfigurationError as caught:
+                assert key in str(caught), f"The error should name {key}; it is: {caught}"
+            else:
+                pytest.fail(f"{key} is required by {cls.__name__}, and may be left out.")
+
+    def test_it_is_built_from_the_settings_of_an_app(
+        self, backend: Backend[Any], options: Mapping[str, Any]
+    ) -> None:
+        """Two apps in one process have one each; closing a session of one leaves the other's."""
+        cls = type(backend)
+        settings = {cls.setting_key(name): value for name, value in options.items()}
+        mails = [
+            Mail(make_app(MAIL_BACKEND=cls, MAIL_SUPPRESS_SEND=False, **settings)) for _ in range(2)
+        ]
+        with mails[0].connect() as connection:
+            with mails[1].connect() as other:
+                receipts = [connection.send(hello()), other.send(hello())]
+            receipts.append(connection.send(hello()))
+        receipts.append(mails[1].send(hello()))
+        found = [(each.backend, each.outcome) for each in receipts]
+        assert all(each.sent and each.backend in self._names(backend) for each in receipts), (
+            f"What became of the messages: {found}."
+        )
+
+    def test_an_app_uses_it_except_in_tests(
+        self,
+        backend: Backend[Any],
+        delivered: Delivered | None,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Mail of an app arrives. Under `TESTING`, what would leave this machine does not."""
+        monkeypatch.setattr(type(backend), "from_options", lambda *_: backend)
+        app = make_app(MAIL_BACKEND=type(backend))
+        mail = Mail(app)
+        own = self._names(backend)
+        receipt = mail.send(hello())
+        assert receipt.sent, f"{receipt}"
+        assert receipt.backend in own, f"MAIL_BACKEND is this class; {receipt.backend!r} was used."
+        must_arrive(delivered, 1)
+        app.config["TESTING"] = True
+        receipt = mail.send(hello())
+        expected = ("locmem",) if backend.external else own
+        assert receipt.backend in expected, (
+            f"Under TESTING {expected[0]!r} should take the message; {receipt.backend!r} did."
+        )
+        must_arrive(delivered, 1 if backend.external else 2)
+        app.config["MAIL_SUPPRESS_SEND"] = False
+        receipt = mail.send(hello())
+        assert receipt.backend in own, (
+            f"With MAIL_SUPPRESS_SEND=False {own[0]!r} should take the message, even in tests;"
+            f" {receipt.backend!r} did."
+        )
+        must_arrive(delivered, 2 if backend.external else 3)
+
+    def test_no_secret_shows(
+        self,
+        backend: Backend[Any],
+        secrets: Iterable[str],
+        failing: Backend[Any] | None,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """A password is in no repr, receipt, log line, error, pickle and frame of a traceback."""
+        caplog.set_level(logging.DEBUG)
+        shown = {"the repr": repr(backend), "the str": str(backend)}
+        receipt = must_send(backend, hello())
+        shown["the receipt"] = f"{receipt!r} {receipt.response}"
+        if failing is not None:
+            error = must_fail(failing, hello())
+            shown["an error"] = f"{error} {error!r} {vars(error)}"
+            shown["a variable of a frame of its traceback"] = variables_of(error)
+            shown["a pickled error"] = pickle.dumps(error, 0).decode("ascii")
+        shown["a pickled receipt"] = pickle.dumps(receipt, 0).decode("ascii")
+        shown["the log"] = caplog.text
+        for secret in secrets:
+            for where, text in shown.items():
+                assert secret not in text, f"A secret shows in {where} of {backend.name}."
+
+
+def _kinds(cls: type[Backend[Any]]) -> dict[str, type]:
+    """Return the options of a backend that are annotated as one kind of value."""
+    try:
+        annotated = typing.get_type_hints(cls.__init__)
+    except Exception:  # noqa: BLE001 (what only a type checker can read)
+        return {}
+    kinds: dict[str, type] = {}
+    for name in inspect.signature(cls).parameters:
+        choices = typing.get_args(annotated.get(name)) or (annotated.get(name),)
+        (kind, *others) = [each for each in choices if each is not type(None)] or [None]
+        if kind in (bool, int, float, str, Secret) and not others:
+            kinds[name] = kind
+    return kinds

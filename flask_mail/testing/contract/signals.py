@@ -1,0 +1,85 @@
+"""Signals fire once and in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ... import email_dispatched, email_sending
+from ...backends import Backend, Outcome
+from .data import Delivered, bad_message, hello
+from .fixtures import Fixtures
+from .helpers import (
+    check_failure,
+    check_signals,
+    listening,
+    make_app,
+    must_arrive,
+    must_refuse,
+    must_send,
+    send_many,
+)
+
+
+class Signalling(Fixtures):
+    """Signals fire once and in order."""
+
+    def test_signals_fire_once_and_in_order(self, backend: Backend[Any]) -> None:
+        """`email_sending`, then `email_dispatched` with the receipt; the app is their sender."""
+        app, message = make_app(), hello()
+        with listening() as heard:
+            receipt = must_send(backend, message, app=app)
+        check_signals(heard, app, message, ["email-sending", "email-dispatched"])
+        assert heard[-1].receipt == receipt, (
+            f"email_dispatched has the receipt {heard[-1].receipt}, the caller {receipt}."
+        )
+
+    def test_a_refused_message_fires_email_failed_once(self, backend: Backend[Any]) -> None:
+        """`email_failed` has the error that the caller gets, and a receipt that says NOT_SENT."""
+        app, message = make_app(), bad_message()
+        with listening() as heard:
+            error = must_refuse(backend, message, "a line break in the subject", app=app)
+        check_signals(heard, app, message, ["email-sending", "email-failed"])
+        check_failure(heard[-1], error)
+        assert heard[-1].receipt is not None
+        assert heard[-1].receipt.outcome is Outcome.NOT_SENT, (
+            f"What was never handed over is {heard[-1].receipt.outcome}."
+        )
+
+    def test_a_receiver_may_stop_a_message(
+        self, backend: Backend[Any], delivered: Delivered | None
+    ) -> None:
+        """What a receiver of `email_sending` raises reaches the caller, and nothing is sent."""
+        app, message = make_app(), hello()
+
+        def stop(sender: object) -> None:
+            raise PermissionError("not today")
+
+        with listening() as heard, email_sending.connected_to(stop):
+            with pytest.raises(PermissionError, match="not today"):
+                must_send(backend, message, app=app)
+            (receipt,) = send_many(backend, [message], app=app)
+        assert receipt.outcome is Outcome.NOT_SENT, f"It was stopped, and is {receipt.outcome}."
+        dispatched = [each for each in heard if each.signal == "email-dispatched"]
+        assert not dispatched, "email_dispatched fired for a message that was stopped."
+        must_arrive(delivered, 0)
+
+    def test_a_receiver_that_raises_does_not_undo_the_delivery(
+        self, backend: Backend[Any], delivered: Delivered | None
+    ) -> None:
+        """A receiver of `email_dispatched` that raises is logged; in tests it raises afterwards.
+
+        The message was sent, and is neither sent again nor reported as failed.
+        """
+
+        def break_down(sender: object) -> None:
+            raise ZeroDivisionError("a receiver")
+
+        with listening() as heard, email_dispatched.connected_to(break_down):
+            must_send(backend, hello())
+            with pytest.raises(ZeroDivisionError, match="a receiver"):
+                must_send(backend, hello(), app=make_app(TESTING=True))
+        names = [each.signal for each in heard]
+        assert names == ["email-sending", "email-dispatched"] * 2, f"The signals were {names}."
+        must_arrive(delivered, 2)

@@ -1,0 +1,130 @@
+"""The content of a file that goes with a message, read when it is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from ..errors import MessageError
+from .text import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BLOCK = 57 * 1024
+"""A multiple of what a line of base64 holds, so that blocks can be encoded one by one."""
+
+_RECENTLY = 2 * 10**9
+"""Nanoseconds: a file that was changed so shortly before may be changed again without another time
+of modification (file systems count in steps of up to two seconds), so its digest is kept too."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileData:
+    """The octets that a file held when it was attached.
+
+    They are read block by block whenever they are needed, so that a large file takes no memory. No
+    file is kept open: a message can be stored, pickled, and sent by another process.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    """The time of its last modification: with :attr:`size`, what shows that it has changed."""
+    digest: str = ""
+    """The SHA-256 of a file that had just been changed when it was attached."""
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> FileData:
+        """Look at a file, which may be attached from then on.
+
+        :raises OSError: there is none, or it cannot be read.
+        :raises MessageError: it is no regular file; waiting for a pipe could take for ever.
+        """
+        absolute = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 (".." may follow a link)
+        with _opened(absolute) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise MessageError(
+                    f"{describe(absolute)} cannot be attached: it is no regular file."
+                )
+            digest = ""
+            if abs(time.time_ns() - status.st_mtime_ns) < _RECENTLY:
+                digest = _digest_of(file)
+        return cls(absolute, status.st_size, status.st_mtime_ns, digest)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.blocks())
+
+    def check(self) -> None:
+        """See that the file is still there and unchanged, as far as that shows without reading it.
+
+        :raises MessageError: it is not.
+        """
+        try:
+            self._compare(os.stat(self.path))  # noqa: PTH116
+        except OSError as error:
+            raise self._is_gone(error) from error
+
+    def blocks(self, octets: int = BLOCK) -> Iterator[bytes]:
+        """Yield the content in blocks of `octets`; only the last one is shorter.
+
+        :raises MessageError: the file is gone or has changed. That is raised before the last block
+            is yielded, so that nobody takes what came before for the whole.
+        """
+        digest = hashlib.sha256() if self.digest else None
+        try:
+            with _opened(self.path) as file:
+                self._compare(os.fstat(file.fileno()))
+                for start in range(0, self.size, octets):
+                    wanted = min(octets, self.size - start)
+                    block = file.read(wanted)
+                    if digest is not None:
+                        digest.update(block)
+                    if start + wanted == self.size:
+                        self._compare(os.fstat(file.fileno()))
+                        if digest is not None and digest.hexdigest() != self.digest:
+                            raise self._has_changed()
+                    if len(block) < wanted:
+                        raise self._has_changed()
+                    yield block
+        except OSError as error:
+            raise self._is_gone(error) from error
+
+    def _compare(self, status: os.stat_result) -> None:
+        is_same = (status.st_size, status.st_mtime_ns) == (self.size, self.mtime_ns)
+        if not (is_same and stat.S_ISREG(status.st_mode)):
+            raise self._has_changed()
+
+    def _has_changed(self) -> MessageError:
+        return MessageError(
+            f"The attached file {describe(self.path)} has changed since it was attached: attach it"
+            " again, or attach its content as data."
+        )
+
+    def _is_gone(self, error: OSError) -> MessageError:
+        return MessageError(
+            f"The attached file {describe(self.path)} cannot be read any more:"
+            f" {error.strerror or error}. Keep it until the message is sent, or attach its content"
+            " as data."
+        )
+
+
+def _opened(path: str) -> BinaryIO:
+    # Opening what has become a pipe would wait for somebody who writes into it.
+    flag = getattr(os, "O_NONBLOCK", 0)
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | flag))
+
+
+def _digest_of(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(BLOCK):
+        digest.update(block)
+    return digest.hexdigest()

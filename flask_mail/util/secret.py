@@ -1,0 +1,164 @@
+"""Secrets that show themselves nowhere by accident."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from ..errors import BackendUnavailable
+from .echoes import Echoes, masked
+
+
+class Secret:
+    """A password, or a callable that returns it: every view of it but :meth:`reveal` is ``***``.
+
+    Tracebacks that show the variables of each frame (Sentry, pytest) show this object. An option of
+    a backend that is annotated with it is given as one, and the commands of ``flask mail`` mask it.
+
+    :param value: the password or key, or what returns it.
+    :param setting: where it was found, for errors.
+    """
+
+    __slots__ = ("__echoes", "__value", "setting")
+
+    _usual_setting: ClassVar[str] = "MAIL_PASSWORD"
+    must_be: ClassVar[str] = "Unicode text without NUL"
+    # In AUTH PLAIN a NUL ends the name (RFC 4616). The environment gives surrogates for what is
+    # not UTF-8, and the error of encoding them would show the password.
+    _unfit: ClassVar[re.Pattern[str]] = re.compile("[\0\ud800-\udfff]")
+
+    def __init__(
+        self, value: str | int | Callable[[], object] | Secret, setting: str | None = None
+    ) -> None:
+        self.setting = setting or self._usual_setting
+        self.__echoes: Echoes | None = None
+        self.__value: Any = value
+        self.__make_text()
+
+    def reveal(self) -> str:
+        """Return it in clear; a callable is called.
+
+        :raises BackendUnavailable: the callable raised, or returned something else.
+        """
+        return str(self.current().__value)  # noqa: SLF001 (of this class)
+
+    def current(self) -> Secret:
+        """Return the one to use now: itself, or what its callable returns.
+
+        :raises BackendUnavailable: the callable raised, or returned something else.
+        """
+        if isinstance(self.__value, str):
+            return self
+        fresh = type(self)("", self.setting)
+        try:
+            # In no variable, nor as an argument: tracebacks may show the frames of both.
+            fresh.__value = self.__value()  # noqa: SLF001 (of this class)
+            fresh.__make_text()  # noqa: SLF001
+        except Exception as error:
+            # Its text is the callable's, and may hold what was sent for the secret.
+            raise BackendUnavailable(
+                f"No login: {self.setting} is a callable, and calling it raised"
+                f" {type(error).__name__}.",
+                stage="login",
+            ) from error
+        if fault := fresh.__fault():  # noqa: SLF001
+            raise BackendUnavailable(
+                f"No login: {self.setting} is a callable, and has to return {self.must_be}; it"
+                f" returned {fault}.",
+                stage="login",
+            )
+        return fresh
+
+    @property
+    def is_impossible(self) -> bool:
+        """Whether no server can be told it; of a callable that is not known."""
+        return isinstance(self.__value, str) and self._unfit.search(self.__value) is not None
+
+    def redact(self, text: str) -> str:
+        """Return `text` without this secret, however a server that echoes it spells it.
+
+        Pieces of four characters are hidden too.
+        """
+        hidden = bytearray(len(text))
+        self._mark(text, hidden)
+        return masked(text, hidden) if any(hidden) else text
+
+    def _mark(self, text: str, hidden: bytearray) -> None:
+        """Set what :meth:`redact` hides in `hidden`, which has an item for each character."""
+        if not self.__value or not isinstance(self.__value, str):
+            return
+        if self.__echoes is None:
+            self.__echoes = Echoes(self.__value)
+        self.__echoes.mark(text, hidden)
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret) or type(self) is not type(other):
+            return False
+        if isinstance(self.__value, str):
+            return isinstance(other.__value, str) and self.__value == other.__value
+        return self.__value is other.__value
+
+    def __hash__(self) -> int:
+        return hash(self.__value) if isinstance(self.__value, str) else id(self.__value)
+
+    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
+        raise TypeError("A secret is not pickled: build the backend where it is used.")
+
+    def __make_text(self) -> None:
+        if isinstance(self.__value, Secret):
+            self.__value = self.__value.__value  # noqa: SLF001 (of this class)
+        if isinstance(self.__value, (str, int)) and not isinstance(self.__value, bool):
+            self.__value = str(self.__value)
+
+    def __fault(self) -> str:
+        """Return what is wrong with what a callable returned, without showing it."""
+        if not isinstance(self.__value, str):
+            return f"a value of type {type(self.__value).__name__}"
+        if not self.__value:
+            return "an empty string"
+        return "something else" if self.is_impossible else ""
+
+
+class Secrets:
+    """What was said on a connection, and nothing that is heard on it may show."""
+
+    __slots__ = ("__each",)
+
+    def __init__(self) -> None:
+        self.__each: list[Secret] = []
+
+    def add(self, secret: Secret) -> None:
+        self.__each.append(secret)
+
+    def redact(self, text: str) -> str:
+        hidden = bytearray(len(text))
+        for each in self.__each:
+            each._mark(text, hidden)  # noqa: SLF001 (one of these)
+        return masked(text, hidden) if any(hidden) else text
+
+
+class Password(Secret):
+    """A password to log in with, or a callable that returns it."""
+
+    __slots__ = ()
+
+    must_be = "Unicode text without line ends and other control characters"
+    # A line end comes from the file that it was read from. A tab may be meant within a password.
+    _unfit = re.compile("[\0-\x08\n-\x1f\x7f-\x9f\ud800-\udfff]|\\A\t|\t\\Z")
+
+
+class Token(Secret):
+    """An access token, or a callable that returns a fresh one (RFC 6750)."""
+
+    __slots__ = ()
+
+    _usual_setting = "MAIL_OAUTH2_TOKEN"
+    must_be = "a token of visible ASCII characters, without blanks and newlines (RFC 6750)"
+    # U+0001 would end it (RFC 7628 section 3.1).
+    _unfit = re.compile("[^!-~]")
