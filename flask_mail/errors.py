@@ -32,6 +32,9 @@ OPENING = ("connect", "greeting", "tls", "login")
 class MailError(Exception):
     """The base of every error that Flask-Mail raises on purpose."""
 
+    is_public = True
+    """Its text shows no secret, so a receipt may repeat it."""
+
 
 class ConfigurationError(MailError, ValueError):
     """A setting is missing, unknown, contradictory or of the wrong kind.

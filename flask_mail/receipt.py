@@ -7,8 +7,6 @@ from dataclasses import InitVar, asdict, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .errors import MailError
-
 if TYPE_CHECKING:
     pass
 
@@ -73,8 +71,8 @@ class Receipt:
     def __post_init__(self, error: BaseException | None) -> None:  # type: ignore[override]
         self.__dict__["error"] = error
         if error is not None:
-            kind = type(error).__name__
-            self.__dict__["reason"] = str(error) if isinstance(error, MailError) else kind
+            is_public = getattr(error, "is_public", False) is True
+            self.__dict__["reason"] = str(error) if is_public else type(error).__name__
         if type(self.refused) is not dict:  # no other mapping is JSON
             self.__dict__["refused"] = dict(self.refused)
 

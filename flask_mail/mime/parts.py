@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from email.charset import Charset
 
-    from ..message.attachment import Attachment
+    from .protocols import RenderedAttachment
 
 T = TypeVar("T")
 
@@ -108,7 +108,7 @@ def multipart(subtype: str, parts: Sequence[Part], seed: str, root: str = "") ->
     )
 
 
-def attached_part(attachment: Attachment, ascii_only: bool) -> Part:
+def attached_part(attachment: RenderedAttachment, ascii_only: bool) -> Part:
     """Return an attachment.
 
     :param ascii_only: write its name in ASCII, dropping what has no equivalent.

@@ -45,8 +45,7 @@ from .parts import (
 if TYPE_CHECKING:
     from email.charset import Charset
 
-    from ..message.attachment import Attachment
-    from ..message.message import Message
+    from .protocols import RenderedAttachment, RenderedMessage
 
 # Headers that hold addresses: a reader looks for those outside of encoded-words only.
 OF_ADDRESSES = frozenset(
@@ -60,7 +59,7 @@ _CID = re.compile(r"\bcid:([^\s\"'<>()]+)", re.IGNORECASE)
 
 
 def render(
-    message: Message, *, ascii_attachments: bool = False, now: float | None = None
+    message: RenderedMessage, *, ascii_attachments: bool = False, now: float | None = None
 ) -> bytes | Content:
     """Return the message as CRLF-terminated header lines, an empty line and the body.
 
@@ -86,7 +85,7 @@ def addresses_in(value: object) -> list[object]:
     return [value]
 
 
-def _header(message: Message, charset: Charset, now: float | None) -> list[str]:
+def _header(message: RenderedMessage, charset: Charset, now: float | None) -> list[str]:
     subject = tolerated(check_folded, message.subject, "") or clean(message.subject)
     date = None if message.date is None else tolerated(date_header, message.date)
     fields = {
@@ -135,7 +134,7 @@ def _extra_field(name: str, value: str, charset: Charset) -> str:
     return written or unstructured(name, text, charset)
 
 
-def _content(message: Message, charset: Charset, ascii_attachments: bool) -> Part:
+def _content(message: RenderedMessage, charset: Charset, ascii_attachments: bool) -> Part:
     """mixed(related(alternative(text, HTML, ...), inline parts), attachments), as far as needed."""
     alternatives = [
         text_part(content, alternative_type(name), charset) for name, content in items(message.alts)
@@ -177,7 +176,7 @@ class _Wanted:
     def __init__(self, alternatives: object) -> None:
         self._alternatives = [as_text(content) for _, content in items(alternatives)]
 
-    def shows(self, attachment: Attachment) -> bool:
+    def shows(self, attachment: RenderedAttachment) -> bool:
         content_id = content_id_in(attachment.headers)
         if not content_id or not self._alternatives:
             return False
