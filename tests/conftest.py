@@ -15,7 +15,7 @@ from flask_mail.smtp import dialing
 os.environ.pop("PYTEST_ADDOPTS", None)
 
 # With --import-mode=importlib the tests' own helpers are found this way, in any order of tests.
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,0 @@
-"""Fuzzing of what reads addresses and of what writes messages.
-
-``python -m tests.fuzz --seconds 60`` looks for a value that breaks a promise. One that does is
-shrunk, shown, and kept in `seeds`, which every run of the tests tries again.
-"""

@@ -1,0 +1,443 @@
+"""The inbox in a real Chromium: it is live, it looks right, and hostile mail does nothing there."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import hostile
+import pytest
+from browser import AXE, Served, chromium, look, needs_axe, needs_browser, serving
+from flask import Flask
+from inbox_support import Browser, make_mail, welcome
+
+from flask_mail import Mail
+
+pytestmark = needs_browser
+
+QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.py"
+SCREENS = {"phone": (390, 844), "laptop": (1280, 800)}
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
+
+
+@pytest.fixture(autouse=True)
+def laptop(driver: Any) -> None:
+    look(driver)
+
+
+@pytest.fixture
+def mail(tmp_path: Path) -> Mail:
+    mail = make_mail("file", MAIL_FILE_PATH=tmp_path / "mail")
+    mail.preview("welcome")(welcome)
+    return mail
+
+
+@pytest.fixture
+def server(mail: Mail, driver: Any) -> Iterator[Served]:
+    with serving(mail.app) as served:
+        yield served
+        driver.get("about:blank")  # it would go on asking
+
+
+def css(driver: Any, selector: str) -> list[Any]:
+    found: list[Any] = driver.find_elements("css selector", selector)
+    return found
+
+
+def until(driver: Any, selector: str, seconds: float = 20) -> Any:
+    """Return the first element that a selector finds, once there is one."""
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    wait = WebDriverWait(driver, seconds, poll_frequency=0.02)
+    return wait.until(lambda _: css(driver, selector))[0]
+
+
+def newest(mail: Mail) -> str:
+    """Return the path of the page of the newest message."""
+    page: str = Browser(mail).messages()[0]["page"]
+    return page
+
+
+def in_frame(driver: Any) -> Any:
+    driver.switch_to.frame(until(driver, "iframe"))
+    return until(driver, "body")
+
+
+class TestLive:
+    @pytest.fixture
+    def app(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Flask:
+        """The quickstart, as `flask --debug run` serves it."""
+        for name in list(os.environ):
+            if "MAIL_" in name:
+                monkeypatch.delenv(name)
+        monkeypatch.setenv("MAIL_BACKEND", "file")
+        monkeypatch.setenv("MAIL_FILE_PATH", str(tmp_path / "mail"))
+        monkeypatch.setenv("FLASK_DEBUG", "1")
+        spec = importlib.util.spec_from_file_location("quickstart_in_browser", QUICKSTART)
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        app: Flask = module.create_app()
+        return app
+
+    def test_mail_appears_in_the_open_inbox_by_itself(self, driver: Any, app: Flask) -> None:
+        with serving(app) as served:
+            driver.get(served.url("/_mail/"))
+            assert "No mail yet" in until(driver, ".empty").text
+            inbox = driver.current_window_handle
+            driver.switch_to.new_window("window")
+            driver.get(served.url())
+            until(driver, "#name").send_keys("Ann")
+            until(driver, "#address").send_keys("ann@example.com")
+            until(driver, "form button").click()
+            until(driver, "[role=status]")
+            driver.close()
+            driver.switch_to.window(inbox)
+
+            row = until(driver, ".list .row")
+
+            assert "Welcome" in row.text
+            assert until(driver, "#live").get_property("textContent") == "1 new message"
+            row.click()
+            assert until(driver, "h1").text == "Welcome"
+            assert "Hello Ann" in in_frame(driver).text
+            driver.switch_to.default_content()
+            driver.get("about:blank")
+
+    def test_what_is_deleted_elsewhere_disappears(
+        self, driver: Any, mail: Mail, server: Served
+    ) -> None:
+        mail.send(welcome())
+        driver.get(server.url("/_mail/"))
+        until(driver, ".list .row")
+        Browser(mail).client.delete("/_mail/api/messages")
+        until(driver, ".empty")
+
+    def test_the_focus_stays_where_it_is_when_mail_comes(
+        self, driver: Any, mail: Mail, server: Served
+    ) -> None:
+        mail.send(welcome())
+        driver.get(server.url("/_mail/"))
+        driver.execute_script("arguments[0].focus()", until(driver, ".list .row"))
+        mail.send_message("Second", ["ann@example.com"], "Hi")
+        until(driver, ".list li:nth-child(2)")
+        focused = driver.switch_to.active_element
+        assert "Welcome" in focused.text
+
+    def test_a_server_that_was_away_is_found_again(self, driver: Any, mail: Mail) -> None:
+        with serving(mail.app) as served:
+            driver.get(served.url("/_mail/"))
+            until(driver, ".empty")
+            script = "window.fetch = ((old) => (...args) => (window.fetch = old, Promise.reject()))"
+            driver.execute_script(f"{script}(window.fetch)")
+            mail.send(welcome())
+            mail.send(welcome())
+            until(driver, ".list .row")
+            driver.get("about:blank")
+
+
+class TestMessage:
+    def test_html_is_shown_with_its_own_pictures_and_no_others(
+        self, driver: Any, mail: Mail, server: Served
+    ) -> None:
+        mail.send(welcome())
+        driver.get(server.url(newest(mail)))
+        assert "Hello Ann" in in_frame(driver).text
+        own, remote = css(driver, "img")
+        assert (own.get_property("naturalWidth"), remote.get_property("naturalWidth")) == (1, 0)
+        driver.switch_to.default_content()
+
+    def test_remote_pictures_are_loaded_after_a_click(
+        self, driver: Any, mail: Mail, server: Served
+    ) -> None:
+        with serving(Flask("tracker")) as tracker:
+            html = f'<img src="{tracker.url("/pixel.png", "127.0.0.1")}">'
+            mail.send_message("Hi", ["ann@example.com"], "Hi", html)
+            driver.get(server.url(newest(mail)))
+            in_frame(driver)
+            driver.switch_to.default_content()
+            before = list(tracker.paths)
+            driver.find_element("link text", "Show remote images").click()
+            until(driver, 'iframe[src*="images=1"]')
+            in_frame(driver)
+            driver.switch_to.default_content()
+        assert (before, tracker.paths) == ([], ["/pixel.png"])
+
+    def test_no_connection_is_made_ahead_of_time(
+        self, driver: Any, mail: Mail, server: Served
+    ) -> None:
+        """No policy forbids it, and it tells that the message was opened."""
+        connected = []
+        for html in hostile.CONNECTING:
+            with socket.create_server(("127.0.0.1", 0)) as tracker:
+                tracker.setblocking(False)
+                url = f"http://127.0.0.1:{tracker.getsockname()[1]}/"
+                source = f"{html.replace('{}', url)}Hi"
+                mail.send_message("Hi", ["ann@example.com"], "Hi", source)
+                for path in (newest(mail), f"{newest(mail)}/html"):
+                    driver.get(server.url(path))
+                    driver.get(server.url("/_mail/"))  # by then it would have been made
+                with contextlib.suppress(BlockingIOError):
+                    tracker.accept()
+                    connected.append(html)
+        assert connected == []
+
+    @pytest.mark.parametrize(("scheme", "colour"), [("Light", "0, 0, 0"), ("Dark", "255, 215, 0")])
+    @pytest.mark.parametrize("own", ["light", "dark"])
+    def test_dark_mode_is_that_of_the_mail_program_not_of_the_reader(
+        self, driver: Any, mail: Mail, server: Served, scheme: str, colour: str, own: str
+    ) -> None:
+        look(driver, scheme=own)
+        html = "<style>@media (prefers-color-scheme:dark){h1{color:gold}}</style><h1>Hi</h1>"
+        mail.send_message("Hi", ["ann@example.com"], "Hi", html)
+        driver.get(server.url(newest(mail)))
+        driver.find_element("link text", scheme).click()
+        until(driver, f"iframe.{scheme.lower()}")
+        in_frame(driver)
+        assert colour in until(driver, "h1").value_of_css_property("color")
+        driver.switch_to.default_content()
+
+    @pytest.mark.parametrize(("name", "width"), [("Phone", 360), ("Tablet", 768)])
+    def test_html_is_shown_at_the_width_of_a_device(
+        self, driver: Any, mail: Mail, server: Served, name: str, width: int
+    ) -> None:
+        mail.send(welcome())
+        driver.get(server.url(newest(mail)))
+        driver.find_element("link text", name).click()
+        assert until(driver, f"iframe.w{width}").get_property("clientWidth") == width
+
+    def test_a_link_of_the_message_opens_in_a_tab_of_its_own(
+        self, driver: Any, mail: Mail, server: Served
+    ) -> None:
+        html = f'<a id="link" href="{server.url("/confirm")}">Confirm</a>'
+        mail.send_message("Hi", ["ann@example.com"], "Hi", html)
+        driver.get(server.url(newest(mail)))
+        inbox = driver.current_window_handle
+        in_frame(driver)
+        until(driver, "#link").click()
+        [tab] = set(driver.window_handles) - {inbox}
+        driver.switch_to.window(tab)
+        assert urlsplit(driver.current_url).path == "/confirm"
+        assert driver.execute_script("return window.opener") is None
+        driver.close()
+        driver.switch_to.window(inbox)
+
+    def test_an_attachment_is_saved_as_it_was(
+        self, driver: Any, mail: Mail, server: Served, tmp_path: Path
+    ) -> None:
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        downloads = tmp_path / "downloads"
+        where = {"behavior": "allow", "downloadPath": str(downloads)}
+        driver.execute_cdp_cmd("Browser.setDownloadBehavior", where)
+        mail.send(welcome())
+        driver.get(server.url(newest(mail)))
+        driver.find_element("link text", "invoice.html").click()
+        saved = downloads / "invoice.html"
+        WebDriverWait(driver, 20, poll_frequency=0.05).until(lambda _: saved.exists())
+        assert saved.read_bytes() == b"<script>alert(1)</script>"
+
+    def test_all_messages_are_deleted_with_the_keyboard(
+        self, driver: Any, mail: Mail, server: Served
+    ) -> None:
+        from selenium.webdriver.common.keys import Keys
+
+        mail.send(welcome())
+        driver.get(server.url("/_mail/"))
+        until(driver, "details.danger summary").send_keys(Keys.ENTER)
+        until(driver, "details.danger[open] button").send_keys(Keys.ENTER)
+        until(driver, ".empty")
+        assert Browser(mail).messages() == []
+
+    def test_a_preview_is_shown(self, driver: Any, server: Served) -> None:
+        driver.get(server.url("/_mail/previews"))
+        until(driver, ".list .row").click()
+        assert until(driver, "h1").text == "Welcome"
+        assert "Hello Ann" in in_frame(driver).text
+        driver.switch_to.default_content()
+
+
+class TestHostile:
+    """The corpus of `hostile.py`, in every place where a message is shown."""
+
+    def looked_at(self, driver: Any, server: Served, path: str) -> Any:
+        """Look at a page, and return what the message has set on its window."""
+        driver.get(server.url(path))
+        return driver.execute_script("return window.pwned")
+
+    def click(self, driver: Any) -> None:
+        """Click what the message has in its frame for that."""
+        window = driver.current_window_handle
+        in_frame(driver)
+        for each in css(driver, "#link"):
+            each.click()
+        driver.switch_to.default_content()
+        for tab in set(driver.window_handles) - {window}:
+            driver.switch_to.window(tab)
+            assert driver.execute_script("return window.pwned") is None
+            driver.close()
+        driver.switch_to.window(window)
+
+    def test_it_acts_where_nothing_protects(self, driver: Any) -> None:
+        app = Flask("unprotected")
+        app.add_url_rule("/", view_func=lambda: hostile.HTML[0])
+        with serving(app) as served:
+            assert self.looked_at(driver, served, "/") == 1
+            driver.get("about:blank")
+        assert "/pwned" in served.paths
+
+    def test_it_does_nothing_in_the_inbox(self, driver: Any, mail: Mail, server: Served) -> None:
+        mail.send_many(hostile.messages())
+        listed = Browser(mail).messages()
+        assert len(listed) == len(hostile.HTML) + len(hostile.TEXTS)
+
+        acted = [self.looked_at(driver, server, "/_mail/")]
+        for each in listed:
+            page = each["page"]
+            views = ("html",) if each["subject"] == "HTML" else ("text", "headers", "source")
+            for view in views:
+                acted.append(self.looked_at(driver, server, f"{page}?view={view}"))
+                if view == "html":
+                    self.click(driver)
+                    acted.append(driver.execute_script("return window.pwned"))
+                assert urlsplit(driver.current_url).path == page
+            if each["subject"] == "HTML":
+                acted.append(self.looked_at(driver, server, f"{page}/html"))
+
+        assert [each for each in acted if each is not None] == []
+        elsewhere = {each for each in server.paths if not each.startswith("/_mail")}
+        assert elsewhere <= {"/favicon.ico"}
+
+    def test_nothing_of_a_message_is_loaded_with_remote_pictures_but_those(
+        self, driver: Any, mail: Mail, server: Served
+    ) -> None:
+        """Whoever asks for them tells the other server so, and still runs no script."""
+        mail.send_many(hostile.messages())
+        for each in Browser(mail).messages(subject="HTML"):
+            assert self.looked_at(driver, server, f"{each['page']}?images=1") is None
+
+
+class TestOtherSites:
+    def test_the_page_of_another_site_can_do_nothing(
+        self, driver: Any, mail: Mail, server: Served
+    ) -> None:
+        mail.send(welcome())
+        driver.get(server.url("/_mail/"))  # it has the cookie now
+        inbox = server.url("/_mail/")
+        site = Flask("evil")
+        site.add_url_rule("/", view_func=lambda: "<!doctype html><title>evil</title>")
+        with serving(site) as evil:
+            driver.get(evil.url("/", "127.0.0.1"))
+            script = """
+                const [inbox, done] = arguments, results = [];
+                const attempt = (name, path, options) =>
+                  fetch(inbox + path, {credentials: "include", ...options})
+                    .then(async (answer) => results.push([name, await answer.text()]), () => {});
+                const frame = document.createElement("iframe");
+                const framed = new Promise((loaded) => frame.onload = loaded);
+                frame.src = inbox;
+                document.body.append(frame);
+                const script = document.createElement("script");
+                const refused = new Promise((failed) => script.onerror = script.onload = failed);
+                script.src = inbox + "static/inbox.js";
+                document.body.append(script);
+                Promise.all([
+                  framed, refused,
+                  attempt("read", "api/messages", {}),
+                  attempt("blind", "api/messages", {mode: "no-cors"}),
+                  attempt("delete", "api/messages", {method: "DELETE"}),
+                  attempt("form", "delete", {method: "POST", mode: "no-cors",
+                                             body: new URLSearchParams({token: ""})}),
+                ]).then((answers) => done([results, answers[1].type]));
+            """
+            results, loading = driver.execute_async_script(script, inbox)
+            driver.execute_script(
+                """document.body.innerHTML =
+                   `<form method=post action="${arguments[0]}delete"><input name=token></form>`;
+                   document.forms[0].submit()""",
+                inbox,
+            )
+            until(driver, "body")
+        assert [text for _, text in results if "Welcome" in text] == []
+        assert loading == "error"
+        assert len(Browser(mail).messages()) == 1
+
+
+def pages(mail: Mail) -> dict[str, str]:
+    """Return the paths of the pages, by name."""
+    message = newest(mail)
+    views = ("html", "text", "headers", "envelope", "source")
+    return {
+        "list": "/_mail/",
+        "search": "/_mail/?q=nothing",
+        "previews": "/_mail/previews",
+        "preview": "/_mail/previews/welcome",
+        "message": message,
+        **{f"message-{view}": f"{message}?view={view}" for view in views},
+    }
+
+
+@needs_axe
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(
+    driver: Any, mail: Mail, server: Served, scheme: str, screen: str
+) -> None:
+    width, height = SCREENS[screen]
+    look(driver, scheme=scheme, width=width, height=height)
+    mail.send(welcome())
+    source = Path(AXE).read_text(encoding="utf-8")
+    # A frame in which no script may run cannot be looked into.
+    run = """
+        const done = arguments[arguments.length - 1];
+        axe.run(document, {iframes: false}).then((found) => done(found.violations), done);
+    """
+    serious = []
+    for name, path in pages(mail).items():
+        driver.get(server.url(path))
+        driver.execute_script(source)
+        serious += [
+            (name, each["id"], [node["html"] for node in each["nodes"]])
+            for each in driver.execute_async_script(run)
+            if each["impact"] in ("serious", "critical")
+        ]
+    assert serious == []
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_on_the_screen(
+    driver: Any, mail: Mail, server: Served, tmp_path: Path, scheme: str, screen: str
+) -> None:
+    """Their pictures are kept in SCREENSHOTS, for people to look at."""
+    width, height = SCREENS[screen]
+    look(driver, scheme=scheme, width=width, height=height)
+    mail.send_message("Your order is on its way " * 6, ["bob@example.com"], "Text " * 400)
+    mail.send(welcome())
+    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    wide = []
+    for name, path in pages(mail).items():
+        dark = "?scheme=dark" if (name, scheme) == ("message", "dark") else ""
+        driver.get(server.url(path + dark))
+        driver.save_screenshot(str(folder / f"{name}-{scheme}-{screen}.png"))
+        script = "return document.documentElement.scrollWidth"
+        if driver.execute_script(script) > width:
+            wide.append(name)
+        background = until(driver, "body").value_of_css_property("background-color")
+        shades = [int(each) for each in re.findall(r"\d+", background)[:3]]
+        assert (sum(shades) < 3 * 128) == (scheme == "dark")
+    assert wide == []

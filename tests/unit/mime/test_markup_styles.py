@@ -1,0 +1,183 @@
+"""HTML to text: what style sheets hide, line breaks that they keep, and where links lead."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from flask_mail.mime.html import text_of_html
+
+
+@pytest.mark.parametrize(
+    "css",
+    [
+        ".pre { display: none }",
+        ".pre{display:none!important;}",
+        "h1, .other, .pre { display:none }",
+        "SPAN.Pre { DISPLAY: NONE }",
+        "#top{visibility:hidden}",
+        "span#top.pre.x { opacity: 0 }",
+        ".pre{max-height:0;overflow:hidden}",
+        ".pre{font-size:0}",
+        "*{color:red}.pre{display:block}.pre{display:none}",
+        ".pre{display:none}span{display:block}",
+        ".pre{display:none!important}.pre.x{display:block}",
+        "@import url(x);.pre{display:none}",
+        "@media all{.pre{display:none}}",
+        "@media only screen { p{color:red} .pre{display:none} } ",
+        "<!-- .pre{display:none} -->",
+        "/* { */ .pre{display:none} /*",
+        "span{display:none}",
+        "*{display:none} p{display:block}",
+        "body .pre{display:none}",
+        "HTML BODY  span#top{display:none}",
+    ],
+)
+def test_what_a_class_hides_is_left_out(css: str) -> None:
+    html = f'<style>{css}</style><span class="a Pre x" id=top>Secret</span><p>Hello'
+
+    assert text_of_html(html) == "Hello\n"
+
+
+@pytest.mark.parametrize(
+    "css",
+    [
+        ".pre{display:none}.pre{display:block}",
+        ".pre{display:none}span.pre{display:inline}",
+        ".prefix{display:none}",
+        ".pre.other{display:none}",
+        "p.pre{display:none}",
+        ".a .pre{display:none}",
+        "body > .pre{display:none}",
+        "body .a .pre{display:none}",
+        ".pre:hover{display:none}",
+        "@media print{.pre{display:none}}",
+        "@media (max-width: 600px){.pre{display:none}}",
+        "@media all{@media print{.pre{display:none}}}",
+        "@media all{" * 5 + ".pre{display:none}",
+        ".pre{color:none}",
+        ".pre{display:none",
+        "}{}",
+        ",{display:none}",
+    ],
+)
+def test_what_no_rule_hides_for_everybody_is_shown(css: str) -> None:
+    assert text_of_html(f"<style>{css}</style><span class=pre>Shown</span>") == "Shown\n"
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        '<style media="print">.pre{display:none}</style>',
+        '<style media="screen and (max-width:9px)">.pre{display:none}</style>',
+        "<!--[if mso]><style>.pre{display:none}</style><![endif]-->",
+        "<style",
+        "<stylesheet>.pre{display:none}</stylesheet>",
+    ],
+)
+def test_sheets_for_others_hide_nothing(style: str) -> None:
+    assert "Shown" in text_of_html(f"<p class=pre>Shown</p>{style}")
+
+
+@pytest.mark.parametrize(
+    "style", ["<style media=screen data-media=print>", "<STYLE type='text/css'>"]
+)
+def test_sheets_for_screens_count(style: str) -> None:
+    assert text_of_html(f"{style}.p{{display:none}}</style><p class=p>Secret<p>Hello") == "Hello\n"
+
+
+def test_an_own_style_counts_more_than_a_class() -> None:
+    sheet = "<style>.p{display:none}.q{display:none!important}</style>"
+
+    assert text_of_html(f'{sheet}<p class=p style="display:block">Shown</p>') == "Shown\n"
+    assert text_of_html(f'{sheet}<p class=q style="display:block">Secret</p>Hi') == "Hi\n"
+
+
+def test_an_unfinished_sheet_or_comment_ends_with_the_mail() -> None:
+    assert text_of_html("<p class=p>Hi</p><style>.p{display:none}") == ""
+    assert text_of_html("<p class=p>Hi</p><!-- <style>.p{display:none}") == "Hi\n"
+
+
+@pytest.mark.parametrize("value", ["pre-line", "pre-line !important", "PRE-LINE"])
+def test_pre_line_keeps_lines_and_no_spaces(value: str) -> None:
+    html = f'<div style="color: red; white-space: {value}">one\ntwo   x\r\n\nthree</div>after\nall'
+
+    assert text_of_html(html) == "one\ntwo x\n\nthree\nafter all\n"
+
+
+@pytest.mark.parametrize("value", ["pre", "pre-wrap", "break-spaces"])
+def test_pre_wrap_keeps_lines_and_spaces(value: str) -> None:
+    html = f'<p>a\nb<p style="white-space:{value}">one\n  two  x\n\nthree</p><p>c\nd'
+
+    assert text_of_html(html) == "a b\n\none\n  two  x\n\nthree\n\nc d\n"
+
+
+def test_white_space_may_be_that_of_a_class() -> None:
+    html = "<style>.m{white-space:pre-line}</style><div class=m>one\ntwo <b>x\ny</b></div>"
+
+    assert text_of_html(html) == "one\ntwo x\ny\n"
+
+
+def test_white_space_within_a_line_keeps_its_lines() -> None:
+    for value in ("pre-line", "pre-wrap"):
+        html = f'<p>Hi <span style="white-space:{value}">one\ntwo</span> end\nhere'
+        assert text_of_html(html) == "Hi one\ntwo end here\n"
+
+
+def test_white_space_ends_with_its_element_and_may_be_reset() -> None:
+    html = (
+        '<div style="white-space:pre-line">a\nb<p style="white-space:normal">c\nd</p>e\nf</div>'
+        '<pre style="white-space:normal">g\nh</pre><div style="white-space:inherit">i\nj</div>'
+        "<div style='white-space:'>k\nl</div>"
+    )
+    assert text_of_html(html) == "a\nb\n\nc d\n\ne\nf\n\ng h\n\ni j\nk l\n"
+
+
+def test_a_cell_and_an_item_may_keep_lines() -> None:
+    style = 'style="white-space:pre-line"'
+
+    assert text_of_html(f"<ul><li {style}>a\nb<li>c\nd</ul>") == "- a\n  b\n- c d\n"
+    assert "a\nb" in text_of_html(f"<table><tr><td {style}>a\nb</td></tr></table>")
+
+
+def test_relative_links_lead_from_the_base() -> None:
+    html = (
+        '<base target=_blank><base href="https://example.com/x/"><base href="https://b.example/">'
+        '<a href="y">A</a> <a href=" /z ">B</a> <a href="#top">C</a> <a href="mailto:a@b.c">D</a>'
+        ' <a href="//h/p">E</a> <a href="http://[a">F</a> <a>G</a>'
+    )
+    assert text_of_html(html) == (
+        "A (https://example.com/x/y) B (https://example.com/z) C D (a@b.c) E (https://h/p)"
+        " F (http://[a) G\n"
+    )
+
+
+def test_areas_of_an_image_are_links() -> None:
+    html = (
+        '<p>See<img usemap="#m" alt="Menu"><map name=m><area href="https://e.com/a" alt="Shop">'
+        '<area href="https://e.com/b"><area alt="no link"><area href="#x" alt=""></map>after'
+    )
+    assert text_of_html(html) == (
+        "See Menu\nShop (https://e.com/a)\nhttps://e.com/b\nno link\nafter\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<style " * 50_000,
+        "<style>" + "{" * 200_000 + "}" * 200_000,
+        "<style>" + "/*" * 200_000,
+        "<style>" + ".a{display:none}" * 20_000 + "</style>" + "<p class=a>" * 2_000,
+        "<style>" + ".a," * 100_000 + "{display:none}",
+        "<style media" + " " * 200_000,
+        '<p style="white-space:pre-line">' + "\n" * 100_000,
+        "<!--<style" * 50_000,
+    ],
+)
+def test_hostile_sheets_take_linear_time(html: str) -> None:
+    start = time.process_time()
+    text_of_html(html)
+
+    assert time.process_time() - start < 20  # seconds; quadratic time takes minutes
