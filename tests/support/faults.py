@@ -189,7 +189,7 @@ class Wire:
 
     def look(self) -> None:
         """See what else has arrived, without doing anything about it."""
-        self.sock.setblocking(False)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # a handshake that failed has closed the socket
+            self.sock.setblocking(False)
             while data := self.sock.recv(self._read_size):
                 self.seen += data
