@@ -32,7 +32,7 @@ OPENING = ("connect", "greeting", "tls", "login")
 class MailError(Exception):
     """The base of every error that Flask-Mail raises on purpose."""
 
-    is_public = True
+    _is_public = True
     """Its text shows no secret, so a receipt may repeat it."""
 
 

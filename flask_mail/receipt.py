@@ -71,7 +71,7 @@ class Receipt:
     def __post_init__(self, error: BaseException | None) -> None:  # type: ignore[override]
         self.__dict__["error"] = error
         if error is not None:
-            is_public = getattr(error, "is_public", False) is True
+            is_public = getattr(error, "_is_public", False) is True
             self.__dict__["reason"] = str(error) if is_public else type(error).__name__
         if type(self.refused) is not dict:  # no other mapping is JSON
             self.__dict__["refused"] = dict(self.refused)

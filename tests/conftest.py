@@ -11,11 +11,17 @@ import pytest
 from flask_mail import _context, signals
 from flask_mail.smtp import dialing
 
-# Tests run pytest too: what is asked of this run is not asked of theirs.
-os.environ.pop("PYTEST_ADDOPTS", None)
-
 # With --import-mode=importlib the tests' own helpers are found this way, in any order of tests.
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_options():
+    """Tests run pytest too, without the options of this run.
+
+    Not earlier: the workers of pytest-xdist get these options from the environment.
+    """
+    os.environ.pop("PYTEST_ADDOPTS", None)
 
 
 @pytest.fixture(autouse=True)

@@ -112,7 +112,7 @@ def test_patching_a_name_of_the_package_patches_where_it_is_used(monkeypatch):
 def test_a_submodule_overwrites_no_name_of_a_room():
     """`importlib` sets a submodule on its package: `signals` is a namespace here."""
     before = {room: dict(vars(room)) for room in _compat._ROOMS}
-    for name in ("signals", "message", "settings", "mime", "email_dispatched"):
+    for name in ("signals", "message", "config", "mime", "email_dispatched"):
         module = ModuleType(f"flask_mail.{name}")
         public = getattr(flask_mail, name)
         setattr(flask_mail, name, module)

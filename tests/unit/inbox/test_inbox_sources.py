@@ -11,12 +11,12 @@ import pytest
 from inbox_support import Browser, make_mail, welcome
 
 from flask_mail import Mail, Message
+from flask_mail.delivery import copies
 from flask_mail.delivery.outgoing import Outgoing
 from flask_mail.delivery.recent import Recent
 from flask_mail.inbox import stores as sources
 from flask_mail.inbox.inbox import Inbox, Query
 from flask_mail.inbox.stores import Folder, Outbox
-from flask_mail.message import fields as copies
 
 ENVELOPE = {"sender": "a@b.c", "recipients": [], "mail_options": [], "rcpt_options": []}
 BACKENDS = ("file", "locmem", "console")

@@ -21,7 +21,7 @@ from flask_mail import (
 )
 from flask_mail.backends import Backend
 from flask_mail.cli import mail_cli
-from flask_mail.message import fields as copies
+from flask_mail.delivery import copies
 from flask_mail.testing import Outbox, backends
 
 
@@ -267,8 +267,8 @@ def test_apps_without_outbox_pay_nothing():
 
     program = (
         "import sys, flask_mail\n"
-        "from flask_mail import selection\n"
-        "assert selection.capture is None\n"
+        "from flask_mail.extension import mailers\n"
+        "assert mailers.capture is None\n"
         "assert 'flask_mail.testing' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
