@@ -34,6 +34,8 @@ from flask_mail.backends import Backend, Feature
 from flask_mail.testing import BackendContract
 from flask_mail.testing.contract import BREAKS, FIELDS, THREADS, Streaming
 
+pytestmark = pytest.mark.exhaustive
+
 SECRET = "hunter2"
 
 

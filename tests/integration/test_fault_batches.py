@@ -21,7 +21,7 @@ from faults import CLOSING, NONSENSE, Fault, first_of
 
 __all__ = ["little_room"]  # a fixture
 
-pytestmark = pytest.mark.usefixtures("little_room")
+pytestmark = [pytest.mark.exhaustive, pytest.mark.usefixtures("little_room")]
 
 every_mode = pytest.mark.parametrize("mode", MODES)
 step_by_step = pytest.mark.parametrize("mode", [each for each in MODES if each not in AT_ONCE])

@@ -29,7 +29,7 @@ from flask_mail import Outcome
 
 __all__ = ["little_room"]  # a fixture
 
-pytestmark = pytest.mark.usefixtures("little_room")
+pytestmark = [pytest.mark.exhaustive, pytest.mark.usefixtures("little_room")]
 
 UNACCEPTED = "unaccepted"
 """The stage "content" of a server that has not accepted the message."""

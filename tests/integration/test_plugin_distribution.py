@@ -13,6 +13,8 @@ from textwrap import dedent
 
 import pytest
 
+pytestmark = pytest.mark.exhaustive
+
 SOURCE = Path(__file__).parent / "plugin"
 
 

@@ -19,6 +19,8 @@ from servers import mail_to
 from flask_mail import DeliveryError, Message, Outcome
 from flask_mail.backends.smtp import SmtpBackend
 
+pytestmark = pytest.mark.exhaustive
+
 SUPPORT = str(Path(__file__).parents[1] / "support")
 
 THREADS, SENDS, POOL = 16, 500, 4

@@ -7,9 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 
+import pytest
 from servers import Recorder, mail_to, smtp_server
 
 from flask_mail import Message, MessageRefused, Outcome, Receipt
+
+pytestmark = pytest.mark.exhaustive
 
 THREADS = 32
 SENDS = 1000

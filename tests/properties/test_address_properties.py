@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flask_mail.address.parser import Address, parse_address, quote_display_name, tolerant_address
 from flask_mail.errors import MessageError
+
+pytestmark = pytest.mark.exhaustive
 
 FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 CONSERVATIVE = re.compile(

@@ -20,6 +20,8 @@ from flask_mail.mime import parser as entities
 from flask_mail.smtp.reader import Incoming
 from flask_mail.smtp.writer import Unsent
 
+pytestmark = pytest.mark.exhaustive
+
 
 def try_seeds(target: str) -> None:
     for value in seeds_of(target):

@@ -14,6 +14,8 @@ from reading import PATIENT
 
 from flask_mail.mime.html import text_of_html
 
+pytestmark = pytest.mark.exhaustive
+
 MANY = 50_000  # of anything; what takes quadratic time never ends
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from messages import Draft, drafts
 from readers import READERS
 from reading import PATIENT
+
+pytestmark = pytest.mark.exhaustive
 
 
 @settings(PATIENT, max_examples=60)

@@ -21,6 +21,8 @@ from flask_mail.smtp import pipeline as flight
 from flask_mail.smtp import transaction
 from flask_mail.smtp.wire import Link
 
+pytestmark = pytest.mark.exhaustive
+
 MODES = {
     "lockstep": (),
     "pipelining": ("PIPELINING",),

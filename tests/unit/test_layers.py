@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,6 +42,7 @@ EXCEPTIONS = {
 MAY_IMPORT_FLASK = {"_context", "extension", "inbox", "cli", "testing"}
 
 
+@cache
 def modules() -> dict[str, Path]:
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -49,6 +51,7 @@ def modules() -> dict[str, Path]:
     return found
 
 
+@cache
 def imports_of(module: str, path: Path) -> set[str]:
     """Return what `module` imports, for type checkers too; own modules begin with a dot."""
     tree = ast.parse(path.read_text("utf-8"))

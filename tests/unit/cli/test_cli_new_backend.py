@@ -12,6 +12,8 @@ from cli_support import make_app, run
 
 from flask_mail.cli import new_backend as module
 
+pytestmark = pytest.mark.exhaustive
+
 
 @pytest.fixture
 def written(tmp_path: Path) -> Path:

@@ -26,9 +26,12 @@ WAYS = [mode for mode in MODES if mode not in ("tls", "large")]
 
 # A socket that no variable holds yet is closed by the interpreter; and it calls finalizers, which
 # are no place to raise.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
+pytestmark = [
+    pytest.mark.exhaustive,
+    pytest.mark.filterwarnings(
+        "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+    ),
+]
 
 
 @pytest.fixture(autouse=True)
