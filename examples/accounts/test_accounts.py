@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from flask_mail import BackendUnavailable
-from flask_mail.testing import Outbox, code, links
+from flask_mail.testing import Outbox, find_code, find_links
 
 TOKEN = {re.compile(r"(?<=/confirm/)[\w.-]+"): "TOKEN"}
 
@@ -30,7 +30,7 @@ def client(app: Flask) -> FlaskClient:
 def ann(client: FlaskClient, outbox: Outbox) -> str:
     """Ann's address; she has an account and has read her mail."""
     register(client, "ann@example.com", "first password")
-    [link] = links(outbox.last)
+    [link] = find_links(outbox.last)
     client.get(link)
     outbox.clear()
     return "ann@example.com"
@@ -54,7 +54,7 @@ def test_a_link_confirms_the_address(client: FlaskClient, outbox: Outbox) -> Non
     assert login(client, "bob@example.com", "secret") == 403
 
     message = outbox.assert_sent(to="bob@example.com", subject="Confirm your address")
-    [link] = links(message)
+    [link] = find_links(message)
     assert client.get(link).status_code == 200
     assert login(client, "bob@example.com", "secret") == 200
 
@@ -67,7 +67,7 @@ def test_the_mail_with_the_link_looks_as_it_should(client: FlaskClient, outbox: 
 
 def test_another_link_confirms_nothing(client: FlaskClient, outbox: Outbox) -> None:
     register(client, "bob@example.com", "secret")
-    [link] = links(outbox.last)
+    [link] = find_links(outbox.last)
 
     assert client.get(f"{link}x").status_code == 400
     assert login(client, "bob@example.com", "secret") == 403
@@ -77,7 +77,7 @@ def test_a_link_holds_for_a_day(
     client: FlaskClient, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register(client, "bob@example.com")
-    [link] = links(outbox.last)
+    [link] = find_links(outbox.last)
 
     monkeypatch.setattr("accounts.LINK_LASTS", -1)
     assert LINK_LASTS == 24 * 60 * 60
@@ -91,8 +91,8 @@ def test_a_link_confirms_only_the_password_that_was_chosen_with_it(
     register(client, "bob@example.com", "of somebody else")
     first, second = outbox.assert_sent(subject="Confirm your address", count=2)
 
-    assert client.get(links(first)[0]).status_code == 400
-    assert client.get(links(second)[0]).status_code == 200
+    assert client.get(find_links(first)[0]).status_code == 400
+    assert client.get(find_links(second)[0]).status_code == 200
     assert login(client, "bob@example.com", "secret") == 403
 
 
@@ -137,7 +137,7 @@ def test_a_code_resets_the_password(client: FlaskClient, outbox: Outbox, ann: st
     client.post("/forgot", data={"address": ann})
     message = outbox.assert_sent(to=ann, subject="Your code", body=f"{CODE_LASTS // 60} minutes")
 
-    assert reset(client, ann, code(message)) == 200
+    assert reset(client, ann, find_code(message)) == 200
     assert login(client, ann, "first password") == 403
     assert login(client, ann, "second password") == 200
     # The app sends this one in a thread; the assertion waits for it.
@@ -146,7 +146,7 @@ def test_a_code_resets_the_password(client: FlaskClient, outbox: Outbox, ann: st
 
 def test_a_code_holds_once(client: FlaskClient, outbox: Outbox, ann: str) -> None:
     client.post("/forgot", data={"address": ann})
-    digits = code(outbox.last)
+    digits = find_code(outbox.last)
 
     assert reset(client, ann, digits) == 200
     assert reset(client, ann, digits) == 403
@@ -154,7 +154,7 @@ def test_a_code_holds_once(client: FlaskClient, outbox: Outbox, ann: str) -> Non
 
 def test_a_code_cannot_be_guessed(client: FlaskClient, outbox: Outbox, ann: str) -> None:
     client.post("/forgot", data={"address": ann})
-    digits = code(outbox.last)
+    digits = find_code(outbox.last)
 
     for _ in range(MOST_TRIES):
         assert reset(client, ann, "000000" if digits != "000000" else "111111") == 403
@@ -172,7 +172,7 @@ def test_the_password_is_changed_even_where_nobody_can_be_told(
     client: FlaskClient, outbox: Outbox, ann: str
 ) -> None:
     client.post("/forgot", data={"address": ann})
-    digits = code(outbox.last)
+    digits = find_code(outbox.last)
     outbox.fail_next(BackendUnavailable("The server is down."))
 
     assert reset(client, ann, digits) == 200

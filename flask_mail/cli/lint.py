@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from ..errors import MessageError
-from ..message.lint import Advice, lint
+from ..message.lint import Finding, lint
 from ..message.message import Message
 from .output import say, say_json
 
@@ -50,7 +50,7 @@ def lint_files(files: tuple[str, ...], as_json: bool) -> None:
     click.get_current_context().exit(2 if problems else 1 if count else 0)
 
 
-def _look_at(name: str) -> list[Advice]:
+def _look_at(name: str) -> list[Finding]:
     if name == "-":
         content = sys.stdin.buffer.read(_LARGEST + 1)
     else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ..errors import MessageError
-from ..message.lint import Advice, lint
+from ..message.lint import Finding, lint
 from ..message.message import Message
 from ..message.parse import fields_in
 from ..mime.parser import Entity, decode_text
@@ -108,7 +108,7 @@ class Letter:
         """The parts that are no images of the HTML."""
         return [part for part in self.parts if not part.is_inline]
 
-    def advice(self, envelope: Envelope | None, served: str = "") -> list[Advice]:
+    def advice(self, envelope: Envelope | None, served: str = "") -> list[Finding]:
         """Return what is likely to be wrong with it, and with the recipients of its envelope.
 
         :param served: the host of the inbox, whose pages its reader can reach.

@@ -47,7 +47,7 @@ _REFERRING: Final = ("href", "src", "background", "action")
 
 
 @dataclass(frozen=True, slots=True)
-class Advice:
+class Finding:
     """One thing that is likely to be wrong."""
 
     code: str
@@ -61,7 +61,7 @@ class Advice:
         return f"{self.code}: {self.text}"
 
 
-def lint(message: Message, *, as_is: bool = False, served: str = "") -> list[Advice]:
+def lint(message: Message, *, as_is: bool = False, served: str = "") -> list[Finding]:
     """Return what is likely to be wrong with a message; nothing is sent, and nothing is raised.
 
     Of one kind in one part, the first five and how many more there are. The page about the lint
@@ -88,29 +88,29 @@ def lint(message: Message, *, as_is: bool = False, served: str = "") -> list[Adv
     return list(_bounded(found))
 
 
-def _subject(subject: str) -> Iterator[Advice]:
+def _subject(subject: str) -> Iterator[Finding]:
     if not subject.strip():
-        yield Advice("no-subject", "subject", "The message has no subject: give it one.")
+        yield Finding("no-subject", "subject", "The message has no subject: give it one.")
     for advice, _ in _leftovers(subject, "subject"):
         yield advice
 
 
-def _parts(message: Message, html: str, as_is: bool) -> Iterator[Advice]:
+def _parts(message: Message, html: str, as_is: bool) -> Iterator[Finding]:
     body = as_text(message.body)
     if not body.strip() and not any(as_text(text).strip() for _, text in items(message.alts)):
         if not message.attachments:
-            yield Advice("empty", "message", "The message has neither text nor HTML.")
+            yield Finding("empty", "message", "The message has neither text nor HTML.")
         return
     # Where there is no text at all, sending makes one from the HTML.
     if html and not (body or ("" if as_is else text_of_html(html))).strip():
-        yield Advice(
+        yield Finding(
             "no-text",
             "text",
             "The message has HTML and no text for those who read no HTML: give it a body.",
         )
 
 
-def _text(text: str, hosts: set[str], told: set[str]) -> Iterator[Advice]:
+def _text(text: str, hosts: set[str], told: set[str]) -> Iterator[Finding]:
     for advice, ending in _leftovers(text, "text"):
         told.add(ending)
         yield advice
@@ -118,12 +118,12 @@ def _text(text: str, hosts: set[str], told: set[str]) -> Iterator[Advice]:
         yield from _local(link[0], "text", hosts)
 
 
-def _html(html: str, hosts: set[str], told: set[str]) -> Iterator[Advice]:
+def _html(html: str, hosts: set[str], told: set[str]) -> Iterator[Finding]:
     if not html:
         return
     octets = len(html.encode("utf-8", "replace"))
     if octets > CLIPPED:
-        yield Advice(
+        yield Finding(
             "html-clipped",
             "html",
             f"The HTML has {octets:,} octets, of which Gmail shows {CLIPPED:,}: shorten it.",
@@ -144,7 +144,7 @@ def _html(html: str, hosts: set[str], told: set[str]) -> Iterator[Advice]:
             yield advice
 
 
-def _tag(name: str, attributes: dict[str, str], hosts: set[str]) -> Iterator[Advice]:
+def _tag(name: str, attributes: dict[str, str], hosts: set[str]) -> Iterator[Finding]:
     if name == "img" and "alt" not in attributes:
         yield _without_alt(attributes.get("src", ""))
     for attribute, value in attributes.items():
@@ -154,13 +154,13 @@ def _tag(name: str, attributes: dict[str, str], hosts: set[str]) -> Iterator[Adv
             yield from _reference(value.strip(), hosts)
 
 
-def _reference(url: str, hosts: set[str]) -> Iterator[Advice]:
+def _reference(url: str, hosts: set[str]) -> Iterator[Finding]:
     if "None" in re.split(r"[^\w]", url):
         yield _placeholder(url, "html")
     elif url.lower().startswith(("http:", "https:")):
         yield from _local(url, "html", hosts)
     elif not url.startswith("#") and not _SCHEME.match(url):
-        yield Advice(
+        yield Finding(
             "relative-link",
             "html",
             f"{describe(url)} leads nowhere from a mail program: write the whole URL, such as"
@@ -168,9 +168,9 @@ def _reference(url: str, hosts: set[str]) -> Iterator[Advice]:
         )
 
 
-def _local(url: str, part: str, hosts: set[str]) -> Iterator[Advice]:
+def _local(url: str, part: str, hosts: set[str]) -> Iterator[Finding]:
     if is_own_machine(url) and _is_new(url, hosts):
-        yield Advice(
+        yield Finding(
             "local-link",
             part,
             f"{describe(url)} is on the reader's own machine: set SERVER_NAME, or send from a"
@@ -186,7 +186,7 @@ def _is_new(url: str, hosts: set[str]) -> bool:
     return is_new
 
 
-def _leftovers(text: str, part: str) -> Iterator[tuple[Advice, str]]:
+def _leftovers(text: str, part: str) -> Iterator[tuple[Finding, str]]:
     """Yield each with what its line begins with, which text and HTML have in common."""
     for pattern in (_BRACES, _NONE):
         for found in islice(pattern.finditer(text), _LOOKED_AT):
@@ -196,16 +196,16 @@ def _leftovers(text: str, part: str) -> Iterator[tuple[Advice, str]]:
             yield advice, text[line:start].strip(" -") + found[0]
 
 
-def _placeholder(shown: str, part: str) -> Advice:
-    return Advice(
+def _placeholder(shown: str, part: str) -> Finding:
+    return Finding(
         "placeholder",
         part,
         f"{describe(shown)} looks like a variable that was not filled in.",
     )
 
 
-def _without_alt(source: str) -> Advice:
-    return Advice(
+def _without_alt(source: str) -> Finding:
+    return Finding(
         "image-without-alt",
         "html",
         f'The image {describe(source)} has no alt: write what it shows, or alt="" if it is for'
@@ -213,7 +213,7 @@ def _without_alt(source: str) -> Advice:
     )
 
 
-def _images(message: Message, html: str) -> Iterator[Advice]:
+def _images(message: Message, html: str) -> Iterator[Finding]:
     if "cid:" not in html.lower():
         return
     # Up to the last end: with one ahead, looking for it takes linear time.
@@ -222,7 +222,7 @@ def _images(message: Message, html: str) -> Iterator[Advice]:
     given = {content_id_in(getattr(each, "headers", None)) for each in message.attachments or ()}
     for content_id in dict.fromkeys(map(unquote, content_ids_in(html))):
         if content_id not in given:
-            yield Advice(
+            yield Finding(
                 "missing-image",
                 "html",
                 f"The HTML shows {describe(f'cid:{content_id}')}, and no attachment has that"
@@ -230,7 +230,7 @@ def _images(message: Message, html: str) -> Iterator[Advice]:
             )
 
 
-def _headers(headers: object, hosts: set[str]) -> Iterator[Advice]:
+def _headers(headers: object, hosts: set[str]) -> Iterator[Finding]:
     named = {as_text(name).lower(): as_text(value) for name, value in items(headers)}
     is_bulk = any(name.startswith("list-") for name in named) or named.get(
         "precedence", ""
@@ -241,14 +241,14 @@ def _headers(headers: object, hosts: set[str]) -> Iterator[Advice]:
     if has_one_click and "<https://" not in links and (plain := _HTTP.search(links)):
         if is_in_development(plain[1]) and urlsplit(plain[1]).netloc in hosts:
             return
-        yield Advice(
+        yield Finding(
             "no-one-click",
             "headers",
             f"{describe(plain[1])} in List-Unsubscribe begins with http://, and mail programs take"
             " one click for https:// only: set PREFERRED_URL_SCHEME and SERVER_NAME.",
         )
     elif is_bulk and not (has_one_click and "<https://" in links):
-        yield Advice(
+        yield Finding(
             "no-one-click",
             "headers",
             "Its headers say that it goes to many, and Gmail and Yahoo want those to be able to"
@@ -256,14 +256,14 @@ def _headers(headers: object, hosts: set[str]) -> Iterator[Advice]:
         )
 
 
-def _recipients(message: Message) -> Iterator[Advice]:
+def _recipients(message: Message) -> Iterator[Finding]:
     lists: Iterable[Any] = (message.recipients, message.cc, message.bcc)
     fields = [[message.sender], addresses_in(message.reply_to)]
     for field in (*lists, *fields):
         for each in field if isinstance(field, (list, tuple)) else [field]:
             address = tolerant_address(each)
             if address.needs_smtputf8:
-                yield Advice(
+                yield Finding(
                     "needs-smtputf8",
                     "recipients",
                     f"{describe(address.addr_spec)} is not ASCII before the @: only servers with"
@@ -271,7 +271,7 @@ def _recipients(message: Message) -> Iterator[Advice]:
                 )
 
 
-def _bounded(found: Iterable[Advice]) -> Iterator[Advice]:
+def _bounded(found: Iterable[Finding]) -> Iterator[Finding]:
     counts: dict[tuple[str, str], int] = {}
     told: set[tuple[str, str]] = set()
     for each in found:
@@ -285,4 +285,4 @@ def _bounded(found: Iterable[Advice]) -> Iterator[Advice]:
             yield each
     for (code, part), count in counts.items():
         if count > _MOST:
-            yield Advice(code, part, f"... and {count - _MOST} more of these.")
+            yield Finding(code, part, f"... and {count - _MOST} more of these.")

@@ -2,23 +2,23 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ..message.lint import Advice, lint
-from .content import code, links
+from ..message.lint import Finding, lint
+from .content import find_code, find_links
 from .outbox import Outbox
-from .scope import OutboxNotKnown
+from .scope import AmbiguousOutbox
 from .unittest import MailTestMixin
 
 if TYPE_CHECKING:
     from .contract import BackendContract
 
 __all__ = [
-    "Advice",
+    "AmbiguousOutbox",
     "BackendContract",
+    "Finding",
     "MailTestMixin",
     "Outbox",
-    "OutboxNotKnown",
-    "code",
-    "links",
+    "find_code",
+    "find_links",
     "lint",
 ]
 

@@ -20,7 +20,7 @@ _PUNCTUATION: Final = ".,;:!?'*"  # no _ or -, with which tokens may end
 _BRACKETS: Final = {")": "(", "]": "["}
 
 
-def links(message: Message) -> list[str]:
+def find_links(message: Message) -> list[str]:
     """Return the URLs of a message, each one once: first those of its HTML, then of its text.
 
     Of the HTML, what ``href`` names, with a scheme and ``//``: no ``mailto:``, no images.
@@ -30,7 +30,7 @@ def links(message: Message) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def code(message: Message, digits: int = 6) -> str:
+def find_code(message: Message, digits: int = 6) -> str:
     """Return the code in a message: the one number of so many digits in its subject and text.
 
     The digits may be written in two halves, as ``123 456`` or ``123-456``. Those in a URL are

@@ -40,7 +40,7 @@ HEADER: Final = "X-Mail-Outbox"
 _MOST_NOTES: Final = 10
 
 
-class OutboxNotKnown(MailError, RuntimeError):
+class AmbiguousOutbox(MailError, RuntimeError):
     """Several tests have an outbox now, and whose mail this is cannot be told."""
 
 
@@ -190,7 +190,7 @@ def _scope() -> Scope | None:
     )
     for each in open_now:
         each.note(problem)
-    raise OutboxNotKnown(problem)
+    raise AmbiguousOutbox(problem)
 
 
 def _taker(asking: Selection, chosen: Any) -> Backend[Any] | None:

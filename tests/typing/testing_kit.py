@@ -8,7 +8,7 @@ from unittest import TestCase
 from typing_extensions import assert_type
 
 from flask_mail import Attachment, BackendUnavailable, Message, MessageRefused, Receipt
-from flask_mail.testing import MailTestMixin, Outbox, code, links
+from flask_mail.testing import MailTestMixin, Outbox, find_code, find_links
 
 
 def uses(outbox: Outbox, addresses: list[str], patterns: dict[re.Pattern[str], str]) -> None:
@@ -17,8 +17,8 @@ def uses(outbox: Outbox, addresses: list[str], patterns: dict[re.Pattern[str], s
     assert_type(outbox[1:], list[Message])
     assert_type(outbox.to(("Ann", "ann@example.com")), list[Message])
     assert_type(outbox.receipts, list[Receipt])
-    assert_type(links(outbox.last), list[str])
-    assert_type(code(outbox.last, digits=8), str)
+    assert_type(find_links(outbox.last), list[str])
+    assert_type(find_code(outbox.last, digits=8), str)
 
     assert_type(outbox.assert_sent(), Message)
     assert_type(outbox.assert_sent(to="ann@example.com", within=2), Message)

@@ -231,7 +231,7 @@ def test_hostile_html_takes_no_long(html: str) -> None:
 
 def test_the_page_lists_each_code() -> None:
     source = Path(lint.__code__.co_filename).read_text(encoding="utf-8")
-    made = set(re.findall(r'Advice\(\s*"([a-z0-9-]+)"', source))
+    made = set(re.findall(r'Finding\(\s*"([a-z0-9-]+)"', source))
     listed = set(re.findall(r"^\| `([a-z0-9-]+)`", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
 
     assert made == listed

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from flask_mail import Message
-from flask_mail.testing import code, links
+from flask_mail.testing import find_code, find_links
 
 
 def message(body=None, html=None, subject=""):
@@ -38,7 +38,7 @@ def message(body=None, html=None, subject=""):
     ],
 )
 def test_links_of_a_text(text, expected):
-    assert links(message(text)) == expected
+    assert find_links(message(text)) == expected
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_links_of_a_text(text, expected):
     ],
 )
 def test_links_of_html(html, expected):
-    assert links(message(None, html)) == expected
+    assert find_links(message(None, html)) == expected
 
 
 def test_links_that_are_in_html_and_text_come_once():
@@ -64,7 +64,7 @@ def test_links_that_are_in_html_and_text_come_once():
         "Confirm: https://example.com/confirm?a=1&b=2 Help: https://example.com/help",
         '<a href="https://example.com/confirm?a=1&amp;b=2">Confirm</a>',
     )
-    assert links(made) == ["https://example.com/confirm?a=1&b=2", "https://example.com/help"]
+    assert find_links(made) == ["https://example.com/confirm?a=1&b=2", "https://example.com/help"]
 
 
 @pytest.mark.parametrize(
@@ -87,36 +87,36 @@ def test_links_that_are_in_html_and_text_come_once():
     ],
 )
 def test_the_code_is_the_number_with_six_digits(text):
-    assert code(message(text)) == "123456"
+    assert find_code(message(text)) == "123456"
 
 
 def test_a_code_may_be_in_the_subject_or_in_the_html():
-    assert code(message("Hi", subject="123456 is your code")) == "123456"
+    assert find_code(message("Hi", subject="123456 is your code")) == "123456"
     made = message(html="<style>p { color: #654321 }</style><p>Your code is <b>123456</b>.</p>")
-    assert code(made) == "123456"
-    assert code(message("123456", "<b>123 456</b>", subject="123456")) == "123456"
+    assert find_code(made) == "123456"
+    assert find_code(message("123456", "<b>123 456</b>", subject="123456")) == "123456"
 
 
 def test_a_code_may_have_another_number_of_digits():
-    assert code(message("Your PIN is 0042, not 123456."), digits=4) == "0042"
-    assert code(message("Your code is 123-45."), digits=5) == "12345"
+    assert find_code(message("Your PIN is 0042, not 123456."), digits=4) == "0042"
+    assert find_code(message("Your code is 123-45."), digits=5) == "12345"
 
 
 def test_no_code_is_a_failure_that_says_so():
     with pytest.raises(AssertionError, match="'Hi' holds no number of 6 digits where one code"):
-        code(message("12345 1234567", subject="Hi"))
+        find_code(message("12345 1234567", subject="Hi"))
 
 
 def test_several_codes_are_a_failure_that_shows_them():
     with pytest.raises(AssertionError, match="2 numbers of 6 digits .*: 111111, 222222"):
-        code(message("222222 or 111111"))
+        find_code(message("222222 or 111111"))
 
 
 @pytest.mark.parametrize("text", [")" * 20_000, "https://a" + ")" * 20_000, "1 " * 20_000])
 def test_no_message_takes_long(text):
     """Whatever an app writes into it."""
     started = time.perf_counter()
-    links(message(text, text))
+    find_links(message(text, text))
     with pytest.raises(AssertionError):
-        code(message(text))
+        find_code(message(text))
     assert time.perf_counter() - started < 5

@@ -16,7 +16,7 @@ from werkzeug.serving import make_server
 
 from flask_mail import Mail, MailError
 from flask_mail.extension import mailers as selection
-from flask_mail.testing import Outbox, OutboxNotKnown
+from flask_mail.testing import AmbiguousOutbox, Outbox
 from flask_mail.testing import scope as scopes
 
 PATIENCE = 30.0  # seconds until threads that wait for each other are a failure
@@ -307,7 +307,7 @@ def test_what_cannot_be_told_is_an_error_and_no_guess(early_worker, send):
     with (
         Outbox() as first,
         Outbox() as second,
-        pytest.raises(OutboxNotKnown, match="2 tests have an outbox") as caught,
+        pytest.raises(AmbiguousOutbox, match="2 tests have an outbox") as caught,
     ):
         early_worker.run(send)
     assert isinstance(caught.value, (MailError, RuntimeError))

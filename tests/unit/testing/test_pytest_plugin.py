@@ -200,18 +200,18 @@ def test_a_failure_explains_itself_at_the_line_of_the_test(project, call):
 def test_the_code_that_is_missing_fails_at_the_line_of_the_test(project):
     project.makepyfile(
         """
-        from flask_mail.testing import code
+        from flask_mail.testing import find_code
         from shop import send
 
         def test_it(outbox):
             send()
-            code(outbox.last)
+            find_code(outbox.last)
         """
     )
     result = project.runpytest_inprocess(*OPTIONS)
     result.stdout.fnmatch_lines(
         [
-            ">       code(outbox.last)",
+            ">       find_code(outbox.last)",
             "E       AssertionError: The message 'Hello' holds no number of 6 digits*",
         ]
     )
