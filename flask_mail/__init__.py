@@ -6,43 +6,48 @@ PYTEST_DONT_REWRITE
 # The last line is for pytest, which takes all of a distribution with a plugin for part of that: it
 # would warn a program which imports this package and then runs pytest.main().
 
-import smtplib
 import sys
 from typing import TYPE_CHECKING
 
-from .backends import Backend
-from .delivery.outgoing import Outgoing
-from .delivery.signals import email_dispatched, email_failed, email_sending, signals
-from .errors import (
-    BackendNotFound,
-    BackendUnavailable,
-    BadHeaderError,
-    ConfigurationError,
-    DeliveryError,
-    DeliveryUnknown,
-    MailError,
-    MessageError,
-    MessageRefused,
-    NoRecipients,
-    NoSender,
-    UnsupportedFeature,
-)
-from .extension.compat import (
-    FlaskMailUnicodeDecodeError,
-    PatchableModule,
-    force_text,
-    sanitize_address,
-    sanitize_addresses,
-    sanitize_subject,
-)
-from .extension.compat import _has_newline as _has_newline
-from .extension.connection import Connection
-from .extension.mail import Mail
-from .extension.mixin import _MailMixin
-from .extension.state import _Mail
-from .message.attachment import Attachment
-from .message.message import Message, make_msgid
-from .receipt import Envelope, Outcome, Receipt, Refusal
+from .extension.names import PatchableModule
+
+if TYPE_CHECKING:  # at run time, PatchableModule imports each name when it is used
+    import smtplib
+
+    from .backends import Backend
+    from .delivery.outgoing import Outgoing
+    from .delivery.signals import email_dispatched, email_failed, email_sending, signals
+    from .errors import (
+        BackendNotFound,
+        BackendUnavailable,
+        BadHeaderError,
+        ConfigurationError,
+        DeliveryError,
+        DeliveryUnknown,
+        MailError,
+        MessageError,
+        MessageRefused,
+        NoRecipients,
+        NoSender,
+        UnsupportedFeature,
+    )
+    from .extension.compat import (
+        FlaskMailUnicodeDecodeError,
+        force_text,
+        sanitize_address,
+        sanitize_addresses,
+        sanitize_subject,
+    )
+    from .extension.compat import _has_newline as _has_newline
+    from .extension.connection import Connection
+    from .extension.mail import Mail
+    from .extension.mixin import _MailMixin
+    from .extension.state import _Mail
+    from .message.attachment import Attachment
+    from .message.message import Message, make_msgid
+    from .receipt import Envelope, Outcome, Receipt, Refusal
+
+    __version__: str
 
 __all__ = [
     "Attachment",
@@ -81,8 +86,5 @@ __all__ = [
     "signals",
     "smtplib",
 ]
-
-if TYPE_CHECKING:
-    __version__: str
 
 sys.modules[__name__].__class__ = PatchableModule

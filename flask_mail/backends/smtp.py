@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ..address.parser import parse_address, parse_addresses
+from ..config.converters import default_port
 from ..config.table import BY_KEY, convert
 from ..delivery.sending import failure_of
 from ..errors import BackendUnavailable
@@ -28,7 +29,7 @@ from ..util.clocks import monotonic
 from ..util.secret import Password, Secret, Token
 from .base import Backend
 from .features import ORDINARY, Feature
-from .smtp_checks import check_login, check_together, default_port, warn_of_dangers
+from .smtp_checks import check_login, check_together, warn_of_dangers
 
 if TYPE_CHECKING:
     import smtplib

@@ -46,11 +46,6 @@ def check_together(
         raise ConfigurationError("MAIL_TLS_KEY_FILE needs MAIL_TLS_CERT_FILE: set both.")
 
 
-def default_port(use_ssl: bool) -> int:
-    """Return the port where none is set."""
-    return 465 if use_ssl else 25
-
-
 def check_login(username: str | None, password: Secret | None, token: Token | None) -> None:
     if password is not None and token is not None:
         raise ConfigurationError("MAIL_PASSWORD and MAIL_OAUTH2_TOKEN are both set: keep one.")

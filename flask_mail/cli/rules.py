@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from ..address.parser import parse_address
 from ..backends.smtp import SmtpBackend
-from ..backends.smtp_checks import default_port, is_loopback
-from ..config.converters import to_bool
+from ..backends.smtp_checks import is_loopback
+from ..config.converters import default_port, to_bool
 from ..config.table import BY_KEY, FAIL_SILENTLY, convert
 from ..errors import ConfigurationError, MessageError
 from ..message.fields import sender_text

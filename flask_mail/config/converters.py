@@ -172,3 +172,8 @@ def _text_of(value: object, expected: str) -> str:
         except ValueError:  # a number of more digits than Python writes
             pass
     raise ValueError(expected)
+
+
+def default_port(use_ssl: bool) -> int:
+    """Return the port of SMTP if none is set."""
+    return 465 if use_ssl else 25

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from .. import _context
-from ..backends.smtp import NO_HOST, SmtpBackend
 from ..config.converters import to_limit
 from ..config.table import convert
 from ..delivery.reporting import log_batch
 from ..errors import OPENING, BackendUnavailable, DeliveryError, attach
 from ..message.fields import sender_text
 from ..message.message import Message
-from ..smtp import legacy as stand_in
-from ..smtp import session as client
 from ..util.locks import ForkSafeLock
 from .arguments import check_message, check_messages
 from .live import selection_of
@@ -262,9 +260,16 @@ class Connection:
                 self._session = self.host = session
                 self._is_open = True
                 self._opened_by = os.getpid()
-        if self.host is None and isinstance(self._backend, SmtpBackend):
+        if self.host is None and self._sends_by_smtp():
+            from ..backends.smtp import NO_HOST
+
             return NO_HOST  # a program has taken it away
         return self._session
+
+    def _sends_by_smtp(self) -> bool:
+        # Without an import: most programs that suppress mail never need the smtp backend.
+        smtp = sys.modules.get("flask_mail.backends.smtp")
+        return smtp is not None and isinstance(self._backend, smtp.SmtpBackend)
 
     def _renew_if_full(self) -> None:
         if self._limit and self.num_emails >= self._limit:
@@ -292,7 +297,9 @@ class Connection:
         """End a host that a program has put in place, as 0.10 did."""
         host, self.host = self.host, None
         if host is not None:
-            (stand_in.end if politely else client.drop)(host)
+            from ..smtp import legacy, session
+
+            (legacy.end if politely else session.drop)(host)
 
 
 class _TriedOnce:

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from flask import Flask, current_app, has_app_context
 
-from ..backends.locmem import LocmemBackend
-from ..backends.smtp_checks import default_port
 from ..config import table as settings
-from ..config.converters import is_on, to_flag
+from ..config.converters import default_port, is_on, to_flag
 from ..delivery.recent import Recent
 from ..errors import ConfigurationError
 from .live import ATTRIBUTES, Live, own_attributes
@@ -208,6 +206,8 @@ class _Mail(_MailMixin):
     @property
     def outbox(self) -> list[Message]:
         """Copies of the messages that the locmem backend of this app was given, in order."""
+        from ..backends.locmem import LocmemBackend
+
         chosen, _ = self.selection.chosen()
         for each in (chosen, "locmem"):
             if issubclass(self.selection.backend_class(each), LocmemBackend):

@@ -9,7 +9,6 @@ from .. import _context
 from ..config import table as settings
 from ..errors import MessageError
 from ..util.text import describe
-from . import serialize as records
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -102,6 +101,8 @@ class Forms:
         :raises MessageError: it holds what JSON cannot say, such as an attribute of a subclass, or
             a file that is gone or has changed.
         """
+        from . import serialize as records
+
         if self.date is None:
             _ = self._first_rendered  # the same date on both sides
         return records.to_record(self, files=files)
@@ -135,6 +136,8 @@ class Forms:
         :raises MessageError: it is no record, is of another version, or names a file without
             `files`, or one that is gone or has changed.
         """
+        from . import serialize as records
+
         message = cls._blank()
         records.fill(message, record, files=files)
         return message

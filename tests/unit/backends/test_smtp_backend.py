@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
 
 from flask_mail import ConfigurationError, Message, MessageError, MessageRefused, Outcome
-from flask_mail.backends.smtp import SmtpBackend, default_port
+from flask_mail.backends.smtp import SmtpBackend
+from flask_mail.config.converters import default_port
 from flask_mail.smtp import session as client
 
 

@@ -24,8 +24,8 @@ from flask_mail import (
     sanitize_addresses,
     sanitize_subject,
 )
-from flask_mail.extension import compat as _compat
 from flask_mail.extension import mail as extension
+from flask_mail.extension import names
 from flask_mail.message import message
 
 
@@ -111,7 +111,7 @@ def test_patching_a_name_of_the_package_patches_where_it_is_used(monkeypatch):
 
 def test_a_submodule_overwrites_no_name_of_a_room():
     """`importlib` sets a submodule on its package: `signals` is a namespace here."""
-    before = {room: dict(vars(room)) for room in _compat._ROOMS}
+    before = {room: dict(vars(module)) for room, module in names.rooms().items()}
     for name in ("signals", "message", "config", "mime", "email_dispatched"):
         module = ModuleType(f"flask_mail.{name}")
         public = getattr(flask_mail, name)
@@ -119,7 +119,8 @@ def test_a_submodule_overwrites_no_name_of_a_room():
         assert getattr(flask_mail, name) is (public if name in flask_mail.__all__ else module)
         if name not in flask_mail.__all__:
             setattr(flask_mail, name, importlib.import_module(f"flask_mail.{name}"))
-    assert {room: dict(vars(room)) for room in _compat._ROOMS} == before
+    after = {room: dict(vars(module)) for room, module in names.rooms().items()}
+    assert after == before
 
 
 def test_every_submodule_is_imported_without_changing_a_public_name():
@@ -134,6 +135,13 @@ def test_every_submodule_is_imported_without_changing_a_public_name():
         "assert flask_mail.extension.state.settings is flask_mail.config.table\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_each_public_name_is_listed_and_found():
+    for name in flask_mail.__all__:
+        assert getattr(flask_mail, name) is not None
+        assert name in dir(flask_mail)
+    assert set(names.HOMES) <= {*flask_mail.__all__, "_has_newline"}
 
 
 @pytest.mark.parametrize(
