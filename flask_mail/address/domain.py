@@ -12,22 +12,22 @@ from ..util.text import MAX_TEXT, becomes_ascii, check_controls, describe
 
 _MAX_DOMAIN: Final = 253  # RFC 1035 2.3.4: 255 octets on the wire
 
-# RFC 5321 4.1.2, RFC 1035 2.3.4; and the underscores that some hosts have all the same.
+# RFC 5321 4.1.2, RFC 1035 2.3.4; and underscores, which some real hosts have.
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-# idna.encode takes these for dots, and one label would turn into two.
+# idna.encode reads these as dots, which would turn one label into two.
 _FOREIGN_DOT = re.compile("[\u3002\uff0e\uff61]")
 
 
 def domain_to_ascii(domain: str) -> str:
     """Encode a domain by IDNA 2008 and check that the result is a host name.
 
-    What is ASCII is not changed, but for a dot at the end, which is dropped: a host name, or an
-    address literal such as ``[192.0.2.1]``.
+    ASCII host names, and address literals such as ``[192.0.2.1]``, are unchanged except for a
+    trailing dot, which is dropped.
 
-    :raises BadHeaderError: it holds a control character.
-    :raises MessageError: it is neither by RFC 5321 4.1.2 and 4.1.3, or holds a character that
-        RFC 5892 disallows, or the idna library is missing.
+    :raises BadHeaderError: the domain contains a control character.
+    :raises MessageError: it is not valid by RFC 5321 4.1.2 and 4.1.3, contains a character that
+        RFC 5892 disallows, or needs the idna library, which is missing.
     """
     if _is_host(domain):
         return domain
@@ -36,7 +36,7 @@ def domain_to_ascii(domain: str) -> str:
     check_controls(domain, "the domain")
     if domain.startswith("["):
         return _check_literal(domain)
-    domain = domain.removesuffix(".")  # it says that the name is complete, which it is in mail
+    domain = domain.removesuffix(".")  # the root; domains in mail are always fully qualified
     ascii_domain = domain if domain.isascii() else _encode(domain)
     if not _is_host(ascii_domain):
         raise MessageError(
@@ -52,9 +52,8 @@ def _is_host(domain: str) -> bool:
 
 
 def _encode(domain: str) -> str:
-    # Lower case and NFC are all the mapping there is: anything more (UTS 46) turns look-alikes
-    # such as U+FF1E into ASCII, and mail for one domain would go to another. They do so themselves
-    # with a few.
+    # Map by lower case and NFC only: UTS 46 also turns look-alikes such as U+FF1E into ASCII, and
+    # mail for one domain would go to another. Lower case and NFC themselves do so with a few.
     if found := becomes_ascii(domain):
         raise MessageError(
             f"the domain {describe(domain)} holds U+{ord(found):04X}, which is not the ASCII"
@@ -67,7 +66,7 @@ def _encode(domain: str) -> str:
             f" {_MAX_DOMAIN} characters"
         )
     try:
-        import idna  # only here: its tables take time and memory that few programs need
+        import idna  # imported late: its tables take time and memory that few programs need
     except ImportError:
         raise MessageError(
             f"the domain {describe(domain)} is not ASCII, and the library that encodes it is"
@@ -89,7 +88,7 @@ def _check_literal(domain: str) -> str:
     try:
         if not domain.endswith("]"):
             raise ValueError(domain)
-        # A zone ("%eth0") is no part of RFC 5321 4.1.3, and IPv6Address lets anything follow "%".
+        # RFC 5321 4.1.3 has no zones ("%eth0"), and IPv6Address accepts anything after "%".
         if inner[:5].lower() == "ipv6:" and "%" not in inner:
             ipaddress.IPv6Address(inner[5:])
         else:

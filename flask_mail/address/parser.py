@@ -1,4 +1,4 @@
-"""Mail addresses: read, check, encode and quote. Pure functions without state.
+"""Mail addresses: parse, check, encode and quote. Pure functions without state.
 
 One string or one pair is exactly one mailbox. ``email.utils`` is not used: its parsers cut a
 string down to the first thing that looks like an address, recurse on parentheses, and take
@@ -42,7 +42,7 @@ _MAX_ADDR_SPEC: Final = 254  # RFC 5321 4.5.3.1.3: a path of 256 octets less its
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"  # RFC 5322 3.2.3
 _ATOMS = re.compile(rf"[{_ATEXT}]+(?: [{_ATEXT}]+)*")
-# With what RFC 6531 3.3 adds: all that is not ASCII. Told by what is left out, as a range up to
+# RFC 6531 3.3 adds all non-ASCII characters. Written as a negated class because a range up to
 # U+10FFFF takes milliseconds to compile.
 _ATEXT_8 = r'[^\x00- "(),.:;<>@\[\\\]\x7f]'
 # Mailbox providers have given out addresses with a dot at the end, or two in a row.
@@ -86,9 +86,9 @@ _ENCODED = (
 class Address:
     """One mailbox: a display name and an address.
 
-    :param name: the display name as decoded text, ``""`` when there is none.
-    :param local: the local part as it was given and stands in an SMTP command: a quoted-string, or
-        atoms and dots.
+    :param name: the decoded display name, or ``""``.
+    :param local: the local part as given, ready for an SMTP command: a quoted-string, or atoms and
+        dots.
     :param domain: A-labels, or an address literal in brackets.
     """
 
@@ -98,21 +98,21 @@ class Address:
 
     @property
     def addr_spec(self) -> str:
-        """The address without the name; the local part alone where there is no domain."""
+        """The address without the name; the local part alone if there is no domain."""
         return f"{self.local}@{self.domain}" if self.domain else self.local
 
     @property
     def needs_smtputf8(self) -> bool:
-        """Whether the local part is not ASCII, which takes a peer with SMTPUTF8 (RFC 6531)."""
+        """True if the local part is not ASCII, which requires SMTPUTF8 (RFC 6531)."""
         return not self.local.isascii()
 
 
 def parse_address(value: object, field: str) -> Address:
-    """Read a string or a (name, address) pair that is exactly one mailbox.
+    """Parse a string or a (name, address) pair that is exactly one mailbox.
 
-    :param field: what the value is, for error messages: ``"recipient"``, ``"cc"``, ``"sender"``.
-    :raises BadHeaderError: a part holds a newline or another control character.
-    :raises MessageError: it is no mailbox by RFC 5321 4.1.2, or more than one.
+    :param field: names the value in errors: ``"recipient"``, ``"cc"``, ``"sender"``.
+    :raises BadHeaderError: a part contains a newline or another control character.
+    :raises MessageError: the value is not a mailbox by RFC 5321 4.1.2, or more than one.
     """
     name, text = (None, value) if type(value) is str else _parts(value)
     if text is None:
@@ -128,12 +128,12 @@ def parse_address(value: object, field: str) -> Address:
 
 
 def parse_addresses(values: object, field: str) -> tuple[Address, ...]:
-    """Read an iterable of mailboxes, in order; of duplicates, the first one stays.
+    """Parse an iterable of mailboxes, in order, keeping the first of duplicates.
 
-    ``None`` and whatever is empty give ``()``. Duplicates have the same local part, and the same
-    domain in any case of letters.
+    ``None`` and empty values give ``()``. Duplicates have the same local part and the same domain,
+    ignoring the domain's case.
 
-    :raises MessageError: it is one string or one pair where a list belongs, or as
+    :raises MessageError: the value is one string or one pair instead of a list, or as
         :func:`parse_address` for an item.
     """
     if is_pair(values):
@@ -149,9 +149,9 @@ def parse_addresses(values: object, field: str) -> tuple[Address, ...]:
 
 
 def tolerant_address(value: object) -> Address:
-    """Make the best of a value that sending may refuse, in order to show it; never raises.
+    """Parse a value that sending may refuse, for display; never raises.
 
-    No part holds a control character. The result is a guess: never send to it.
+    No part contains a control character. The result is a guess: never send to it.
     """
     if type(value) is str:
         with contextlib.suppress(MessageError):
@@ -172,11 +172,11 @@ def tolerant_address(value: object) -> Address:
 
 
 def quote_display_name(name: str) -> str:
-    """Write a display name for a header: as it is if it is atoms, else as a quoted-string.
+    """Quote a display name for a header unless it consists of atoms.
 
     Atoms that look like an RFC 2047 encoded-word are quoted too, or they would be decoded.
 
-    :raises BadHeaderError: it holds a newline or another control character.
+    :raises BadHeaderError: the name contains a newline or another control character.
     """
     check_controls(name, f"the name {describe(name)}")
     if "=?" not in name and _ATOMS.fullmatch(name):
@@ -201,7 +201,7 @@ def _items(values: object, field: str) -> Iterator[object]:
 
 
 def _parts(value: object) -> tuple[str | None, str | None]:
-    """Split into name (None: not a pair) and text (None: of no type that is accepted)."""
+    """Split into name (None: not a pair) and text (None: not an accepted type)."""
     if not isinstance(value, (tuple, list)):
         return None, plain_text(value)
     if len(value) != 2:
@@ -211,9 +211,9 @@ def _parts(value: object) -> tuple[str | None, str | None]:
 
 
 def is_pair(value: object) -> bool:
-    """Tell whether a field that may hold several addresses is one (name, address) pair.
+    """Return True if a field that may contain several addresses is one (name, address) pair.
 
-    Two addresses are two, also in a tuple: a name that is an address itself is no name.
+    A tuple of two addresses is not a pair: a name that is itself an address is not a name.
     """
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         return False
@@ -231,7 +231,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
-# One message needs the address of each field several times, and many messages have the same.
+# A message needs each of its addresses several times, and many messages share addresses.
 @lru_cache(maxsize=1024)
 def _read(name: str | None, text: str) -> Address:
     if name is None and len(text) <= _MAX_ADDRESS and (simple := _simple(text)):
@@ -257,7 +257,7 @@ def _read(name: str | None, text: str) -> Address:
 
 
 def _simple(text: str) -> Address | None:
-    """Read what nearly all mailboxes are: letters and digits, with a name before them or not."""
+    """Parse the common form of a mailbox: letters and digits, with or without a name."""
     if text.endswith(">"):
         name, _, spec = text[:-1].partition(" <")
         if not _SIMPLE_NAME.fullmatch(name):
@@ -271,7 +271,7 @@ def _simple(text: str) -> Address | None:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """Split a mailbox into its display name and what should be an addr-spec."""
+    """Split a mailbox into its display name and its presumed addr-spec."""
     words: list[str] = []
     end = 0
     while word := _WORD.match(text, end):
@@ -326,7 +326,7 @@ def _check_local(local: str) -> str:
     grammar = _QUOTED_LOCAL if local.startswith('"') else _DOT_ATOM
     if not grammar.fullmatch(local) or not local.isprintable():
         raise MessageError(_BAD_LOCAL)
-    if "=?" in local.replace("\\", ""):  # also between the escapes of a quoted-string
+    if "=?" in local.replace("\\", ""):  # a quoted-string may escape either character
         raise MessageError(_ENCODED)
     return local
 
@@ -340,7 +340,7 @@ def _guess(name: str | None, text: str) -> Address:
         before = before.strip(" <>,")
         quoted = re.fullmatch(_QUOTED, before)
         name = _unquote(before) if quoted else before.replace('"', "")
-    # In whatever shows it, an encoded-word would be decoded into another address.
+    # A mail program would decode an encoded-word into another address.
     address = _ENCODED_WORD.sub("=", address)
     local, at, domain = address.rpartition("@")
     if not at:

@@ -1,4 +1,4 @@
-"""How the value of a setting is read: strings of the environment too."""
+"""Converters for the values of settings, including strings from the environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..util.secret import Secret
 
 
 class Unshown(ValueError):
-    """What :func:`settings.convert` is to expect of a value that must not be shown."""
+    """Raised by a converter whose value must not appear in the error."""
 
 
 _TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
@@ -35,10 +35,10 @@ def to_bool(value: object) -> bool:
 
 
 def is_on(flag: object) -> bool:
-    """Return whether a flag of Flask's, such as ``app.debug``, is on, also as a word.
+    """Return True if a Flask flag, such as ``app.debug``, is on; strings are converted.
 
-    Flask takes each word for true, and ``app.config.from_prefixed_env()`` makes ``"False"`` one. A
-    word that is not a bool is off: nothing is shown or logged because of a typing error.
+    Flask treats every non-empty string as true, and ``app.config.from_prefixed_env()`` turns
+    ``False`` into one. Strings that are not a bool are off, so that a typo exposes nothing.
     """
     if not isinstance(flag, str):
         return bool(flag)
@@ -49,7 +49,7 @@ def is_on(flag: object) -> bool:
 
 
 def to_flag(value: object) -> bool:
-    """Read a flag of Flask's, as :func:`is_on`; but a word that is not a bool is an error."""
+    """Read a Flask flag as :func:`is_on` does, but raise for strings that are not a bool."""
     if not isinstance(value, str):
         return bool(value)
     return bool(value.strip()) and to_bool(value)
@@ -66,7 +66,7 @@ def to_int(value: object) -> int:
 
 
 def to_port(value: object) -> int | None:
-    """Read a TCP port, also from a string; 0 is the default port."""
+    """Read a TCP port, also from a string; 0 means the default port."""
     port = to_int(value)
     if not 0 <= port < 65536:
         raise ValueError("a port from 1 to 65535")
@@ -74,7 +74,7 @@ def to_port(value: object) -> int | None:
 
 
 def to_seconds(value: object) -> float:
-    """Read a number of seconds above zero, and no more than the system can wait."""
+    """Read a positive number of seconds that the system can wait."""
     if isinstance(value, (int, float, str)) and not isinstance(value, bool):
         try:
             seconds = float(value)
@@ -86,13 +86,13 @@ def to_seconds(value: object) -> float:
 
 
 def to_limit(value: object) -> int | None:
-    """Read a whole number, also from a string; 0 and less is no limit, as it was in 0.10."""
+    """Read a whole number, also from a string; 0 or less means no limit, as in 0.10."""
     limit = to_int(value)
     return limit if limit > 0 else None
 
 
 def to_count(value: object) -> int:
-    """Read a whole number from 0 on, also from a string."""
+    """Read a whole number of 0 or more, also from a string."""
     count = to_int(value)
     if count < 0:
         raise ValueError("a whole number, 0 or more")
@@ -100,19 +100,19 @@ def to_count(value: object) -> int:
 
 
 def to_str(value: object) -> str:
-    """Read text, also a lazy string, or a whole number, such as a password of digits.
+    """Read text, a lazy string, or a whole number.
 
-    ``app.config.from_prefixed_env()`` makes numbers of those.
+    ``app.config.from_prefixed_env()`` turns a password of digits into a number.
     """
     return _text_of(value, "a string")
 
 
 def to_host(value: object) -> str:
-    """Read a host name or address, and nothing that belongs beside it."""
+    """Read a host name or address, without scheme, port or credentials."""
     text = to_str(value)
     if any(each.isspace() or not each.isprintable() for each in text):
         raise Unshown("a host name or address without blanks, line ends and control characters")
-    if "@" in text or "?" in text:  # and so may a password be, or a key
+    if "@" in text or "?" in text:  # the rest may be a password or a key
         raise Unshown("a host name or address alone: set MAIL_USERNAME and MAIL_PASSWORD to log in")
     if "://" in text:
         raise ValueError('a host name or address without a scheme such as "smtp://"')
@@ -128,17 +128,17 @@ def to_host(value: object) -> str:
 
 
 def to_secret(value: object) -> Any:
-    """Read text or a whole number, or take a callable, which is called when it is needed."""
-    if isinstance(value, Secret):  # as text it would be ***
+    """Read text or a whole number, or return a callable, which is called at each use."""
+    if isinstance(value, Secret):  # str() would make it ***
         return value
-    # What stands for a string, such as werkzeug's LocalProxy, may look like a callable too.
+    # A string proxy, such as werkzeug's LocalProxy, may look like a callable too.
     if callable(value) and not isinstance(value, str):
         return value
     return _text_of(value, "a string, or a callable that returns one")
 
 
 def to_path(value: object) -> str:
-    """Read the path of a file or folder, as a str or an :class:`os.PathLike`."""
+    """Read a path from a str or an :class:`os.PathLike`."""
     if isinstance(value, (str, os.PathLike)):
         path = os.fspath(value)
         if isinstance(path, str):
@@ -147,7 +147,7 @@ def to_path(value: object) -> str:
 
 
 def to_prefix(value: object) -> bool | str:
-    """Read a bool, or the URL prefix below which something is served, such as ``"/_mail"``."""
+    """Read a bool or a URL prefix such as ``"/_mail"``."""
     if isinstance(value, str) and value.startswith("/"):
         prefix = value.rstrip("/")
         if _PREFIX.fullmatch(prefix):
@@ -161,7 +161,7 @@ def to_prefix(value: object) -> bool | str:
 
 
 def to_anything(value: object) -> Any:
-    """Take the value as it is; what uses it checks it."""
+    """Return the value unchanged; its user checks it."""
     return value
 
 
@@ -169,7 +169,7 @@ def _text_of(value: object, expected: str) -> str:
     if not isinstance(value, _NO_TEXT):
         try:
             return str(value)
-        except ValueError:  # a number of more digits than Python writes
+        except ValueError:  # a number with more digits than Python converts
             pass
     raise ValueError(expected)
 

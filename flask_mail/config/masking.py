@@ -1,4 +1,4 @@
-"""How the values of settings appear in errors: without secrets."""
+"""Masking of secrets when the values of settings appear in errors."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import re
 
 from ..util.text import describe
 
-# In the name of a setting that is not in the table: a plugin's option, or an app's own.
+# For settings that are not in the table: options of plugins, or an app's own.
 _SECRET_WORDS = (
     *("PASS", "PWD", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "AUTH", "BEARER"),
-    *("WEBHOOK", "DSN", "URL", "URI"),  # which often hold one
+    *("WEBHOOK", "DSN", "URL", "URI"),  # these often contain a secret
 )
 USERINFO = re.compile(r"(?<=://)\S*(?=@)")
-"""The user and password in a URL. Greedy: a password may hold a raw @ or /."""
+"""The user and password in a URL. Greedy: a password may contain a raw @ or /."""
 
 
 def sounds_secret(key: str) -> bool:
-    """Return whether the name of a setting says that its value must not be shown.
+    """Return True if the name of a setting suggests that its value is secret.
 
-    So does that of an option of a message, which may be for one customer alone.
+    Message options always are: they may concern a single customer.
     """
     return key.startswith("message.") or any(word in key.upper() for word in _SECRET_WORDS)
 
 
 def shown(value: object) -> str:
-    """Return a word or number for an error; of anything else, which may hold secrets, the type."""
+    """Return a string or number for an error, and only the type of anything else."""
     if isinstance(value, str):
         return describe(USERINFO.sub("***", value))
     if isinstance(value, (int, float)):
@@ -33,5 +33,5 @@ def shown(value: object) -> str:
 
 
 def kind_of(value: object) -> str:
-    """Return the type of a value in words."""
+    """Return a phrase that names the type of a value."""
     return f"a value of type {type(value).__name__}"

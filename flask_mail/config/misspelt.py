@@ -1,4 +1,4 @@
-"""Settings whose names are almost those of Flask-Mail's own."""
+"""Warnings about misspelt settings."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from .table import BY_KEY, FAIL_SILENTLY, is_unset
 
 _log = logging.getLogger("flask_mail")
 _PREFIX = "MAIL_"
-_ALIKE = 0.8  # of 1; other programs have settings of this prefix too
+_ALIKE = 0.8  # strict, as other programs use this prefix too
 
 
 def warn_of_misspelt(config: Mapping[str, Any], options: Collection[str]) -> None:
-    """Log a warning for each setting that is probably a misspelt one.
+    """Log a warning for each setting that is probably misspelt.
 
-    :param options: the settings of the backend, which are known too.
+    :param options: the settings of the backend.
     """
     known = {*BY_KEY, FAIL_SILENTLY, *options}
     names = {key.removeprefix(_PREFIX): key for key in (*BY_KEY, *options)}
-    for key in sorted(map(str, list(config))):  # other threads may set keys meanwhile
+    for key in sorted(map(str, list(config))):  # a copy: other threads may set keys
         if not key.startswith(_PREFIX) or key in known or is_unset(config.get(key)):
             continue
         near = difflib.get_close_matches(key.removeprefix(_PREFIX), names, n=1, cutoff=_ALIKE)

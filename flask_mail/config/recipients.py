@@ -1,29 +1,22 @@
-"""Recipient patterns and addresses, as settings give them."""
+"""Converters for settings that contain recipient addresses and patterns."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..address.domain import domain_to_ascii
 from ..address.parser import parse_address, parse_addresses
 from ..errors import MessageError
 from ..util.text import describe
 
-if TYPE_CHECKING:
-    pass
-
-
 _LONGEST = 1000  # characters of a pattern
 
-
-# In the environment. A comma within /.../ belongs to it.
+# Splits a string from the environment, but not at a comma within /.../.
 _ITEM = re.compile(r"\s*/.+?/(?=\s*(?:,|\Z))|[^,]+", re.DOTALL)
 
-
-# To Unicode, "\u017f" is an "s" in another case, and the mailbox is another all the same.
+# ASCII: to Unicode, "\u017f" is another case of "s", but it names another mailbox.
 _ANY_CASE = re.IGNORECASE | re.ASCII
-
 
 _KINDS = (
     'a list of addresses, patterns such as "*@example.com", and regular expressions, compiled or as'
@@ -32,15 +25,15 @@ _KINDS = (
 
 
 def to_patterns(value: object) -> tuple[re.Pattern[str], ...]:
-    """Read the addresses, patterns and regular expressions that an address may match.
+    """Read addresses, patterns and regular expressions into patterns for addresses.
 
-    An empty string is an empty list, as is one of blanks and commas: nobody is allowed.
+    A string that is empty, or only blanks and commas, is an empty list, which allows no recipient.
     """
     return tuple(_pattern(each) for each in _listed(value))
 
 
 def to_addresses(value: object) -> tuple[str, ...]:
-    """Read one address or several; none would let mail out to everybody."""
+    """Read one or more addresses; an empty list would let mail out to everyone."""
     try:
         addresses = parse_addresses(_listed(value), "recipient")
     except (MessageError, ValueError):
@@ -82,7 +75,7 @@ def _pattern(value: object) -> re.Pattern[str]:
             domain = _domain(domain)
     except (MessageError, ValueError, re.error, RecursionError, OverflowError):
         raise ValueError(f"{_KINDS}; {describe(value)} is none of these") from None
-    # No part of a domain holds an @, so that what stands for the local part ends at the last one.
+    # A domain contains no @, so the local part ends at the last one.
     written = f"{_wildcard(local, '.*', 'l')}@{_wildcard(domain, '[^@]*', 'd')}"
     return re.compile(written, _ANY_CASE | re.DOTALL)
 
@@ -90,7 +83,7 @@ def _pattern(value: object) -> re.Pattern[str]:
 def _domain(domain: str) -> str:
     if "*" not in domain:
         return domain_to_ascii(domain)
-    if domain.startswith("["):  # an address literal, which has no labels
+    if domain.startswith("["):  # address literals have no labels
         return domain
     return ".".join(map(_label, domain.split(".")))
 
@@ -98,7 +91,7 @@ def _domain(domain: str) -> str:
 def _label(label: str) -> str:
     if "*" not in label:
         return domain_to_ascii(label)
-    # A part of a label that is not ASCII has no ASCII form; of one that is, a star leaves a label.
+    # Part of a non-ASCII label has no ASCII form, so a label with a star must be ASCII.
     domain_to_ascii(label.replace("*", "x") if label.isascii() else label)
     return label
 
@@ -107,8 +100,8 @@ def _wildcard(text: str, anything: str, name: str) -> str:
     first, *others = map(re.escape, re.split(r"\*+", text))
     if not others:
         return first
-    # What stands between two stars is taken where it is found first. To try all the other places
-    # too would find nothing more, and take a time that grows with the power of the stars.
+    # Text between two stars matches at its first occurrence only. Backtracking to later ones would
+    # find nothing more and take time exponential in the number of stars.
     between = (
         f"(?=(?P<{name}{number}>{anything}?{each}))(?P={name}{number})"
         for number, each in enumerate(others[:-1])

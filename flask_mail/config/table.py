@@ -33,7 +33,7 @@ class Setting:
 
     key: str
     kind: str
-    """What it takes, in words."""
+    """The accepted values, in words."""
     read: Callable[[object], Any]
     default: str
     """The default, in words."""
@@ -220,23 +220,23 @@ TABLE: tuple[Setting, ...] = (
 
 BY_KEY: Mapping[str, Setting] = {setting.key: setting for setting in TABLE}
 
-# What each was called before 0.8.
+# Names before 0.8.
 OLD_NAMES: Mapping[str, str] = {
     "MAIL_DEFAULT_SENDER": "DEFAULT_MAIL_SENDER",
     "MAIL_MAX_EMAILS": "DEFAULT_MAX_EMAILS",
 }
 FAIL_SILENTLY = "MAIL_FAIL_SILENTLY"
-# Set and empty, they would let mail out to everybody if that meant "not set".
+# If an empty value of these meant "not set", it would let mail out to everyone.
 _GUARDS = frozenset({"MAIL_ALLOWED_RECIPIENTS", "MAIL_REDIRECT_TO"})
 
 
 def is_unset(value: object, key: str = "") -> bool:
-    """Return whether a value of `key` means "not set": ``None``, and mostly an empty string."""
+    """Return True if a value of `key` means "not set": ``None``, or usually an empty string."""
     return value is None or (isinstance(value, str) and not value and key not in _GUARDS)
 
 
 def raw(config: Mapping[str, Any], key: str) -> Any:
-    """Return the value of `key`, or of its name from before 0.8; ``None`` where it is unset."""
+    """Return the value of `key`, or of its name before 0.8; ``None`` if it is unset."""
     value = config.get(key)
     if is_unset(value, key) and key in OLD_NAMES:
         value = config.get(OLD_NAMES[key])
@@ -246,17 +246,17 @@ def raw(config: Mapping[str, Any], key: str) -> Any:
 
 
 def lookup(config: Mapping[str, Any], key: str, default: Any = None) -> Any:
-    """Return the value of `key`, read as its kind; `default` where it is unset.
+    """Return the converted value of `key`, or `default` if it is unset.
 
-    :raises ConfigurationError: where it is of another kind.
+    :raises ConfigurationError: the value is not of the setting's kind.
     """
     value = raw(config, key)
-    del config  # tracebacks that show the variables of a frame must not show all settings
+    del config  # tracebacks that show local variables must not show all settings
     return default if value is None else convert(key, BY_KEY[key].read, value)
 
 
 def is_secret(key: str, declared: Collection[str] = ()) -> bool:
-    """Return whether a setting is secret: by the table, as one of `declared`, or by its name."""
+    """Return True if a setting is secret: by the table, in `declared`, or by its name."""
     return BY_KEY[key].secret if key in BY_KEY else key in declared or sounds_secret(key)
 
 
@@ -265,9 +265,9 @@ def convert(
 ) -> Any:
     """Return ``read(value)``.
 
-    :param declared: the settings that are secret besides those of :func:`is_secret`.
-    :raises ConfigurationError: ``read`` raised a ValueError, whose text says what is expected; the
-        error names `key` and shows the value, unless that is a secret.
+    :param declared: further settings that are secret.
+    :raises ConfigurationError: ``read`` raised a ValueError, whose text is the expected kind of
+        value; the error names `key` and shows the value unless it is secret.
     """
     try:
         return read(value)
@@ -280,7 +280,7 @@ def convert(
 
 
 def fails_silently(config: Mapping[str, Any]) -> bool:
-    """Whether ``MAIL_FAIL_SILENTLY`` is set: a failed connection raises nothing (before 0.8)."""
+    """Return True if failed connections raise nothing (``MAIL_FAIL_SILENTLY``, before 0.8)."""
     value = config.get(FAIL_SILENTLY)
     del config
     if is_unset(value):

@@ -1,8 +1,8 @@
-"""The charsets of mail that others wrote -> text. Pure.
+"""Decoding of the charsets in mail from other programs. Pure.
 
-A label means what browsers take it for (WHATWG Encoding Standard, section 4.2), since that is what
-the programs that wrote the mail meant: they call GBK "gb2312" and Windows-1252 "iso-8859-1". No
-octet makes a text unreadable: one that has no meaning costs one character.
+Labels are read as browsers read them (WHATWG Encoding Standard, section 4.2), as the programs that
+wrote the mail intended: they call GBK "gb2312" and Windows-1252 "iso-8859-1". An invalid octet
+costs one character, never the rest of the text.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from ..util.text import check_charset
 
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
-# The labels of the standard, and a few that only mail programs use, by codec. "replacement" and
-# "x-user-defined" are left out; hz and iso-2022-kr, which browsers refuse, are read.
+# Labels of the standard, and a few that only mail programs use, by codec. "replacement" and
+# "x-user-defined" are left out; hz and iso-2022-kr, which browsers refuse, are accepted.
 _LABELS: Final = {
     "utf-8": "unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf-8 utf8 utf8mb4 x-unicode20utf8",
     "cp866": "866 cp866 csibm866 ibm866",
@@ -69,41 +69,41 @@ _LABELS: Final = {
     "iso2022-kr": "csiso2022kr iso-2022-kr",
 }
 _CODECS: Final = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}
-# What programs write that do not know: any charset that fits.
+# Labels of programs that do not know the charset: guess it.
 _UNKNOWN: Final = frozenset(
     {"", "8bit", "binary", "default", "none", "unknown", "unknown-8bit", "x-unknown"}
-    # Also for these: much that says so is UTF-8, and what is not ASCII cannot be what they say.
+    # Text with these labels is often UTF-8, and non-ASCII octets contradict them.
     | {"ansi_x3.4-1968", "ascii", "us-ascii"}
 )
 _TRIMMED: Final = " \t\r\n\"';"
 
 _MEND: Final = "flask_mail.mend"
 _MOST_MENDED: Final = 10_000
-"""Octets that are wrong: text that has more of them is in some other charset."""
+"""Invalid octets; text with more of them is in some other charset."""
 
-# One that is wrong, the rest of the character that it is in, and an octet that is in none.
+# An invalid octet, the rest of its character, and a following octet that is never valid.
 _OF_UTF_8 = re.compile(rb".[\x80-\xbf]*(?:[\xc0\xc1\xf5-\xff][\x80-\xbf]*)?", re.DOTALL)
-# What Python's cp932 makes private characters of.
+# Private characters that Python's cp932 decodes invalid octets to.
 _WRONG = re.compile("[\uf8f0-\uf8f3\ufffd]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# Octets of characters that come one after the other. What ends them, such as a space, is in none.
+# Consecutive multi-octet characters, up to an octet that is never part of one, such as a space.
 _RUN = re.compile(rb"[^\x00-\x2f]{0,200}")
 _ESCAPE = re.compile(rb"(\x1b(?:\([BHIJ]|\$[@AB]|\$\([@A-D])|\n)")
 _PAIR = re.compile(rb"([\xa1-\xfe]{2})")
 
-# What strict decoding is done with.
+# Codecs for strict decoding.
 _STRICT: Final = {"big5": "big5hkscs", "euc-jp": "euc_jp", "iso-2022-jp": "iso2022_jp_2"}
 _DOUBLE: Final = frozenset({"big5hkscs", "cp949", "euc_jp", "gb18030", "shift_jis"})
-# Windows, and the standard, have others for these.
+# Characters that Windows and the standard map differently.
 _IN_JAPAN: Final = str.maketrans("〜‖−¢£¬", "～∥－￠￡￢")  # noqa: RUF001
 _IN_TAIWAN: Final = str.maketrans("•､‾∼♁☉¥¢£￭", "‧﹑¯～⊕⊙￥￠￡▓")  # noqa: RUF001
 
 
 def decode(octets: bytes, label: str) -> str:
-    """Decode `octets` of a charset; those that have no meaning in it become U+FFFD.
+    """Decode `octets` of a charset; invalid ones become U+FFFD.
 
-    :param label: as mail says it; empty where it does not.
-    :raises LookupError: there is no such charset.
+    :param label: the charset that the message declares, or an empty string.
+    :raises LookupError: the charset does not exist.
     """
     label = label.strip(_TRIMMED).lower()
     if label in _UNKNOWN:
@@ -113,12 +113,12 @@ def decode(octets: bytes, label: str) -> str:
         # Python knows more spellings, such as "latin-1" and "euc_kr".
         codec = check_charset(label)
         codec = _CODECS.get(codec.replace("_", "-"), codec)
-    # UTF-7, for one, can spell halves of characters.
+    # UTF-7 can encode lone surrogates.
     return _SURROGATE.sub(REPLACEMENT, _decoded(octets, codec))
 
 
 def decode_best(octets: bytes, label: str) -> str:
-    """Decode `octets` as :func:`decode` does; of a charset that is not known, as best one can."""
+    """Decode `octets` as :func:`decode` does; if the charset is unknown, guess it."""
     try:
         return decode(octets, label)
     except (LookupError, ValueError):
@@ -126,7 +126,7 @@ def decode_best(octets: bytes, label: str) -> str:
 
 
 def decode_raw(octets: bytes, label: str) -> str:
-    """Decode `octets` that should be UTF-8; if they are not, they are in the charset `label`."""
+    """Decode `octets` as UTF-8 if that is likely, else in the charset `label`."""
     text = _decoded(octets, "utf-8")
     return text if _is_likely(text) else decode_best(octets, label)
 
@@ -137,7 +137,7 @@ def _guessed(octets: bytes) -> str:
 
 
 def _is_likely(text: str) -> bool:
-    """Tell whether a text was UTF-8. What is not has hardly any octets that are by chance."""
+    """Return True if decoded text was UTF-8: other charsets rarely form valid UTF-8 by chance."""
     wrong = text.count(REPLACEMENT)
     return not wrong or sum(not each.isascii() for each in text) >= 2 * wrong
 
@@ -158,18 +158,18 @@ def _decoded(octets: bytes, codec: str) -> str:
 
 
 def _mend(error: Any) -> tuple[str, int]:
-    """Return what stands for octets that cannot be decoded, and where decoding goes on."""
+    """Error handler: return the replacement for invalid octets and the position to continue at."""
     octets, start = error.object, error.start
     if error.encoding == "utf-8":
         return REPLACEMENT, _OF_UTF_8.match(octets, start).end()  # type: ignore[union-attr] # any
     if error.encoding not in _DOUBLE:
         return REPLACEMENT, error.end
     if error.encoding == "gb18030" and octets[start] == 0x80:
-        return "€", start + 1  # as Windows has it
+        return "€", start + 1  # as in Windows
     if other := _otherwise(octets[start : start + 2], error.encoding):
         return other, start + 2
-    # The first octet of a character, its second or one between them may be wrong. What follows
-    # tells: read from the wrong place, it has errors, or characters of one octet among the others.
+    # Either octet of a character, or an extra one, may be wrong. Try each position to resume at:
+    # from a wrong one, the rest has errors, or single-octet characters among the others.
     run = _RUN.match(octets, start)[0]  # type: ignore[index] # it matches nothing too
     further = next((at for at, octet in enumerate(run[1:3]) if octet < 0x80), len(run[1:3]))
     skipped = max(range(1, further + 2), key=lambda count: _merit(run, count, error.encoding))
@@ -177,7 +177,7 @@ def _mend(error: Any) -> tuple[str, int]:
 
 
 def _merit(octets: bytes, start: int, codec: str) -> tuple[int, int]:
-    """Return how far octets can be read from `start`, and how few characters that gives."""
+    """Return a score for resuming at `start`: how far that decodes, then how few characters."""
     at, characters = start, 0
     while True:
         try:
@@ -193,7 +193,7 @@ def _merit(octets: bytes, start: int, codec: str) -> tuple[int, int]:
 
 
 def _otherwise(pair: bytes, codec: str) -> str:
-    """Return a character that Windows added to a charset; nothing if it is none."""
+    """Return the character that Windows adds to a charset for `pair`, or an empty string."""
     if codec == "big5hkscs":
         return _one_of(pair, "cp950")
     if codec == "shift_jis":
@@ -215,7 +215,7 @@ def _one_of(pair: bytes, codec: str) -> str:
 
 
 def _from_iso_2022_jp(octets: bytes) -> str:
-    """Read ISO-2022-JP as Windows writes it, with its own characters and half-width kana."""
+    """Decode ISO-2022-JP with the characters and half-width kana that Windows adds."""
     written: list[str] = []
     alphabet = b""
     for piece in _ESCAPE.split(octets):
@@ -235,7 +235,7 @@ def _from_iso_2022_jp(octets: bytes) -> str:
 
 
 def _high(octets: bytes) -> bytes:
-    """Return the octets of an alphabet with the eighth bit set; what cannot be in it is wrong."""
+    """Set the eighth bit of the octets of an alphabet; those outside of it become invalid."""
     return bytes(octet + 0x80 if 0x21 <= octet < 0x7F else 0xFF for octet in octets)
 
 

@@ -1,4 +1,4 @@
-"""The octets of a message, made block by block where they are many."""
+"""The octets of a message, produced block by block if there are many."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import MessageError
 from ..util.files import BLOCK, FileData
 
 LARGE: Final = 256 * 1024
-"""Octets: content that is larger is made as it is sent, not before."""
+"""Octets; larger content is encoded while it is sent."""
 
 _LINE = 76  # RFC 2045 section 6.8
 _OF_A_LINE = _LINE // 4 * 3
@@ -19,7 +19,7 @@ _LINES_OF_A_BLOCK = struct.Struct(f"{_LINE}s" * (BLOCK // _OF_A_LINE))
 
 
 def encode_base64(octets: bytes | memoryview) -> bytes:
-    """Encode `octets` in lines of 76 characters, the last one without a line end."""
+    """Encode `octets` in lines of 76 characters, without a final line end."""
     encoded = binascii.b2a_base64(octets, newline=False)
     if len(encoded) <= _LINE:
         return encoded
@@ -29,7 +29,7 @@ def encode_base64(octets: bytes | memoryview) -> bytes:
 
 
 class Base64:
-    """Octets that travel in base64, encoded as :func:`encode_base64` does, when they are sent."""
+    """Octets that :func:`encode_base64` encodes only when they are sent."""
 
     def __init__(self, data: bytes | FileData) -> None:
         self._data = data
@@ -44,12 +44,12 @@ class Base64:
         return b"".join(self.blocks())
 
     def check(self) -> None:
-        """See that what it is made of is still there, as :meth:`FileData.check` does."""
+        """Check that an underlying file is unchanged, see :meth:`FileData.check`."""
         if isinstance(self._data, FileData):
             self._data.check()
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield the encoded octets, some tens of KiB at a time."""
+        """Yield the encoded octets in blocks of some tens of KiB."""
         start = b""
         for block in _blocks(self._data):
             yield start + encode_base64(block)
@@ -57,13 +57,13 @@ class Base64:
 
 
 class Content:
-    """The octets of a message that is large, or of a part of it.
+    """The octets of a large message, or of a part of it.
 
-    They can be read any number of times and are the same each time: a file that has changed is an
-    error.
+    They can be read any number of times and are always the same: if a file has changed, reading
+    raises.
 
-    :param pieces: octets as they are, and those that are still to be encoded.
-    :ivar pieces: the same; no two stand side by side that are not to be encoded.
+    :param pieces: literal octets, and data that is still to be encoded.
+    :ivar pieces: the same, with adjacent literal octets merged.
     """
 
     def __init__(self, pieces: Iterable[bytes | Base64]) -> None:
@@ -89,11 +89,11 @@ class Content:
 
     @property
     def literal(self) -> bytes:
-        """The octets that are not base64, such as the header and the text."""
+        """The octets outside of base64 data, such as the header and the text."""
         return b"".join(each for each in self.pieces if isinstance(each, bytes))
 
     def check(self) -> None:
-        """See that files which it is made of are still there, as :meth:`FileData.check` does."""
+        """Check that the underlying files are unchanged, see :meth:`FileData.check`."""
         for piece in self.pieces:
             if isinstance(piece, Base64):
                 piece.check()
@@ -101,7 +101,7 @@ class Content:
     def blocks(self) -> Iterator[bytes]:
         """Yield the octets, in blocks of any size.
 
-        :raises MessageError: a file is gone, or is not what it was. Not all is yielded then.
+        :raises MessageError: a file is missing or has changed; some blocks may precede it.
         """
         for piece in self.pieces:
             if isinstance(piece, bytes):
@@ -111,16 +111,16 @@ class Content:
 
 
 class Supply:
-    """Content that is handed out once, in portions."""
+    """A cursor over content, which is read once, in portions."""
 
     def __init__(self, content: bytes | Content) -> None:
         self._blocks = iter((content,)) if isinstance(content, bytes) else content.blocks()
         self._rest = memoryview(b"")
 
     def take(self, octets: int) -> memoryview:
-        """Return the next octets: some, and no more than `octets`.
+        """Return at least one and at most `octets` of the next octets.
 
-        :raises MessageError: there are none, or as :meth:`Content.blocks`.
+        :raises MessageError: the content has ended, or as :meth:`Content.blocks`.
         """
         while not self._rest:
             block = next(self._blocks, None)
@@ -132,7 +132,7 @@ class Supply:
 
 
 class Portion:
-    """The next octets of a supply, taken as they are needed."""
+    """A slice of a supply, read only when it is needed."""
 
     def __init__(self, supply: Supply, octets: int) -> None:
         self._supply = supply
@@ -142,7 +142,7 @@ class Portion:
         return self._octets
 
     def blocks(self) -> Iterator[memoryview]:
-        """Yield them, once."""
+        """Yield the octets; works only once."""
         left = self._octets
         while left:
             taken = self._supply.take(left)

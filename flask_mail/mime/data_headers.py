@@ -1,7 +1,7 @@
-"""Headers whose values programs read as data, such as JSON: what may be folded, and where. Pure.
+"""Headers whose values programs read as data, such as JSON, and how to fold them. Pure.
 
-An encoded-word is for people (RFC 2047 section 5): a program that reads JSON or URLs from a header
-does not expect one.
+Encoded-words are for people (RFC 2047 section 5); a program that reads JSON or URLs from a header
+does not decode them.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _DATA = re.compile(
 
 
 def is_data(name: str) -> bool:
-    """Tell whether programs read the value of a header, and not people."""
+    """Return True if programs, not people, read the value of a header."""
     return _DATA.fullmatch(name.lower()) is not None
 
 
 def with_folds(name: str, value: str) -> str:
-    """Return JSON that is long, or not ASCII, as JSON that a header can hold; all else as it is.
+    """Rewrite JSON that is long or not ASCII so that it fits a header; return others unchanged.
 
-    It has a space after each comma and colon, where it may be folded, and escapes.
+    The result has escapes, and a space after each comma and colon, where it may be folded.
     """
     if not name.lower().startswith("x-") or value[:1] not in ("{", "["):
         return value
@@ -44,14 +44,14 @@ def with_folds(name: str, value: str) -> str:
 
 
 def is_spoiled(name: str, value: str) -> bool:
-    """Tell whether a header would be written in encoded-words, and programs not understand it."""
+    """Return True if a data header would be written in encoded-words, unreadable to programs."""
     text = with_folds(name, value.strip(" "))
     return not _fits(name, text) if text.isascii() else is_data(name)
 
 
 def _fits(name: str, value: str) -> bool:
-    """Tell whether a text has spaces enough to be folded into lines that are legal."""
-    # The first one may stand behind the name (RFC 5322 section 2.1.1).
+    """Return True if a text has enough spaces to be folded into legal lines."""
+    # The first line starts with the name (RFC 5322 section 2.1.1).
     limit = LONGEST_LINE - len(name) - len(": ")
     return len(value) <= limit or all(len(each) <= limit for each in value.split(" "))
 

@@ -11,18 +11,18 @@ from functools import lru_cache
 from ..errors import MessageError
 from ..util.text import describe
 
-# English whatever the locale is, as strftime is not.
+# strftime depends on the locale.
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def date_header(date: object) -> str:
-    """Return a ``Date:`` value for seconds since the epoch, in local time, or for a datetime.
+    """Return the ``Date:`` value of a datetime, or of seconds since the epoch, in local time.
 
     A datetime without a time zone is local time.
 
-    :raises MessageError: where `date` is no moment, or is before 1900 (RFC 5322 section 3.3) or
-        after 9999.
+    :raises MessageError: `date` is not a date, or is before 1900 (RFC 5322 section 3.3) or after
+        9999.
     """
     try:
         if isinstance(date, datetime):
@@ -42,11 +42,11 @@ def date_header(date: object) -> str:
 
 
 def _in_local_time(seconds: float) -> tuple[str, int]:
-    # The zone as well: a program may change it.
+    # The zone is part of the cache key, as a program may change it.
     return _of_second(math.floor(seconds), (time.timezone, time.altzone, time.tzname))
 
 
-@lru_cache(maxsize=16)  # the messages of a batch are of few seconds
+@lru_cache(maxsize=16)  # a batch is sent within a few seconds
 def _of_second(seconds: int, zone: object) -> tuple[str, int]:
     local = time.localtime(seconds)
     minutes = abs(local.tm_gmtoff) // 60

@@ -1,4 +1,4 @@
-"""Text and octets -> the ASCII that mail is made of (RFC 2045, RFC 2047). Pure."""
+"""Transfer encodings and encoded-words (RFC 2045, RFC 2047). Pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LONGEST_LINE = 998
-"""The length that a line must not exceed, without its CRLF (RFC 5322 section 2.1.1)."""
+"""Maximum length of a line, without its CRLF (RFC 5322 section 2.1.1)."""
 MAX_WORD = 75
 """The longest encoded-word, with its delimiters (RFC 2047 section 2)."""
 
 _WIDEST = 12  # one character: four octets in Q, or two and their escapes in ISO-2022-JP in B
-# The characters that may stand for themselves in a word wherever it is used (section 5, rule 3).
+# Characters that need no encoding in any position of a word (section 5, rule 3).
 _Q_SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!*+-/")
 _Q = [
     "_" if octet == 0x20 else chr(octet) if octet in _Q_SAFE else f"={octet:02X}"
@@ -28,16 +28,16 @@ _Q = [
 
 
 SEVEN_BIT = bytes(range(1, 128))
-"""What may travel as it is, in short lines (RFC 2045 section 2.7)."""
+"""Octets of 7bit data (RFC 2045 section 2.7)."""
 EIGHT_BIT = bytes(range(1, 256))
-"""What may travel as it is where a server offers 8BITMIME (RFC 2045 section 2.8)."""
+"""Octets of 8bit data, for servers that offer 8BITMIME (RFC 2045 section 2.8)."""
 _PLAIN = b"\t\r\n" + bytes(range(32, 127))  # text without controls
 _PLAIN_ISO_2022 = b"\x1b" + _PLAIN  # its alphabets are switched with ESC
 
 
 def has_lines(octets: bytes, alphabet: bytes) -> bool:
-    """Whether these are lines that may travel, of octets that are all in `alphabet`."""
-    # One look after the other, without memory: a regular expression remembers every line.
+    """Return True if `octets` are legal lines of octets from `alphabet`."""
+    # Not a regular expression: its memory grows with the number of lines.
     if octets.translate(None, alphabet):
         return False
     if not octets.count(b"\r\n") == octets.count(b"\n") == octets.count(b"\r"):
@@ -51,7 +51,7 @@ def has_lines(octets: bytes, alphabet: bytes) -> bool:
 
 
 def encode_text(text: str, charset: Charset) -> tuple[bytes, str]:
-    """Return `text` in `charset` and the charset's label; in UTF-8 what that cannot express.
+    """Encode `text` in `charset`, or in UTF-8 if that cannot express it; return octets and label.
 
     A lone surrogate, which no charset can express, becomes a question mark.
     """
@@ -60,23 +60,23 @@ def encode_text(text: str, charset: Charset) -> tuple[bytes, str]:
         return text.encode(), charset.get_output_charset() or "us-ascii"
     with contextlib.suppress(UnicodeError):
         octets = text.encode(codec)
-        # ISO-2022-JP, for one, writes an ESC of the text as if it were its own.
+        # ISO-2022-JP writes an ESC in the text as if it were its own.
         if codec == "utf-8" or octets.decode(codec) == text:
             return octets, charset.get_output_charset() or "us-ascii"
     return text.encode("utf-8", "replace"), "utf-8"
 
 
 def encode_words(text: str, charset: Charset, taken: int = 0) -> list[str]:
-    """Spell `text` in encoded-words of at most 75 characters; none of them splits a character.
+    """Write `text` as encoded-words of at most 75 characters that split no character.
 
     Uses B or Q, whichever is shorter, unless the charset prescribes one. Text that the charset
-    cannot express is spelled in UTF-8.
+    cannot express is written in UTF-8.
 
-    :param taken: how much shorter the first word has to be, for what stands before it in its line.
+    :param taken: characters that precede the first word in its line.
     """
     octets, label = encode_text(text, charset)
     if label != "utf-8":
-        # JIS X 0213 has characters that are two of Unicode's, and cannot be split there.
+        # JIS X 0213 has characters that are two in Unicode, and cannot be split there.
         with contextlib.suppress(UnicodeError):
             return _words(text, octets, codec_of(charset), label, charset.header_encoding, taken)
         octets = text.encode("utf-8", "replace")
@@ -89,14 +89,14 @@ def codec_of(charset: Charset) -> str:
 
 
 def transfer_encode(octets: bytes, label: str) -> tuple[str, bytes]:
-    """Encode text with CRLF line ends: as 7bit where that is legal, else the shorter way.
+    """Encode text with CRLF line ends: as 7bit if legal, else in the shorter encoding.
 
-    :param label: the charset that `octets` are in.
+    :param label: the charset of `octets`.
     """
     if has_lines(octets, _PLAIN_ISO_2022 if label.startswith("iso-2022") else _PLAIN):
         return "7bit", octets
     encoded = encode_base64(octets)
-    # Soft breaks follow the first line end, and are LF where there is none.
+    # b2a_qp ends soft breaks like the first line, and with LF if there is only one line.
     quoted = binascii.b2a_qp(octets, istext=True).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     return ("quoted-printable", quoted) if len(quoted) <= len(encoded) else ("base64", encoded)
 
@@ -122,7 +122,7 @@ def _pieces(
     start = 0
     while start < len(text):
         space = room if pieces else first
-        # A character takes one octet at least, so no more than `space` of them ever fit.
+        # A character takes at least one octet, so at most `space` of them fit.
         low, high = 1, min(space, len(text) - start)
         while low < high:
             middle = (low + high + 1) // 2

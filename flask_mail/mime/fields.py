@@ -1,7 +1,7 @@
 """Header fields: check, encode and fold (RFC 5322, 2047, 2231). Pure.
 
 Headers are written here and never by :mod:`email`, whose folding loses spaces, splits mailboxes and
-breaks lines at characters that are no line ends (VT, FF, FS), which lets headers be injected.
+breaks lines at VT, FF and FS, which allows header injection.
 """
 
 from __future__ import annotations
@@ -35,41 +35,41 @@ if TYPE_CHECKING:
 
 CRLF = "\r\n"
 LINE = 76
-"""The length that a line should not exceed, without its CRLF: RFC 5322 section 2.1.1 wants 78, and
-RFC 2047 section 2 wants 76 where it holds encoded-words."""
+"""Recommended length of a line, without its CRLF: RFC 5322 section 2.1.1 wants at most 78, and
+RFC 2047 section 2 wants 76 for lines with encoded-words."""
 
 UTF_8 = Charset("utf-8")
 _PROBE = "Aa..\r\n"  # idna refuses the dots
-_LONGEST_KEPT = 200  # characters: what is longer is no name, and would take up memory
+_LONGEST_CACHED = 200  # characters; names and subjects are shorter
 
 _NAME = re.compile(r"[!-9;-~]{1,76}")
 _CHARSET = re.compile(r"[\w.:+-]{1,40}", re.ASCII)  # RFC 2978 section 2.3, as programs use it
-_SHORT = re.compile(r"[!-<>-~](?:[ -<>-~]*[!-<>-~])?")  # without "=", no word is encoded
+_SHORT = re.compile(r"[!-<>-~](?:[ -<>-~]*[!-<>-~])?")  # no "=", so no encoded-word
 _CHUNK = re.compile(r"[ \t]*[^ \t]+")
 _TOKEN = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")  # RFC 2045 section 5.1
-# ASCII, or KELVIN SIGN and LONG S would be letters too.
+# re.ASCII: KELVIN SIGN and LONG S would match as letters.
 _TYPE = re.compile(rf"(?!multipart/){_TOKEN.pattern}/{_TOKEN.pattern}", re.ASCII | re.IGNORECASE)
 _PARAMETER = re.compile(rf' *; *({_TOKEN.pattern})=({_TOKEN.pattern}|"(?:[^"\\]|\\.)*")')
-# No part of it can match what the next one can, so that spaces take linear time.
+# No two adjacent parts match the same characters, so spaces take linear time.
 _STRUCTURED = re.compile(rf"([^; ]*(?: +[^; ]+)*)((?:{_PARAMETER.pattern})*) *;?")
 _ESCAPED = re.compile(r"\\(.)")
-# A quoted-string that is never closed ends with the text: no second attempt, so linear time.
+# An unclosed quoted-string ends with the text: no backtracking, so linear time.
 _LIST_ITEM = re.compile(r'(?:"(?:[^"\\]|\\.?)*"?|[^",])+')
-# What every reader takes for the same quoted-string: many keep the backslash of an escape.
+# No backslash, as many readers keep the backslash of an escape.
 _QUOTABLE = re.compile(r"[ !#-\[\]-~]*")
-_MAX_STRUCTURED = 900  # leaves room in a line for what is written around it
+_MAX_STRUCTURED = 900  # leaves room in a line for the name of the header
 _MAX_PARAMETER = 60
 _MAX_SECTION = 54  # so that ' filename*10*=...;' fits in a line
 _ODD_DOTS = re.compile(r'\.|[^"@]+(?<=\.)[.@]')
-_MAX_ADDR_SPEC = 254  # RFC 5321 section 4.5.3.1.3; only what cannot be sent is longer
+_MAX_ADDR_SPEC = 254  # RFC 5321 section 4.5.3.1.3; a longer one cannot be sent
 
 
 def check_text(value: object, field: str) -> str:
     """Return `value` as a str that is safe in a header.
 
-    :raises BadHeaderError: for a line break or another control character, also where only decoding
-        reveals it.
-    :raises MessageError: where it is no text, such as bytes.
+    :raises BadHeaderError: it contains a line break or another control character, or does so once
+        its encoded-words are decoded.
+    :raises MessageError: it is not text, such as bytes.
     """
     text = plain_text(value)
     if text is not None and is_plain(text) and "=?" not in text:
@@ -88,11 +88,11 @@ def check_text(value: object, field: str) -> str:
 
 
 def check_folded(value: object, field: str) -> str:
-    """Return `value` as a str that may hold tabs and be folded as RFC 5322 section 2.2.3 allows.
+    """Return `value` as a str that may contain tabs and folds (RFC 5322 section 2.2.3).
 
-    Each line break is CRLF followed by white space, and no line is blank.
+    A fold is CRLF followed by white space and leaves no line blank.
 
-    :raises BadHeaderError: for any other line break or control character.
+    :raises BadHeaderError: it contains any other line break or control character.
     """
     text = plain_text(value)
     if text is None or is_plain(text):
@@ -117,9 +117,9 @@ def check_header_name(value: object, field: str) -> str:
 
 
 def check_content_type(value: object, field: str) -> tuple[str, dict[str, str]]:
-    """Return ``type/subtype`` and its parameters, fit for a single part.
+    """Return ``type/subtype`` and its parameters for a single part.
 
-    :raises MessageError: where it is none, or is ``multipart/...`` (RFC 2045 section 5.1).
+    :raises MessageError: it is not a content type, or is ``multipart/...`` (RFC 2045 section 5.1).
     """
     text = check_text(value, field)
     main, parameters = _split_parameters(text)
@@ -143,7 +143,7 @@ def check_disposition(value: object, field: str) -> tuple[str, dict[str, str]]:
 
 
 def as_text(value: object) -> str:
-    """Return `value` as a str, whatever it is; never refuses."""
+    """Return any `value` as a str; never raises."""
     if type(value) is str:
         return value
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -155,17 +155,17 @@ def as_text(value: object) -> str:
 
 
 def clean(value: object) -> str:
-    """Return `value` as a str without line breaks and other controls; never refuses."""
+    """Return any `value` as a str without line breaks and other controls; never raises."""
     return remove_controls(as_text(value))
 
 
 def charset_of(name: object) -> Charset:
     """Return the charset called `name`, as the standard library maps it (shift_jis -> iso-2022-jp).
 
-    UTF-8 stands in for one that writes ASCII or line ends in another way, such as UTF-16: text in
-    mail cannot have it (RFC 2046 section 4.1.1).
+    A charset that encodes ASCII or line ends differently, such as UTF-16, is not allowed for text
+    in mail (RFC 2046 section 4.1.1); UTF-8 replaces it.
 
-    :raises MessageError: where there is no such charset for text.
+    :raises MessageError: `name` is not a charset for text.
     """
     return _charset_of(as_text(name))
 
@@ -188,10 +188,10 @@ def _charset_of(text: str) -> Charset:
 
 
 def unstructured(name: str, value: str, charset: Charset = UTF_8) -> str:
-    """Write a header whose value is free text, folded, without the final CRLF.
+    """Return a folded header whose value is free text, without the final CRLF.
 
-    ASCII is written as it is, also where it is folded or encoded already; text that is not is
-    written in encoded-words.
+    ASCII is written unchanged, even if it is already folded or encoded; other text is written in
+    encoded-words.
     """
     if _SHORT.fullmatch(value) and len(name) + len(": ") + len(value) <= LINE:
         return f"{name}: {value}"
@@ -206,16 +206,16 @@ def unstructured(name: str, value: str, charset: Charset = UTF_8) -> str:
 
 
 def verbatim(name: str, text: str) -> str | None:
-    """Write a header whose value is ASCII, folded at its spaces, without the final CRLF.
+    """Return a header whose value is ASCII, folded at its spaces, without the final CRLF.
 
-    ``None`` where a line would be longer than 998 octets, the most that RFC 5322 allows.
+    Return None if a line would exceed 998 octets, the limit of RFC 5322.
     """
     written = _fold(f"{name}:", _CHUNK.findall(f" {text}") or [" "])
     return written if max(map(len, written.split(CRLF))) <= LONGEST_LINE else None
 
 
 def mailboxes(name: str, addresses: Iterable[Address], charset: Charset = UTF_8) -> str:
-    """Write a header whose value is a list of addresses, folded, without the final CRLF."""
+    """Return a folded header whose value is a list of addresses, without the final CRLF."""
     chunks: list[str] = []
     for address in addresses:
         if chunks:
@@ -225,14 +225,14 @@ def mailboxes(name: str, addresses: Iterable[Address], charset: Charset = UTF_8)
 
 
 def mailbox(address: Address, charset: Charset = UTF_8) -> str:
-    """Write one mailbox on one line, its display name quoted or encoded as it needs."""
+    """Return one mailbox on one line, its display name quoted or encoded as needed."""
     return "".join(_mailbox_chunks(address, charset, 0))[1:]
 
 
 def parse_mailboxes(text: str, field: str) -> list[Address]:
-    """Read the value of an address header: one mailbox, or several with commas between them.
+    """Parse the value of an address header: mailboxes separated by commas.
 
-    :raises MessageError: where it is neither.
+    :raises MessageError: one of them is not a mailbox.
     """
     try:
         return [parse_address(text, field)]
@@ -244,12 +244,12 @@ def parse_mailboxes(text: str, field: str) -> list[Address]:
 
 
 def list_items(text: str) -> list[str]:
-    """Return what stands between commas, as far as they are not in quotes."""
+    """Split text at commas outside of quotes."""
     return _LIST_ITEM.findall(text)
 
 
 def structured(name: str, value: str, parameters: Iterable[str] = ()) -> str:
-    """Write a header whose value is followed by parameters, without the final CRLF."""
+    """Return a header whose value is followed by parameters, without the final CRLF."""
     chunks = [f" {value}"]
     for each in parameters:
         chunks[-1] += ";"
@@ -258,12 +258,12 @@ def structured(name: str, value: str, parameters: Iterable[str] = ()) -> str:
 
 
 def parameter(name: str, value: str) -> list[str]:
-    """Write a parameter of a MIME header, in sections where it is long (RFC 2045, RFC 2231)."""
+    """Return a parameter of a MIME header, in sections if it is long (RFC 2045, RFC 2231)."""
     if len(value) <= _MAX_PARAMETER and "=?" not in value and _QUOTABLE.fullmatch(value):
         return [f'{name}="{value}"']
     sections = [""]
     for character in value:
-        octets = quote(character, safe="")  # what RFC 2231 section 7 lets stand, and %XX
+        octets = quote(character, safe="")  # RFC 2231 section 7
         if len(sections[-1]) + len(octets) > _MAX_SECTION:
             sections.append("")
         sections[-1] += octets
@@ -274,7 +274,7 @@ def parameter(name: str, value: str) -> list[str]:
 
 
 def given_parameters(parameters: Mapping[str, str]) -> list[str]:
-    """Write parameters that a user gave, without quotes where they need none."""
+    """Return parameters that a user gave, quoted only if they need it."""
     return [
         each
         for name, value in parameters.items()
@@ -283,9 +283,9 @@ def given_parameters(parameters: Mapping[str, str]) -> list[str]:
 
 
 def ascii_form(value: str) -> str:
-    """Return a short ASCII approximation, for readers that know no RFC 2231."""
+    """Return a short ASCII approximation, for readers without RFC 2231."""
     plain = "".join(each for each in normalize("NFKD", value) if not combining(each))
-    # A slash may come from a look-alike (U+FF0F), and make a path of a name.
+    # NFKD turns U+FF0F into a slash, which would make the name a path.
     safe = "".join(each if _QUOTABLE.fullmatch(each) and each != "/" else "_" for each in plain)
     return safe if len(safe) <= _MAX_PARAMETER else f"{safe[:48]}..{safe[-10:]}"
 
@@ -303,14 +303,12 @@ def _split_parameters(text: str) -> tuple[str, dict[str, str]]:
 
 def _mailbox_chunks(address: Address, charset: Charset, taken: int) -> list[str]:
     spec = address.addr_spec
-    if address.domain and _ODD_DOTS.match(
-        spec
-    ):  # readers stumble over those that are not in quotes
+    if address.domain and _ODD_DOTS.match(spec):  # some readers fail unless these are quoted
         spec = f'"{address.local}"@{address.domain}'
     if len(spec) > _MAX_ADDR_SPEC // 4:
         spec = spec.encode()[:_MAX_ADDR_SPEC].decode(errors="ignore")
     if not address.name:
-        # Some readers take a quoted-string for a name, and the colon of [IPv6:...] for a group.
+        # Some readers mistake a quoted-string for a name, and the colon of [IPv6:...] for a group.
         return [f" <{spec}>" if spec.startswith('"') or spec.endswith("]") else f" {spec}"]
     if "=?" not in address.name and _reads_back(address.name):
         name = f" {quote_display_name(address.name)}"
@@ -324,20 +322,18 @@ def _mailbox_chunks(address: Address, charset: Charset, taken: int) -> list[str]
 
 
 def _encoded(text: str, charset: str, taken: int) -> Sequence[str]:
-    """Return encoded-words."""
-    if len(text) > _LONGEST_KEPT:
+    if len(text) > _LONGEST_CACHED:
         return encode_words(text, charset_of(charset), taken)
     return _encoded_short(text, charset, taken)
 
 
 @lru_cache(maxsize=512)
 def _encoded_short(text: str, charset: str, taken: int) -> Sequence[str]:
-    # Names and subjects come again and again.
     return tuple(encode_words(text, charset_of(charset), taken))
 
 
 def _reads_back(text: str) -> bool:
-    """Whether readers get `text` back when it is written as it is, or was encoded beforehand."""
+    """Return True if readers see `text` when it is written unchanged, or it is already encoded."""
     return (
         text.isascii()
         and text == text.strip(" \t")
@@ -346,10 +342,10 @@ def _reads_back(text: str) -> bool:
 
 
 def _fold(start: str, chunks: list[str]) -> str:
-    """Join chunks, each of which begins with white space, in lines of 76 where they allow it."""
+    """Join chunks, which begin with white space, in lines of up to 76 characters if possible."""
     lines = [start]
     for chunk in chunks:
-        # Some readers take a first line with the name alone for an empty header.
+        # Some readers treat a first line with the name alone as an empty header.
         if len(lines[-1]) + len(chunk) > LINE and lines[-1] != start:
             lines.append(chunk)
         else:

@@ -1,4 +1,4 @@
-"""Text of the format "flowed" -> its paragraphs (RFC 3676). Pure."""
+"""Unwrapping of ``format=flowed`` text (RFC 3676). Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ _SIGNATURE = "-- "
 
 
 def unwrap(text: str, *, delete_spaces: bool = False) -> str:
-    r"""Return a text whose paragraphs are one line each, as its writer typed them.
+    r"""Join the lines of each paragraph.
 
-    :param text: as it travelled, with lines that end in ``\n``.
-    :param delete_spaces: the space that ends a line is part of its mark (``delsp=yes``), as in
-        languages that are written without.
+    :param text: the flowed text, with lines that end in ``\n``.
+    :param delete_spaces: drop the space that ends a flowed line (``delsp=yes``), as in languages
+        without spaces.
     """
     written: list[str] = []
     paragraph: list[str] = []
@@ -18,7 +18,7 @@ def unwrap(text: str, *, delete_spaces: bool = False) -> str:
 
     def end() -> None:
         if paragraph:
-            # Without the mark of a line that none follows.
+            # A flowed line without a successor still ends with its space.
             paragraph[-1] = paragraph[-1].rstrip(" ")
             written.append(_quoted("".join(paragraph), depth))
             paragraph.clear()

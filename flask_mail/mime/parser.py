@@ -1,8 +1,8 @@
-"""Octets -> the header fields and parts of an internet message (RFC 5322, 2045-2047, 2231). Pure.
+"""Parser of internet messages: header fields and parts (RFC 5322, 2045-2047, 2231). Pure.
 
-For messages of any origin: nothing is refused, each reading takes linear time, and what a part
-holds stays octet for octet as it was. The parser of the standard library does none of the three: it
-raises on some parameters, takes hours for others, and writes attached messages anew.
+For messages of any origin: it never raises, takes linear time and keeps the content of a part octet
+for octet. The parser of the standard library does none of the three: it raises on some parameters,
+takes hours for others, and rewrites attached messages.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from .charsets import decode, decode_best, decode_raw
 
 # A continuation line begins with white space (RFC 5322 section 2.2.3).
 _FIELD = re.compile(rb"([^\s:][^:\r\n]*):([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
-_NO_FIELD = re.compile(rb">?From [^\n]*\n|[ \t][^\n]*\n")  # of a mailbox file; continues nothing
+# The separator of an mbox file, or a continuation line without a field.
+_NO_FIELD = re.compile(rb">?From [^\n]*\n|[ \t][^\n]*\n")
 _END = re.compile(rb"\r?\n")
 _LINE_END = re.compile(rb"\r?\n|\r\Z")
-_LONGEST_BOUNDARY = 200  # 70 by RFC 2046 section 5.1.1; this bounds what `re` keeps compiled
+_LONGEST_BOUNDARY = 200  # 70 by RFC 2046 section 5.1.1; bounds the patterns that `re` caches
 
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.?)*"?|[^;]*)')
 _SECTION = re.compile(r"([^*]+)(?:\*([0-9]{1,3}))?(\*)?")  # RFC 2231 sections 3 and 4
@@ -32,8 +33,8 @@ _WORD = re.compile(
 )
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _CHARSET = re.compile(rb"charset\*?\s*=\s*[\"']?([\w.:+-]{1,40})", re.ASCII | re.IGNORECASE)
-_UTF_8 = frozenset({"us-ascii", "utf-8", "utf8"})  # other octets are in none of these
-_LOOKED_AT = 64 * 1024  # octets: parts come early, and what is attached to them may be large
+_UTF_8 = frozenset({"us-ascii", "utf-8", "utf8"})  # these do not explain octets that are not UTF-8
+_LOOKED_AT = 64 * 1024  # octets: text parts come first, and attachments may be large
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Value:
     """The value of a header field that has parameters, such as Content-Type."""
 
     main: str
-    """What stands before them, in lower case."""
+    """The value before the parameters, in lower case."""
     parameters: dict[str, str]
 
 
@@ -52,17 +53,17 @@ class Entity:
     fields: list[tuple[str, str]]
     """Name and value of each header field, in order: unfolded, not decoded, of any characters."""
     content: bytes
-    """What comes after the header, encoded as it travelled."""
+    """The body, still encoded."""
     default: str = "text/plain"
-    """The content type where none is given."""
+    """The content type if none is given."""
     charset: str = ""
-    """That of header fields with octets that are neither ASCII nor UTF-8: a guess."""
+    """A guess at the charset of header fields that are neither ASCII nor UTF-8."""
 
     @classmethod
     def of(cls, octets: bytes, default: str = "text/plain", charset: str = "") -> Entity:
-        """Read a message, or a part, as far as its header.
+        """Parse the header of a message or part.
 
-        :param charset: a guess at the one of its header, if it does not say one itself.
+        :param charset: a guess at the charset of its header, if it does not declare one.
         """
         fields: list[tuple[bytes, bytes]] = []
         at = 0
@@ -70,7 +71,7 @@ class Entity:
             if field := _FIELD.match(octets, at):
                 fields.append((field[1], field[2]))
             elif fields or not (field := _NO_FIELD.match(octets, at)):
-                # An empty line ends the header, and so does what is no header.
+                # The header ends at an empty line, or before a line that is not a field.
                 end = _END.match(octets, at)
                 at = end.end() if end else at
                 break
@@ -95,11 +96,11 @@ class Entity:
 
     @cached_property
     def disposition(self) -> Value:
-        """The disposition, empty where none is given, and its parameters."""
+        """The disposition, empty if none is given, and its parameters."""
         return read_parameters(self.get("content-disposition") or "")
 
     def parts(self) -> Iterator[Entity]:
-        """Yield the parts of a multipart, as far as there are some."""
+        """Yield the parts of a multipart, if any."""
         charset = self.charset
         if not charset and not self.content.isascii():
             charset = _charset_in(self.content)
@@ -110,7 +111,7 @@ class Entity:
             yield Entity.of(self.content[start:end], default, charset)
 
     def spans(self) -> Iterator[tuple[int, int]]:
-        """Yield where the parts of a multipart begin and end in the content."""
+        """Yield the start and end of each part of a multipart in the content."""
         boundary = self.content_type.parameters.get("boundary", "").rstrip()
         if not 0 < len(boundary) <= _LONGEST_BOUNDARY:
             return
@@ -140,9 +141,9 @@ class Entity:
 
 
 def read_parameters(value: str) -> Value:
-    """Read what stands before the first semicolon, and the parameters after it.
+    """Parse a value with parameters after its first semicolon.
 
-    Of a parameter that is written in both ways, the one of RFC 2231 counts.
+    If a parameter is given both plainly and by RFC 2231, the latter wins.
     """
     given: dict[str, str] = {}
     sections: dict[str, dict[int, tuple[str, bool]]] = {}
@@ -162,13 +163,13 @@ def read_parameters(value: str) -> Value:
 
 
 def decode_text(text: str) -> str:
-    """Decode the encoded-words in a text (RFC 2047); those that cannot be decoded stay."""
+    """Decode the encoded-words in a text (RFC 2047); invalid ones are kept."""
     if "=?" not in text:
         return text
     written: list[str] = []
     charset = ""
     octets: list[bytes] = []
-    start = end = 0  # of the words that are decoded together: one may end within a character
+    start = end = 0  # of words to decode together, as one may end within a character
     for word in _WORD.finditer(text):
         between = text[end : word.start()]
         follows = bool(octets) and not between.strip(" \t")
@@ -199,7 +200,7 @@ def _from_sections(numbered: dict[int, tuple[str, bool]]) -> str:
     charset = ""
     octets: list[bytes] = []
     for number in range(len(numbered)):
-        if number not in numbered:  # what comes after a gap is lost
+        if number not in numbered:  # sections after a gap are lost
             break
         text, is_encoded = numbered[number]
         if is_encoded and number == 0 and text.count("'") >= 2:
@@ -209,18 +210,18 @@ def _from_sections(numbered: dict[int, tuple[str, bool]]) -> str:
 
 
 def _from_base64(octets: bytes) -> bytes:
-    # Line ends, and what does not belong there, do not count (RFC 2045 section 6.8).
+    # Ignore line ends and invalid characters (RFC 2045 section 6.8).
     letters = _NOT_BASE64.sub(b"", octets)
-    whole = len(letters) - (len(letters) % 4 == 1)  # a single letter is no octet
+    whole = len(letters) - (len(letters) % 4 == 1)  # a single letter encodes nothing
     return binascii.a2b_base64(letters[:whole] + b"=" * (-whole % 4))
 
 
 def _charset_in(octets: bytes) -> str:
-    """Return the first charset that a message, or a part, names and that is not UTF-8."""
+    """Return the first charset other than UTF-8 that a message or part names."""
     found = (each.decode().lower() for each in _CHARSET.findall(octets[:_LOOKED_AT]))
     return next((each for each in found if each not in _UTF_8), "")
 
 
 def _text(octets: bytes, charset: str) -> str:
-    """Return a field as text: raw octets are UTF-8 (RFC 6532), or in the charset of the message."""
+    """Decode a header field: as UTF-8 (RFC 6532), or in the charset of the message."""
     return decode_raw(_LINE_END.sub(b"", octets), charset)

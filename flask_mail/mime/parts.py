@@ -1,6 +1,6 @@
-"""The parts that a message is made of, and what parts them (RFC 2045, 2046, 2183, 2387). Pure.
+"""Rendering of the parts of a message (RFC 2045, 2046, 2183, 2387). Pure.
 
-Tolerant, as :mod:`flask_mail.mime.render` is, which puts them together.
+Tolerant, like :mod:`flask_mail.mime.render`, which joins them.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Headers that describe the structure of the message, which is ours to describe; and those that
-# would show blind copies to everybody (RFC 5322 section 3.6.3).
+# Headers that describe the structure of the message, which only the renderer knows; and those that
+# would reveal blind copies (RFC 5322 section 3.6.3).
 OURS = frozenset(
     {
         "bcc",
@@ -58,22 +58,22 @@ _SPACES = re.compile(r"\s+")
 
 
 class Part(NamedTuple):
-    """Header fields, and the octets that follow them."""
+    """A rendered part: header fields and body."""
 
     head: str
     """The fields, each with its CRLF."""
     body: Sequence[bytes | Base64]
     is_8bit: bool = False
-    """Whether it holds octets that are not ASCII, which what it is a part of has to say too."""
+    """True if it contains non-ASCII octets, which the enclosing part must declare too."""
 
 
 def alternative_type(name: object) -> str:
-    """Return the content type of an alternative: most are a subtype of text, such as ``html``."""
+    """Return the content type of an alternative; ``html`` stands for ``text/html``."""
     return str(name) if "/" in str(name) else f"text/{name}"
 
 
 def text_part(text: object, content_type: str, charset: Charset) -> Part:
-    """Return text, of a content type whose charset parameter does not count."""
+    """Return a part with text; a charset parameter in its content type is ignored."""
     written = as_text(text)
     canonical = _LINE_END.sub(CRLF, written) if "\r" in written else written.replace("\n", CRLF)
     octets, label = encode_text(canonical, charset)
@@ -82,13 +82,13 @@ def text_part(text: object, content_type: str, charset: Charset) -> Part:
 
 
 def multipart(subtype: str, parts: Sequence[Part], seed: str, root: str = "") -> Part:
-    """Return parts as one.
+    """Join `parts` into one multipart entity.
 
-    :param seed: what makes the boundary: the same octets each time.
-    :param root: the content type of the first part, where a reader has to be told.
+    :param seed: determines the boundary, so that rendering is reproducible.
+    :param root: content type of the first part, for ``multipart/related``.
     """
-    # In none of its parts, also where they hold this message or come from somebody who knows its
-    # seed (RFC 2046 section 5.1.1). No line of base64 begins as it does.
+    # No part may contain the delimiter, even if it contains this message or its author knows the
+    # seed (RFC 2046 section 5.1.1). Base64 lines never start with "--".
     delimiter = _delimiter(f"{seed}/{subtype}".encode())
     literal = [piece for part in parts for piece in part.body if type(piece) is bytes]
     while any([delimiter in piece for piece in literal]):  # noqa: C419 (these are few)
@@ -109,9 +109,9 @@ def multipart(subtype: str, parts: Sequence[Part], seed: str, root: str = "") ->
 
 
 def attached_part(attachment: RenderedAttachment, ascii_only: bool) -> Part:
-    """Return an attachment.
+    """Return a part with an attachment.
 
-    :param ascii_only: write its name in ASCII, dropping what has no equivalent.
+    :param ascii_only: write its name in ASCII, dropping characters without an equivalent.
     """
     main, parameters = tolerated(check_content_type, attachment.content_type, "") or (
         "application/octet-stream",
@@ -127,7 +127,7 @@ def attached_part(attachment: RenderedAttachment, ascii_only: bool) -> Part:
         further.pop("filename", None)
         named = parameter("filename", name)
         if named[0].startswith("filename*"):
-            # After the real one, which readers that know RFC 2231 then find first.
+            # After the real one, so that readers with RFC 2231 find that first.
             named.append(f'filename="{ascii_form(name)}"')
             parameters.setdefault("name", ascii_form(name))
     if main.lower().startswith("message/") and not main.lower().startswith("message/global"):
@@ -146,7 +146,7 @@ def attached_part(attachment: RenderedAttachment, ascii_only: bool) -> Part:
 
 
 def attachment_name(filename: object, ascii_only: bool) -> str:
-    """Return a file name that fits a header; in ASCII when `ascii_only`."""
+    """Return a file name that is safe in a header; in ASCII if `ascii_only`."""
     name = decode_words(clean(filename))
     if ascii_only:
         name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")
@@ -155,7 +155,7 @@ def attachment_name(filename: object, ascii_only: bool) -> str:
 
 
 def content_id_in(headers: object) -> str | None:
-    """Return the Content-ID among the headers of a part, without its brackets (RFC 2392)."""
+    """Return the Content-ID in the headers of a part, without its brackets (RFC 2392)."""
     for name, value in items(headers):
         if clean(name).lower() == "content-id":
             return clean(value).strip().removeprefix("<").removesuffix(">")
@@ -168,7 +168,7 @@ def joined(fields: Iterable[str]) -> str:
 
 
 def allowed(headers: object) -> list[tuple[str, str]]:
-    """Return the headers of a mapping that may be written, cleaned of controls."""
+    """Return the headers of a mapping that may be written, without control characters."""
     if not headers:
         return []
     return [
@@ -179,13 +179,13 @@ def allowed(headers: object) -> list[tuple[str, str]]:
 
 
 def items(mapping: object) -> Iterable[tuple[object, object]]:
-    """Return what a mapping holds; nothing, where it is none."""
-    # Asking whether it is some Mapping takes longer than what is done with it.
+    """Return the items of a mapping, or nothing for any other value."""
+    # The check for dict avoids the slow isinstance() with an ABC.
     return mapping.items() if type(mapping) is dict or isinstance(mapping, Mapping) else ()
 
 
 def tolerated(check: Callable[..., T], value: object, *field: str) -> T | None:
-    """Return what a check returns, and ``None`` where it refuses."""
+    """Return ``check(value)``, or None if it raises MessageError."""
     try:
         return check(value, *field)
     except MessageError:
@@ -207,20 +207,17 @@ def _delimiter(seed: bytes) -> bytes:
 
 
 def _encoded(data: object, kind: str, parameters: dict[str, str]) -> bytes | Base64:
-    """Return `data` in base64; where that is text, `parameters` will tell how it was encoded."""
+    """Return `data` in base64; for text, add its charset to `parameters`."""
     octets = _octets(data, kind, parameters)
-    # What is small is encoded here and now: that takes less than to remember how.
     return encode_base64(bytes(octets)) if len(octets) < BLOCK else Base64(octets)
 
 
 def _attached_message(data: object, parameters: dict[str, str]) -> tuple[str, bytes | Base64]:
-    """Return a message as it is: RFC 2046 section 5.2.1 forbids to encode it.
+    """Return an attached message unencoded, as RFC 2046 section 5.2.1 requires.
 
-    One whose lines are too long, or which holds NUL, cannot travel so. It is a file then, whose
-    octets arrive as they are.
+    A message with NUL or with lines that are too long must be encoded, and is sent as a file.
     """
     octets = bytes(_octets(data, "message/", parameters))
-    # It is text, whatever its line ends are.
     lines = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
     if has_lines(lines, SEVEN_BIT):
         return "7bit", lines
@@ -230,7 +227,7 @@ def _attached_message(data: object, parameters: dict[str, str]) -> tuple[str, by
 
 
 def _is_utf_8(data: bytes | FileData) -> bool:
-    """Tell whether octets are UTF-8, and not ASCII, which needs no charset."""
+    """Return True if octets are UTF-8 but not ASCII, which needs no charset."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     is_ascii = True
     try:
@@ -239,7 +236,7 @@ def _is_utf_8(data: bytes | FileData) -> bool:
             if not is_ascii:
                 decoder.decode(block)
         decoder.decode(b"", final=True)
-    except (UnicodeDecodeError, MessageError):  # a file that is gone is told when it is sent
+    except (UnicodeDecodeError, MessageError):  # sending reports a missing file
         return False
     return not is_ascii
 
@@ -247,7 +244,7 @@ def _is_utf_8(data: bytes | FileData) -> bool:
 def _octets(data: object, kind: str, parameters: dict[str, str]) -> bytes | FileData:
     if isinstance(data, (bytes, bytearray, memoryview, FileData)):
         octets = data if isinstance(data, (bytes, FileData)) else bytes(data)
-        # XML says itself what it is in (RFC 7303 section 3).
+        # XML declares its own charset (RFC 7303 section 3).
         is_text = kind.startswith("text/") and not kind.endswith(("/xml", "+xml"))
         if is_text and "charset" not in parameters and _is_utf_8(octets):
             parameters["charset"] = "utf-8"

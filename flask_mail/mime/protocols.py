@@ -1,6 +1,6 @@
-"""Types of what is rendered: the attributes of a message and of an attachment that this room reads.
+"""Protocols for the attributes of messages and attachments that this package reads.
 
-Any: rendering is tolerant, so a field may hold anything.
+All are Any, as rendering accepts any value in a field.
 """
 
 from __future__ import annotations

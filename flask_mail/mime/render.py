@@ -1,7 +1,7 @@
-"""A message's fields -> the octets of an internet message (RFC 5322, RFC 2045-2049). Pure.
+"""Rendering of a message's fields as an internet message (RFC 5322, RFC 2045-2049). Pure.
 
-Tolerant: whatever the fields hold, the result is one well-formed message. What must not be sent is
-refused beforehand, by :mod:`flask_mail.message.validation`.
+Tolerant: any fields give one well-formed message. :mod:`flask_mail.message.validation` refuses
+fields that must not be sent.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ if TYPE_CHECKING:
 
     from .protocols import RenderedAttachment, RenderedMessage
 
-# Headers that hold addresses: a reader looks for those outside of encoded-words only.
+# Headers with addresses, which readers do not look for in encoded-words.
 OF_ADDRESSES = frozenset(
     {"from", "reply-to", "sender", "to", "cc"}
     | {"resent-from", "resent-sender", "resent-to", "resent-cc"}
     | {"disposition-notification-to", "return-receipt-to", "errors-to"}
 )
-# The headers that RFC 5322 section 3.6 allows once and that we do not write ourselves.
+# Headers that RFC 5322 section 3.6 allows once and that only users set.
 _ONCE = frozenset({"sender", "in-reply-to", "references"})
 _CID = re.compile(r"\bcid:([^\s\"'<>()]+)", re.IGNORECASE)
 
@@ -63,8 +63,9 @@ def render(
 ) -> bytes | Content:
     """Return the message as CRLF-terminated header lines, an empty line and the body.
 
-    :param ascii_attachments: write attachment names in ASCII, dropping what has no equivalent.
-    :param now: the date of a message that has none, in seconds since the epoch.
+    :param ascii_attachments: write attachment names in ASCII, dropping characters without an
+        equivalent.
+    :param now: default for the date, in seconds since the epoch.
     """
     charset = (message.charset and tolerated(charset_of, message.charset)) or UTF_8
     part = _content(message, charset, ascii_attachments)
@@ -77,7 +78,7 @@ def render(
 
 
 def addresses_in(value: object) -> list[object]:
-    """Return the items of a field that is one address, a (name, address) pair or a collection."""
+    """Return as a list a field that is one address, a (name, address) pair or a collection."""
     if not value:
         return []
     if isinstance(value, (list, tuple, Set)) and not is_pair(value):
@@ -104,13 +105,13 @@ def _header(message: RenderedMessage, charset: Charset, now: float | None) -> li
 def _extra_fields(
     fields: dict[str, str | None], extra: list[tuple[str, str]], charset: Charset
 ) -> list[str]:
-    """Return the user's own headers; those that take the place of one of `fields` are put there."""
+    """Return the user's own headers; those that replace one of `fields` are put there."""
     ours = {name.lower(): name for name in fields} if extra else {}
     last = {name.lower(): value for name, value in extra}
     further = []
     for name, value in extra:
         lowered = name.lower()
-        # RFC 5322 section 3.6: at most one.
+        # RFC 5322 section 3.6 allows one at most.
         if lowered in ours:
             fields[ours[lowered]] = _extra_field(ours[lowered], last[lowered], charset)
         elif lowered not in _ONCE:
@@ -121,7 +122,7 @@ def _extra_fields(
 
 
 def _extra_field(name: str, value: str, charset: Charset) -> str:
-    # Spaces around a value mean nothing; encoded, they would spoil one that has a syntax.
+    # Spaces around a value mean nothing, and encoded they would break its syntax.
     text = with_folds(name, value.strip(" ") if value.isascii() else value)
     written = None
     if text.isascii() and (text != value.strip(" ") or is_data(name)):
@@ -135,7 +136,7 @@ def _extra_field(name: str, value: str, charset: Charset) -> str:
 
 
 def _content(message: RenderedMessage, charset: Charset, ascii_attachments: bool) -> Part:
-    """mixed(related(alternative(text, HTML, ...), inline parts), attachments), as far as needed."""
+    """Return mixed(related(alternative(text, HTML, ...), inline parts), attachments), as needed."""
     alternatives = [
         text_part(content, alternative_type(name), charset) for name, content in items(message.alts)
     ]
@@ -161,7 +162,7 @@ def _content(message: RenderedMessage, charset: Charset, ascii_attachments: bool
 
 
 def _text_instead(alternatives: object) -> str:
-    """Return the HTML as text, for readers that show no HTML."""
+    """Return the HTML as text, for readers without HTML."""
     for subtype, content in items(alternatives):
         if clean(subtype).partition(";")[0].strip().lower() == "html":
             from .html import text_of_html
@@ -171,7 +172,7 @@ def _text_instead(alternatives: object) -> str:
 
 
 class _Wanted:
-    """Which attachments the alternatives show, so that they belong beside these (RFC 2387)."""
+    """The attachments that the alternatives show, which go into multipart/related (RFC 2387)."""
 
     def __init__(self, alternatives: object) -> None:
         self._alternatives = [as_text(content) for _, content in items(alternatives)]
@@ -182,22 +183,18 @@ class _Wanted:
             return False
         if clean(attachment.disposition).lower().startswith("inline"):
             return True
-        # Also one that was attached without saying "inline", as long as it is referred to: a reader
-        # may hide the others.
+        # Without "inline", it must be referred to: a reader may hide other related parts.
         return content_id in self._referred
 
     @cached_property
     def _referred(self) -> set[str]:
         found = [each for text in self._alternatives for each in content_ids_in(text)]
-        return {*found, *map(unquote, found)}  # RFC 2392: percent-encoded
+        return {*found, *map(unquote, found)}  # RFC 2392 percent-encodes them
 
 
 def content_ids_in(html: str) -> list[str]:
-    """Return what is written after ``cid:`` in HTML, in order."""
+    """Return the Content-IDs after ``cid:`` in HTML, in order."""
     return _CID.findall(unescape(html))
-
-
-# What follows reads fields that may hold anything.
 
 
 def _mailbox_field(name: str, values: object, charset: Charset) -> str | None:
@@ -212,7 +209,7 @@ def _mailbox_field(name: str, values: object, charset: Charset) -> str | None:
 
 
 def _listed(values: object) -> Iterable[Any]:
-    # A bare string where a list belongs is one address here, and an error when it is sent.
+    # A bare string is rendered as one address; sending it raises.
     if type(values) is list:
         return values
     if isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping)):

@@ -1,8 +1,7 @@
-"""Messages with eight-bit content -> the same in seven bits, for servers without 8BITMIME. Pure.
+"""Conversion of messages to seven bits for servers without 8BITMIME. Pure.
 
-RFC 6152 section 3 wants whoever sends such a message to a server that does not take it to convert
-it. A message that is attached cannot be encoded as a whole (RFC 2046 section 5.2.1), so its parts
-are.
+RFC 6152 section 3 requires the client to convert eight-bit messages for such servers. An attached
+message must not be encoded as a whole (RFC 2046 section 5.2.1), so its parts are.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ _WITH_PARAMETERS = frozenset({"content-type", "content-disposition"})
 
 
 def in_seven_bits(octets: bytes) -> bytes:
-    """Return a message whose body is ASCII; its own header stays as it is.
+    """Return the message with an ASCII body and its own header unchanged.
 
-    Text becomes quoted-printable or base64, whichever is shorter, and everything else base64. What
-    a signature covers is no longer what was signed.
+    Text becomes quoted-printable or base64, whichever is shorter, and everything else base64.
+    Signatures over the body become invalid.
     """
     return b"".join(_converted(Entity.of(octets), octets, 0))
 
@@ -76,7 +75,7 @@ def _parts(entity: Entity, depth: int) -> Iterator[bytes]:
 
 
 def _ascii(octets: bytes) -> bytes:
-    # No reader shows what stands before the first part, or after the last one.
+    # Readers never show the text before the first part or after the last one.
     return octets.decode("ascii", "replace").encode("ascii", "replace")
 
 
@@ -89,7 +88,7 @@ def _label(octets: bytes) -> bytes:
 
 
 def _field(octets: bytes, charset: str) -> bytes:
-    """Write a header field of an attached message that has octets beyond ASCII."""
+    """Rewrite a header field of an attached message that contains non-ASCII octets."""
     [(name, text)] = Entity.of(octets, charset=charset).fields or [("", "")]
     lowered, value = name.lower(), clean(text)
     written = ""
