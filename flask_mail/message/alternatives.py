@@ -1,4 +1,4 @@
-"""The alternatives of a message, in the order that mail programs expect. Pure."""
+"""Alternatives of a message, in the order that mail programs expect. Pure."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ _RISING = ("plain", "watch-html", "x-amp-html", "html", "calendar")
 
 
 class Alternatives(dict[str, str]):
-    """Alternatives by subtype: one that is added later is put where readers expect it.
+    """A dict of alternatives by subtype that keeps them in the order that readers expect.
 
-    They show the last one that they know (RFC 2046 section 5.1.4). So a calendar comes after the
-    HTML, or Outlook and Gmail show no invitation; AMP comes before it, as its specification wants.
+    Readers show the last one that they support (RFC 2046 section 5.1.4). So a calendar follows the
+    HTML, or Outlook and Gmail show no invitation; AMP precedes it, as its specification requires.
 
-    A whole content type of text is its subtype: ``"text/html"`` is another way to write ``"html"``.
+    ``"text/html"`` is another way to write ``"html"``.
     """
 
     def __init__(self, given: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
         super().__init__({_subtype(name): content for name, content in dict(given).items()})
 
     def update(self, *given: Any, **others: str) -> None:
-        """Add each of what ``dict(*given, **others)`` has."""
+        """Add the items of ``dict(*given, **others)``."""
         for name, content in dict(*given, **others).items():
             self[name] = content
 

@@ -1,4 +1,4 @@
-"""Attachment: a file that goes with a message."""
+"""Attachments of a message."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Readable(Protocol):
 File: TypeAlias = Readable | os.PathLike[str] | bytes | bytearray | memoryview
 
 
-# What begins so is nothing else. An archive may be a document, and text be anything.
+# Unambiguous signatures. An archive may be a document, and text may be anything.
 _BEGINNINGS = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -42,7 +42,7 @@ _BEGINNINGS = (
     (b"GIF89a", "image/gif"),
     (b"%PDF-", "application/pdf"),
 )
-# A name such as page.html.gz tells what is inside; what is attached is the outside.
+# For page.html.gz, guess_type() gives the type of the inner file; the attachment is the archive.
 _COMPRESSED = {
     "gzip": "application/gzip",
     "bzip2": "application/x-bzip2",
@@ -50,7 +50,7 @@ _COMPRESSED = {
     "compress": "application/x-compress",
 }
 _UNKNOWN = "application/octet-stream"
-# Of the registered kinds (RFC 6838 section 4.2), so that no path with a slash is taken for one.
+# Only registered top-level types (RFC 6838 section 4.2), so that no path matches.
 _TYPE = re.compile(
     r" *(application|audio|font|haptics|image|message|model|multipart|text|video|example|chemical"
     r"|x-[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+)/[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+ *(;|$)",
@@ -60,23 +60,23 @@ _CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}")
 
 
 class Attachment:
-    """A file that goes with a message.
+    """A file attached to a message.
 
     :param filename: the name that readers see; by default that of `path` or `file`.
-    :param content_type: ``type/subtype``; by default that of an upload, else guessed from the name,
-        else from the first octets where they leave no doubt, else ``text/plain`` for str and
-        ``application/octet-stream``.
+    :param content_type: ``type/subtype``; by default that of an upload, else guessed from the name
+        or from unambiguous first octets, else ``text/plain`` for str and
+        ``application/octet-stream`` for bytes.
     :param data: the content. Exactly one of `data`, `path` and `file` is required.
     :param disposition: ``attachment``, or ``inline``, which is the default with a `content_id`.
     :param headers: further headers of this part.
     :param path: a file to attach. It is read when the message is sent, block by block, and must not
         have changed by then.
-    :param file: an open file, or an upload (Werkzeug's FileStorage); it is read at once, from its
-        beginning. Also what `path` and `data` take, but for str, which could be either.
-    :param content_id: what the HTML calls it: ``"logo"`` for ``<img src="cid:logo">``.
+    :param file: an open file or an upload (Werkzeug's FileStorage), read immediately and from its
+        beginning; also a path object or bytes.
+    :param content_id: name of the part in the HTML: ``"logo"`` for ``<img src="cid:logo">``.
     :raises OSError: the file at `path` cannot be read.
-    :raises MessageError: `path`, `file` or `content_id` is not what it must be, `file` was read
-        before or is an upload without a file, or `filename` and `content_type` are swapped.
+    :raises MessageError: `path`, `file` or `content_id` is invalid, `file` was read before or is an
+        upload without a file, or `filename` and `content_type` are swapped.
     """
 
     filename: str | None
@@ -113,7 +113,7 @@ class Attachment:
             content_type = content_type or upload.content_type
         elif data is not None:
             content = data
-            if filename == "":  # as a browser writes it for a field without a file
+            if filename == "":  # browsers send this for a field without a file
                 filename = name_of_upload(content_type, content)
         else:
             raise MessageError("The 'data' argument is required, or 'path' or 'file'.")
@@ -128,13 +128,13 @@ class Attachment:
     def read(self) -> bytes:
         """Return the content as bytes, text in UTF-8.
 
-        :raises MessageError: it is a file's, and the file is gone or has changed.
+        :raises MessageError: the attached file is missing or has changed.
         """
         return self.data.encode() if isinstance(self.data, str) else bytes(self.data)
 
     @property
     def content_id(self) -> str | None:
-        """What the HTML calls it after ``cid:``; ``None`` where it has no Content-ID."""
+        """The Content-ID without brackets, to which HTML refers as ``cid:...``, or ``None``."""
         return content_id_in(self.headers)
 
     def __repr__(self) -> str:
@@ -143,7 +143,7 @@ class Attachment:
 
 
 class Attaching:
-    """What holds attachments."""
+    """Mixin with `attach()`, `attach_file()` and `embed()`."""
 
     attachments: Copied[Iterable[Attachment], list[Attachment]]
     _token: str
@@ -162,7 +162,7 @@ class Attaching:
     ) -> None:
         """Add an :class:`Attachment`, which takes the same arguments.
 
-        Nothing is added for the upload of a form in which no file was chosen.
+        The empty upload of a form in which no file was chosen adds nothing.
         """
         with suppress(NothingUploaded):
             self.attachments.append(
@@ -185,7 +185,7 @@ class Attaching:
 
         :param filename: the name that readers see; that of the file by default.
         :param content_type: guessed by default.
-        :raises OSError: it cannot be read.
+        :raises OSError: the file cannot be read.
         """
         self.attach(filename, content_type, path=path)
 
@@ -197,13 +197,13 @@ class Attaching:
         *,
         content_id: str | None = None,
     ) -> str:
-        """Add an image, or another file, that the HTML shows; return its Content-ID.
+        """Attach an image, or another file, for use in the HTML; return its Content-ID.
 
-        The HTML refers to it as ``<img src="cid:...">``, with what is returned after ``cid:``.
+        The HTML refers to it as ``<img src="cid:...">``, with the Content-ID after ``cid:``.
 
         :param content: the path of a file, its content as bytes, or an open file.
-        :param content_id: a name of your own instead of one that is made up.
-        :raises OSError: it cannot be read.
+        :param content_id: generated by default.
+        :raises OSError: the file cannot be read.
         """
         attachment = Attachment(
             filename,
@@ -216,17 +216,17 @@ class Attaching:
 
     def _unused_content_id(self) -> str:
         used = {content_id_in(getattr(each, "headers", None)) for each in self.attachments}
-        # Some may have been taken away again.
+        # Skip used ids: attachments may have been removed, so their number is not enough.
         numbers = count(len(self.attachments) + 1)
         ids = (f"part{number}.{self._token[:16]}@embedded" for number in numbers)
         return next(each for each in ids if each not in used)
 
 
 def guess_content_type(filename: object, data: object) -> str:
-    """Return the content type that a name suggests, else the data."""
-    # Without the dot, a name may be taken for a URL of the scheme "data".
+    """Guess the content type from the name, else from the data."""
+    # Without "./", guess_type() may parse a name as a URL of the scheme "data".
     kind, compression = guess_type(f"./{filename}") if filename is not None else (None, None)
-    is_image = kind == "image/svg+xml"  # which readers unpack
+    is_image = kind == "image/svg+xml"  # readers unpack .svgz
     if compression is not None and not is_image and not isinstance(data, str):
         return _COMPRESSED.get(compression, _UNKNOWN)
     if kind is None and isinstance(data, str):
@@ -243,7 +243,7 @@ def _certain_type(data: object) -> str | None:
 
 
 def _check_order(filename: object, content_type: object, data: object) -> None:
-    """Refuse a content type in the place of the name, and the order of other libraries."""
+    """Refuse swapped arguments, such as the order of other libraries."""
     if not content_type or _is_type(content_type):
         return
     if _is_type(filename):

@@ -1,8 +1,8 @@
-"""Which styles an element gets of its own, so that it looks as its style sheets say. Pure.
+"""The CSS cascade: the inline styles of each element, from its style sheets. Pure.
 
-Inline styles beat style sheets, whatever the selectors (CSS Cascading and Inheritance, section 6).
-Rules that stay in a sheet, such as those for phones, must go on to beat what they beat before: they
-become ``!important`` if that changes nothing else, or what they override is not inlined.
+Inline styles override style sheets regardless of selectors (CSS Cascading and Inheritance, section
+6). Rules that stay in a sheet, such as those for phones, must still override what they did before:
+they become ``!important`` if that changes nothing else, or what they override is not inlined.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ Rank = tuple[bool, Specificity, int]
 
 @dataclass(eq=False)
 class Entry:
-    """A selector of a rule, with the elements that it matches, by number."""
+    """A selector of a rule, with the numbers of the elements that it matches."""
 
     selector: Selector
     rule: Rule
     order: int
-    """That of its rule."""
+    """Position of its rule among all rules."""
     offset: int
-    """Where in the source its style sheet begins."""
+    """Position of its style sheet in the source."""
     is_kept: bool
-    """It applies now and then, or its style sheet is left alone."""
+    """True if it is not inlined: it applies conditionally, or its style sheet is left alone."""
     numbers: frozenset[int] = frozenset()
-    """The elements; of one that is kept, those that it may match at some time."""
+    """The elements that it matches; for a kept one, those that it may match at some time."""
 
     @property
     def candidates(self) -> tuple[str, str]:
-        """The selectors that are looked for in the document."""
+        """The selectors to look up in the document."""
         return self.selector.text, self.selector.last
 
     @property
@@ -45,19 +45,19 @@ class Entry:
         return not self.rule.is_layered, self.selector.specificity, self.order
 
     def choose(self, matches: Mapping[str, Iterable[int]]) -> None:
-        """Take the elements out of what was found for each selector."""
+        """Set the elements from those found for each selector."""
         exact = frozenset(matches[self.selector.text]) if self.selector.is_static else frozenset()
         if exact:
             self.numbers = exact
             return
         self.is_kept = True
         if not self.selector.is_of_part:
-            # Mail programs put a document into theirs, where it may match.
+            # A mail program embeds the document into its own, where the selector may match.
             self.numbers = frozenset(matches[self.selector.last])
 
 
 class _Style(NamedTuple):
-    """A declaration that an element would get of its own."""
+    """A declaration to inline into an element."""
 
     is_important: bool
     rank: Rank
@@ -73,20 +73,20 @@ class _Wish:
     position: int
     entries: list[Entry]
     numbers: set[int]
-    """The elements that it may apply to."""
+    """Elements that it may apply to."""
     beaten: list[tuple[int, str]] = field(default_factory=list)
-    """What it has to beat: elements, with the properties that they would get."""
+    """Inlined declarations that it must override, as element and property."""
     is_bound: bool = False
-    """If it were important, it would beat more than that."""
+    """True if ``!important`` would make it override more than that."""
 
 
 def cascade(
     entries: list[Entry], own: Mapping[int, Iterable[Declaration]], left: set[int]
 ) -> tuple[dict[int, str], set[int]]:
-    """Return the styles for each element, and where in the source ``!important`` has to come.
+    """Return the inline style of each element, and the positions where to insert ``!important``.
 
-    :param own: the declarations that elements have already.
-    :param left: the elements that get none.
+    :param own: existing inline declarations of elements.
+    :param left: elements to leave alone.
     """
     styles = _styles(entries)
     wishes = list(_wishes(entries))
@@ -120,7 +120,7 @@ def cascade(
 
 
 def _styles(entries: list[Entry]) -> dict[int, list[_Style]]:
-    """Return what the rules that always apply give to each element, the strongest last."""
+    """Return the declarations of unconditional rules for each element, the strongest last."""
     rules: dict[int, dict[int, Entry]] = {}
     for entry in entries:
         for number in () if entry.is_kept else entry.numbers:
@@ -140,7 +140,7 @@ def _strongest(entries: Iterable[Entry]) -> list[_Style]:
     kept: dict[str, list[_Style]] = {}
     for each in given:
         those = kept.setdefault(each.declaration.name, [])
-        # Of one rule, all of them: the first is for programs that do not know the second.
+        # One rule may repeat a property: the first is for programs that do not know the second.
         if those and those[0][:2] != each[:2]:
             those.clear()
         those.append(each)
@@ -162,7 +162,7 @@ def _compare(
 ) -> None:
     name, is_important = wish.declaration.name, wish.declaration.is_important
     for entry in wish.entries:
-        # Layers count the other way round for what is important.
+        # For important declarations, the order of layers is reversed.
         is_layered = entry.rule.is_layered
         wish.is_bound = wish.is_bound or is_layered or entry.selector.is_of_part
         for number in entry.numbers:
@@ -184,7 +184,7 @@ def _compare(
 
 
 def _would_beat(one: _Wish, other: _Wish) -> bool:
-    """Whether a declaration that becomes important beats one that is and must stay stronger."""
+    """Return True if `one`, made important, would override the important `other`."""
     return overlap(one.declaration.name, other.declaration.name) and any(
         (this.rank, one.position) > (that.rank, other.position) and this.numbers & that.numbers
         for this in one.entries
@@ -193,7 +193,7 @@ def _would_beat(one: _Wish, other: _Wish) -> bool:
 
 
 def _groups(wishes: list[_Wish]) -> Iterator[list[_Wish]]:
-    """Yield declarations that may meet on an element and set the same thing: all rise, or none."""
+    """Yield groups of overlapping declarations that must all become important, or none."""
     leaders: dict[_Wish, _Wish] = {each: each for each in wishes}
 
     def leader(wish: _Wish) -> _Wish:
@@ -220,7 +220,7 @@ def _groups(wishes: list[_Wish]) -> Iterator[list[_Wish]]:
 def _text(styles: list[_Style], dropped: set[str]) -> str:
     names = set(dropped)
     before = -1
-    while len(names) != before:  # a shorthand must not stay without what follows it
+    while len(names) != before:  # drop overlapping shorthands together
         before = len(names)
         names.update(
             each.declaration.name
@@ -236,7 +236,7 @@ def _text(styles: list[_Style], dropped: set[str]) -> str:
 
 
 def overlap(one: str, other: str) -> bool:
-    """Whether two properties may set the same thing, as a shorthand does what it stands for."""
+    """Return True if two properties may set the same thing, such as a shorthand and its parts."""
     if one == other or "all" in (one, other):
         return True
     one, other = _stem(one), _stem(other)
@@ -251,7 +251,7 @@ def overlap(one: str, other: str) -> bool:
 
 
 def _family(name: str) -> str:
-    """Return what properties that overlap have in common."""
+    """Return a key that overlapping properties share."""
     stem = _stem(name)
     if stem.startswith("--") or stem in ("border-collapse", "border-spacing"):
         return stem

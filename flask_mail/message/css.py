@@ -1,8 +1,8 @@
-"""Style sheets written into the elements that they style, for mail programs that ignore sheets.
+"""CSS inlining, for mail programs that ignore style sheets.
 
-It only adds: ``style`` attributes, and ``!important`` where a rule that stays would lose against
-them. Style sheets, comments and all else stay as they are, so that a program that reads style
-sheets shows what it showed before.
+It only adds ``style`` attributes, and ``!important`` to rules that would lose against them. Style
+sheets, comments and everything else stay unchanged, so a program that reads style sheets renders
+the same as before.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ EXTRA = "pip install Flask-Mail[css]"
 
 _NUMBER: Final = "data-flask-mail-number"
 _HIDDEN_AS: Final = "data-flask-mail-"
-# The library stops at styles that it cannot read, and passes over what it is to leave alone.
+# The library fails on invalid styles, and skips elements with data-css-inline="ignore".
 _HIDDEN: Final = frozenset({"style", "data-css-inline"})
 _STYLE_ATTRIBUTE: Final = re.compile(r"\[\s*style(?=[\s~|^$*=\]])", re.IGNORECASE)
 _PROPERTY: Final = "--flask-mail-rule-"
 _RULE: Final = re.compile(rf"{_PROPERTY}([0-9]+)")
-# As the library writes a tag.
+# A start tag as the library serializes it.
 _WRITTEN: Final = re.compile(r'<[^\s>]+((?: [^\s=>"]+="[^"]*")+)', re.ASCII)
 _NUMBERED: Final = re.compile(rf' {_NUMBER}="([0-9]+)"')
 
@@ -40,23 +40,23 @@ _COMMENT_END: Final = re.compile("--!?>")
 _RAW: Final = frozenset(
     {"iframe", "noembed", "noframes", "script", "style", "textarea", "title", "xmp"}
 )
-# Nothing of them is seen.
+# Elements that are not rendered.
 _UNSEEN: Final = frozenset(
     {"base", "head", "link", "meta", "noscript", "param", "script", "source", "style", "template"}
     | {"title", "track"}
 )
 
-_EVERYWHERE: Final = frozenset({"", "all", "screen"})  # mail is read on a screen
+_EVERYWHERE: Final = frozenset({"", "all", "screen"})
 
 
 def inline_css(html: str, wanted: bool | None) -> str:
-    """Return HTML whose elements have the styles that its ``<style>`` gives them.
+    """Return HTML with its ``<style>`` sheets inlined.
 
-    Not inlined is what applies only now and then: other media than the screen, at-rules, states
-    such as ``:hover``, and what is marked ``data-css-inline="ignore"``. Nothing is loaded.
+    Conditional rules are not inlined: media other than screen, at-rules, and states such as
+    ``:hover``; neither are elements marked ``data-css-inline="ignore"``. Nothing is loaded.
 
-    :param wanted: ``None``: if the library for it is installed.
-    :raises ConfigurationError: it is wanted, and the library is missing.
+    :param wanted: ``None`` inlines if the library is installed.
+    :raises ConfigurationError: inlining is wanted, and the library is missing.
     """
     if wanted is False or "<style" not in html.lower():
         return html
@@ -90,25 +90,25 @@ class _Tag(NamedTuple):
     name_end: int
     end: int
     attributes: dict[str, re.Match[str]]
-    """By name; of two of one name, the first counts."""
+    """By name; the first of duplicates."""
     hidden: list[re.Match[str]]
-    """Those that the library does not get to see."""
+    """Attributes to hide from the library."""
     is_conditional: bool
-    """Some mail programs do not see it: it stands behind ``<![if !mso]>`` or the like."""
+    """True after ``<![if !mso]>`` or the like, which hides it from some mail programs."""
 
     def get(self, name: str) -> str:
-        """Return the value of an attribute, empty if it has none."""
+        """Return the value of an attribute, or an empty string."""
         found = self.attributes.get(name)
         return "" if found is None else found["double"] or found["single"] or found["bare"] or ""
 
     @property
     def is_left(self) -> bool:
-        """Whether it says that it is to be left alone."""
+        """True if it is marked ``data-css-inline="ignore"``."""
         return self.get("data-css-inline").lower() == "ignore"
 
 
 def _tags(html: str) -> Iterator[_Tag]:
-    """Yield the start tags of HTML as browsers find them, in linear time."""
+    """Yield the start tags of HTML as browsers parse them, in linear time."""
     at = 0
     is_conditional = False
     while (at := html.find("<", at)) >= 0:
@@ -119,12 +119,12 @@ def _tags(html: str) -> Iterator[_Tag]:
                 at = comment.end() if comment else len(html)
             else:
                 at = html.find(">", at) + 1 or len(html)
-            # A comment that hides something from others than Outlook has both of them.
+            # A comment for Outlook alone contains both "if" and "endif": the last one decides.
             if (condition := _CONDITION.findall(html, start_at, at)) and html[start_at + 1] == "!":
                 is_conditional = condition[-1].lower() == "if"
         elif start := _START.match(html, at):
             tag = _tag(html, start, is_conditional)
-            if tag is None:  # it never ends, so nothing does
+            if tag is None:  # an unclosed tag swallows the rest
                 return
             yield tag
             at = tag.end
@@ -145,7 +145,7 @@ def _tag(html: str, start: re.Match[str], is_conditional: bool) -> _Tag | None:
             hidden.append(found)
         at = found.end()
     end = html.find(">", at)
-    if end < 0 or html.startswith("=", at):  # it ends with a quotation mark that never comes
+    if end < 0 or html.startswith("=", at):  # a quotation mark is never closed
         return None
     return _Tag(start[1].lower(), start.end(), end + 1, attributes, hidden, is_conditional)
 
@@ -170,7 +170,7 @@ def _entries(html: str, tags: list[_Tag]) -> Iterator[Entry]:
 
 
 def _find(html: str, tags: list[_Tag], entries: list[Entry], css_inline: Any) -> None:
-    """Note for each entry which tags its selector matches: the library knows that."""
+    """Set the elements of each entry by letting the library match the selectors."""
     selectors = list(dict.fromkeys(each for entry in entries for each in entry.candidates))
     css = "".join(
         f"{_STYLE_ATTRIBUTE.sub(f'[{_HIDDEN_AS}style', each)}{{{_PROPERTY}{n}:1}}"
@@ -197,7 +197,7 @@ def _find(html: str, tags: list[_Tag], entries: list[Entry], css_inline: Any) ->
 
 
 def _styled(tag: _Tag, css: str) -> tuple[int, int, str]:
-    """Return the edit that puts declarations before those that a tag has itself."""
+    """Return the edit that inserts declarations before a tag's own."""
     found = tag.attributes.get("style")
     css = css.replace("&", "&amp;")
     quoted = css.replace('"', "&quot;")
@@ -214,7 +214,7 @@ def _styled(tag: _Tag, css: str) -> tuple[int, int, str]:
 
 
 def _edited(text: str, edits: Iterable[tuple[int, int, str]]) -> str:
-    """Return a text with other words from some positions on, instead of some characters."""
+    """Apply edits (position, length to replace, replacement) to a text."""
     pieces = []
     at = 0
     for start, length, words in sorted(edits):

@@ -1,4 +1,4 @@
-"""How a message keeps what it is given: copies, so that nobody else changes it."""
+"""Fields of a message, which copy the collections that they are given."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Kept = TypeVar("Kept")
 
 
 class Copied(Generic[Given, Kept]):
-    """A field that takes any collection and keeps a copy of it."""
+    """A field that accepts any collection and stores a copy."""
 
     def __init__(self, kind: Callable[[Any], Kept]) -> None:
         self._kind = kind
@@ -41,7 +41,7 @@ class Copied(Generic[Given, Kept]):
         try:
             kept: Kept = message.__dict__[self._name]
         except (AttributeError, KeyError):
-            raise AttributeError(self._name) from None  # messages have it, their class has not
+            raise AttributeError(self._name) from None  # the class itself lacks the attribute
         return kept
 
     def __set__(self, message: Any, value: Given | None) -> None:
@@ -49,7 +49,7 @@ class Copied(Generic[Given, Kept]):
 
 
 class CopiedLater(Copied[Given, Kept]):
-    """One that most messages have not: there from the first look on."""
+    """A `Copied` field that is created on first access, as most messages never use it."""
 
     def __get__(self, message: Any, owner: type | None = None) -> Kept:
         if message is not None and self._name not in message.__dict__:
@@ -59,10 +59,10 @@ class CopiedLater(Copied[Given, Kept]):
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The octets that were delivered, which a copy of the message has as its ``as_bytes``.
+    """The delivered octets, stored as ``as_bytes`` of the copy in an outbox.
 
-    Rendered again, they would be others: under other settings, without what a guard has added, or
-    signed anew by a subclass.
+    Rendering again could give others: under other settings, without the headers of a guard, or with
+    a new signature of a subclass.
     """
 
     octets: bytes | Content
@@ -71,32 +71,33 @@ class Delivered:
         return bytes(self.octets)
 
     def __deepcopy__(self, memo: object) -> Delivered:
-        return self  # nothing in it changes
+        return self  # immutable
 
 
 def options(given: Any) -> Any:
-    """Copy ESMTP options; a mapping stays one, for programs that send by an API of their own."""
+    """Copy ESMTP options; a mapping stays one, for backends that use an HTTP API."""
     return dict(given) if isinstance(given, Mapping) else list(given)
 
 
 def by_backend(given: Any) -> dict[str, Any]:
-    """Copy options that are for one backend each."""
+    """Copy a table of options by backend."""
     table = dict(given)
     return {name: dict(each) if isinstance(each, Mapping) else each for name, each in table.items()}
 
 
 def one_or_more(given: Any) -> Any:
-    """Copy a field that is an address, a (name, address) pair or a collection; nothing is None."""
-    # Not any iterable: a lazy string may be one.
+    """Copy an address, a (name, address) pair or a collection; empty values become None."""
+    # Not any iterable, as a lazy string may be one.
     if isinstance(given, (list, Set, ValuesView, Iterator)):
         return list(given)
     return given or None
 
 
 def copied(value: Any, kind: Callable[[Any], Any]) -> Any:
-    """Return ``kind(value)``, such as a list of what an iterable yields."""
-    # What is no collection is kept for the error that sending it raises: list("a@b.c") would be
-    # its letters, as it was in 0.10.
+    """Return ``kind(value)``, such as a list of an iterable, or a value that is not a collection.
+
+    Sending reports such a value; list("a@b.c") would be its letters, as in 0.10.
+    """
     if value and isinstance(value, (str, bytes)):
         return value
     try:
@@ -106,7 +107,7 @@ def copied(value: Any, kind: Callable[[Any], Any]) -> Any:
 
 
 def sender_text(sender: Any) -> Any:
-    """Return a (name, address) pair as ``name <address>``, anything else as it is."""
+    """Return a (name, address) pair as ``name <address>``, anything else unchanged."""
     if not isinstance(sender, (tuple, list)) or len(sender) != 2:
         return sender
     name, address = sender
@@ -118,19 +119,19 @@ def sender_text(sender: Any) -> Any:
 
 
 def frozen(value: Any) -> Any:
-    """Copy what a field of a message holds, lazy strings as their words."""
+    """Copy the value of a field, evaluating lazy strings."""
     if isinstance(value, Mapping):
         return {frozen(key): frozen(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return (list if isinstance(value, list) else tuple)(map(frozen, value))
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
-    if isinstance(value, (FileData, Secret)):  # the words of a secret would be ***
+    if isinstance(value, (FileData, Secret)):  # str() of a secret would be ***
         return value
     if isinstance(value, Attachment):
         clone = copy.copy(value)
         for name, each in value.__dict__.items():
-            # A subclass or a program may add anything, which has no words.
+            # Attributes that a subclass or program adds are not text.
             clone.__dict__[name] = frozen(each) if name in _OF_AN_ATTACHMENT else deep_copy(each)
         return clone
     if isinstance(value, (datetime, Envelope)) or hasattr(value, "content_type"):
@@ -140,14 +141,14 @@ def frozen(value: Any) -> Any:
 
 
 def deep_copy(value: Any) -> Any:
-    """Return a deep copy, or `value` itself where it cannot be copied."""
+    """Return a deep copy, or `value` itself if it cannot be copied."""
     try:
         return copy.deepcopy(value)
-    except Exception:  # noqa: BLE001 (a lock, a socket: what cannot be copied is shared)
+    except Exception:  # noqa: BLE001 (locks and sockets, for example, are shared)
         return value
 
 
 def unordered_recipients(message: Message) -> set[str | tuple[str, str]]:
-    """Return the recipients of all three fields as they were given."""
+    """Return the recipients of To, Cc and Bcc as given."""
     fields: tuple[Iterable[Any], ...] = (message.recipients, message.cc, message.bcc)
     return {tuple(each) if isinstance(each, list) else each for values in fields for each in values}

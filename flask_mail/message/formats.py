@@ -1,4 +1,4 @@
-"""The other forms of a message: templates, JSON, and its own octets."""
+"""Constructors and serializers of messages: templates, JSON, and parsed octets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .message import AddressLike
 
 
-# The parameters of a message.
+# The parameters of Message().
 _FIELDS = (
     *("subject", "recipients", "body", "html", "alts", "sender", "cc", "bcc", "attachments"),
     *("reply_to", "date", "charset", "extra_headers", "mail_options", "rcpt_options", "priority"),
@@ -25,7 +25,7 @@ _FIELDS = (
 
 
 class Forms:
-    """What can be written as templates, and read and written in other forms."""
+    """Mixin: alternative constructors and serialization."""
 
     if TYPE_CHECKING:
 
@@ -55,18 +55,18 @@ class Forms:
         variables: Mapping[str, Any] | None = None,
         **given: Any,
     ) -> Self:
-        """Return a message that the current app's templates ``name.txt`` and ``name.html`` write.
+        """Render the current app's templates ``name.txt`` and ``name.html`` as a message.
 
-        Either of the two may be missing. The subject is what ``name.subject.txt`` gives, else the
-        block ``subject`` of the text or the HTML, which is left out of both. Only the HTML is
+        Either of the two may be missing. The subject comes from ``name.subject.txt``, or from the
+        block ``subject`` in the text or HTML, which is left out of the output. Only the HTML is
         escaped. Its style sheets are inlined with the extra ``css`` (``MAIL_INLINE_CSS``).
 
         :param given: fields of the message, by the names of its parameters, such as ``cc``; a
-            `subject` counts more than that of the templates. All others are template variables.
-        :param variables: template variables of any names, also those of fields.
-        :raises jinja2.TemplateNotFound: there is neither; a :class:`MessageError` too.
+            `subject` overrides that of the templates. All others are template variables.
+        :param variables: template variables of any name, including those of fields.
+        :raises jinja2.TemplateNotFound: both are missing; it is also a :class:`MessageError`.
         :raises MessageError: a `body` or `html` is given that a template writes.
-        :raises RuntimeError: no app is current; :meth:`Mail.render` needs none.
+        :raises RuntimeError: there is no app context; :meth:`Mail.render` needs none.
         """
         from . import css as inlining
         from . import templates
@@ -94,26 +94,26 @@ class Forms:
         return cls(**fields)
 
     def to_dict(self, *, files: bool = False) -> dict[str, Any]:
-        """Return this message in types that JSON has, for a queue or a database.
+        """Return this message as JSON types, for a queue or a database.
 
-        :param files: name the files that were attached by their paths instead of putting their
-            content into the record: for a reader on the same machine.
-        :raises MessageError: it holds what JSON cannot say, such as an attribute of a subclass, or
-            a file that is gone or has changed.
+        :param files: store the paths of files that were attached by path, not their content; for
+            a reader on the same machine.
+        :raises MessageError: a value has no JSON type, such as an attribute of a subclass, or an
+            attached file is missing or has changed.
         """
         from . import serialize as records
 
         if self.date is None:
-            _ = self._first_rendered  # the same date on both sides
+            _ = self._first_rendered  # fixes the date
         return records.to_record(self, files=files)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """Read a message, such as an ``.eml`` file, of any origin: the best reading of it.
+        """Parse a message of any origin, such as an ``.eml`` file, as well as possible.
 
-        Of headers that appear several times, such as Received, `extra_headers` has the first.
+        Of repeated headers, such as Received, `extra_headers` has the first.
 
-        :raises MessageError: it has parts in parts without end, or too many.
+        :raises MessageError: its parts are nested too deeply or too many.
         """
         from . import parse as parsing
 
@@ -124,17 +124,17 @@ class Forms:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any], *, files: bool = False) -> Self:
-        """Return the message that :meth:`to_dict` made `record` of.
+        """Return the message that :meth:`to_dict` serialized.
 
-        Its bytes are the same in the same time zone; in another one its Date is written in that,
-        and a datetime without a zone is taken for one there.
+        It renders to the same bytes in the same time zone; another zone changes how its Date is
+        written, and applies to a datetime without a zone.
 
-        Reading it runs and imports nothing, whoever has written it.
+        Loading a record from an untrusted source runs and imports nothing.
 
-        :param files: attach the files that the record names. Whoever writes records can have any
-            file sent that this program can read: leave it out for records of others.
-        :raises MessageError: it is no record, is of another version, or names a file without
-            `files`, or one that is gone or has changed.
+        :param files: attach the files that the record names. The author of a record could attach
+            any file that this program can read: do not set it for untrusted records.
+        :raises MessageError: the record is invalid or of another version, or it names a file that
+            is missing or has changed, or any file without `files`.
         """
         from . import serialize as records
 

@@ -1,4 +1,4 @@
-"""Headers that mail programs act on: priority, threads, automatic mail, mailing lists."""
+"""Attributes for headers that mail programs act on: priority, threads, mailing lists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..util.text import describe, plain_text
 if TYPE_CHECKING:
     from .message import Message
 
-# Programs read one or another: Outlook the first two, Thunderbird and Apple Mail X-Priority.
+# Outlook reads the first two, Thunderbird and Apple Mail X-Priority.
 _PRIORITIES = {
     "high": {"X-Priority": "1", "Importance": "high", "Priority": "urgent"},
     "normal": {"X-Priority": "3", "Importance": "normal", "Priority": "normal"},
@@ -23,37 +23,37 @@ _PRIORITIES = {
 }
 _LEVELS = {"1": "high", "2": "high", "3": "normal", "4": "low", "5": "low"}
 
-# Opaque: it is the other program's, which may break RFC 5322 section 3.6.4. Without its brackets,
-# only an @ tells it from a word.
+# Lenient, as other programs' Message-IDs may break RFC 5322 section 3.6.4. Without brackets, only
+# an @ distinguishes one from a word.
 _ID = re.compile(r"<(?! *>)([ -;=?-~]+)>|<?([!-;=?A-~]+@[!-;=?-~]*)>?")
 _IDS = re.compile(r"<[^<>]*>|\S+")
-_LONGEST_ID = 900  # it must fit in a line of 998 octets, as it cannot be folded
-# RFC 3834 section 5 and RFC 5436 section 2.7.1; a later one may add more.
+_LONGEST_ID = 900  # it cannot be folded, so it must fit in a line of 998 octets
+# RFC 3834 section 5 and RFC 5436 section 2.7.1; later RFCs may add more.
 _AUTOMATIC = re.compile(r"no|auto-[a-z]{1,40}")
 
-# ASCII, or KELVIN SIGN and LONG S would be letters too.
+# re.ASCII: KELVIN SIGN and LONG S would match as letters.
 _URL = re.compile(r"https?://[!$-.0-;=@-\[\]_a-z~][!#-;=?-\[\]_a-z~]*", re.ASCII | re.IGNORECASE)
 _QUERY = re.compile(r"[!#-;=?-\[\]_a-z~]*", re.ASCII | re.IGNORECASE)
-_LONGEST_LINK = 900  # it must fit in a line of 998 octets, as it cannot be folded
-# What may stand for itself before the @ of a mailto (RFC 6068 section 2).
+_LONGEST_LINK = 900  # it cannot be folded, so it must fit in a line of 998 octets
+# Unescaped in the local part of a mailto URL (RFC 6068 section 2).
 _OF_A_LOCAL_PART = "!$'()*+-._~"
 
 
 class Conventions:
-    """What of :attr:`extra_headers` has an attribute of its own.
+    """Mixin: attributes stored in :attr:`extra_headers` (priority, threading, mailing lists).
 
-    Each attribute reads and writes the headers themselves. ``None`` removes them.
+    Setting one to ``None`` removes its headers.
     """
 
     extra_headers: dict[str, str] | None
 
     @property
     def priority(self) -> str | None:
-        """``"high"``, ``"normal"`` or ``"low"``; also to be set as 1 (highest) to 5.
+        """``"high"``, ``"normal"`` or ``"low"``; accepts 1 (highest) to 5 as well.
 
-        Writes X-Priority, Importance and Priority, of which readers know one or another.
+        Sets X-Priority, Importance and Priority, as mail programs read different ones.
 
-        :raises MessageError: for any other value.
+        :raises MessageError: the value is none of these.
         """
         importance = (self._header("Importance") or "").strip().lower()
         if importance in _PRIORITIES:
@@ -74,12 +74,12 @@ class Conventions:
 
     @property
     def in_reply_to(self) -> str | None:
-        """The message that this one answers: its Message-ID, also to be set as a `Message`.
+        """Message-ID of the message being replied to; accepts a `Message`.
 
-        Where there are no :attr:`references` yet they follow from it, so that readers find the
-        thread (RFC 5322 section 3.6.4).
+        Also sets :attr:`references` unless they are set, so that readers find the thread (RFC 5322
+        section 3.6.4).
 
-        :raises MessageError: for what is no Message-ID.
+        :raises MessageError: the value is not a Message-ID.
         """
         return self._header("In-Reply-To")
 
@@ -88,18 +88,18 @@ class Conventions:
         answered = None if value is None else _id_of(value, "in_reply_to")
         self._set_header("In-Reply-To", answered)
         if answered is not None and self.references is None:
-            # RFC 5322 section 3.6.4. What a message from outside refers to may be anything.
+            # RFC 5322 section 3.6.4. The references of a foreign message may be invalid.
             earlier = getattr(value, "references", None) or getattr(value, "in_reply_to", None)
             ids = [each for each in _IDS.findall(earlier or "") if _found_id(each)]
             self._set_header("References", " ".join(dict.fromkeys([*ids, answered])))
 
     @property
     def references(self) -> str | None:
-        """The messages of the thread, oldest first, as one str.
+        """Message-IDs of the thread, oldest first, as one str.
 
-        Also to be set as a list of Message-IDs or messages.
+        Accepts a list of Message-IDs or messages.
 
-        :raises MessageError: for what is no Message-ID.
+        :raises MessageError: a value is not a Message-ID.
         """
         return self._header("References")
 
@@ -111,7 +111,7 @@ class Conventions:
         text = plain_text(value)
         given: Iterable[Any] = [value]
         if hasattr(value, "msgId"):
-            pass  # a message, which may be anything else too
+            pass  # a message, even if its class is also iterable
         elif text is not None:
             given = _IDS.findall(text)
         elif isinstance(value, Iterable):
@@ -121,11 +121,11 @@ class Conventions:
 
     @property
     def auto_submitted(self) -> str | None:
-        """That no person wrote it, so that nobody's machine answers (RFC 3834).
+        """Mark the message as automatic so that auto-responders do not reply (RFC 3834).
 
-        ``"auto-generated"``, which ``True`` stands for, or ``"auto-replied"``.
+        ``"auto-generated"``, for which ``True`` is short, or ``"auto-replied"``.
 
-        :raises MessageError: for any other value.
+        :raises MessageError: the value is not such a keyword.
         """
         return self._header("Auto-Submitted")
 
@@ -142,16 +142,16 @@ class Conventions:
     def list_unsubscribe(
         self, url: str | None = None, mailto: str | None = None, *, one_click: bool = False
     ) -> None:
-        """Tell how to leave a mailing list: readers show a button for it (RFC 2369, RFC 8058).
+        """Add an unsubscribe button for a mailing list (RFC 2369, RFC 8058).
 
-        Gmail and Yahoo demand it of whoever sends in bulk, with `one_click`.
+        Gmail and Yahoo require bulk senders to set it, with `one_click`.
 
-        :param url: a page where one can leave; with `one_click`, it must do so for a POST request
-            without asking anything.
-        :param mailto: an address that takes messages from who wants to leave, with or without a
-            query such as ``?subject=leave``.
-        :raises MessageError: for what is no such URL or address, and for `one_click` without https.
-            A URL of a host for development, such as localhost, may begin with http://: lint tells.
+        :param url: a page to unsubscribe; with `one_click`, a POST request to it must unsubscribe
+            without asking for confirmation.
+        :param mailto: an address to write to in order to unsubscribe, optionally with a query such
+            as ``?subject=leave``.
+        :raises MessageError: the URL or address is invalid, or `one_click` is set without https;
+            for development hosts, such as localhost, http:// is accepted, and lint reports it.
         """
         links = []
         if url is not None:
@@ -201,7 +201,7 @@ def _items(headers: object) -> Iterable[tuple[str, str]]:
 def _id_of(value: object, argument: str) -> str:
     given: Any = getattr(value, "msgId", value)
     for name, own in _items(getattr(value, "extra_headers", None)):
-        if str(name).lower() == "message-id":  # the one that is sent
+        if str(name).lower() == "message-id":  # it replaces msgId when the message is sent
             given = own
     found = _found_id((plain_text(given) or "").strip())
     if found is None:
@@ -217,7 +217,7 @@ def _found_id(written: str) -> re.Match[str] | None:
 
 
 def _checked_url(url: str) -> str:
-    link = url.replace(",", "%2C")  # which would end it for some
+    link = url.replace(",", "%2C")  # some programs end the URL at a comma
     if len(link) > _LONGEST_LINK or not _URL.fullmatch(link):
         raise MessageError(
             f"The url {describe(url)} of list_unsubscribe is none that mail programs take: it must"

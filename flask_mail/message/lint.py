@@ -1,4 +1,4 @@
-"""What is likely to be wrong with a message that can be sent all the same. Pure."""
+"""Checks for likely mistakes in messages that can be sent. Pure."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from .message import Message
 
 CLIPPED: Final = 102 * 1024
-"""Octets of HTML: Gmail shows no more, and hides the rest behind a link."""
+"""Octets of HTML that Gmail shows; it hides the rest behind a link."""
 
 _MOST: Final = 5
-"""Of one kind in one part: a template that is broken is broken in many places."""
+"""Findings of one kind per part: a broken template is broken in many places."""
 _LOOKED_AT: Final = 100
 
-# A whole one is one mistake; what is left of one is another.
+# A whole placeholder, or the remains of one.
 _BRACES: Final = re.compile(r"\{\{[^{}\n]{0,80}\}\}|\{%[^{}%\n]{0,80}%\}|\{\{|\}\}|\{%|%\}")
-# Not "None of these", which is English: where it begins a sentence that goes on.
+# Not "None of these": at the start of a sentence, it is an English word.
 _NONE: Final = re.compile(r"\bNone\b(?!(?<=^None) +[a-z])(?!(?<=[.?!] None) +[a-z])", re.MULTILINE)
 _LINK: Final = re.compile(r"https?://[^\s<>\"')\]]+", re.IGNORECASE)
 _HTTP: Final = re.compile(r"<(http://[^\s<>]+)>")
@@ -41,7 +41,7 @@ _INLINE_NAMES: Final = (
 )
 _INLINE: Final = frozenset(f"{slash}{name}" for slash in ("", "/") for name in _INLINE_NAMES)
 """Tags that do not end a word."""
-# Not those that Outlook reads.
+# Not conditional comments, which Outlook reads.
 _COMMENT: Final = re.compile(r"<!--(?!\[if).*?-->", re.DOTALL | re.IGNORECASE)
 _REFERRING: Final = ("href", "src", "background", "action")
 
@@ -51,31 +51,31 @@ class Finding:
     """One thing that is likely to be wrong."""
 
     code: str
-    """What it is, for programs: the same in every version."""
+    """A stable identifier, for programs."""
     part: str
-    """Where: ``message``, ``subject``, ``text``, ``html``, ``headers`` or ``recipients``."""
+    """``message``, ``subject``, ``text``, ``html``, ``headers`` or ``recipients``."""
     text: str
-    """What is there, and what to do."""
+    """The mistake, and how to fix it."""
 
     def __str__(self) -> str:
         return f"{self.code}: {self.text}"
 
 
 def lint(message: Message, *, as_is: bool = False, served: str = "") -> list[Finding]:
-    """Return what is likely to be wrong with a message; nothing is sent, and nothing is raised.
+    """Return likely mistakes in a message; nothing is sent, and nothing is raised.
 
-    Of one kind in one part, the first five and how many more there are. The page about the lint
-    lists the codes.
+    Each part lists the first five mistakes of a kind, and how many follow. The documentation of
+    lint lists the codes.
 
-    :param as_is: whether a text is missing where there is none, as in a message that others wrote;
-        sending makes one from the HTML.
-    :param served: a host, with its port, that the reader can reach: links to it are no mistake.
+    :param as_is: report a missing text even if there is HTML, as for messages from other programs;
+        otherwise, sending writes one from the HTML.
+    :param served: a host, with its port, that the reader can reach: links to it are not reported.
     """
     html = next(
         (as_text(text) for kind, text in items(message.alts) if as_text(kind).lower() == "html"), ""
     )
-    hosts = {served.lower()}  # of which there is nothing to say, or no more
-    told: set[str] = set()  # in the text: what the HTML leaves over too is the same mistake
+    hosts = {served.lower()}  # not to report, or already reported
+    told: set[str] = set()  # reported for the text, so not again for the HTML
     found = chain(
         _subject(as_text(message.subject)),
         _parts(message, html, as_is),
@@ -101,7 +101,7 @@ def _parts(message: Message, html: str, as_is: bool) -> Iterator[Finding]:
         if not message.attachments:
             yield Finding("empty", "message", "The message has neither text nor HTML.")
         return
-    # Where there is no text at all, sending makes one from the HTML.
+    # Without any text, sending writes one from the HTML.
     if html and not (body or ("" if as_is else text_of_html(html))).strip():
         yield Finding(
             "no-text",
@@ -137,7 +137,7 @@ def _html(html: str, hosts: set[str], told: set[str]) -> Iterator[Finding]:
             yield from _tag(name, read_attributes(written), hosts)
         elif name == "img":
             yield _without_alt("")
-    # Not by a pattern such as \s*\n\s*, which takes quadratic time where there are only spaces.
+    # A pattern such as \s*\n\s* would take quadratic time on spaces.
     lines = map(str.strip, decode_references("".join(pieces)).split("\n"))
     for advice, ending in _leftovers("\n".join(filter(None, lines)), "html"):
         if ending not in told:
@@ -179,7 +179,7 @@ def _local(url: str, part: str, hosts: set[str]) -> Iterator[Finding]:
 
 
 def _is_new(url: str, hosts: set[str]) -> bool:
-    """Note the host of a URL; return whether it was not noted before."""
+    """Remember the host of a URL; return True if it is new."""
     host = urlsplit(url).netloc.rpartition("@")[2].lower()
     is_new = host not in hosts
     hosts.add(host)
@@ -187,7 +187,7 @@ def _is_new(url: str, hosts: set[str]) -> bool:
 
 
 def _leftovers(text: str, part: str) -> Iterator[tuple[Finding, str]]:
-    """Yield each with what its line begins with, which text and HTML have in common."""
+    """Yield each leftover with the start of its line, by which text and HTML are compared."""
     for pattern in (_BRACES, _NONE):
         for found in islice(pattern.finditer(text), _LOOKED_AT):
             start, end = found.span()
@@ -216,7 +216,7 @@ def _without_alt(source: str) -> Finding:
 def _images(message: Message, html: str) -> Iterator[Finding]:
     if "cid:" not in html.lower():
         return
-    # Up to the last end: with one ahead, looking for it takes linear time.
+    # Up to the last "-->": with one ahead, each search takes linear time.
     end = html.rfind("-->") + 3
     html = _COMMENT.sub("", html[:end]) + html[end:]
     given = {content_id_in(getattr(each, "headers", None)) for each in message.attachments or ()}
@@ -275,7 +275,7 @@ def _bounded(found: Iterable[Finding]) -> Iterator[Finding]:
     counts: dict[tuple[str, str], int] = {}
     told: set[tuple[str, str]] = set()
     for each in found:
-        # A mistake is one, also if both the text and the HTML have it.
+        # Report a mistake once if both the text and the HTML have it.
         if (each.code, each.text) in told:
             continue
         key = each.code, each.part

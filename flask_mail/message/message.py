@@ -1,4 +1,4 @@
-"""Message: the data that a user fills in."""
+"""The email message that a program fills in and sends."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def make_msgid(idstring: str | None = None, domain: str | None = None) -> str:
-    """Return a new Message-ID: 128 random bits at `domain`, which tell nothing about this host.
+    """Return a new Message-ID: 128 random bits at `domain`, which reveal nothing about this host.
 
     :param idstring: inserted after the random part.
-    :param domain: ``localhost`` where it is left out.
+    :param domain: ``localhost`` by default.
     """
     token = secrets.token_hex(16)
     return f"<{token}{f'.{idstring}' if idstring else ''}@{domain or 'localhost'}>"
@@ -73,34 +73,34 @@ class Message(Attaching, Conventions, Forms):
         (name, address) pair.
     :param body: the plain text.
     :param html: the HTML.
-    :param alts: alternatives to the text: subtype, or whole content type, -> content, in rising
+    :param alts: alternatives to the text: a dict of content by subtype or content type, in rising
         order of preference, such as ``{"html": "<b>Hi</b>"}``; `html` and those added later are put
         in their usual order.
     :param sender: the From address, ``MAIL_DEFAULT_SENDER`` by default.
     :param cc: the Cc addresses.
-    :param bcc: addresses that get the message and that nobody sees.
+    :param bcc: addresses that get the message and that no reader sees.
     :param attachments: the attachments.
-    :param reply_to: where answers go: an address, a (name, address) pair or a collection.
+    :param reply_to: the Reply-To address, a (name, address) pair or a collection.
     :param date: seconds since the epoch or a datetime; the time of sending by default.
     :param charset: ``utf-8`` by default; text that it cannot express is sent in UTF-8.
-    :param extra_headers: further headers; one that Flask-Mail writes too replaces it.
+    :param extra_headers: further headers, which replace those that Flask-Mail writes.
     :param mail_options: ESMTP options of MAIL FROM, such as ``["BODY=8BITMIME"]``.
     :param rcpt_options: ESMTP options of each RCPT TO, such as ``["NOTIFY=SUCCESS"]``.
     :param priority: ``"high"``, ``"normal"`` or ``"low"``.
-    :param in_reply_to: the message that it answers, or its Message-ID.
+    :param in_reply_to: the message being replied to, or its Message-ID.
     :param references: the messages of its thread; that of `in_reply_to` by default.
-    :param auto_submitted: ``True`` or ``"auto-replied"`` where no person wrote it.
-    :param tags: words by which a mail service counts and finds messages, such as ``["welcome"]``.
-    :param metadata: what a mail service keeps with the message and reports with its events, such
-        as ``{"order": 4711}``: text and numbers.
-    :param options: options of one backend for this message: name of the backend -> option ->
-        value. Other backends ignore them.
-    :param seed: what the Message-ID and the boundaries are made of instead of chance, for tests
-        that compare a message with a file: the same seed and fields give the same bytes. The date
-        is in 1970 then, unless it is given. Never send two messages with the same seed.
+    :param auto_submitted: ``True`` or ``"auto-replied"`` for mail that a program wrote.
+    :param tags: labels for the mail service's statistics, such as ``["welcome"]``.
+    :param metadata: text and numbers that the mail service stores with the message and reports with
+        its events, such as ``{"order": 4711}``.
+    :param options: options for single backends, such as ``{"smtp": {...}}``. Other backends ignore
+        them.
+    :param seed: makes the Message-ID and the boundaries reproducible, for tests that compare a
+        message with a file: the same seed and fields give the same bytes. The default date is then
+        in 1970. Never send two messages with the same seed.
 
-    Collections may be of any kind, also where they are assigned later; they are copied. Nothing is
-    refused before the message is sent.
+    Collections of any kind are accepted, also in later assignments, and copied. Fields are checked
+    only when the message is sent.
     """
 
     subject: str
@@ -108,7 +108,7 @@ class Message(Attaching, Conventions, Forms):
     cc: Copied[Iterable[AddressLike], list[AddressLike]] = Copied(list)
     bcc: Copied[Iterable[AddressLike], list[AddressLike]] = Copied(list)
     sender: AddressLike
-    """May be None if there is no default sender; that it cannot was 0.10's annotation."""
+    """None if there is no default sender; the annotation is that of 0.10."""
     body: str | None
     alts: Copied[Mapping[str, str] | Iterable[tuple[str, str]], dict[str, str]] = Copied(
         Alternatives
@@ -128,7 +128,7 @@ class Message(Attaching, Conventions, Forms):
         by_backend
     )
     envelope: Envelope | None = None
-    """Whom it went to: set on the copies in ``mail.outbox``."""
+    """Envelope of the delivery; set on the copies in ``mail.outbox``."""
 
     def __init__(
         self,
@@ -193,7 +193,7 @@ class Message(Attaching, Conventions, Forms):
             self._token = hashlib.sha256(str(seed).encode()).hexdigest()[:32]
             self.date = _EPOCH if date is None else date
         if make_msgid is not _own_make_msgid:
-            self.msgId = make_msgid()  # a function that a program put in place of ours
+            self.msgId = make_msgid()  # a program patched it
 
     @property
     def html(self) -> str | None:
@@ -209,12 +209,12 @@ class Message(Attaching, Conventions, Forms):
 
     @cached_property
     def _token(self) -> str:  # type: ignore[override]
-        # Of messages that 0.10 has pickled.
+        # For messages that 0.10 pickled.
         return secrets.token_hex(16)
 
     @cached_property
     def msgId(self) -> str:  # noqa: N802 (0.10's name)
-        """The Message-ID: random, at the sender's domain, the same from the first look on."""
+        """The Message-ID: random, at the sender's domain, created on first access."""
         try:
             domain = parse_address(self.sender, "sender").domain
         except MessageError:
@@ -223,7 +223,7 @@ class Message(Attaching, Conventions, Forms):
 
     @cached_property
     def _first_rendered(self) -> float:
-        # So that a message without a date has the same octets each time.
+        # Keeps the octets of a message without a date the same each time.
         return time.time()
 
     @property
@@ -249,7 +249,7 @@ class Message(Attaching, Conventions, Forms):
         return connection.send(self)
 
     def as_bytes(self) -> bytes:
-        """Return the message as it travels: lines end in CRLF, and blind copies are not shown.
+        """Return the message as transmitted: with CRLF line ends and without Bcc.
 
         Line breaks and other controls in headers are removed; sending refuses them.
         """
@@ -273,27 +273,27 @@ class Message(Attaching, Conventions, Forms):
         return f"<Message {describe(self.subject)} to {count}>"
 
     def _message(self) -> ParsedMessage:
-        # Programs override this to add headers or to sign, as 0.10 rendered through it.
+        # Programs override this to add headers or to sign, as in 0.10.
         from email import message_from_bytes, policy  # slow to import, and seldom needed
 
         content = bytes(self._rendered())
-        # Refolding by the standard library would split mailboxes, and ours are folded. A header is
-        # raw UTF-8 where an address is (RFC 6532), and encoding it would break that.
+        # Refolding by the standard library would split mailboxes. Headers with an internationalized
+        # address are raw UTF-8 (RFC 6532), which encoding would break.
         return message_from_bytes(
             content, policy=policy.SMTP.clone(refold_source="none", utf8=not content.isascii())
         )
 
     def content_to_send(self) -> bytes | Content:
-        """Return what :meth:`as_bytes` returns, in a form that takes no memory where it is large.
+        """Return :meth:`as_bytes`, or a `Content` that saves memory if the message is large.
 
-        A subclass that overrides `as_bytes` is asked for that.
+        Overrides of `as_bytes` in subclasses are respected.
         """
         kind = type(self)
         is_own = kind.as_bytes is Message.as_bytes and kind._message is Message._message  # noqa: SLF001
-        # A program may also have put a function of its own on the message itself.
+        # A program may also set a function on the message itself.
         put = self.__dict__.keys() & {"as_bytes", "_message"}
         if isinstance(self.__dict__.get("as_bytes"), Delivered):
-            put = put - {"as_bytes"}  # its fields are sent, which may be others by now
+            put = put - {"as_bytes"}  # render its fields, which may have changed since
         if is_own and not put:
             return self._rendered()
         return self.as_bytes() if "as_bytes" in put else kind.as_bytes(self)
@@ -307,7 +307,7 @@ class Message(Attaching, Conventions, Forms):
         )
 
     def snapshot(self) -> Message:
-        """Return a copy that no later change of this message, or of a lazy string, reaches."""
+        """Return a deep copy with lazy strings evaluated."""
         clone = object.__new__(type(self))
         for name, value in self.__dict__.items():
             clone.__dict__[name] = frozen(value) if name in _OWN else deep_copy(value)
@@ -315,7 +315,7 @@ class Message(Attaching, Conventions, Forms):
 
     @classmethod
     def _blank(cls) -> Self:
-        # A subclass's own constructor may want what only the program knows.
+        # The constructor of a subclass may require other arguments.
         message = object.__new__(cls)
         Message.__init__(message)
         return message
@@ -324,20 +324,20 @@ class Message(Attaching, Conventions, Forms):
         clone = object.__new__(type(self))
         for name, value in self.__dict__.items():
             own = name in _OWN and isinstance(value, (list, dict))
-            # The options of each backend are a table in a table.
+            # Options are nested by backend.
             copy_of = frozen if name == "options" else copy.copy
             clone.__dict__[name] = copy_of(value) if own else value
         return clone
 
     def __getstate__(self) -> dict[str, Any]:
-        # Lazy strings belong to the request; what queues and caches store are their words.
+        # Lazy strings depend on the request, so queues and caches store their text.
         return self.snapshot().__dict__
 
 
 def default_sender() -> Any:
-    """Return the default sender of the mail state that applies here, if there is one."""
+    """Return the default sender of the current mail state, if any."""
     return getattr(_context.current_state(), "default_sender", None)
 
 
-# What Message itself stores; a subclass may add anything.
+# The attributes of Message itself, without those of subclasses.
 _OWN = frozenset(Message().__dict__).union(EXTRAS)

@@ -1,4 +1,4 @@
-"""What a message tells mail services beyond mail: tags, metadata, options of one backend. Pure."""
+"""Tags, metadata and backend options of a message, for mail services. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DEEPEST: Final = 50
 
 
 def check_extras(message: Message) -> None:
-    """Raise :class:`MessageError` where tags, metadata or options are not what they should be."""
+    """Raise :class:`MessageError` if tags, metadata or options are invalid."""
     kind: Any = type(message)
     if vars(message).keys() & EXTRAS or _overridden(kind):
         tags_of(message)
@@ -28,7 +28,7 @@ def check_extras(message: Message) -> None:
 
 
 def tags_of(message: Message) -> tuple[str, ...]:
-    """Return the tags of `message`, each once, in order."""
+    """Return the tags of `message` in order, without duplicates."""
     given = _given(message, "tags")
     if not given:
         return ()
@@ -41,7 +41,7 @@ def tags_of(message: Message) -> tuple[str, ...]:
 
 
 def metadata_of(message: Message) -> dict[str, str]:
-    """Return the metadata of `message` as text: numbers in digits, ``True`` as ``"true"``."""
+    """Return the metadata of `message` as text: numbers as digits, ``True`` as ``"true"``."""
     given = _given(message, "metadata")
     if not given:
         return {}
@@ -60,7 +60,7 @@ def metadata_of(message: Message) -> dict[str, str]:
 
 
 def options_of(message: Message, backend: str) -> Mapping[str, Any]:
-    """Return what `message` has for the backend of that name, and for no other."""
+    """Return the options of `message` for the backend of that name."""
     given = _options(message).get(backend)
     if not given:
         return {}
@@ -73,7 +73,7 @@ def options_of(message: Message, backend: str) -> Mapping[str, Any]:
 
 
 def _check_depth(value: object, field: str) -> None:
-    """Refuse containers in containers that whatever copies or writes them could not follow."""
+    """Refuse nesting that is too deep to copy or write."""
     level: list[Any] = [value]
     seen: set[int] = set()
     for _ in range(_DEEPEST):
@@ -100,18 +100,18 @@ def _options(message: Message) -> Mapping[Any, Any]:
 
 
 def _given(message: Message, name: str) -> Any:
-    # Not getattr() alone: most messages have none, and reading would make one.
+    # Not getattr() alone: for most messages, that would create an empty collection.
     kind: Any = type(message)
     if name in vars(message) or name in _overridden(kind):
         return getattr(message, name)
     return None
 
 
-@lru_cache(maxsize=256)  # asked for every message
+@lru_cache(maxsize=256)  # called for every message
 def _overridden(kind: type) -> frozenset[str]:
-    """Return which of them a subclass has, such as tags that all of its messages share.
+    """Return those of EXTRAS that a subclass defines, such as tags that its messages share.
 
-    A method of that name is the program's own: 0.10 left it alone.
+    A method of that name is the program's own, as it was in 0.10.
     """
     found = {name: getattr(kind, name, None) for name in EXTRAS}
     return frozenset(name for name in found if not (found[name] is None or callable(found[name])))

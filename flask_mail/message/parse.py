@@ -1,6 +1,7 @@
-"""An internet message -> the fields of a `Message`: the way back of :mod:`flask_mail.mime.render`.
+"""Parsing of internet messages into the fields of a `Message`.
 
-For messages of any origin: whatever they hold, the best reading of it, in bounded time and depth.
+For messages of any origin: malformed ones are parsed as well as possible, in bounded time and
+depth.
 """
 
 from __future__ import annotations
@@ -43,21 +44,21 @@ _META = re.compile(
     rb"<meta[^>]{1,200}charset\s*=\s*[\"']?([\w.:+-]{1,40})", re.ASCII | re.IGNORECASE
 )
 _LONGEST_META = 1024  # octets, as browsers look for it
-# As others write it: with comments, and with semicolons. A quoted-string or comment that is never
-# closed ends with the text, so this takes linear time.
+# Other programs also write comments and semicolons. An unclosed quoted-string or comment ends with
+# the text, so this takes linear time.
 _ITEM = re.compile(r'(?:"(?:[^"\\]|\\.?)*"?|\((?:[^()\\]|\\.?)*\)?|[^",;()]|\))+')
 _ROUGH_ITEM = re.compile(r"[^,;]+")
-_GROUP = re.compile(r'\A[^"<>@:,]*:')  # not elsewhere, which would take quadratic time
+_GROUP = re.compile(r'\A[^"<>@:,]*:')  # anchored, as a search would take quadratic time
 
 _FIELDS = frozenset(
     {"subject", "from", "to", "cc", "bcc", "reply-to", "date", "message-id", "mime-version"}
 )
-# Those of a content type that say how it was written, which is ours to say.
+# Parameters of a content type that rendering writes.
 _WRITING = frozenset({"name", "boundary"})
 
 
 class Reading:
-    """What is found in one message."""
+    """Collects the text, alternatives and attachments of one message."""
 
     def __init__(self) -> None:
         self.body: str | None = None
@@ -67,7 +68,7 @@ class Reading:
         self._parts = 0
 
     def read(self, part: Entity, depth: int = 0, *, is_alternative: bool = False) -> None:
-        """Take a part, with those that it has."""
+        """Add a part, and the parts in it."""
         self._parts += 1
         if self._parts > _MOST_PARTS:
             raise MessageError(f"The message has more than {_MOST_PARTS} parts.")
@@ -79,7 +80,7 @@ class Reading:
                 if depth >= _DEEPEST:
                     raise MessageError(f"The message has parts in parts, {_DEEPEST} deep and more.")
                 self.read(each, depth + 1, is_alternative=kind == "multipart/alternative")
-            if self._parts == before:  # it has none, so it is something else
+            if self._parts == before:  # an empty multipart is kept as a file
                 self.attachments.append(_attachment(part))
         elif kind == "text/plain" and self.body is None and is_text:
             self.body = self._text(part)
@@ -107,7 +108,7 @@ class Reading:
 
 
 def fields_of(content: object) -> dict[str, Any]:
-    """Return the fields of a message, by the names that they have in `Message`.
+    """Return the fields of a message, by their names in `Message`.
 
     :raises MessageError: it is not bytes, is nested too deeply, or has too many parts or addresses.
     """
@@ -120,7 +121,7 @@ def fields_of(content: object) -> dict[str, Any]:
 
 
 def fields_in(message: Entity) -> dict[str, Any]:
-    """Return what :func:`fields_of` does, of a message that was read as far as its header."""
+    """Return the same as :func:`fields_of` for a parsed message."""
     reading = Reading()
     reading.read(message)
     first: dict[str, str] = {}
@@ -142,7 +143,7 @@ def fields_in(message: Entity) -> dict[str, Any]:
     if message_id := _text(first.get("message-id", "")):
         fields["msgId"] = message_id
     charsets = reading.charsets - {"us-ascii"}
-    # What only others know cannot be written in.
+    # A charset without a codec cannot be written.
     if (
         len(charsets) == 1
         and charsets != {"utf-8"}
@@ -157,7 +158,7 @@ def _further(headers: list[tuple[str, str]], known: frozenset[str]) -> dict[str,
     seen = set(known | OURS)
     for name, value in headers:
         lowered = name.lower()
-        # A name that cannot be written would be an error when the message is sent again.
+        # An invalid name would be an error when the message is sent again.
         if lowered not in seen and tolerated(check_header_name, name, "") is not None:
             seen.add(lowered)
             further[name] = _text(value if lowered in OF_ADDRESSES else decode_text(value))
@@ -207,12 +208,12 @@ def _written(value: Value, without: set[str] | frozenset[str]) -> str:
 
 
 def _mailboxes(value: str | None) -> Iterator[str | tuple[str, str]]:
-    """Read the mailboxes of an address header, as far as they are some.
+    """Yield the mailboxes of an address header.
 
-    What looks like one and cannot be used stays as it is, for the error that sending it raises:
-    that a recipient was left out, nobody would notice.
+    Invalid ones with an @ are kept unchanged, so that sending raises instead of silently dropping
+    a recipient.
 
-    :raises MessageError: it is too long; cut, it would end with an address that it does not hold.
+    :raises MessageError: the header is too long; truncating it could invent an address.
     """
     written = _text(value or "")
     if len(written) > _LONGEST_LIST:
@@ -225,7 +226,7 @@ def _mailboxes(value: str | None) -> Iterator[str | tuple[str, str]]:
         if (found := _mailbox(item)) is not None:
             yield found
             continue
-        for each in _ROUGH_ITEM.findall(item):  # a parenthesis may be that of :-(
+        for each in _ROUGH_ITEM.findall(item):  # the parenthesis of :-( begins no comment
             if (found := _mailbox(each)) is not None:
                 yield found
             elif "@" in each:
@@ -234,14 +235,14 @@ def _mailboxes(value: str | None) -> Iterator[str | tuple[str, str]]:
 
 def _mailbox(item: str) -> str | tuple[str, str] | None:
     shown = item.strip()
-    # A group (RFC 5322 section 3.4) is its members.
+    # Replace a group (RFC 5322 section 3.4) by its members.
     for each in (shown, _GROUP.sub("", shown, count=1)):
         address = tolerated(parse_address, each, "address")
         if address is not None:
-            # A name that was all words is decoded by now, and says what it says.
+            # A name of encoded-words alone is already decoded; do not decode it twice.
             name = clean(decode_text(address.name) if address.name in each else address.name)
             return (name, address.addr_spec) if name else address.addr_spec
-        # Words that Python decodes to controls, such as Windows-1252 that is called ISO-8859-1.
+        # Words that Python decodes to controls, such as Windows-1252 labelled ISO-8859-1.
         words, _, spec = each.rpartition("<")
         if "=?" in words and "@" not in words and spec.endswith(">"):
             name = clean(decode_text(words.strip()))
@@ -253,7 +254,7 @@ def _mailbox(item: str) -> str | tuple[str, str] | None:
 def _date(value: str | None) -> datetime | None:
     try:
         date = parsedate_to_datetime((value or "")[:_LONGEST_DATE])
-    except Exception:  # noqa: BLE001 (which ones depends on the version of Python)
+    except Exception:  # noqa: BLE001 (the class depends on the version of Python)
         return None
     date = date if date.tzinfo is not None else date.replace(tzinfo=timezone.utc)
     return date if tolerated(date_header, date) else None

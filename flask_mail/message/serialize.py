@@ -1,7 +1,7 @@
-"""A message as JSON, for queues and databases, and back.
+"""Serialization of messages as JSON, for queues and databases.
 
-A record is data and nothing else: reading one imports nothing and runs nothing. What is written is
-checked as what is read is, so that whoever makes a record learns what is wrong with it.
+A record is plain data: loading one imports nothing and runs nothing. Records are checked when they
+are written as well, so that the writer gets the error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VERSION = 1
 
 _NONE = type(None)
 _NUMBER = (int, float)
-# What a field of a message must be in a record. Subject and body may be numbers, as in a message.
+# The types of each field in a record. Subject and body may be numbers, as in a message.
 _FIELDS: Mapping[str, tuple[type, ...]] = {
     "subject": (str, *_NUMBER, bool, _NONE),
     "recipients": (list, _NONE),
@@ -49,7 +49,7 @@ _FIELDS: Mapping[str, tuple[type, ...]] = {
     "token": (str,),
     "rendered_at": _NUMBER,
 }
-# What a message stores under another name; a subclass may well have a token of its own.
+# Fields that a message stores under another name; a subclass may have a token of its own.
 _STORED = {"token": "_token", "rendered_at": "_first_rendered"}
 _NAMES = {field: _STORED.get(field, field) for field in _FIELDS if field != "further"}
 _ATTRIBUTES = {name: field for field, name in _NAMES.items()}
@@ -63,18 +63,17 @@ _ENVELOPE = ("sender", "recipients", "mail_options", "rcpt_options")
 
 
 def to_record(message: object, *, files: bool) -> dict[str, Any]:
-    """Return `message` in types that JSON has.
+    """Return `message` as JSON types.
 
-    :param files: whether files that were attached by their paths stay where they are; otherwise
-        their content is part of the record.
-    :raises MessageError: it holds what JSON cannot say, or a file that is gone or has changed.
+    :param files: store the paths of files that were attached by path, not their content.
+    :raises MessageError: a value has no JSON type, or a file is missing or has changed.
     """
     try:
         record: dict[str, Any] = {"version": VERSION}
         further: dict[str, Any] = {}
         for name, value in vars(message).items():
             if isinstance(value, Delivered):
-                continue  # a message that was delivered is made of its fields again
+                continue  # loading the record renders the fields again
             if name not in _ATTRIBUTES:
                 further[name] = value
             else:
@@ -91,10 +90,10 @@ def to_record(message: object, *, files: bool) -> dict[str, Any]:
 
 
 def fill(message: object, record: object, *, files: bool) -> None:
-    """Give an empty `message` the fields that are in `record`.
+    """Set the fields of an empty `message` from `record`.
 
-    :param files: whether the record may name files to attach.
-    :raises MessageError: it is no record, or one of another version.
+    :param files: allow the record to name files to attach.
+    :raises MessageError: the record is invalid or of another version.
     """
     if not isinstance(record, Mapping) or "version" not in record:
         raise MessageError("This is no record of a message: it has no version.")
@@ -124,10 +123,10 @@ def _written(field: str, value: Any, files: bool) -> Any:
         case "alts" | "extra_headers" | "metadata" if isinstance(value, Mapping):
             return pairs_of(value, field)
         case "reply_to" if isinstance(value, (list, tuple)):
-            # JSON has no tuples, so that a pair could be two addresses.
+            # JSON has no tuples, so a pair would look like two addresses.
             value = addresses_in(value)
         case "date" if isinstance(value, datetime):
-            # An hour that comes twice, when clocks are put back, has a second one.
+            # The hour that repeats when clocks are put back.
             return {"datetime": value.isoformat(), **({"fold": 1} if value.fold else {})}
         case "envelope" if isinstance(value, Envelope):
             value = {name: getattr(value, name) for name in _ENVELOPE}
@@ -158,7 +157,7 @@ def _read(field: str, value: Any, files: bool) -> Any:
 
 
 def _check(field: str, value: Any) -> None:
-    """Refuse what a record cannot hold there."""
+    """Raise MessageError unless `value` is valid for `field`."""
     check_kind(value, _FIELDS[field], field)
     if value is None:
         return

@@ -1,4 +1,4 @@
-"""An attachment as JSON, and back."""
+"""Serialization of attachments as JSON."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _FILE: Mapping[str, tuple[type, ...]] = {
 
 
 def enclosure_of(attachment: Any, *, files: bool) -> dict[str, Any]:
-    """Return an attachment in types that JSON has.
+    """Return an attachment as JSON types.
 
-    :param files: whether a file that was attached by its path stays where it is.
-    :raises MessageError: it is no :class:`Attachment`, holds what JSON cannot say, or a file that
-        is gone or has changed.
+    :param files: store the path of a file that was attached by path, not its content.
+    :raises MessageError: it is not an :class:`Attachment`, a value has no JSON type, or its file is
+        missing or has changed.
     """
     if not isinstance(attachment, Attachment):
         raise MessageError(f"The attachment {describe(attachment)} is no Attachment.")
     record: dict[str, Any] = {}
     for name in _TEXTS:
         value = frozen(getattr(attachment, name))
-        # A number is a name too, and is sent as its digits.
+        # A name may be a number, which is sent as its digits.
         record[name] = str(value) if isinstance(value, Number) else json_of(value, name)
         check_kind(record[name], (str, _NONE), name)
     given: Any = attachment.headers
@@ -63,12 +63,12 @@ def enclosure_of(attachment: Any, *, files: bool) -> dict[str, Any]:
 
 
 def attachment_of(record: Any, *, files: bool) -> Attachment:
-    """Return the attachment that :func:`enclosure_of` made `record` of.
+    """Return the attachment that :func:`enclosure_of` serialized.
 
-    What a record does not name is as for any attachment.
+    Missing keys have the defaults of :class:`Attachment`.
 
-    :param files: whether the record may name a file.
-    :raises MessageError: it is no such record.
+    :param files: allow the record to name a file.
+    :raises MessageError: the record is invalid.
     """
     check_kind(record, (dict,), "attachments")
     if unknown := record.keys() - _KEYS:
@@ -126,7 +126,7 @@ def _file(record: Any, files: bool) -> FileData:
         data.check()
     except MessageError:
         raise
-    except ValueError as error:  # NUL, or what no file system can name
+    except ValueError as error:  # NUL, or a name that cannot be encoded
         shown = describe(data.path)
         raise MessageError(f"The record's 'path' {shown} cannot be read: {error}.") from None
     return data

@@ -1,4 +1,4 @@
-"""The values that JSON has, and how they are checked."""
+"""Conversion to JSON types, and checks of their values."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..util.text import describe
 from .fields import frozen
 
 _DEEPEST = 50
-_LARGEST = 2**64  # other readers of JSON take no more, and Python writes no more than some digits
+_LARGEST = 2**64  # the limit of many JSON parsers; Python limits the number of digits
 
 
 def json_of(value: Any, field: str, depth: int = 0) -> Any:
-    """Return a copy of `value` in types that JSON has.
+    """Return a copy of `value` as JSON types.
 
-    :raises MessageError: there is none, or it is larger or deeper than it may be; names `field`.
+    :raises MessageError: it has no JSON type, or is too large or too deeply nested; names `field`.
     """
     if value is None or type(value) in (str, bool):
         return value
@@ -41,9 +41,9 @@ def json_of(value: Any, field: str, depth: int = 0) -> Any:
 
 
 def pairs_of(table: Mapping[Any, Any], field: str) -> list[list[Any]]:
-    """Return names and values as pairs; lazy strings as their words.
+    """Return names and values as pairs, with lazy strings evaluated.
 
-    Their order counts, and not every database keeps that of a JSON object.
+    Their order matters, and not every database keeps that of a JSON object.
     """
     return [
         [json_of(frozen(name), field), json_of(frozen(value), field)]
@@ -52,12 +52,12 @@ def pairs_of(table: Mapping[Any, Any], field: str) -> list[list[Any]]:
 
 
 def table_of(given: Mapping[Any, Any], owner: type, known: Iterable[str]) -> dict[str, Any]:
-    """Return a copy of further attributes of an `owner`, which has those that are `known`.
+    """Return a copy of further attributes for an `owner` whose own fields are `known`.
 
-    :raises MessageError: one would take the place of something else.
+    :raises MessageError: an attribute would replace a field or a method.
     """
     for name in given:
-        # JSON has no functions, so instead of a method there would be something that breaks it.
+        # A value from JSON cannot be called, so it must not replace a method.
         there = inspect.getattr_static(owner, name, None) if isinstance(name, str) else None
         is_taken = callable(there) or isinstance(there, (classmethod, staticmethod))
         if (
@@ -72,18 +72,18 @@ def table_of(given: Mapping[Any, Any], owner: type, known: Iterable[str]) -> dic
 
 
 def check_kind(value: object, kinds: tuple[type, ...], field: str) -> None:
-    """Refuse what is of none of `kinds`; a bool is no number.
+    """Check that `value` is one of `kinds`; a bool is not a number.
 
-    :raises MessageError: names `field`.
+    :raises MessageError: it is not; names `field`.
     """
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         raise MessageError(f"The record's {field!r} is or holds a {type(value).__name__}.")
 
 
 def check_list(value: object, field: str, *kinds: tuple[type, ...]) -> None:
-    """Refuse what is no list with one item of each of `kinds`.
+    """Check that `value` is a list with one item of each of `kinds`.
 
-    :raises MessageError: names `field`.
+    :raises MessageError: it is not; names `field`.
     """
     if not isinstance(value, list) or len(value) != len(kinds):
         raise MessageError(f"The record's {field!r} holds {describe(value)}.")

@@ -1,7 +1,7 @@
-"""CSS -> its rules: their declarations with their places, and what their selectors say. Pure.
+"""Parser of CSS: rules with their selectors and the positions of their declarations. Pure.
 
-As much of CSS Syntax and Selectors as inlining needs. What is not understood is left out, so that
-it stays in its style sheet and nowhere else.
+Implements as much of CSS Syntax and Selectors as inlining needs. Unknown constructs are skipped, so
+they stay in the style sheet and are not inlined.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TOKEN: Final = re.compile(
 )
 _DEEPEST: Final = 20
 _CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
-# At-rules that hold rules, which apply now and then.
+# At-rules that make the rules in them conditional.
 _CONDITIONS: Final = frozenset(
     {"@media", "@supports", "@layer", "@container", "@scope", "@starting-style", "@document"}
     | {"@-moz-document"}
@@ -37,13 +37,13 @@ _SIMPLE: Final = re.compile(
     rf"|(?P<nesting>&)|(?P<id>\#{_IDENTIFIER})|(?P<class>\.{_IDENTIFIER})|(?P<type>{_IDENTIFIER}|\*)",
     re.DOTALL,
 )
-# What an element is in the document as it was sent.
+# Pseudo-classes that depend on the document alone.
 _STRUCTURAL: Final = frozenset(
     {"any-link", "empty", "first-child", "first-of-type", "last-child", "last-of-type", "link"}
     | {"not", "nth-child", "nth-last-child", "nth-last-of-type", "nth-of-type", "only-child"}
     | {"only-of-type", "root"}
 )
-# What it is for a moment, or what only some programs can tell.
+# Pseudo-classes that depend on the state of an element, or on the program.
 _DYNAMIC: Final = frozenset(
     {"active", "checked", "default", "disabled", "enabled", "focus", "focus-visible"}
     | {"focus-within", "has", "hover", "in-range", "indeterminate", "invalid", "is", "lang"}
@@ -64,11 +64,11 @@ class Selector:
     text: str
     specificity: Specificity
     is_static: bool
-    """It says what an element is, not what state it is in; no pseudo-element."""
+    """True if it depends on the document alone, not on states or pseudo-elements."""
     last: str
-    """What the element itself must be, without attributes and states: at least it matches."""
+    """Its last compound without attributes and states, which matches at least as much."""
     is_of_part: bool
-    """It is about a part of the element, such as ``::before``."""
+    """True if it ends with a pseudo-element such as ``::before``."""
 
 
 @dataclass(frozen=True)
@@ -79,29 +79,29 @@ class Declaration:
     value: str
     is_important: bool
     end: int
-    """Where in the style sheet it ends, as counted there."""
+    """Position of its end in the style sheet."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule with the declarations that stand in it itself."""
+    """A rule with its own declarations, without those of nested rules."""
 
     selectors: tuple[Selector, ...]
     declarations: tuple[Declaration, ...]
     is_conditional: bool
-    """It stands in an at-rule, or browsers may drop it: one selector is not known to be valid."""
+    """True if it is in an at-rule, or has an unknown selector, so that browsers may drop it."""
     is_layered: bool
-    """It stands in a cascade layer, so that any rule outside of one beats it."""
+    """True if it is in a cascade layer, so that any rule outside of one overrides it."""
 
 
 @lru_cache(maxsize=64)
 def rules_of(css: str) -> tuple[Rule, ...]:
-    """Return the rules of a style sheet, in order; those of fonts and animations are left out."""
+    """Return the rules of a style sheet, in order, without those for fonts and animations."""
     return tuple(_rules(_tokens(css), _Place()))
 
 
 def declarations_of(style: str) -> tuple[Declaration, ...]:
-    """Return the declarations of an attribute ``style``."""
+    """Return the declarations of a ``style`` attribute."""
     return _declarations(_tokens(style))[0]
 
 
@@ -111,13 +111,13 @@ _NAME_OF_AT_RULE: Final = re.compile(r"@[\w-]+")
 
 @dataclass(frozen=True)
 class _Place:
-    """Where rules stand."""
+    """The context of rules."""
 
     depth: int = 0
     is_conditional: bool = False
     is_layered: bool = False
     within: Specificity | None = None
-    """That of the rule around them (CSS Nesting), if there is one."""
+    """Specificity of the enclosing rule (CSS Nesting), if any."""
 
 
 def _rules(tokens: _Tokens, place: _Place) -> Iterator[Rule]:
@@ -161,7 +161,7 @@ def _is_blank(piece: str) -> bool:
 
 
 def _end_of(tokens: _Tokens, opening: int) -> int:
-    """Return the index of the bracket that closes another one; the end if none does."""
+    """Return the index of the matching closing bracket, or the end."""
     waiting: list[str] = []
     for index in range(opening, len(tokens)):
         token = tokens[index][0]
@@ -179,12 +179,12 @@ def _tokens(css: str, at: int = 0) -> _Tokens:
 
 
 def _text(tokens: _Tokens) -> str:
-    # A comment stands for nothing, and white space for itself.
+    # Drop comments, keep white space.
     return "".join(piece for piece, _ in tokens if piece.isspace() or not _is_blank(piece)).strip()
 
 
 def _declarations(block: _Tokens) -> tuple[tuple[Declaration, ...], _Tokens]:
-    """Return the declarations of a rule, and the rules in it."""
+    """Return the declarations of a rule, and the tokens of rules nested in it."""
     found: list[Declaration] = []
     nested: _Tokens = []
     start = index = 0
@@ -222,9 +222,9 @@ def _declaration(tokens: _Tokens) -> Declaration | None:
 def read_selectors(
     prelude: str, within: Specificity | None = None
 ) -> tuple[tuple[Selector, ...], bool]:
-    """Return the selectors of a list, and whether browsers are known to take all of them.
+    """Parse a selector list; return its selectors and True if browsers support all of them.
 
-    :param within: the specificity of the rule around it, if there is one.
+    :param within: specificity of the enclosing rule, if any.
     """
     found = [_selector(each, within) for each in _split(prelude)]
     return tuple(each for each, _ in found if each), all(is_known for _, is_known in found)
@@ -273,7 +273,7 @@ def _selector(text: str, within: Specificity | None) -> tuple[Selector | None, b
                 worth.append(max((each.specificity for each in those), default=(0, 0, 0)))
             elif name != "where":
                 worth.append((0, 0, 1) if is_element else (0, 1, 0))
-        elif is_of_part:  # nothing but states may follow
+        elif is_of_part:  # only pseudo-classes may follow
             return None, False
         elif kind == "combinator":
             last = ""

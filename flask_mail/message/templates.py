@@ -1,4 +1,4 @@
-"""Messages written as Jinja templates: the text, the HTML and the subject of one name."""
+"""Rendering of the text, HTML and subject of a message from Jinja templates."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 SUBJECT = "subject"
-"""The name of the block that holds the subject."""
+"""Name of the block with the subject."""
 
 _PLAIN = "flask_mail_plain"
 _SUFFIXES = (".txt", ".html")
 _BLANK_LINES = re.compile(r"\A(?:[ \t]*\r?\n)+")
-# No others: an ideographic or a no-break space is meant, and sending refuses further controls.
+# Only these: ideographic and no-break spaces are intended, and sending refuses other controls.
 _SPACES = re.compile(r"[ \t\r\n]+")
 
 
 class Source(Protocol):
-    """Where templates come from: an app."""
+    """A source of templates: an app."""
 
     @property
     def environment(self) -> jinja2.Environment:
         """The environment, with the app's filters, globals and loader."""
 
     def folders(self) -> Iterable[str]:
-        """The folders that it looks into."""
+        """Return the folders that are searched."""
 
     def rendering(self, template: jinja2.Template, variables: dict[str, Any]) -> None:
-        """Add what the app gives to all of its templates; tell that one is about to be rendered."""
+        """Add the app's template context, and send the signal before rendering."""
 
     def rendered(self, template: jinja2.Template, variables: dict[str, Any]) -> None:
-        """Tell that one was rendered."""
+        """Send the signal after rendering."""
 
 
 class TemplateNotFound(MessageError, jinja2.TemplatesNotFound):
-    """There is no template of this name, neither for text nor for HTML."""
+    """Neither a text nor an HTML template of this name exists."""
 
     def __init__(self, names: Iterable[str], message: str) -> None:
         jinja2.TemplatesNotFound.__init__(self, list(names), message)
 
 
 class Rendered(NamedTuple):
-    """What the templates of one name give."""
+    """The output of the templates of one name."""
 
     subject: str
     body: str | None
@@ -57,14 +57,14 @@ class Rendered(NamedTuple):
 
 
 def render(source: Source, name: str, variables: Mapping[str, Any]) -> Rendered:
-    """Render ``name.txt``, ``name.html`` and ``name.subject.txt``, as far as they are there.
+    """Render those of ``name.txt``, ``name.html`` and ``name.subject.txt`` that exist.
 
     The subject is that of ``name.subject.txt``, else of a block ``subject`` in the text, else in
     the HTML. That block is left out of both.
 
-    :raises TemplateNotFound: there is neither a text nor HTML; it is a :class:`MessageError` and
+    :raises TemplateNotFound: neither a text nor HTML exists; it is a :class:`MessageError` and
         jinja2's `TemplateNotFound` too.
-    :raises jinja2.TemplateError: as a template does.
+    :raises jinja2.TemplateError: raised by a template.
     """
     if name.endswith(_SUFFIXES):
         raise MessageError(
@@ -87,7 +87,7 @@ def render(source: Source, name: str, variables: Mapping[str, Any]) -> Rendered:
         subject, _ = _written(source, own, variables)
     html = None
     if page is not None:
-        # A subject is no HTML, wherever it stands.
+        # A subject must not be escaped, even in an HTML template.
         unescaped = plain.get_template(f"{name}.html") if subject is None else None
         html, of_page = _written(source, page, variables, unescaped)
         subject = of_page if subject is None else subject
@@ -100,15 +100,15 @@ def _written(
     variables: Mapping[str, Any],
     unescaped: jinja2.Template | None = None,
 ) -> tuple[str, str | None]:
-    """Render a template without its subject; return that beside it, ``None`` if it has none.
+    """Render a template; return its text without the subject, and the subject or ``None``.
 
-    :param unescaped: the same template, for the subject.
+    :param unescaped: the same template without escaping, for the subject.
     """
     given = dict(variables)
     source.rendering(template, given)
     text, subject = _apart(template, given)
     if subject is not None and unescaped is not None:
-        # Whole, since its block may use what stands outside of it.
+        # Render all of it, since the block may use variables set outside of it.
         _, subject = _apart(unescaped, given)
     source.rendered(template, given)
     return _BLANK_LINES.sub("", text), subject
@@ -123,14 +123,15 @@ def _apart(template: jinja2.Template, variables: dict[str, Any]) -> tuple[str, s
         context.blocks[SUBJECT] = blocks.collected
         subject = _joined(blocks.collected[0](context)) if blocks.collected else None
     except Exception:  # noqa: BLE001
-        template.environment.handle_exception()  # raises it, with the template's own lines
+        template.environment.handle_exception()  # reraises with the lines of the template
     return text, subject
 
 
 class _Silenced(list[Any]):
-    """The blocks of one name, which inheritance collects: the first, which is written, is empty."""
+    """The list of blocks of one name that Jinja builds; the first, which is rendered, is empty.
 
-    # None is added: of a block that is required, Jinja counts them.
+    It stays as long as Jinja expects, which counts the definitions of a required block.
+    """
 
     def __init__(self, blocks: Iterable[Any], nothing: Callable[[object], object]) -> None:
         super().__init__()
@@ -160,7 +161,7 @@ def _joined(pieces: Iterator[str] | AsyncIterator[str]) -> str:
     async def gather() -> str:
         return "".join([piece async for piece in pieces])
 
-    # As Template.render() does, so that an error is the same.
+    # As Template.render() does, for the same errors.
     return asyncio.run(gather())
 
 
@@ -174,12 +175,12 @@ def _find(environment: jinja2.Environment, name: str) -> jinja2.Template | None:
 
 
 def _unescaping(environment: jinja2.Environment) -> jinja2.Environment:
-    """Return an environment that is the same but escapes nothing, whatever an app says."""
-    # Kept, for the templates that it has compiled, until the app changes its own. Two threads may
-    # make one at the same time: copied at once, the table does not change while it is read.
+    """Return the same environment without autoescaping."""
+    # Cached with its compiled templates until the app changes its environment. Compare a copy, as
+    # another thread may set the cache meanwhile.
     state = vars(environment).copy()
     made_of, plain = state.pop(_PLAIN, (None, None))
-    state["extensions"] = tuple(environment.extensions)  # which grow in place
+    state["extensions"] = tuple(environment.extensions)  # this dict changes in place
     if made_of != state:
         plain = environment.overlay(autoescape=False)
         setattr(environment, _PLAIN, (state, plain))

@@ -1,7 +1,7 @@
-"""Open files and uploads -> the name, content type and content of an attachment.
+"""Readers of open files and uploads: name, content type and content of an attachment.
 
-What a browser sends is the visitor's: a name or a type that no header can hold is put right here,
-because an error would be one that the visitor can cause.
+A visitor's browser chooses the name and type of an upload: invalid ones are corrected here, or
+visitors could cause errors.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Content: TypeAlias = str | bytes | bytearray | memoryview
 
 
 class NothingUploaded(MessageError):
-    """No file was chosen in the form that an upload is from."""
+    """The form was submitted without choosing a file."""
 
 
 class Upload(NamedTuple):
-    """An open file that was read."""
+    """The content of an open file or upload."""
 
     name: str | None
     content_type: str | None
@@ -33,15 +33,15 @@ class Upload(NamedTuple):
 def read_upload(file: Any) -> Upload:
     """Read an open file, an upload (Werkzeug's FileStorage), or content as bytes.
 
-    :raises NothingUploaded: it is the empty upload that a form sends if no file was chosen.
-    :raises MessageError: it was read before, is closed, or is no file.
+    :raises NothingUploaded: it is the empty upload of a form in which no file was chosen.
+    :raises MessageError: it was read before, is closed, or is not a file.
     """
     if isinstance(file, (bytes, bytearray, memoryview)):
         return Upload(None, None, file)
     content = _read(file)
     if not hasattr(file, "filename"):
         return Upload(_base_name(getattr(file, "name", None)), None, content)
-    # The other name of an upload is that of the field in the form.
+    # Not file.name, which is that of the form field.
     name = _base_name(file.filename)
     kind = getattr(file, "mimetype", None) or None
     if tolerated(check_content_type, kind, "content type") is None:
@@ -52,7 +52,7 @@ def read_upload(file: Any) -> Upload:
 def name_of_upload(content_type: object, content: Content) -> str:
     """Return a name for an upload that has none.
 
-    :raises NothingUploaded: it has no content either, as a form sends it if no file was chosen.
+    :raises NothingUploaded: it has no content either, as if no file was chosen.
     """
     if not content:
         raise NothingUploaded("No file was chosen: the upload has no name and no content.")
@@ -66,7 +66,7 @@ def _read(file: Any) -> Content:
             f"'file' must be an open file, not {type(file).__name__}: give the name of a file as"
             " 'path', and content as 'data'."
         )
-    # A pipe has no position. Whatever else this raises, reading raises too.
+    # A pipe has no position. For other failures, read() raises too.
     position = None
     with contextlib.suppress(Exception):
         position = file.tell()
@@ -89,13 +89,13 @@ def _read(file: Any) -> Content:
 
 def _shown(file: Any) -> str:
     name = getattr(file, "filename", None) or getattr(file, "name", None)
-    # That of a temporary file is a number.
+    # The name of a temporary file is a number.
     return f"The file {describe(name)}" if isinstance(name, str) else "The file"
 
 
 def _base_name(name: object) -> str | None:
-    # Also of a path as another system writes it: a browser may tell one. Python's own names for
-    # what is no file, such as "<stdin>", are none, and a number is that of a descriptor.
+    # Browsers may send a path, of any system. Names such as "<stdin>" are Python's own, and a
+    # number is a file descriptor.
     if not isinstance(name, str) or name.startswith("<"):
         return None
     return remove_controls(name).replace("\\", "/").rpartition("/")[2].strip() or None

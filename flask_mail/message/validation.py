@@ -1,4 +1,4 @@
-"""What must hold of a message before anything of it is sent. Pure."""
+"""Checks of a message before it is sent. Pure."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _OF_AN_ATTACHMENT = ("filename", "content_type", "data", "disposition", "headers
 
 
 def check_fields(message: Message) -> None:
-    """Check each header, address, name and option of `message` by itself.
+    """Check each header, address, name and option of `message` on its own.
 
-    :raises BadHeaderError: one holds a line break or another control character. A subject that is
-        folded as RFC 5322 section 2.2.3 allows is none.
-    :raises MessageError: none does, and one is not what it should be.
+    :raises BadHeaderError: one contains a line break or another control character; the folds that
+        RFC 5322 section 2.2.3 allows in a subject are accepted.
+    :raises MessageError: otherwise, if one is invalid.
     """
     if _is_plain(message):
         return
@@ -61,7 +61,7 @@ def check_fields(message: Message) -> None:
 
 
 def has_bad_headers(message: Message) -> bool:
-    """Whether a header, address, name or option holds a line break or another control."""
+    """Return True if a header, address, name or option contains a line break or other control."""
     try:
         check_fields(message)
     except MessageError as error:
@@ -70,9 +70,9 @@ def has_bad_headers(message: Message) -> bool:
 
 
 def check_message(message: Message) -> None:
-    """Raise :class:`MessageError` unless every field but the recipients can be sent as it is."""
+    """Raise :class:`MessageError` unless all fields other than the recipients can be sent."""
     check_fields(message)
-    # What a subclass, or whoever patches it, adds to ours.
+    # A subclass or a patch may override it.
     is_own = getattr(message.has_bad_headers, "__func__", None) is has_bad_headers
     if not is_own and message.has_bad_headers():
         raise BadHeaderError("has_bad_headers() of this message says that a header is bad.")
@@ -95,7 +95,7 @@ def check_message(message: Message) -> None:
 def check_options(options: object, field: str) -> tuple[str, ...]:
     """Return ESMTP options, each ``keyword`` or ``keyword=value`` (RFC 5321 section 4.1.2).
 
-    :raises MessageError: where one is no such option; for a line break, :class:`BadHeaderError`.
+    :raises MessageError: an option is invalid; for a line break, :class:`BadHeaderError`.
     """
     if options is None:
         return ()
@@ -119,8 +119,10 @@ def check_options(options: object, field: str) -> tuple[str, ...]:
 
 
 def _is_plain(message: Message) -> bool:
-    """Whether nothing can be wrong: a message without headers, files and options of its own, whose
-    fields hold printable ASCII. That is what nearly all are, and costs little to find out."""
+    """Return True if the message is obviously valid, as nearly all are.
+
+    It has no extra headers, attachments or options, and its fields are printable ASCII.
+    """
     if (
         message.extra_headers
         or message.attachments
@@ -155,7 +157,7 @@ def _values(message: Message) -> Iterator[tuple[Callable[[object, str], object],
         ("cc", message.cc),
         ("bcc", message.bcc),
         ("reply_to", message.reply_to),
-        ("message ID", vars(message).get("msgId")),  # ours has a sender to wait for
+        ("message ID", vars(message).get("msgId")),  # the default depends on the sender
         ("charset", message.charset),
         ("mail_options", message.mail_options),
         ("rcpt_options", message.rcpt_options),
@@ -174,7 +176,7 @@ def _values(message: Message) -> Iterator[tuple[Callable[[object, str], object],
 
 
 def _texts(value: object) -> Iterator[object]:
-    # Whether these are addresses, and lists where lists belong, is told when they are parsed.
+    # Parsing checks later that these are addresses, and lists of them.
     if isinstance(value, (list, tuple, set, frozenset)):
         for each in value:
             yield from _texts(each)
@@ -201,7 +203,7 @@ def _check_headers(headers: object, field: str) -> None:
                 field,
             )
         elif lowered in OF_ADDRESSES:
-            # Written as it is, unless a reader would find another mailbox in it.
+            # Plain ASCII is written unchanged; decoding others must not yield another mailbox.
             if not str(value).isascii() or "=?" in str(value):
                 parse_mailboxes(str(value), f"extra header {describe(name)}")
         elif is_spoiled(str(name), str(value)):
