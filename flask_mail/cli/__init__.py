@@ -1,4 +1,4 @@
-"""The ``flask mail`` commands. Every app has them where Flask-Mail is installed."""
+"""The ``flask mail`` commands. Every app has them if Flask-Mail is installed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .send import send_message
 
 __all__ = ["mail_cli"]
 
-mail_cli = MailGroup("mail", help="Send, look at and check messages and the settings of mail.")
+mail_cli = MailGroup("mail", help="Send and check messages, and check the mail settings.")
 mail_cli.command("send")(send_message)
 mail_cli.command("backends")(list_backends)
 mail_cli.command("check")(check_settings)
-mail_cli.command("lint", with_appcontext=False)(lint_files)  # files need no app
+mail_cli.command("lint", with_appcontext=False)(lint_files)  # no app needed
 mail_cli.command("preview")(show_address)
-mail_cli.command("new-backend", with_appcontext=False)(write_backend)  # nor does what it writes
+mail_cli.command("new-backend", with_appcontext=False)(write_backend)

@@ -29,7 +29,7 @@ class _Row:
     version: str | None
     external: bool | None
     features: list[str] | None
-    """What it declares that it can do."""
+    """The optional features that it declares."""
     selected: bool
     error: str | None
 
@@ -42,11 +42,11 @@ class _Row:
 
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 def list_backends(as_json: bool) -> None:
-    """List the installed backends; * marks the one that delivers now.
+    """List the installed backends; * marks the one in use.
 
-    A backend that is broken is listed with its error, and the exit status is 0 all the same.
+    Broken backends are listed with their error; the exit status is still 0.
     """
-    # What a plugin prints when it is imported would spoil the JSON.
+    # Output of a plugin's import would corrupt the JSON.
     with mail_state() as state, redirect_stdout(sys.stderr) if as_json else nullcontext():
         redact = Entries(state).redact
         choice = choice_of(state)
@@ -68,7 +68,7 @@ def list_backends(as_json: bool) -> None:
         return
     say_table([_HEADING, *(row.cells for row in rows)])
     say()
-    say(f"Selected: {choice}.")
+    say(f"{choice}." if choice.error else f"Selected: {choice}.")
     if error:
         say(error)
     for row in rows:
@@ -94,13 +94,13 @@ def _is_selected(plugin: Plugin, choice: Choice) -> bool:
     if choice.selected_class is None:
         return False
     if isinstance(choice.selected, str) and ":" not in choice.selected:
-        # Two have the name where a plugin claims that of a built-in one.
+        # A plugin may claim the name of a built-in backend.
         return (plugin.declared.name, plugin.backend) == (choice.selected, choice.selected_class)
     return plugin.backend is choice.selected_class
 
 
 def _chosen(backend: type[Backend[Any]]) -> _Row:
-    """Return the row of a backend that was chosen by import path or class and is no plugin."""
+    """Return the row of a backend that was selected by import path or class."""
     features = _features(backend)
     return _Row(backend.name, name_of(backend), None, None, backend.external, features, True, None)
 

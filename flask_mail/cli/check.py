@@ -15,7 +15,7 @@ from ..backends.smtp import SmtpBackend
 from ..errors import MessageError
 from ..extension.mounting import is_developed
 from .context import Choice, choice_of, mail_state
-from .dns import advice_of, is_public
+from .dns import DomainReport, is_public, not_checked, report_on
 from .output import name_of, say, say_json, say_table
 from .plugins import plugins
 from .rules import Finding, judge_values, sender_of
@@ -32,41 +32,54 @@ _HEADING = ("SETTING", "VALUE", "SOURCE")
 
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 @click.option(
-    "--dns/--no-dns",
-    default=None,
-    help="Ask name servers about the domain of the default sender; by default for smtp, if"
-    " dnspython is installed.",
+    "--dns",
+    is_flag=False,
+    flag_value="",
+    metavar="[DOMAIN]",
+    help="Check and print the DNS records of DOMAIN, by default the default sender's. smtp does"
+    " the check without this option if dnspython is installed.",
 )
-@click.option("--dkim-selector", metavar="NAME", help="Also look for the key of that name.")
-@click.option("--dns-server", metavar="ADDRESS[:PORT]", help="Ask this name server.")
+@click.option("--no-dns", is_flag=True, help="Do not ask name servers.")
+@click.option("--dkim-selector", metavar="NAME", help="Also check the DKIM key of this selector.")
+@click.option("--dns-server", metavar="ADDRESS[:PORT]", help="Use this name server.")
 def check_settings(
-    as_json: bool, dns: bool | None, dkim_selector: str | None, dns_server: str | None
+    as_json: bool,
+    dns: str | None,
+    no_dns: bool,
+    dkim_selector: str | None,
+    dns_server: str | None,
 ) -> None:
-    """Check the settings and try the backend out; nothing is sent.
+    """Check the settings and try the backend, without sending anything.
 
-    For smtp: connects, negotiates TLS, logs in and asks for the default sender. The exit status is
-    0 if all is right, warnings or not, and 1 if something is wrong.
+    For smtp: connects, negotiates TLS, logs in and tests the default sender. The exit status is 0
+    if there are no problems other than warnings, else 1.
     """
-    # What a plugin prints when it is imported or built would spoil the JSON.
+    # Output of a plugin's import or constructor would corrupt the JSON.
     with mail_state() as state, redirect_stdout(sys.stderr) if as_json else nullcontext():
         entries = Entries(state)
         choice = choice_of(state)
         findings = _findings(entries, choice)
-        if dns is not False:
-            asked_for = bool(dns or dkim_selector or dns_server)
-            findings += _of_domain(entries, choice, dkim_selector, dns_server, asked_for)
+        asked_for = dns is not None or bool(dkim_selector or dns_server)
+        domain = DomainReport()
+        if not no_dns:
+            domain = _domain(entries, choice, dns, dkim_selector, dns_server, asked_for)
+        findings += domain.findings
         if not as_json:
-            _say_settings(entries, findings)
-            say(f"Backend: {choice}.")
+            _say_settings(entries)
+            if asked_for:
+                _say_records(domain)
+            _say_findings(findings)
+            say(f"{choice}." if choice.error else f"Backend: {choice}.")
             if choice.is_replaced:
-                say(f"Tried out all the same: {name_of(choice.wanted)}.")
+                say(f"Trying {name_of(choice.wanted)} nevertheless.")
         steps = []
         for step in _steps(entries, choice, state):
             steps.append(step)
             if not as_json:
                 say(f"{step.status:<8}{step.name:<9}{step.detail}")
     errors = [each for each in findings if each.level == "error"]
-    ok = not errors and all(step.status != "failed" for step in steps)
+    failed = [step for step in steps if step.status == "failed"]
+    ok = not (errors or failed)
     if as_json:
         say_json(
             {
@@ -74,51 +87,84 @@ def check_settings(
                 "backend": _backend_as_json(choice),
                 "settings": [_entry_as_json(entry, entries) for entry in entries],
                 "findings": [asdict(finding) for finding in findings],
+                "dns": [asdict(record) for record in domain.records],
                 "steps": [asdict(step) for step in steps],
             }
         )
     else:
-        say("All right; nothing was sent." if ok else "Something is wrong; nothing was sent.")
+        say(f"{_verdict(len(errors) + len(failed))} (no message was sent).")
     click.get_current_context().exit(0 if ok else 1)
 
 
 def _findings(entries: Entries, choice: Choice) -> list[Finding]:
-    """Return everything that is wrong, errors first; no advice holds a secret."""
+    """Return all problems, errors first, with secrets masked."""
     found = [
         *judge_values(entries, choice, production=not is_developed(current_app)),
         *judge_names(entries, choice, plugins()),
     ]
-    # A value of the wrong kind may also be why no backend can be selected.
+    # A value of the wrong type can also be the reason why no backend is selected.
     unique = {each.advice: each for each in reversed(found)}
     in_order = sorted(unique.values(), key=lambda each: (each.level, found.index(each)))
     return [replace(each, advice=entries.redact(each.advice)) for each in in_order]
 
 
-def _of_domain(
-    entries: Entries, choice: Choice, selector: str | None, server: str | None, asked_for: bool
-) -> list[Finding]:
+def _domain(
+    entries: Entries,
+    choice: Choice,
+    domain: str | None,
+    selector: str | None,
+    server: str | None,
+    asked_for: bool,
+) -> DomainReport:
     is_smtp = choice.wanted_class is not None and issubclass(choice.wanted_class, SmtpBackend)
-    with suppress(MessageError):  # which is among the findings
+    sender: Address | None = None
+    with suppress(MessageError):  # already among the findings
         sender = sender_of(entries)
-        if sender is not None and is_public(sender.domain) and (is_smtp or asked_for):
-            return list(advice_of(sender.domain, selector, server, asked_for=asked_for))
-    return []
+    if not (is_smtp or asked_for):
+        return DomainReport()
+    if not domain:
+        domain = sender.domain if sender is not None else ""
+        if not is_public(domain):
+            reason = (
+                f"{domain} is not a public domain; name another one with --dns DOMAIN."
+                if domain
+                else "set MAIL_DEFAULT_SENDER, or name a domain with --dns DOMAIN."
+            )
+            return not_checked(reason) if asked_for else DomainReport()
+    return report_on(domain, selector, server, asked_for=asked_for)
 
 
 def _steps(entries: Entries, choice: Choice, state: _Mail) -> Iterator[Step]:
     if choice.wanted_class is None:
         return
     sender: Address | None = None
-    with suppress(MessageError):  # which is among the findings
+    with suppress(MessageError):  # already among the findings
         sender = sender_of(entries)
     for step in trial(state, choice.wanted, sender):
         yield replace(step, detail=entries.redact(step.detail))
 
 
-def _say_settings(entries: Entries, findings: list[Finding]) -> None:
+def _verdict(problems: int) -> str:
+    if not problems:
+        return "Ready to send"
+    return f"Found {problems} problem{'s' if problems > 1 else ''}"
+
+
+def _say_settings(entries: Entries) -> None:
     rows = [(entry.key, _shown(entry, entries), entry.source) for entry in entries]
     say_table([_HEADING, *rows])
     say()
+
+
+def _say_records(report: DomainReport) -> None:
+    for record in report.records:
+        for value in record.values or ["not found"]:
+            say(f"{record.purpose:<8}{record.name}: {value or 'null MX'}")
+    if report.records:
+        say()
+
+
+def _say_findings(findings: list[Finding]) -> None:
     for finding in findings:
         say(f"{finding.level:<8}{finding.code}: {finding.advice}")
     if findings:

@@ -1,4 +1,4 @@
-"""The mail state that a command works on, and the backend it chooses."""
+"""The mail state of a command, and its backend."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def mail_state() -> Iterator[_Mail]:
-    """Give the mail state of the current app, or where it has none, one that lasts for a block."""
+    """Yield the mail state of the current app, or a temporary one if it has none."""
     extensions = current_app.extensions
     if "mail" in extensions:
         state = _context.resolved(extensions["mail"])
         if not isinstance(state, _Mail):
             raise click.ClickException(
                 f"app.extensions['mail'] is a {type(state).__name__}, not the state that Mail(app)"
-                " registers: another extension has taken its place, so nothing was done."
+                " registers: another extension replaced it. Nothing was done."
             )
         yield state
         return
@@ -44,7 +44,7 @@ def mail_state() -> Iterator[_Mail]:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which backend the settings ask for, and which one delivers."""
+    """The configured backend, and the one that delivers."""
 
     wanted: Any
     wanted_by: str
@@ -53,24 +53,24 @@ class Choice:
     selected_class: type[Backend[Any]] | None = None
     reason: str = ""
     error: str = ""
-    """Why none can be selected."""
+    """Reason why no backend can be selected."""
 
     @property
     def is_replaced(self) -> bool:
-        """Whether suppression puts another backend in place of the wanted one."""
+        """True if suppression replaces the configured backend."""
         return not self.error and bool(self.selected != self.wanted)
 
     def __str__(self) -> str:
         wanted = f"{name_of(self.wanted)} ({self.wanted_by})"
         if self.error:
-            return f"none; {wanted} was asked for"
+            return f"No backend selected: {wanted} cannot be used"
         if self.is_replaced:
             return f"{name_of(self.selected)} ({self.reason}), instead of {wanted}"
         return wanted
 
 
 def choice_of(state: _Mail) -> Choice:
-    """Return which backend delivers now, and why; raises nothing for settings that are wrong."""
+    """Return the backend in use and the reason; does not raise for wrong settings."""
     config = config_of(state)
     wanted, by = config.get("MAIL_BACKEND"), "MAIL_BACKEND"
     wanted_class, selection = None, state.selection

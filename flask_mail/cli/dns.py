@@ -1,4 +1,4 @@
-"""Whether others can trust, and answer, mail of the default sender's domain."""
+"""MX, SPF, DKIM and DMARC checks of the sender's domain."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import base64
 import binascii
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from .resolver import EXTRA, Names, Resolver, Unavailable
@@ -14,16 +15,17 @@ from .rules import Finding
 
 _KEYS: Final = ("MAIL_DEFAULT_SENDER",)
 _MOST_LOOKUPS: Final = 10
-"""RFC 7208 section 4.6.4: with more, SPF fails for good."""
+"""RFC 7208 section 4.6.4: more lookups are a permanent error."""
 _SHORTEST_KEY: Final = 140
 """Octets of an RSA key of 1024 bits (RFC 8301 section 3.2)."""
 _MOST_LABELS: Final = 8
-# RFC 2606 and RFC 6761, and what networks use for themselves: nobody outside knows them.
+# Reserved by RFC 2606 and RFC 6761, or used inside networks: public DNS does not have them.
 _RESERVED: Final = re.compile(
     r"(?:.*\.)?(?:test|example|invalid|localhost|local|internal|example\.(?:com|net|org))",
     re.IGNORECASE,
 )
 _SPF: Final = re.compile(r"v=spf1(?: |$)", re.IGNORECASE)
+_DMARC: Final = re.compile(r"v=DMARC1(?:;|$| )")
 _LOOKUPS: Final = frozenset({"include", "a", "mx", "ptr", "exists", "redirect"})
 _MECHANISMS: Final = ("all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists")
 _MECHANISM: Final = re.compile(rf"([-+~?]?)({'|'.join(_MECHANISMS)})(?:[:/](.+))?", re.IGNORECASE)
@@ -31,30 +33,74 @@ _MODIFIER: Final = re.compile(r"([a-z][a-z0-9_.-]*)=(.*)", re.IGNORECASE)
 
 
 def is_public(domain: str) -> bool:
-    """Whether name servers outside can know a domain."""
+    """Return True if public DNS can have records of a domain."""
     return "." in domain and not domain.startswith("[") and not _RESERVED.fullmatch(domain)
 
 
-def advice_of(
-    domain: str, selector: str | None, server: str | None, *, asked_for: bool
-) -> Iterator[Finding]:
-    """Ask the name servers, and yield what they do not say and should.
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The DNS records of one purpose at one name; `values` is empty if there are none."""
 
-    :param asked_for: whether to tell that the library is missing.
+    purpose: str
+    """``"MX"``, ``"SPF"``, ``"DKIM"`` or ``"DMARC"``."""
+    name: str
+    values: list[str]
+
+
+@dataclass(slots=True)
+class DomainReport:
+    """The mail records of a domain, and the problems with them."""
+
+    records: list[Record] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def report_on(
+    domain: str, selector: str | None, server: str | None, *, asked_for: bool
+) -> DomainReport:
+    """Look up the mail records of a domain and judge them.
+
+    :param asked_for: report a missing dnspython as a finding.
     """
+    report = DomainReport()
     try:
-        yield from judge_domain(domain, Resolver(server), selector)
+        names = Resolver(server)
+        report.findings += judge_domain(domain, names, selector)
+        report.records += _records(domain, selector, names.answers)
     except ImportError:
         if asked_for:
-            yield _finding("dns-missing", f"What name servers say was not looked at: {EXTRA}")
+            report.findings.append(
+                _finding("dns-missing", f"DNS was not checked: dnspython is missing. {EXTRA}")
+            )
     except (Unavailable, ValueError) as error:
-        yield _unavailable(str(error))
+        report.findings.append(_unavailable(str(error)))
+    return report
+
+
+def not_checked(reason: str) -> DomainReport:
+    """Return the report of a check that was asked for and cannot be made."""
+    return DomainReport(findings=[_finding("dns-skipped", f"DNS was not checked: {reason}")])
+
+
+def _records(
+    domain: str, selector: str | None, answers: Mapping[tuple[str, str], list[str]]
+) -> Iterator[Record]:
+    key = f"{selector}._domainkey.{domain}"
+    for (kind, name), values in answers.items():
+        if kind == "MX":
+            yield Record("MX", name, values)
+        elif name.startswith("_dmarc."):
+            yield Record("DMARC", name, [each for each in values if _DMARC.match(each)])
+        elif name == key:
+            yield Record("DKIM", name, values)
+        elif name == domain:  # not those that it includes
+            yield Record("SPF", name, [each for each in values if _SPF.match(each)])
 
 
 def judge_domain(domain: str, names: Names, selector: str | None = None) -> Iterator[Finding]:
-    """Yield what is wrong with a domain that mail comes from.
+    """Yield the problems with a sender's domain.
 
-    :param selector: of the key that its mail is signed with.
+    :param selector: the DKIM selector of its mail; DKIM is not checked without one.
     """
     judgements = [_mx(domain, names), _Spf(domain, names).judge()]
     if selector is not None:
@@ -64,7 +110,7 @@ def judge_domain(domain: str, names: Names, selector: str | None = None) -> Iter
     for judgement in judgements:
         try:
             yield from judgement
-        except Unavailable as error:  # of one zone, such as one that SPF includes
+        except Unavailable as error:  # one zone, such as one that SPF includes
             unanswered.append(str(error))
     if unanswered:
         yield _unavailable(unanswered[0])
@@ -75,12 +121,12 @@ def _mx(domain: str, names: Names) -> Iterator[Finding]:
     if servers == [""] or not (servers or names.has_address(domain)):
         yield _finding(
             "domain-receives-nothing",
-            f"{domain} takes no mail, so bounces and answers are lost: add an MX record.",
+            f"{domain} does not receive mail, so bounces and replies are lost: add an MX record.",
         )
 
 
 class _Spf:
-    """Which hosts may send mail of a domain (RFC 7208)."""
+    """SPF check of a domain (RFC 7208)."""
 
     def __init__(self, domain: str, names: Names) -> None:
         self._domain = domain
@@ -92,14 +138,14 @@ class _Spf:
         if not records:
             yield _finding(
                 "no-spf",
-                f"{self._domain} has no SPF record: add a TXT record that names the hosts which"
+                f"{self._domain} has no SPF record: add a TXT record that lists the hosts which may"
                 ' send its mail, such as "v=spf1 include:... -all".',
             )
         elif len(records) > 1:
             yield _finding(
                 "several-spf",
-                f"{self._domain} has {len(records)} SPF records, which counts as none: make one of"
-                " them.",
+                f"{self._domain} has {len(records)} SPF records, so receivers ignore all of them:"
+                " merge them into one.",
             )
         else:
             yield from self._terms(records[0])
@@ -116,24 +162,23 @@ class _Spf:
         if allows_all:
             yield _finding(
                 "spf-allows-all",
-                f'The SPF record of {self._domain} lets everybody send its mail: end it with "-all"'
+                f'The SPF record of {self._domain} lets any host send its mail: end it with "-all"'
                 ' or "~all".',
             )
         if self._lookups > _MOST_LOOKUPS:
             yield _finding(
                 "spf-too-many-lookups",
-                f"The SPF record of {self._domain} needs more than {_MOST_LOOKUPS} questions to"
-                " name servers, after which it fails: name fewer others in it.",
+                f"The SPF record of {self._domain} needs more than {_MOST_LOOKUPS} DNS lookups and"
+                " fails (RFC 7208 section 4.6.4): remove some of its includes.",
             )
 
     def _walk(self, record: str) -> bool:
-        """Follow a record; return whether it lets everybody pass."""
+        """Follow a record; return True if it allows every host."""
         allows_all = is_over = False
         terms = [_term(each) for each in record.split()[1:]]
         names = {name for _, name, _ in terms}
         for qualifier, name, value in terms:
-            # RFC 7208 sections 5.1 and 6.1: with "all", what follows it says nothing, nor does a
-            # redirect.
+            # RFC 7208 sections 5.1 and 6.1: "all" disables redirect and the terms after it.
             if is_over or (name == "redirect" and "all" in names):
                 continue
             if self._lookups > _MOST_LOOKUPS:
@@ -143,7 +188,7 @@ class _Spf:
                 is_over = True
                 allows_all = qualifier in ("", "+")
             elif name in ("include", "redirect"):
-                # Whom others let pass is theirs, but for a redirect.
+                # "all" in an included record does not apply here; in a redirect it does.
                 allows_all |= self._follow(name, value) and name == "redirect"
         return allows_all
 
@@ -157,32 +202,32 @@ class _Spf:
 
 
 def _term(written: str) -> tuple[str, str, str]:
-    """Return qualifier, name and value of a term; the name of a modifier that is unknown is empty.
+    """Return qualifier, name and value of a term; the name of an unknown modifier is empty.
 
-    :raises ValueError: it is none.
+    :raises ValueError: the term is not valid.
     """
     qualifier, value = "", ""
     if (found := _MODIFIER.fullmatch(written)) is not None:
         name, value = found[1].lower(), found[2]
         if name in _MECHANISMS:
-            raise ValueError(f"it holds {written!r}, and {name} takes no =")
+            raise ValueError(f"{written!r} is not valid, since {name} takes no =")
         name = name if name == "redirect" else ""
     elif (found := _MECHANISM.fullmatch(written)) is not None:
         qualifier, name, value = found[1], found[2].lower(), found[3] or ""
     else:
-        raise ValueError(f"it holds {written!r}")
+        raise ValueError(f"{written!r} is not a valid term")
     if name in ("ip4", "ip6") and ipaddress.ip_network(value, strict=False).version != int(name[2]):
-        raise ValueError(f"it holds {written!r}")
+        raise ValueError(f"{written!r} is not a valid term")
     if name in ("include", "redirect", "exists") and not value:
         raise ValueError(f"{name} names no domain")
     return qualifier, name, value
 
 
 def _dkim(domain: str, selector: str, names: Names) -> Iterator[Finding]:
-    where = f"{selector}._domainkey.{domain}"
-    records = names.texts(where)
+    place = f"{selector}._domainkey.{domain}"
+    records = names.texts(place)
     if not records:
-        yield _finding("no-dkim", f"There is no key at {where}: signatures by it fail.")
+        yield _finding("no-dkim", f"No DKIM key at {place}, so signatures fail: publish the key.")
         return
     tags = _tags(records[0])
     key = re.sub(r"\s", "", tags.get("p", ""))
@@ -194,29 +239,27 @@ def _dkim(domain: str, selector: str, names: Names) -> Iterator[Finding]:
     if len(records) > 1 or not key:
         yield _finding(
             "bad-dkim",
-            f"The record at {where} holds no key, or was revoked: publish the key of the signer.",
+            f"The record at {place} contains no valid key: publish the key of the signer.",
         )
     elif tags.get("k", "rsa").lower() == "rsa" and len(octets) < _SHORTEST_KEY:
         yield _finding(
-            "weak-dkim", f"The key at {where} is shorter than 1024 bits: make one of 2048."
+            "weak-dkim", f"The key at {place} is shorter than 1024 bits: use one of 2048 bits."
         )
 
 
 def _dmarc(domain: str, names: Names) -> Iterator[Finding]:
     labels = domain.split(".")
-    # The policy of the organization counts where the domain has none of its own; which one that is,
-    # walking up tells, as DMARC has it since it needs no list of public suffixes any more.
+    # Without a policy of its own, the domain has that of the organization, found by walking up the
+    # tree (DMARCbis), which needs no list of public suffixes.
     for skipped in range(max(0, min(len(labels) - 1, _MOST_LABELS))):
         owner = ".".join(labels[skipped:])
-        records = [
-            each for each in names.texts(f"_dmarc.{owner}") if re.match("v=DMARC1(?:;|$| )", each)
-        ]
+        records = [each for each in names.texts(f"_dmarc.{owner}") if _DMARC.match(each)]
         if records:
             yield from _policy(domain, owner, records)
             return
     yield _finding(
         "no-dmarc",
-        f"{domain} has no DMARC record, which Gmail and Yahoo demand of whoever sends to many: add"
+        f"{domain} has no DMARC record, which Gmail and Yahoo require of bulk senders: add"
         f' a TXT record at _dmarc.{domain}, such as "v=DMARC1; p=none; rua=mailto:...".',
     )
 
@@ -227,15 +270,15 @@ def _policy(domain: str, owner: str, records: list[str]) -> Iterator[Finding]:
     if len(records) > 1 or wanted.lower() not in ("none", "quarantine", "reject"):
         yield _finding(
             "bad-dmarc",
-            f'The DMARC record at _dmarc.{owner} must be one, with p="none", "quarantine" or'
+            f'_dmarc.{owner} must have exactly one DMARC record, with p="none", "quarantine" or'
             ' "reject".',
         )
         return
     if wanted.lower() == "none":
         yield _finding(
             "dmarc-none",
-            f"The DMARC record at _dmarc.{owner} asks for nothing (none): once its reports show"
-            " that all mail passes, ask for quarantine or reject.",
+            f"The DMARC record at _dmarc.{owner} has no effect (p=none): once its reports show"
+            " that all mail passes, set quarantine or reject.",
         )
     strict = [name for name in ("adkim", "aspf") if tags.get(name, "").lower() == "s"]
     if strict:
@@ -252,7 +295,7 @@ def _tags(record: str) -> dict[str, str]:
 
 
 def _unavailable(reason: str) -> Finding:
-    return _finding("dns-unavailable", f"The name servers could not be asked: {reason}")
+    return _finding("dns-unavailable", f"The DNS lookup failed: {reason}")
 
 
 def _finding(code: str, advice: str) -> Finding:

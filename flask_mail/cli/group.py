@@ -1,4 +1,4 @@
-"""The group ``flask mail``, which gives way to a command of that name that an app has itself."""
+"""The group ``flask mail``; an app's own group of that name takes precedence."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _WITHOUT_APP: Final = frozenset({"lint", "new-backend"})
 
 
 class MailGroup(AppGroup):
-    """The commands of Flask-Mail, and before them those of the app's own ``flask mail``.
+    """Flask-Mail's commands, merged with those of the app's own ``flask mail``.
 
-    Flask looks for commands of extensions first, so those of an app would be out of reach.
+    Flask looks up commands of extensions first, which would hide those of the app.
     """
 
     def make_context(
@@ -37,7 +37,7 @@ class MailGroup(AppGroup):
         command = None if app is None else app.cli.get_command(parent, str(self.name))
         if app is None or command is None or command is self:
             return None
-        # As Flask does for each command of an app, whose parameters may need it.
+        # As Flask does for the app's own commands: parameters may need the context.
         if not has_app_context() or current_app._get_current_object() is not app:  # type: ignore[attr-defined]  # noqa: SLF001
             parent.with_resource(app.app_context())
         if isinstance(command, click.Group):

@@ -15,23 +15,23 @@ from ..message.message import Message
 from .output import say, say_json
 
 _LARGEST: Final = 64 * 1024 * 1024
-"""Octets of a file: no server takes more."""
+"""Maximum size of a file, in octets; no server accepts more."""
 
 
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 def lint_files(files: tuple[str, ...], as_json: bool) -> None:
-    """Tell what is likely to be wrong with messages: files such as backend "file" writes.
+    """Check .eml files for common mistakes.
 
-    "-" is the standard input. The exit status is 0 if there is nothing to tell, 1 if there is, and
-    2 if a file cannot be read.
+    "-" reads standard input. The exit status is 0 if there are no findings, 1 if there are some,
+    and 2 if a file cannot be read.
     """
     report: dict[str, object] = {}
     count = 0
     problems = 0
     for name in files:
         try:
-            found = _look_at(name)
+            found = _findings_in(name)
         except (OSError, MessageError) as error:
             problems += 1
             reason = getattr(error, "strerror", None) or str(error)
@@ -46,16 +46,16 @@ def lint_files(files: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         say_json({"ok": not (count or problems), "files": report})
     elif not (count or problems):
-        say("Nothing to tell.")
+        say("No problems found.")
     click.get_current_context().exit(2 if problems else 1 if count else 0)
 
 
-def _look_at(name: str) -> list[Finding]:
+def _findings_in(name: str) -> list[Finding]:
     if name == "-":
         content = sys.stdin.buffer.read(_LARGEST + 1)
     else:
         with Path(name).open("rb") as file:
             content = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:
-        raise MessageError(f"it is larger than {_LARGEST:,} octets, which no server takes.")
+        raise MessageError(f"it is larger than {_LARGEST:,} octets, which no server accepts.")
     return lint(Message.from_bytes(content), as_is=True)

@@ -18,7 +18,7 @@ from .output import say
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]{0,29}")
 _OURS: Final = frozenset({"console", "file", "locmem", "null", "smtp"})
-# What is written -> where its text is.
+# File to write -> template.
 _FILES: Final = {
     "pyproject.toml": "pyproject.txt",
     "README.md": "readme.txt",
@@ -28,24 +28,23 @@ _FILES: Final = {
 
 
 @click.argument("name")
-@click.option("--into", type=click.Path(path_type=Path), default=Path(), help="Where to put it.")
+@click.option("--into", type=click.Path(path_type=Path), default=Path(), help="Parent directory.")
 def write_backend(name: str, into: Path) -> None:
-    """Write a distribution with a backend called NAME, whose tests pass, to begin with.
-
-    It hands messages to a service by HTTP. The folder is called flask-mail-NAME.
-    """
+    """Create the plugin flask-mail-NAME: a backend that posts to an HTTP service, with tests."""
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise click.BadParameter(
-            "a backend is called by one word of lowercase letters and digits, such as pigeon.",
+            "must be one word of lowercase letters and digits, such as pigeon.",
             param_hint="NAME",
         )
     if name in _OURS:
-        raise click.BadParameter(f"{name} is one of Flask-Mail's own.", param_hint="NAME")
+        raise click.BadParameter(
+            f'"{name}" is a built-in backend; choose another name.', param_hint="NAME"
+        )
     taken = loader.keys_of_others(f"MAIL_{name.upper()}_", name)
     if taken:
         raise click.BadParameter(
-            f"{taken[0]} would be one of its options, and is a setting of Flask-Mail: give it"
-            " another name.",
+            f"its options could clash with the setting {taken[0]} of Flask-Mail; choose another"
+            " name.",
             param_hint="NAME",
         )
     words = {
@@ -61,14 +60,14 @@ def write_backend(name: str, into: Path) -> None:
         _write(folder, words)
     except OSError as error:
         raise click.ClickException(
-            f"{folder} cannot be written: {error.strerror or error}. Nothing was changed."
+            f"{folder} cannot be written: {error.strerror or error}; nothing was written."
         ) from None
-    say(f"{folder} is there. Try it:")
+    say(f"Created {folder}. Next:")
     say(f"  cd {folder} && python -m pip install -e '.[test]' && python -m pytest")
 
 
 def _write(folder: Path, words: dict[str, str]) -> None:
-    """Write all of it, or nothing."""
+    """Write all files, or none."""
     texts = files("flask_mail.cli") / "skeleton"
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-backend-") as temporary:
         made = Path(temporary) / folder.name
@@ -77,7 +76,7 @@ def _write(folder: Path, words: dict[str, str]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(_filled((texts / text).read_text("utf-8"), words), "utf-8")
         if folder.exists():
-            raise FileExistsError(None, "it exists already")
+            raise FileExistsError(None, "it already exists")
         shutil.move(made, folder)
 
 
@@ -86,6 +85,6 @@ def _filled(text: str, words: dict[str, str]) -> str:
 
 
 class _Words(Template):
-    """Words within others, such as $prefix_URL."""
+    """Template with variables inside longer names, such as $prefix_URL."""
 
     idpattern = "name|title|class|module|distribution|prefix"

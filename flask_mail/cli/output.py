@@ -1,7 +1,7 @@
-"""What the commands print: controls made visible, secrets masked.
+"""Output of the commands: control characters escaped, secrets masked.
 
-Values of the configuration, words of servers and errors of plugins come from outside: they may hold
-terminal sequences, and they may repeat a password.
+Setting values, server replies and errors of plugins are untrusted: they may contain terminal escape
+sequences, or repeat a password.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ..config.table import BY_KEY, is_secret, is_unset
 from ..util.text import plain_text
 
 MASK = "***"
-_CELL = 60  # characters: what is longer makes a table unreadable
+_CELL = 60  # characters, so that tables stay readable
 
 
 def masked(key: str, value: object, declared: Collection[str] = ()) -> Any:
-    """Return a value as JSON takes it: a secret as ``***``, ``None`` where it is unset."""
+    """Return a value for JSON: ``***`` for a secret, ``None`` if it is unset."""
     if is_unset(value, key):
         return None
     return MASK if is_secret(key, declared) else _plain(value)
@@ -36,7 +36,7 @@ def redactor(
 ) -> Callable[[str], str]:
     """Return a function that masks every secret of these settings in a text.
 
-    Also as a server may echo them: in base64, alone or in AUTH PLAIN after `username`.
+    That includes the base64 forms that a server may echo: alone, or in AUTH PLAIN after `username`.
     """
     spellings: set[str] = set()
     for key, value in values:
@@ -54,22 +54,22 @@ def redactor(
 
 
 def name_of(chosen: object) -> str:
-    """Return what a value of ``MAIL_BACKEND`` is called: its words, or the class's import path."""
+    """Return a printable name for a value of ``MAIL_BACKEND``: the text, or the import path."""
     if isinstance(chosen, str):
-        return USERINFO.sub(MASK, chosen)  # a URL, as other frameworks have it
+        return USERINFO.sub(MASK, chosen)  # other frameworks take a URL here
     if isinstance(chosen, type):
         return f"{chosen.__module__}:{chosen.__qualname__}"
     return f"<{type(chosen).__name__}>"
 
 
 def visible(text: str) -> str:
-    """Return `text` on one line, with whatever is not printable as an escape."""
+    """Return `text` on one line, with unprintable characters escaped."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def say(line: str = "", *, err: bool = False) -> None:
-    """Print one line, to standard error with `err`; also where the terminal knows only ASCII."""
-    # A job may be started with its output closed: then there is no stream, and nobody to tell.
+    """Print one line, to standard error with `err`; escape what the terminal cannot encode."""
+    # The stream is None in a job that was started with its output closed.
     encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"
     shown = visible(line).encode(encoding, "backslashreplace").decode(encoding)
     click.echo(shown, err=err)
@@ -77,12 +77,12 @@ def say(line: str = "", *, err: bool = False) -> None:
 
 def say_json(report: Mapping[str, object]) -> None:
     """Print one JSON object."""
-    # DEL is the one control character that JSON leaves as it is.
+    # DEL is the only control character that json does not escape.
     click.echo(json.dumps(report, indent=2).replace("\x7f", "\\u007f"))
 
 
 def say_table(rows: Iterable[Sequence[str]]) -> None:
-    """Print rows in columns; the first one is the heading."""
+    """Print rows in columns; the first row is the heading."""
     cells = [[_shortened(visible(cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
@@ -100,7 +100,7 @@ def _plain(value: object) -> Any:
         return [masked("", each) for each in value]
     if isinstance(value, os.PathLike):
         return str(value)
-    # Not its repr: whether that holds a secret is not known.
+    # Not its repr, which may contain a secret.
     return name_of(value)
 
 
@@ -112,8 +112,8 @@ def _secrets(key: str, value: object, declared: Collection[str]) -> Iterator[str
     elif isinstance(value, (list, tuple)):
         for each in value:
             yield from _secrets(key, each, declared)
-    # A number is taken for a password where a password belongs; elsewhere it may be a switch, and
-    # masking each 1 of a text would leave nothing of it.
+    # A number is only a secret in a known password setting: elsewhere it may be a switch, and
+    # masking every 1 would make the output useless.
     elif (is_one and not is_unset(value)) and (
         isinstance(value, str) or key in BY_KEY or key in declared
     ):

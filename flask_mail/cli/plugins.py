@@ -1,4 +1,4 @@
-"""The backends that are installed, each loaded or with the reason why it cannot be."""
+"""The installed backends, loaded or with the reason why they cannot be."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plugin:
-    """One backend that a distribution declares."""
+    """A backend declared by a distribution."""
 
     declared: loader.Installed
     backend: type[Backend[Any]] | None
     error: str = ""
-    """Why it cannot be chosen by its name."""
+    """Reason why it cannot be selected by name."""
 
 
 def plugins() -> list[Plugin]:
-    """Return every installed backend, in the order of names; raises for none that is broken."""
+    """Return every installed backend, sorted by name; broken ones do not raise."""
     declared = loader.installed()
     claims = Counter(each.name for each in declared)
     return [_loaded(each, declared if claims[each.name] > 1 else []) for each in declared]

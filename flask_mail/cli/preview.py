@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from flask import Flask
 
 _KEEPERS = ("console", "file", "locmem")
-# Where a server listens at every address, and one at which browsers find it.
+# Wildcard address -> an address that a browser can open.
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
-@click.option("--host", envvar="FLASK_RUN_HOST", default="127.0.0.1", help="Where the app runs.")
-@click.option("--port", envvar="FLASK_RUN_PORT", default=5000, type=int, help="Its port.")
+@click.option("--host", envvar="FLASK_RUN_HOST", default="127.0.0.1", help="Host of the app.")
+@click.option("--port", envvar="FLASK_RUN_PORT", default=5000, type=int, help="Port of the app.")
 def show_address(host: str, port: int) -> None:
-    """Print the address of the inbox: the mail of this app in the browser."""
+    """Print the URL of the inbox, which shows the mail of this app in the browser."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
     with mail_state() as state:
         try:
@@ -37,8 +37,8 @@ def show_address(host: str, port: int) -> None:
             raise click.ClickException(
                 "MAIL_INBOX is off: set it to True."
                 if is_developed(app)
-                else "There is no inbox without debug: use flask --debug mail preview, and"
-                " flask --debug run."
+                else "The inbox needs debug mode: run `flask --debug run` and"
+                " `flask --debug mail preview`."
             )
         choice = choice_of(state)
     host = _ANY.get(host, host)
@@ -47,14 +47,14 @@ def show_address(host: str, port: int) -> None:
     name = getattr(choice.selected_class, "name", None)
     if name not in _KEEPERS:
         say(
-            f"The backend {name or choice.wanted!r} keeps no mail, so the inbox is empty: set"
-            " MAIL_BACKEND to console, file or locmem.",
+            f"The inbox is empty because the backend {name or choice.wanted!r} does not keep mail:"
+            " set MAIL_BACKEND to console, file or locmem.",
             err=True,
         )
 
 
 def _mounted(app: Flask) -> str | None:
-    """Return the path at which the app itself has put the blueprint of the inbox."""
+    """Return the path at which the app registered the inbox blueprint."""
     if "mail_inbox" in app.extensions:
         from ..inbox.blueprint import inbox_blueprint
 
@@ -63,6 +63,6 @@ def _mounted(app: Flask) -> str | None:
             if blueprint.import_name == inbox_blueprint.__module__:
                 try:
                     return urls.build(f"{name}.messages").rstrip("/")
-                except BuildError:  # its path has parts that requests fill in
+                except BuildError:  # its path has variable parts
                     continue
     return None

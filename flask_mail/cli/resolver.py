@@ -1,4 +1,4 @@
-"""Questions to name servers, bounded in time. Needs dnspython, the extra ``dns``."""
+"""DNS lookups with a time limit. Needs dnspython, the extra ``dns``."""
 
 from __future__ import annotations
 
@@ -22,33 +22,32 @@ _SECONDS_IN_ALL: Final = 10.0
 
 
 class Unavailable(Exception):
-    """The name servers gave no answer."""
+    """The name servers did not answer."""
 
 
 class Names(Protocol):
-    """What name servers know."""
+    """Lookups of DNS records."""
 
     def texts(self, name: str) -> list[str]:
         """Return the TXT records of a name.
 
-        :raises Unavailable: there is no answer.
+        :raises Unavailable: the name servers did not answer.
         """
 
     def servers(self, name: str) -> list[str]:
-        """Return the hosts that take the mail of a domain (MX); ``""`` says that none does."""
+        """Return the mail servers of a domain (MX); ``""`` for a null MX (RFC 7505)."""
 
     def has_address(self, name: str) -> bool:
-        """Whether a name has an address (A or AAAA)."""
+        """Return True if a name has an address (A or AAAA)."""
 
 
 class Resolver:
-    """Asks name servers.
+    """DNS resolver.
 
-    :param server: the address of the one to ask, with or without ``:port``; the system's own by
-        default.
-    :raises ImportError: dnspython is missing.
-    :raises Unavailable: the system names no server.
-    :raises ValueError: `server` is no address.
+    :param server: address of the name server, with or without ``:port``; default: the system's.
+    :raises ImportError: dnspython is not installed.
+    :raises Unavailable: the system has no name server configured.
+    :raises ValueError: `server` is not an address.
     """
 
     def __init__(self, server: str | None = None, clock: Callable[[], float] = monotonic) -> None:
@@ -56,6 +55,8 @@ class Resolver:
         import dns.name
         import dns.resolver
 
+        self.answers: dict[tuple[str, str], list[str]] = {}
+        """The records found so far, by type and name."""
         self._dns = dns
         self._clock = clock
         self._end = clock() + _SECONDS_IN_ALL
@@ -68,12 +69,15 @@ class Resolver:
             self._resolver.nameservers = [host]
 
     def texts(self, name: str) -> list[str]:
-        return [
-            b"".join(each.strings).decode("utf-8", "replace") for each in self._ask(name, "TXT")
-        ]
+        records = self._ask(name, "TXT")
+        found = [b"".join(each.strings).decode("utf-8", "replace") for each in records]
+        self.answers["TXT", name] = found
+        return found
 
     def servers(self, name: str) -> list[str]:
-        return [str(each.exchange).rstrip(".") for each in self._ask(name, "MX")]
+        found = [str(each.exchange).rstrip(".") for each in self._ask(name, "MX")]
+        self.answers["MX", name] = found
+        return found
 
     def has_address(self, name: str) -> bool:
         return any(self._ask(name, kind) for kind in ("A", "AAAA"))
@@ -82,11 +86,11 @@ class Resolver:
         resolver = self._dns.resolver
         try:
             self._dns.name.from_text(name)
-        except self._dns.exception.DNSException:  # such as "a..b": nothing can have that name
+        except self._dns.exception.DNSException:  # such as "a..b", which cannot exist
             return []
         left = min(_SECONDS, self._end - self._clock())
         if left <= 0:
-            raise Unavailable(f"they took more than {_SECONDS_IN_ALL:.0f} seconds")
+            raise Unavailable(f"the lookups took more than {_SECONDS_IN_ALL:.0f} seconds")
         try:
             return list(resolver_answer(self._resolver, name, kind, left))
         except (resolver.NXDOMAIN, resolver.NoAnswer):
@@ -96,18 +100,18 @@ class Resolver:
 
 
 def _split(server: str) -> tuple[str, int]:
-    # An IPv6 address has more colons, and no port here.
+    # With more than one colon it is an IPv6 address, which takes no port here.
     host, _, port = server.partition(":") if server.count(":") == 1 else (server, "", "")
     try:
         return str(ipaddress.ip_address(host)), to_port(port or _PORT) or _PORT
     except ValueError:
         raise ValueError(
-            f"{describe(server)} is no address, such as 192.0.2.53 or 192.0.2.53:5353."
+            f"{describe(server)} is not an address such as 192.0.2.53 or 192.0.2.53:5353."
         ) from None
 
 
 def resolver_answer(
     resolver: dns.resolver.Resolver, name: str, kind: str, seconds: float
 ) -> dns.resolver.Answer:
-    """Ask one question; of that name alone, whatever the system would add to it."""
+    """Look up one name, without the search domains of the system."""
     return resolver.resolve(name, kind, lifetime=seconds, search=False)

@@ -1,4 +1,4 @@
-"""What is wrong with the values of the settings, judged without contacting anybody."""
+"""Rules for the values of the settings, checked without network access."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _READERS = {**{key: each.read for key, each in BY_KEY.items()}, FAIL_SILENTLY: t
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, or that may be."""
+    """A problem, or a likely one."""
 
     level: Level
     code: str
-    """What it is, for programs: the same in every version."""
+    """Stable identifier, the same in every version."""
     keys: tuple[str, ...]
     advice: str
-    """What to do."""
+    """The problem and its solution."""
 
 
 def judge_values(entries: Entries, choice: Choice, *, production: bool) -> Iterator[Finding]:
-    """Yield what is wrong with the values, alone and together.
+    """Yield the problems with the values, single and combined.
 
     :param production: neither debug nor testing is on.
     """
@@ -52,9 +52,9 @@ def judge_values(entries: Entries, choice: Choice, *, production: bool) -> Itera
 
 
 def sender_of(entries: Entries) -> Address | None:
-    """Return the default sender, ``None`` where it is unset.
+    """Return the default sender, or ``None`` if it is unset.
 
-    :raises MessageError: it is no address.
+    :raises MessageError: it is not an address.
     """
     entry = entries["MAIL_DEFAULT_SENDER"]
     return None if entry.value is None else parse_address(sender_text(entry.value), entry.name)
@@ -75,21 +75,21 @@ def _silence(choice: Choice) -> Iterator[Finding]:
             "warning",
             "development-backend",
             ("MAIL_BACKEND",),
-            f"The backend {choice.wanted_class.name} sends nothing to anybody, though neither"
-            " debug nor testing is on: set MAIL_BACKEND to one that does, such as smtp.",
+            f"The backend {choice.wanted_class.name} sends no mail, although neither debug nor"
+            " testing is on: set MAIL_BACKEND to one that does, such as smtp.",
         )
     if choice.is_replaced:
         yield Finding(
             "warning",
             "suppressed",
             ("MAIL_SUPPRESS_SEND",),
-            "No mail leaves this machine, though neither debug nor testing is on, because of"
-            f" {choice.reason}: unset it to send.",
+            f"{choice.reason} suppresses all mail, although neither debug nor testing is on: unset"
+            " it to send.",
         )
 
 
 def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
-    # Another backend may not care about these.
+    # Other backends ignore these settings.
     is_smtp = choice.wanted_class is not None and issubclass(choice.wanted_class, SmtpBackend)
     level: Level = "error" if is_smtp else "warning"
     starttls, implicit = entries.value("MAIL_USE_TLS"), entries.value("MAIL_USE_SSL")
@@ -104,7 +104,7 @@ def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
                 level,
                 "tls-and-ssl",
                 ("MAIL_USE_TLS", "MAIL_USE_SSL"),
-                "Unset one of MAIL_USE_TLS and MAIL_USE_SSL: the first is STARTTLS (port 587), the"
+                "Unset MAIL_USE_TLS or MAIL_USE_SSL: the first means STARTTLS (port 587), the"
                 " second TLS from the first byte (port 465).",
             ),
         ),
@@ -114,7 +114,7 @@ def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
                 level,
                 "port-465-with-starttls",
                 ("MAIL_PORT", "MAIL_USE_TLS"),
-                "Port 465 speaks TLS from the first byte: set MAIL_USE_SSL instead of MAIL_USE_TLS,"
+                "Port 465 uses TLS from the first byte: set MAIL_USE_SSL instead of MAIL_USE_TLS,"
                 " or port 587.",
             ),
         ),
@@ -124,7 +124,7 @@ def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
                 "warning",
                 "port-587-with-ssl",
                 ("MAIL_PORT", "MAIL_USE_SSL"),
-                "Port 587 usually starts in clear: set MAIL_USE_TLS instead of MAIL_USE_SSL, or"
+                "Port 587 usually starts unencrypted: set MAIL_USE_TLS instead of MAIL_USE_SSL, or"
                 " port 465.",
             ),
         ),
@@ -135,7 +135,7 @@ def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
                 "username-without-password",
                 ("MAIL_USERNAME", "MAIL_PASSWORD"),
                 "Set MAIL_PASSWORD or MAIL_OAUTH2_TOKEN too, or unset MAIL_USERNAME if the server"
-                " wants no login.",
+                " requires no login.",
             ),
         ),
         (
@@ -144,8 +144,8 @@ def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
                 "warning",
                 "login-with-blanks",
                 _OF_A_LOGIN,
-                "MAIL_USERNAME or MAIL_PASSWORD begins or ends with a blank, which is sent: remove"
-                " it if the login is refused.",
+                "MAIL_USERNAME or MAIL_PASSWORD begins or ends with a blank, which is sent too:"
+                " remove it if the login is refused.",
             ),
         ),
         (
@@ -154,7 +154,7 @@ def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
                 level,
                 "password-without-username",
                 ("MAIL_USERNAME", "MAIL_PASSWORD"),
-                "Set MAIL_USERNAME too, or unset MAIL_PASSWORD if the server wants no login.",
+                "Set MAIL_USERNAME too, or unset MAIL_PASSWORD if the server requires no login.",
             ),
         ),
         (
@@ -163,7 +163,7 @@ def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
                 level,
                 "token-without-username",
                 ("MAIL_USERNAME", "MAIL_OAUTH2_TOKEN"),
-                "Set MAIL_USERNAME too: the account that MAIL_OAUTH2_TOKEN belongs to.",
+                "Set MAIL_USERNAME to the account of MAIL_OAUTH2_TOKEN.",
             ),
         ),
         (
@@ -172,7 +172,7 @@ def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
                 level,
                 "password-and-token",
                 ("MAIL_PASSWORD", "MAIL_OAUTH2_TOKEN"),
-                "Unset one of MAIL_PASSWORD and MAIL_OAUTH2_TOKEN: there is one login.",
+                "Unset MAIL_PASSWORD or MAIL_OAUTH2_TOKEN: only one of them can be used.",
             ),
         ),
         (
@@ -200,8 +200,8 @@ def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
                 "warning",
                 "login-in-clear",
                 ("MAIL_USE_TLS", "MAIL_USE_SSL"),
-                "Set MAIL_USE_TLS or MAIL_USE_SSL: the password or token crosses the network in"
-                " clear.",
+                "Set MAIL_USE_TLS or MAIL_USE_SSL: the password or token is sent over the network"
+                " unencrypted.",
             ),
         ),
     ]
@@ -222,7 +222,7 @@ def _sender(entries: Entries) -> Iterator[Finding]:
                 "warning",
                 "no-default-sender",
                 (entry.key,),
-                "Set MAIL_DEFAULT_SENDER, or name a sender in every message.",
+                "Set MAIL_DEFAULT_SENDER, or give every message a sender.",
             )
     except MessageError as error:
         yield Finding("error", "bad-default-sender", (entry.name,), str(error))

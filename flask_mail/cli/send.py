@@ -32,20 +32,20 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.argument("to", nargs=-1, required=True, metavar="TO...")
-@click.option("--subject", help="The subject; says that it is a test by default.")
+@click.option("--subject", help='Subject (default: "Test message of APP").')
 @click.option(
-    "--body", help="The text; - reads it from standard input. A test sentence without --html."
+    "--body", help="Text; - reads standard input. Default without --html: a test sentence."
 )
-@click.option("--html", type=_FILE, metavar="FILE", help="The HTML, in UTF-8.")
+@click.option("--html", type=_FILE, metavar="FILE", help="HTML file, in UTF-8.")
 @click.option("--attach", type=_FILE, metavar="FILE", multiple=True, help="Attach a file.")
-@click.option("--sender", metavar="ADDRESS", help="The sender; MAIL_DEFAULT_SENDER by default.")
-@click.option("--cc", metavar="ADDRESS", multiple=True, help="Send a copy.")
-@click.option("--bcc", metavar="ADDRESS", multiple=True, help="Send a copy that nobody sees.")
-@click.option("--reply-to", metavar="ADDRESS", multiple=True, help="Where answers go.")
+@click.option("--sender", metavar="ADDRESS", help="Sender (default: MAIL_DEFAULT_SENDER).")
+@click.option("--cc", metavar="ADDRESS", multiple=True, help="Copy.")
+@click.option("--bcc", metavar="ADDRESS", multiple=True, help="Blind copy.")
+@click.option("--reply-to", metavar="ADDRESS", multiple=True, help="Reply-To address.")
 @click.option(
     "--backend",
     metavar="NAME",
-    help="Send through this one, a name or import path, also under TESTING.",
+    help="Backend to use, a name or import path, even under TESTING.",
 )
 def send_message(
     to: tuple[str, ...],
@@ -62,7 +62,7 @@ def send_message(
     """Send one message and print its receipt.
 
     --attach, --cc, --bcc and --reply-to may be repeated. The exit status is 0 if the message was
-    sent and 1 if not.
+    sent, else 1.
     """
     if backend is not None:
         _check_name(backend)
@@ -91,7 +91,7 @@ def send_message(
 
 
 def _send(state: _Mail, message: Message, name: str | None) -> int:
-    """Send a message, tell what became of it, and return the exit status."""
+    """Send a message, print the outcome, and return the exit status."""
     receipt, problem = _attempt(state, message, name)
     redact = Entries(state).redact
     sent = receipt is not None and receipt.sent
@@ -106,7 +106,7 @@ def _send(state: _Mail, message: Message, name: str | None) -> int:
         known = isinstance(problem, MailError)
         reason = str(problem) if known else f"{type(problem).__name__}: {problem}"
         say(f"{verdict}: {redact(reason)}", err=True)
-        if is_on(current_app.debug) and not known:  # it is a bug of a backend or receiver
+        if is_on(current_app.debug) and not known:  # a bug in a backend or signal receiver
             for line in "".join(traceback.format_exception(problem)).splitlines():
                 say(redact(line), err=True)
     return 0 if sent else 1
@@ -116,17 +116,17 @@ _VERDICTS = {
     Outcome.SENT: "Sent, but something failed after that",
     Outcome.REFUSED: "Refused",
     Outcome.NOT_SENT: "Not sent",
-    Outcome.UNKNOWN: "Whether it was sent is unknown",
+    Outcome.UNKNOWN: "The message may have been sent",
 }
 
 
 def _attempt(
     state: _Mail, message: Message, name: str | None
 ) -> tuple[Receipt | None, BaseException | None]:
-    """Send a message; return its receipt, if it came that far, and what was raised."""
+    """Send a message; return its receipt, if there is one, and the error."""
     receipts: list[Receipt] = []
 
-    # What is raised has no receipt where a receiver of email_dispatched or a plugin raises it.
+    # An error of a receiver of email_dispatched, or of a plugin, carries no receipt.
     def keep(app: object, message: Message, receipt: Receipt) -> None:
         if message is wanted:
             receipts.append(receipt)
@@ -184,8 +184,8 @@ def _note(state: _Mail, name: str | None) -> str:
         chosen = choice.selected
         if choice.is_replaced:
             return (
-                f"Nothing left this machine: {choice.reason} puts {name_of(chosen)} in place of"
-                f" {name_of(choice.wanted)}."
+                f"Nothing left this machine: {choice.reason} replaces {name_of(choice.wanted)} with"
+                f" {name_of(chosen)}."
             )
     backend = state.selection.backend_class(chosen)
     if backend.external:
@@ -199,7 +199,7 @@ def _check_name(name: str) -> None:
     except BackendNotFound as error:
         raise _bad_option("--backend", str(error).removeprefix("MAIL_BACKEND ")) from None
     except ConfigurationError:
-        pass  # no slip of the user's: it is told as the reason why nothing was sent
+        pass  # not a mistake in the option: reported as the reason why nothing was sent
 
 
 def _content(path: Path, option: str) -> bytes:

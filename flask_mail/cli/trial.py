@@ -1,4 +1,4 @@
-"""Try the backend out, step by step, and send nothing."""
+"""A trial of the backend, step by step, without sending."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..extension.state import _Mail
     from ..smtp.session import Server
 
-_NAMES_SHOWN = 5  # certificates of big providers hold a hundred
+_NAMES_SHOWN = 5  # certificates of big providers have a hundred
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Step:
 
 
 def trial(state: _Mail, chosen: Any, sender: Address | None) -> Iterator[Step]:
-    """Build a backend, and for smtp connect, negotiate TLS, log in and ask for the sender.
+    """Build a backend, and for smtp connect, negotiate TLS, log in and test the sender.
 
-    Ends after the first step that fails.
+    Stops after the first step that fails.
 
-    :param chosen: what names the backend, suppressed or not.
+    :param chosen: the value that selects the backend, suppressed or not.
     """
     try:
         backend = state.selection.build(chosen)
@@ -48,7 +48,7 @@ def trial(state: _Mail, chosen: Any, sender: Address | None) -> Iterator[Step]:
     if isinstance(backend, SmtpBackend):
         yield from _dialogue(backend, sender)
     else:
-        yield Step("connect", "skipped", f"nothing was contacted by the {backend.name} backend")
+        yield Step("connect", "skipped", f"the {backend.name} backend has no connection to test")
 
 
 def _dialogue(backend: SmtpBackend, sender: Address | None) -> Iterator[Step]:
@@ -56,10 +56,10 @@ def _dialogue(backend: SmtpBackend, sender: Address | None) -> Iterator[Step]:
     steps = ["connect", "greeting", "tls", "login"]
     if server.implicit_tls:
         steps = ["connect", "tls", "greeting", "login"]
-    skipped = _not_asked_for(server)
+    skipped = _not_configured(server)
     try:
         session = backend.open()
-    except Exception as error:  # noqa: BLE001 (whatever it is, it is why this failed)
+    except Exception as error:  # noqa: BLE001 (any error is a failed step)
         failed = _failed_step(error)
         for name in steps[: steps.index(failed)]:
             yield skipped.get(name, Step(name, "ok", ""))
@@ -74,12 +74,12 @@ def _dialogue(backend: SmtpBackend, sender: Address | None) -> Iterator[Step]:
         backend.retire(session)
 
 
-def _not_asked_for(server: Server) -> Mapping[str, Step]:
+def _not_configured(server: Server) -> Mapping[str, Step]:
     skipped = {}
     if not server.is_encrypted:
-        skipped["tls"] = "not asked for: MAIL_USE_TLS, MAIL_USE_SSL"
+        skipped["tls"] = "not configured (MAIL_USE_TLS, MAIL_USE_SSL)"
     if server.username is None:
-        skipped["login"] = "not asked for: MAIL_USERNAME"
+        skipped["login"] = "not configured (MAIL_USERNAME)"
     return {name: Step(name, "skipped", why) for name, why in skipped.items()}
 
 
@@ -93,7 +93,7 @@ def _failed_step(error: Exception) -> str:
 
 def _details(server: Server, session: smtplib.SMTP) -> Mapping[str, str]:
     if not stand_in.is_genuine(session):
-        return dict.fromkeys(("connect", "greeting", "tls", "login"), "by what replaces smtplib")
+        return dict.fromkeys(("connect", "greeting", "tls", "login"), "smtplib is replaced")
     return {
         "connect": str(server),
         "greeting": f"offers {' '.join(session.esmtp_features).upper() or 'no extensions'}",
@@ -106,7 +106,7 @@ def _tls(sock: ssl.SSLSocket) -> str:
     version, cipher, certificate = sock.version(), sock.cipher(), sock.getpeercert()
     negotiated = f"{version}, {cipher[0] if cipher else 'no cipher'}"
     if not certificate:
-        return f"{negotiated}, the certificate was not checked"
+        return f"{negotiated}, certificate not verified"
     fields: Any = certificate
     names = [f"{name}={value}" for part in fields.get("subject", ()) for name, value in part]
     names += [f"{kind}={value}" for kind, value in fields.get("subjectAltName", ())]
@@ -117,9 +117,9 @@ def _tls(sock: ssl.SSLSocket) -> str:
 
 
 def _ask_for(sender: Address | None, session: smtplib.SMTP) -> Step:
-    """Ask whether the server takes mail from `sender`, and take it back."""
+    """Test if the server accepts mail from `sender`, then reset the transaction."""
     if sender is None:
-        return Step("sender", "skipped", "MAIL_DEFAULT_SENDER names no address")
+        return Step("sender", "skipped", "MAIL_DEFAULT_SENDER is not set to an address")
     if not stand_in.is_genuine(session):
         return Step("sender", "skipped", "smtplib is replaced")
     argument = f"FROM:<{sender.addr_spec}>"

@@ -1,4 +1,4 @@
-"""Settings whose names nobody knows, or that have newer ones."""
+"""Checks for unknown and renamed settings."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _READS_THEM = getattr(Backend.from_options, "__func__", None)
 
 
 def judge_names(entries: Entries, choice: Choice, plugins: list[Plugin]) -> Iterator[Finding]:
-    """Yield the names that neither our table nor a backend knows, and the old ones."""
+    """Yield the settings that neither the table nor a backend declares, and old names."""
     candidates = {*(plugin.backend for plugin in plugins), choice.wanted_class}
     classes = {each for each in candidates if each is not None}
     backends = {each.setting_key(""): each for each in classes if each.option_prefix is None}
-    # A prefix that other settings share: only what is declared can be an option.
+    # Other settings share the prefix: only declared options belong to the backend.
     known = {
         each.setting_key(option)
         for each in classes
@@ -33,7 +33,7 @@ def judge_names(entries: Entries, choice: Choice, plugins: list[Plugin]) -> Iter
         for option in declared(each)[0]
     }
     known |= {*BY_KEY, FAIL_SILENTLY}
-    # What a broken plugin knows cannot be told.
+    # The options of a broken plugin are unknown.
     broken = {
         f"MAIL_{plugin.declared.name.upper()}_" for plugin in plugins if plugin.backend is None
     }
@@ -41,7 +41,7 @@ def judge_names(entries: Entries, choice: Choice, plugins: list[Plugin]) -> Iter
     for key in (entry.key for entry in entries if entry.key not in known):
         prefix = next((each for each in prefixes if key.startswith(each)), None)
         if prefix is None:
-            problem = f"Flask-Mail knows no {key}{_hint(key, known)}"
+            problem = f"{key} is not a setting of Flask-Mail{_hint(key, known)}"
             yield Finding("warning", "unknown-key", (key,), problem)
         elif prefix in backends:
             yield from _option(key, prefix, backends[prefix], choice)
@@ -52,8 +52,8 @@ def _option(
     key: str, prefix: str, backend: type[Backend[Any]], choice: Choice
 ) -> Iterator[Finding]:
     parameters, takes_any = declared(backend)
-    reads_them_itself = getattr(backend.from_options, "__func__", None) is not _READS_THEM
-    if takes_any or reads_them_itself or key.removeprefix(prefix).lower() in parameters:
+    reads_options_itself = getattr(backend.from_options, "__func__", None) is not _READS_THEM
+    if takes_any or reads_options_itself or key.removeprefix(prefix).lower() in parameters:
         return
     yield Finding(
         "error" if backend is choice.wanted_class else "warning",
@@ -75,14 +75,14 @@ def _old_names(entries: Entries) -> Iterator[Finding]:
             "old-name",
             (FAIL_SILENTLY,),
             f"Unset {FAIL_SILENTLY}, from before 0.8, and catch flask_mail.BackendUnavailable or"
-            " use mail.send_many(), which raises nothing.",
+            " use mail.send_many(), which does not raise.",
         )
 
 
 def _hint(key: str, known: set[str]) -> str:
-    # Without what they all begin with, which makes any two of them look alike.
+    # Without the common prefix, which makes any two of them similar.
     bare = {each.removeprefix("MAIL_"): each for each in sorted(known)}
     matches = difflib.get_close_matches(key.removeprefix("MAIL_"), bare, n=1)
     if matches:
         return f"; did you mean {bare[matches[0]]}?"
-    return ": remove it, unless it is your app's own."
+    return ": remove it, unless your app uses it."

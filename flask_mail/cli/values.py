@@ -1,4 +1,4 @@
-"""The settings as they stand: each value, and where it comes from."""
+"""The settings in effect: each value and its source."""
 
 from __future__ import annotations
 
@@ -23,25 +23,22 @@ ASSIGNED = "assigned on the mail state"
 
 @dataclass(frozen=True)
 class Entry:
-    """One setting, as it stands."""
+    """The value of one setting."""
 
     key: str
     value: Any
-    """``None`` where it is unset."""
+    """``None`` if it is unset."""
     source: str
-    """``"config"``, ``"default"``, the name from before 0.8 that was set, or :data:`ASSIGNED`."""
+    """``"config"``, ``"default"``, the name from before 0.8, or :data:`ASSIGNED`."""
 
     @property
     def name(self) -> str:
-        """What the user has set: the key, or its old name."""
+        """The name that the user has set: the key, or its old name."""
         return self.source if self.source in OLD_NAMES.values() else self.key
 
 
 class Entries:
-    """Every known setting, in the order of the table, then the options of the chosen backend.
-
-    Last is every other ``MAIL_*`` that is set.
-    """
+    """Every known setting in table order, the options of the backend, other ``MAIL_*`` keys."""
 
     def __init__(self, state: _Mail) -> None:
         self.config = config = config_of(state)
@@ -67,18 +64,18 @@ class Entries:
         return self._entries[key]
 
     def has(self, key: str) -> bool:
-        """Whether a setting is set, to whatever."""
+        """Return True if a setting is set."""
         return key in self._entries and self._entries[key].value is not None
 
     def value(self, key: str, default: Any = None) -> Any:
-        """Return a value read as its kind; the default where it is unset or of another kind."""
+        """Return a converted value, or the default if it is unset or not valid."""
         try:
             return BY_KEY[key].read(self._entries[key].value) if self.has(key) else default
         except ValueError:
             return default
 
     def default(self, entry: Entry) -> str | None:
-        """Return what applies where `entry` is unset, in words; ``None`` if that is not known."""
+        """Return a description of the default of `entry`, or ``None`` if it is unknown."""
         if entry.key in BY_KEY:
             return BY_KEY[entry.key].default.replace("`", "")
         option = self._options.get(entry.key)
@@ -87,12 +84,12 @@ class Entries:
         return "required" if option.required else option.default
 
     def shown(self, entry: Entry) -> Any:
-        """Return the value of `entry` as JSON takes it: a secret as ``***``, ``None`` if unset."""
+        """Return the value of `entry` for JSON: ``***`` for a secret, ``None`` if unset."""
         return masked(entry.key, entry.value, self._declared)
 
     @property
     def redact(self) -> Callable[[str], str]:
-        """A function that masks every secret of the settings in a text from outside."""
+        """A function that masks every secret of the settings in a text."""
         values = {entry.key: entry.value for entry in self}
         return redactor(values.items(), values["MAIL_USERNAME"], self._declared)
 
@@ -103,16 +100,16 @@ class Entries:
 
     @cached_property
     def _declared(self) -> frozenset[str]:
-        """The settings that the installed backends, and the one that is chosen, declare secret."""
+        """The settings that the installed and the selected backend declare as secrets."""
         classes = {each.backend for each in plugins() if each.backend is not None}
-        with suppress(ConfigurationError):  # which the commands tell of
+        with suppress(ConfigurationError):  # reported by the commands
             classes.add(self._state.selection.wanted())
         return frozenset(each.setting_key(name) for each in classes for name in secrets_of(each))
 
 
 def config_of(state: _Mail) -> Mapping[str, Any]:
-    """Return the configuration that a state follows."""
-    return state._config  # noqa: SLF001 (nothing outside this package has to know)
+    """Return the configuration of a mail state."""
+    return state._config  # noqa: SLF001 (private to this package)
 
 
 def _entry(key: str, config: Mapping[str, Any], assigned: Mapping[str, Any]) -> Entry:

@@ -175,7 +175,7 @@ def test_two_distributions_that_claim_one_name_are_both_listed(monkeypatch, tmp_
     assert report["selected"] is None
     assert "is claimed by" in report["error"]
     result = run(app, "backends")
-    assert "Selected: none; pigeon (MAIL_BACKEND) was asked for.\n" in result.stdout
+    assert "No backend selected: pigeon (MAIL_BACKEND) cannot be used.\n" in result.stdout
     assert "is claimed by" in result.stdout
 
 
@@ -208,7 +208,7 @@ def test_a_name_that_nobody_has_does_not_keep_the_others_from_being_listed():
 def test_a_setting_that_is_no_backend_at_all_is_told(chosen):
     result = run(make_app(MAIL_BACKEND=chosen), "backends")
     kind = type(chosen).__name__
-    assert f"Selected: none; <{kind}> (MAIL_BACKEND) was asked for.\n" in result.stdout
+    assert f"No backend selected: <{kind}> (MAIL_BACKEND) cannot be used.\n" in result.stdout
     assert "MAIL_BACKEND is no backend" in result.stdout
 
 

@@ -205,7 +205,45 @@ def test_name_servers_are_left_alone_if_told_to(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "dns.resolver", None)
 
     assert check("--no-dns", "--dkim-selector", "a") == []
-    assert check("--dns", sender="me@localhost") == []
+
+
+def test_check_of_a_private_domain_says_that_it_is_skipped() -> None:
+    (found,) = check("--dns", sender="me@localhost")
+    assert found["code"] == "dns-skipped"
+    assert "localhost is not a public domain" in found["advice"]
+
+    found = check("--dns", sender="")[-1]
+    assert found["code"] == "dns-skipped"
+    assert "set MAIL_DEFAULT_SENDER" in found["advice"]
+
+
+def test_default_check_skips_a_private_domain_silently() -> None:
+    app = make_app(MAIL_SERVER="127.0.0.1", MAIL_PORT=1, MAIL_DEFAULT_SENDER="me@localhost")
+
+    assert run_json(app, "check", status=1)["findings"] == []
+
+
+def test_records_of_a_named_domain_are_printed() -> None:
+    records = {
+        ("example.com", "MX"): ["0 ."],
+        ("example.com", "TXT"): ['"google-site=1"', '"v=spf1 include:_spf.mail.org -all"'],
+        ("_spf.mail.org", "TXT"): ['"v=spf1 -all"'],
+        ("s1._domainkey.example.com", "TXT"): [SPLIT],
+    }
+    app = make_app(MAIL_BACKEND="null", TESTING=True)
+    with name_server(records) as address:
+        arguments = ("--dns", "example.com", "--dns-server", address, "--dkim-selector", "s1")
+        printed = run(app, "check", *arguments).stdout
+        report = json.loads(run(app, "check", "--json", *arguments).stdout)
+
+    lines = printed.splitlines()
+    start = lines.index("MX      example.com: null MX")
+    assert lines[start + 1] == "SPF     example.com: v=spf1 include:_spf.mail.org -all"
+    assert lines[start + 2].startswith("DKIM    s1._domainkey.example.com: v=DKIM1; k=rsa; p=")
+    assert lines[start + 3] == "DMARC   _dmarc.example.com: not found"
+    assert "domain-receives-nothing" in printed
+    assert report["dns"][0] == {"purpose": "MX", "name": "example.com", "values": [""]}
+    assert report["dns"][3]["values"] == []
 
 
 def test_without_the_library_that_is_told_to_who_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +279,7 @@ def test_what_is_no_address_of_a_server_is_told(server: str) -> None:
     (found,) = check("--dns-server", server)
 
     assert found["code"] == "dns-unavailable"
-    assert f"'{server}' is no address, such as 192.0.2.53" in found["advice"]
+    assert f"'{server}' is not an address such as 192.0.2.53" in found["advice"]
 
 
 def test_a_system_that_names_no_server_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def test_each_advice_is_a_line(good: str, bad: str) -> None:
 
 
 def test_a_good_message_is_nothing_to_tell_of(good: str) -> None:
-    assert run(make_app(), "lint", good).stdout == "Nothing to tell.\n"
+    assert run(make_app(), "lint", good).stdout == "No problems found.\n"
 
 
 def test_the_standard_input_is_read_too(bad: str) -> None:
@@ -86,4 +86,4 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_looked_at(
 def test_no_app_is_needed(good: str) -> None:
     result = CliRunner().invoke(mail_cli, ["lint", good])
 
-    assert (result.exit_code, result.stdout) == (0, "Nothing to tell.\n")
+    assert (result.exit_code, result.stdout) == (0, "No problems found.\n")

@@ -109,7 +109,7 @@ def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
     mine.write_text("mine")
     result = run(make_app(), "new-backend", "pigeon", "--into", str(tmp_path), status=1)
 
-    assert "it exists already. Nothing was changed." in result.stderr
+    assert "it already exists; nothing was written." in result.stderr
     assert [each.name for each in tmp_path.rglob("*")] == ["flask-mail-pigeon", "mine"]
 
 

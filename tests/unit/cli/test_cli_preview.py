@@ -66,7 +66,7 @@ def test_a_backend_that_keeps_nothing_is_told_of(backend: str) -> None:
 
     assert result.stdout == "http://127.0.0.1:5000/_mail\n"
     assert f"'{backend}'" in result.stderr
-    assert "keeps no mail" in result.stderr
+    assert "does not keep mail" in result.stderr
 
 
 def test_an_inbox_that_the_app_mounts_itself_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ def test_an_inbox_that_the_app_mounts_itself_is_found(monkeypatch: pytest.Monkey
     app = make_app(MAIL_BACKEND="locmem")
     app.register_blueprint(Blueprint("other", __name__))
     app.register_blueprint(inbox_blueprint(), url_prefix="/<tenant>/mail")
-    assert "There is no inbox" in run(app, "preview", status=1).output
+    assert "The inbox needs debug mode" in run(app, "preview", status=1).output
 
     app.register_blueprint(inbox_blueprint("admin_mail"), url_prefix="/admin/mail")
     assert run(app, "preview").output == "http://127.0.0.1:5000/admin/mail\n"
