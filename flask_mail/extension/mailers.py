@@ -12,15 +12,15 @@ from typing import Any, TypeAlias
 from weakref import WeakSet
 
 from ..backends import Backend, loader
-from ..backends.options import declared, secrets_of
+from ..backends.options import declared
 from ..config import table as settings
-from ..config.converters import is_on, to_bool, to_secret
+from ..config.converters import is_on, to_bool
 from ..config.misspelt import warn_of_misspelt
 from ..delivery import guard
 from ..delivery.guard import Guard
 from ..errors import ConfigurationError
 from ..util.locks import ForkSafeLock
-from ..util.secret import Secret
+from .backend_settings import BackendSettings, Snapshot
 
 _log = logging.getLogger("flask_mail")
 
@@ -52,6 +52,7 @@ class Selection:
         debug: Callable[[], bool],
     ) -> None:
         self._config = config
+        self._settings = BackendSettings(config)
         self._assigned = assigned
         self._testing = testing
         self._debug = debug
@@ -167,14 +168,18 @@ class Selection:
         :raises ConfigurationError: where there is no such backend or its options are wrong.
         """
         cls = self.backend_class(chosen)
-        options = self._options(cls)
+        seen = self._settings.snapshot(cls, self._assigned)
         with self._lock():
             built = self._built.get(cls)
+            if built is not None and built.seen == seen and self._are_current(built.children):
+                return built.backend
+            options = self._settings.options(cls, self._assigned, self._debug)
             if built is None or built.options != options or not self._are_current(built.children):
                 new = self._made(cls, options)
                 if built is not None:
                     self._end(built.backend)
                 built = self._built[cls] = new
+            built.seen = seen
             return built.backend
 
     def close(self) -> None:
@@ -237,36 +242,6 @@ class Selection:
             self._classes[chosen] = loader.load(chosen)
             return self._classes[chosen]
 
-    def _options(self, cls: type[Backend[Any]]) -> dict[str, Any]:
-        prefix = cls.setting_key("")
-        if prefix == "MAIL_":  # shared with all other settings: only what is declared is an option
-            names = list(declared(cls)[0])
-        else:
-            names = [
-                key[len(prefix) :].lower()
-                for key in map(str, list(self._config))  # other threads may set keys meanwhile
-                if key.startswith(prefix)
-            ]
-        secrets = secrets_of(cls)
-        found = {
-            name: self._option(cls.setting_key(name), name, secrets.get(name)) for name in names
-        }
-        return {name: value for name, value in found.items() if not settings.is_unset(value)}
-
-    def _option(self, key: str, name: str, secret: type[Secret] | None) -> Any:
-        if key == "MAIL_DEBUG":
-            return self._debug()
-        if secret is None:
-            return self._raw(key, name)
-        # In no variable: tracebacks may show those of each frame.
-        if settings.is_unset(self._raw(key, name)):
-            return None
-        return secret(settings.convert(key, to_secret, self._raw(key, name), (key,)), key)
-
-    def _raw(self, key: str, name: str) -> Any:
-        assigned = self._assigned() if key in settings.BY_KEY else {}
-        return assigned[name] if name in assigned else settings.raw(self._config, key)
-
 
 def wanted_backend(config: Mapping[str, Any]) -> tuple[Any, str]:
     """Return the value of ``MAIL_BACKEND``, or ``"smtp"``, and the setting that decided it.
@@ -292,10 +267,11 @@ Capture: TypeAlias = Callable[[Selection, Any], "Backend[Any] | None"]
 capture: Capture | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Built:
     """A backend, with what it was built from."""
 
     options: dict[str, Any]
     backend: Backend[Any]
     children: list[tuple[Any, Backend[Any]]]
+    seen: Snapshot | None = None

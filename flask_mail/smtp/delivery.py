@@ -195,7 +195,7 @@ class Courier:
             if not _is_own_deadline(error):
                 self._gone = error
             transaction.give_up()  # the first error wins
-            transaction.result = transaction.result or Result(error=error)
+            transaction.end_with(transaction.result or Result(error=error))
         else:
             self._attempt(lambda flight: self._add(flight, transaction))
 
@@ -204,7 +204,7 @@ class Courier:
             flight.add(transaction)
         except MailError as error:  # it cannot be sent here, and nothing was said of it
             error.with_traceback(None)
-            transaction.result = Result(error=error, attempts=transaction.attempts + 1)
+            transaction.end_with(Result(error=error, attempts=transaction.attempts + 1))
         else:
             while flight.under_way and flight.has_room and flight.advance(wait=False):
                 pass

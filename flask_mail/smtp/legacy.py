@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import smtplib
 import ssl
+from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DeliveryError, DeliveryUnknown
@@ -28,7 +29,9 @@ _STARTTLS = _SMTP.starttls
 _TAKEN = {
     name: getattr(_SMTP, name) for name in ("sendmail", "mail", "rcpt", "data", "docmd", "quit")
 }
+_taken_of = attrgetter(*_TAKEN)
 _STEPS = {**_TAKEN, **{name: getattr(_SMTP, name) for name in ("connect", "starttls", "login")}}
+_steps_of = attrgetter(*_STEPS)
 
 
 def is_replaced(server: client.Server) -> bool:
@@ -42,7 +45,7 @@ def is_replaced(server: client.Server) -> bool:
         isinstance(kind, type)
         and issubclass(kind, original)
         and kind.__init__ is _CONSTRUCTORS[original]
-        and all(getattr(kind, name) is step for name, step in _STEPS.items())
+        and all(map(is_, _steps_of(kind), _STEPS.values()))
     )
 
 
@@ -52,7 +55,7 @@ def is_genuine(host: object) -> bool:
     kind = type(host)
     return (
         issubclass(kind, _SMTP)
-        and all(getattr(kind, name) is step for name, step in _TAKEN.items())
+        and all(map(is_, _taken_of(kind), _TAKEN.values()))
         and not vars(host).keys() & _TAKEN.keys()
     )
 

@@ -172,7 +172,9 @@ class Flight:
         It is large, so no other is under way.
         """
         transaction = self.under_way.popleft()
-        transaction.result = Result(error=error.with_traceback(None), attempts=transaction.attempts)
+        transaction.end_with(
+            Result(error=error.with_traceback(None), attempts=transaction.attempts)
+        )
 
     def _conclude(self, transaction: Transaction) -> None:
         self.concluded += 1

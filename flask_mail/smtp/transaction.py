@@ -67,18 +67,14 @@ class Transaction:
         self.attempts = 0
         self._strikes = 0  # how often a connection broke at this message
         self.was_moved = False
-        self._result: Result | None = None
+        self.result: Result | None = None
+        """The result of the message, once that is known."""
         self._parts = Parts()
         self._reason: tuple[OSError, str] | None = None  # why it was not accepted, and where
 
-    @property
-    def result(self) -> Result | None:
-        """What became of the message, once that is known."""
-        return self._result
-
-    @result.setter
-    def result(self, result: Result) -> None:
-        self._result = self._parts.with_last(result)
+    def end_with(self, result: Result) -> None:
+        """Set the result, together with what became of earlier parts of the recipients."""
+        self.result = self._parts.with_last(result)
 
     def begin(
         self,
@@ -313,7 +309,7 @@ class Transaction:
             stage="accept",
             attempts=max(1, self.attempts),
         )
-        self.result = Result(error=error, attempts=error.attempts)
+        self.end_with(Result(error=error, attempts=error.attempts))
 
     def doubt(self, unread: bytes) -> None:
         """Take it that the server has said more than it was asked, so that each reply may belong
@@ -375,7 +371,7 @@ class Transaction:
             if rest:
                 self._part = Part(reply, refused, self.attempts)
             else:
-                self.result = Result(reply, refused, attempts=self.attempts)
+                self.end_with(Result(reply, refused, attempts=self.attempts))
         elif not self.is_left:  # else it was not judged
             self._end_refused(*self._refusal)
 
@@ -389,7 +385,7 @@ class Transaction:
         made.attempts = max(1, self.attempts)
         if stage != "sender":  # else the recipients were refused because the sender was
             made.refused = made.refused or self._refused()
-        self.result = Result(None, made.refused, made, made.attempts)
+        self.end_with(Result(None, made.refused, made, made.attempts))
 
     def _end_refused(self, error: OSError, stage: str) -> None:
         """End with the refusal, unless the server has had enough of the connection alone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 import pytest
@@ -15,6 +16,7 @@ from flask_mail.backends.console import ConsoleBackend
 from flask_mail.backends.locmem import LocmemBackend
 from flask_mail.backends.null import NullBackend
 from flask_mail.backends.smtp import SmtpBackend
+from flask_mail.extension.backend_settings import BackendSettings
 
 
 class OutsideBackend(Backend[None]):
@@ -130,6 +132,45 @@ def test_a_backend_is_kept_until_an_option_of_its_own_changes(app):
     app.config["MAIL_OUTSIDE_KEY"] = "two"
     assert selection.backend() is not first
     assert selection.backend().key == "two"
+
+
+def test_options_are_read_again_only_if_a_setting_has_changed(app, monkeypatch):
+    selection = selection_of(app, MAIL_BACKEND=OutsideBackend, MAIL_OUTSIDE_KEY="one")
+    selection.backend()
+    reads = []
+    read = BackendSettings.options
+    monkeypatch.setattr(
+        BackendSettings, "options", lambda *given: reads.append(given) or read(*given)
+    )
+
+    app.config["SOMETHING"] = "else"
+    assert selection.backend().key == "one"
+    assert len(reads) == 0
+    app.config["MAIL_OUTSIDE_KEY"] = "two"
+    assert selection.backend().key == "two"
+    app.config["MAIL_OUTSIDE_LEVEL"] = app.config.pop("SOMETHING") and "3"
+    assert selection.backend().level == 3
+    app.config["MAIL_OUTSIDE_LEVLE"] = "4"
+    with pytest.raises(ConfigurationError, match="MAIL_OUTSIDE_LEVLE"):
+        selection.backend()
+    assert len(reads) == 3
+
+
+def test_settings_in_any_mapping_are_followed():
+    settings = {"MAIL_OUTSIDE_KEY": "one"}
+    read = BackendSettings(MappingProxyType(settings))
+    before = read.snapshot(OutsideBackend, dict)
+    assert before == read.snapshot(OutsideBackend, dict)
+    settings["MAIL_OUTSIDE_OTHER"] = "two"
+    assert before != read.snapshot(OutsideBackend, dict)
+    assert before != settings
+
+
+def test_a_snapshot_of_settings_shows_no_secret():
+    read = BackendSettings({"MAIL_PASSWORD": "hidden"})
+    snapshot = read.snapshot(SmtpBackend, lambda: {"password": "assigned"})
+    assert not {"hidden", "assigned"} & set(repr(snapshot).split("'"))
+    assert not hasattr(snapshot, "__dict__")
 
 
 def test_the_smtp_backend_is_kept_while_its_password_stays_the_same(app):
