@@ -30,9 +30,9 @@ nitpick_ignore_regex = [
         r"(Flask|flask\.app|flask\.blueprints|blinker|jinja2|collections|dataclasses|datetime|email|os"
         r"|pathlib|re|smtplib|unittest)(\..*)?",
     ),
-    ("py:class", r"(flask_mail\.backends\.base\.)?S|flask_mail\.previews\.P"),
+    ("py:class", r"(flask_mail\.backends\.base\.)?S|flask_mail\.extension\.previews\.P"),
     # What File stands for, which has its own entry.
-    ("py:class", r"flask_mail\.attachment\.Readable"),
+    ("py:class", r"flask_mail\.message\.attachment\.Readable"),
     # The keyword arguments of assert_sent(), which it describes.
     ("py:class", r"Expectations"),
 ]
