@@ -261,6 +261,7 @@ def test_a_page_runs_as_it_is_printed(path: Path, folder: Path) -> None:
         for block in blocks_of(path.read_text(encoding="utf-8")):
             page.run(block)
     finally:
+        Mail().close()  # apps share a pool, and the next page counts its connections
         namespace.clear()  # signals forget their receivers with it
         gc.collect()
 
