@@ -40,9 +40,11 @@ def domain_to_ascii(domain: str) -> str:
     ascii_domain = domain if domain.isascii() else _encode(domain)
     if not _is_host(ascii_domain):
         raise MessageError(
-            f"the domain {describe(domain)} is not made of labels of 1 to 63 letters, digits and"
-            " inner hyphens or underscores, with single dots between them,"
+            f"{describe(domain)} is not a valid domain name: use labels of 1 to 63 letters, digits"
+            " and inner hyphens or underscores, separated by single dots,"
             f" {_MAX_DOMAIN} characters in all"
+            if ascii_domain
+            else "the domain is missing"
         )
     return ascii_domain
 
@@ -56,21 +58,20 @@ def _encode(domain: str) -> str:
     # mail for one domain would go to another. Lower case and NFC themselves do so with a few.
     if found := becomes_ascii(domain):
         raise MessageError(
-            f"the domain {describe(domain)} holds U+{ord(found):04X}, which is not the ASCII"
-            " character that it looks like"
+            f"the domain {describe(domain)} contains U+{ord(found):04X}, which looks like an ASCII"
+            " character"
         )
     mapped = unicodedata.normalize("NFC", unicodedata.normalize("NFC", domain).lower())
     if len(mapped) > _MAX_DOMAIN or _FOREIGN_DOT.search(mapped):
         raise MessageError(
-            f"the domain {describe(domain)} must have dots (U+002E) between its labels and at most"
-            f" {_MAX_DOMAIN} characters"
+            f"the domain {describe(domain)} must separate its labels by dots (U+002E) and have at"
+            f" most {_MAX_DOMAIN} characters"
         )
     try:
         import idna  # imported late: its tables take time and memory that few programs need
     except ImportError:
         raise MessageError(
-            f"the domain {describe(domain)} is not ASCII, and the library that encodes it is"
-            " missing: pip install idna"
+            f"the domain {describe(domain)} is not ASCII, which requires idna: pip install idna"
         ) from None
     try:
         return ".".join(

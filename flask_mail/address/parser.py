@@ -64,21 +64,21 @@ _SIMPLE_SPEC = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9._-]
 _PLURAL = {"recipient": "recipients"}
 _EMPTY = "it is empty"
 _NO_DOMAIN = "it has no domain; write it as name@example.com"
-_NO_LOCAL = "nothing stands before the @ (a source route is not an address)"
+_NO_LOCAL = "the part before the @ is missing (a source route is not an address)"
 _SEVERAL = (
-    "it holds more than one address: give a list with one item for each"
-    ' (a name that holds @ < > or ; must be in double quotes, such as "a@b" <c@example.com>)'
+    "it contains more than one address: pass a list with one item for each"
+    ' (a name with @ < > or ; must be in double quotes, such as "a@b" <c@example.com>)'
 )
 _OPEN_QUOTE = "a double quote is never closed"
-_BRACKETS = "write a name, <, one address, > and nothing after it; in a pair, the address alone"
-_BAD_COMMENT = "only one (comment) without parentheses inside may follow an address"
+_BRACKETS = "write it as Name <name@example.com>; in a pair, give the address without a name"
+_BAD_COMMENT = "an address may be followed by only one (comment), without nested parentheses"
 _BAD_LOCAL = (
-    "before the @ come letters, digits, dots or !#$%&'*+-/=?^_`{|}~;"
+    "the part before the @ may have letters, digits, dots and !#$%&'*+-/=?^_`{|}~;"
     ' anything else must be quoted: "a b"@example.com'
 )
 _ENCODED = (
-    "before the @ stands =?, which begins an encoded-word (RFC 2047): mail programs would decode"
-    " it and show another address"
+    "the part before the @ contains =?, which begins an encoded-word (RFC 2047): mail programs"
+    " would decode it and show another address"
 )
 
 
@@ -138,7 +138,7 @@ def parse_addresses(values: object, field: str) -> tuple[Address, ...]:
     """
     if is_pair(values):
         raise MessageError(
-            f"The {field} {describe(values)} is one pair and not a list of addresses:"
+            f"The {field} {describe(values)} is a single pair, not a list of addresses:"
             ' write [(name, address)], such as [("Bob", "bob@example.com")].'
         )
     found: dict[tuple[str, str], Address] = {}
@@ -238,10 +238,10 @@ def _read(name: str | None, text: str) -> Address:
         return simple
     if name is None:
         if len(text) > MAX_TEXT:
-            raise MessageError(f"it may have {MAX_TEXT} characters at most")
+            raise MessageError(f"it may have at most {MAX_TEXT} characters")
     elif len(name) > MAX_TEXT or len(text) > _MAX_ADDRESS:
         raise MessageError(
-            f"the name may have {MAX_TEXT} characters at most and the address {_MAX_ADDRESS}"
+            f"the name may have at most {MAX_TEXT} characters and the address {_MAX_ADDRESS}"
         )
     check_controls(text)
     check_controls(name or "")

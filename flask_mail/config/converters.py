@@ -82,7 +82,7 @@ def to_seconds(value: object) -> float:
             seconds = 0.0
         if 0 < seconds <= _LONGEST:
             return seconds
-    raise ValueError("a number of seconds above 0, a million at most")
+    raise ValueError("a number of seconds above 0, at most a million")
 
 
 def to_limit(value: object) -> int | None:
@@ -111,16 +111,16 @@ def to_host(value: object) -> str:
     """Read a host name or address, without scheme, port or credentials."""
     text = to_str(value)
     if any(each.isspace() or not each.isprintable() for each in text):
-        raise Unshown("a host name or address without blanks, line ends and control characters")
+        raise Unshown("a host name or address without white space or control characters")
     if "@" in text or "?" in text:  # the rest may be a password or a key
-        raise Unshown("a host name or address alone: set MAIL_USERNAME and MAIL_PASSWORD to log in")
+        raise Unshown("only a host name or address: set MAIL_USERNAME and MAIL_PASSWORD to log in")
     if "://" in text:
         raise ValueError('a host name or address without a scheme such as "smtp://"')
     if ":" in text.strip("[]") or text.startswith("["):
         try:
             ipaddress.IPv6Address(text)
         except ValueError:
-            expected = "a host name, or an address without brackets, with the port in MAIL_PORT"
+            expected = "a host name, or an address without brackets; set the port with MAIL_PORT"
             raise ValueError(expected) from None
     if not text or "/" in text:
         raise ValueError("a host name or address")

@@ -74,7 +74,7 @@ def _pattern(value: object) -> re.Pattern[str]:
         else:
             domain = _domain(domain)
     except (MessageError, ValueError, re.error, RecursionError, OverflowError):
-        raise ValueError(f"{_KINDS}; {describe(value)} is none of these") from None
+        raise ValueError(f"{_KINDS}; {describe(value)} is invalid") from None
     # A domain contains no @, so the local part ends at the last one.
     written = f"{_wildcard(local, '.*', 'l')}@{_wildcard(domain, '[^@]*', 'd')}"
     return re.compile(written, _ANY_CASE | re.DOTALL)

@@ -98,7 +98,7 @@ class Attachment:
         content_id: str | None = None,
     ) -> None:
         if sum(each is not None for each in (data, path, file)) > 1:
-            raise MessageError("Give one of 'data', 'path' and 'file'.")
+            raise MessageError("Give only one of 'data', 'path' and 'file'.")
         _check_order(filename, content_type, data)
         if isinstance(file, os.PathLike):
             path, file = file, None
@@ -116,7 +116,7 @@ class Attachment:
             if filename == "":  # browsers send this for a field without a file
                 filename = name_of_upload(content_type, content)
         else:
-            raise MessageError("The 'data' argument is required, or 'path' or 'file'.")
+            raise MessageError("The 'data' argument is required, unless 'path' or 'file' is given.")
         self.filename = filename
         self.content_type = content_type or guess_content_type(filename, content)
         self.data = content
@@ -266,7 +266,7 @@ def _checked(content_id: str) -> str:
     bare = content_id.removeprefix("<").removesuffix(">")
     if not _CONTENT_ID.fullmatch(bare):
         raise MessageError(
-            f"The content_id {describe(content_id)} is none: use printable ASCII without spaces and"
-            ' angle brackets, such as "logo".'
+            f"{describe(content_id)} is not a valid content_id: use printable ASCII without spaces"
+            ' or angle brackets, such as "logo".'
         )
     return bare

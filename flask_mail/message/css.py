@@ -64,9 +64,7 @@ def inline_css(html: str, wanted: bool | None) -> str:
         import css_inline  # the extra "css"
     except ImportError:
         if wanted:
-            raise ConfigurationError(
-                f"MAIL_INLINE_CSS needs the library css-inline: {EXTRA}"
-            ) from None
+            raise ConfigurationError(f"MAIL_INLINE_CSS requires css-inline: {EXTRA}") from None
         return html
     tags = list(_tags(html))
     entries = list(_entries(html, tags))

@@ -66,7 +66,7 @@ class Conventions:
         level = _LEVELS.get(f"{value:x}", "") if is_level else plain_text(value)
         if value is not None and level not in _PRIORITIES:
             raise MessageError(
-                f'The priority {describe(value)} is none: use "high", "normal" or "low", or a'
+                f'{describe(value)} is not a valid priority: use "high", "normal" or "low", or a'
                 " number from 1 (highest) to 5."
             )
         for name in _PRIORITIES["normal"]:
@@ -134,7 +134,7 @@ class Conventions:
         keyword = "auto-generated" if value is True else value or None
         if keyword is not None and not _AUTOMATIC.fullmatch(str(keyword)):
             raise MessageError(
-                f'auto_submitted {describe(value)} is not known: use True, "auto-generated" or'
+                f'auto_submitted cannot be {describe(value)}: use True, "auto-generated" or'
                 ' "auto-replied" (RFC 3834).'
             )
         self._set_header("Auto-Submitted", keyword)
@@ -206,8 +206,8 @@ def _id_of(value: object, argument: str) -> str:
     found = _found_id((plain_text(given) or "").strip())
     if found is None:
         raise MessageError(
-            f"{argument} {describe(value)} is no Message-ID: write it as <unique@domain>, or give"
-            " the Message."
+            f"{argument} {describe(value)} is not a Message-ID: write <unique@domain>, or pass the"
+            " Message."
         )
     return f"<{found[1] or found[2]}>"
 
@@ -220,9 +220,9 @@ def _checked_url(url: str) -> str:
     link = url.replace(",", "%2C")  # some programs end the URL at a comma
     if len(link) > _LONGEST_LINK or not _URL.fullmatch(link):
         raise MessageError(
-            f"The url {describe(url)} of list_unsubscribe is none that mail programs take: it must"
-            " begin with https:// or http:// and a host, have 900 characters at most, and what is"
-            " not ASCII or a space must be percent-encoded."
+            f"list_unsubscribe: {describe(url)} is not a usable URL. It must begin with https:// or"
+            " http:// and a host, have at most 900 characters, and percent-encode spaces and"
+            " non-ASCII characters."
         )
     return link
 
@@ -234,7 +234,8 @@ def _checked_mailto(mailto: str) -> str:
     link += query.replace(",", "%2C")
     if found.name or not _QUERY.fullmatch(query) or len(link) > _LONGEST_LINK:
         raise MessageError(
-            f"The mailto {describe(mailto)} of list_unsubscribe must be an address without a name,"
-            " and a query such as ?subject=leave, percent-encoded, with 900 characters at most."
+            f"list_unsubscribe: {describe(mailto)} is not a usable mailto. It must be an address"
+            " without a name, may have a percent-encoded query such as ?subject=leave, and has at"
+            " most 900 characters."
         )
     return link

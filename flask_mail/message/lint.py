@@ -106,7 +106,7 @@ def _parts(message: Message, html: str, as_is: bool) -> Iterator[Finding]:
         yield Finding(
             "no-text",
             "text",
-            "The message has HTML and no text for those who read no HTML: give it a body.",
+            "The message has HTML but no text for readers without HTML: set its body.",
         )
 
 
@@ -126,7 +126,7 @@ def _html(html: str, hosts: set[str], told: set[str]) -> Iterator[Finding]:
         yield Finding(
             "html-clipped",
             "html",
-            f"The HTML has {octets:,} octets, of which Gmail shows {CLIPPED:,}: shorten it.",
+            f"The HTML has {octets:,} octets, but Gmail shows only {CLIPPED:,}: shorten it.",
         )
     pieces: list[str] = []
     for text, name, written in split_tags(html):
@@ -163,8 +163,8 @@ def _reference(url: str, hosts: set[str]) -> Iterator[Finding]:
         yield Finding(
             "relative-link",
             "html",
-            f"{describe(url)} leads nowhere from a mail program: write the whole URL, such as"
-            " url_for(..., _external=True) makes it.",
+            f"{describe(url)} is a relative link, which does not work in mail: use an absolute URL,"
+            " such as url_for(..., _external=True).",
         )
 
 
@@ -173,8 +173,8 @@ def _local(url: str, part: str, hosts: set[str]) -> Iterator[Finding]:
         yield Finding(
             "local-link",
             part,
-            f"{describe(url)} is on the reader's own machine: set SERVER_NAME, or send from a"
-            " request to the public host.",
+            f"{describe(url)} is a local address, which readers cannot open: set SERVER_NAME, or"
+            " send from a request to the public host.",
         )
 
 
@@ -200,7 +200,7 @@ def _placeholder(shown: str, part: str) -> Finding:
     return Finding(
         "placeholder",
         part,
-        f"{describe(shown)} looks like a variable that was not filled in.",
+        f"{describe(shown)} looks like an unfilled variable.",
     )
 
 
@@ -208,8 +208,8 @@ def _without_alt(source: str) -> Finding:
     return Finding(
         "image-without-alt",
         "html",
-        f'The image {describe(source)} has no alt: write what it shows, or alt="" if it is for'
-        " decoration.",
+        f'The image {describe(source)} has no alt text: describe it, or set alt="" if it is'
+        " decorative.",
     )
 
 
@@ -225,7 +225,7 @@ def _images(message: Message, html: str) -> Iterator[Finding]:
             yield Finding(
                 "missing-image",
                 "html",
-                f"The HTML shows {describe(f'cid:{content_id}')}, and no attachment has that"
+                f"The HTML refers to {describe(f'cid:{content_id}')}, but no attachment has that"
                 " Content-ID: add it with message.embed(), or content_id=.",
             )
 
@@ -244,15 +244,15 @@ def _headers(headers: object, hosts: set[str]) -> Iterator[Finding]:
         yield Finding(
             "no-one-click",
             "headers",
-            f"{describe(plain[1])} in List-Unsubscribe begins with http://, and mail programs take"
-            " one click for https:// only: set PREFERRED_URL_SCHEME and SERVER_NAME.",
+            f"{describe(plain[1])} in List-Unsubscribe begins with http://, but one-click requires"
+            " https://: set PREFERRED_URL_SCHEME and SERVER_NAME.",
         )
     elif is_bulk and not (has_one_click and "<https://" in links):
         yield Finding(
             "no-one-click",
             "headers",
-            "Its headers say that it goes to many, and Gmail and Yahoo want those to be able to"
-            " leave with one click: message.list_unsubscribe(url=..., one_click=True).",
+            "Its headers mark it as bulk mail, for which Gmail and Yahoo require one-click"
+            " unsubscribe: call message.list_unsubscribe(url=..., one_click=True).",
         )
 
 
@@ -266,8 +266,8 @@ def _recipients(message: Message) -> Iterator[Finding]:
                 yield Finding(
                     "needs-smtputf8",
                     "recipients",
-                    f"{describe(address.addr_spec)} is not ASCII before the @: only servers with"
-                    " SMTPUTF8 take it, also on the way.",
+                    f"{describe(address.addr_spec)} is not ASCII before the @: every server on the"
+                    " way must support SMTPUTF8.",
                 )
 
 

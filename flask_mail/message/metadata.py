@@ -33,10 +33,10 @@ def tags_of(message: Message) -> tuple[str, ...]:
     if not given:
         return ()
     if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
-        raise MessageError('The tags are no list of strings: write them as ["welcome"].')
+        raise MessageError('tags must be a list of strings, such as ["welcome"].')
     tags = [check_text(each, "tag") for each in given]
     if not all(map(str.strip, tags)):
-        raise MessageError("One of the tags is empty: leave it out.")
+        raise MessageError("One of the tags is empty: remove it.")
     return tuple(dict.fromkeys(tags))
 
 
@@ -46,14 +46,14 @@ def metadata_of(message: Message) -> dict[str, str]:
     if not given:
         return {}
     if not isinstance(given, Mapping):
-        raise MessageError('The metadata are no mapping: write them as {"order": "4711"}.')
+        raise MessageError('metadata must be a dict, such as {"order": "4711"}.')
     found = {}
     for key, value in given.items():
         name = check_text(key, "metadata key")
         if not name.strip():
-            raise MessageError("A key of the metadata is empty: give it a name.")
+            raise MessageError("A metadata key is empty: give it a name.")
         if name in found:
-            raise MessageError(f"Two keys of the metadata are {describe(name)} as text: keep one.")
+            raise MessageError(f"Two metadata keys are {describe(name)} as text: keep one.")
         text = str(value).lower() if isinstance(value, bool) else value
         found[name] = check_text(text, f"metadata {describe(name)}")
     return found
@@ -85,7 +85,7 @@ def _check_depth(value: object, field: str) -> None:
         if not inner:
             return
         level = inner
-    raise MessageError(f"{field} holds lists in lists, more than {_DEEPEST} deep.")
+    raise MessageError(f"{field} is nested more than {_DEEPEST} levels deep.")
 
 
 def _options(message: Message) -> Mapping[Any, Any]:
@@ -94,7 +94,7 @@ def _options(message: Message) -> Mapping[Any, Any]:
         return {}
     if not isinstance(given, Mapping):
         raise MessageError(
-            "The options of the message are no mapping: write them as {backend: {name: value}}."
+            'message.options must be a dict of dicts, such as {"smtp": {"name": "value"}}.'
         )
     return given
 

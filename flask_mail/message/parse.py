@@ -78,7 +78,7 @@ class Reading:
             before = self._parts
             for each in part.parts():
                 if depth >= _DEEPEST:
-                    raise MessageError(f"The message has parts in parts, {_DEEPEST} deep and more.")
+                    raise MessageError(f"The message has parts nested over {_DEEPEST} levels deep.")
                 self.read(each, depth + 1, is_alternative=kind == "multipart/alternative")
             if self._parts == before:  # an empty multipart is kept as a file
                 self.attachments.append(_attachment(part))
@@ -114,7 +114,7 @@ def fields_of(content: object) -> dict[str, Any]:
     """
     if not isinstance(content, (bytes, bytearray, memoryview)):
         raise MessageError(
-            f"A message is read from bytes, not {type(content).__name__}: open files in binary mode"
+            f"from_bytes() requires bytes, not {type(content).__name__}: open files in binary mode"
             ' ("rb").'
         )
     return fields_in(Entity.of(bytes(content)))
@@ -218,7 +218,7 @@ def _mailboxes(value: str | None) -> Iterator[str | tuple[str, str]]:
     written = _text(value or "")
     if len(written) > _LONGEST_LIST:
         raise MessageError(
-            f"The message has a list of addresses that is longer than {_LONGEST_LIST} characters."
+            f"The message has an address header of more than {_LONGEST_LIST} characters."
         )
     for item in _ITEM.findall(written):
         if "@" not in item:

@@ -82,7 +82,7 @@ def to_record(message: object, *, files: bool) -> dict[str, Any]:
                 _check(field, record[field])
     except RecursionError:
         raise MessageError(
-            "The message holds lists in lists, too deep to write, or a list that holds itself."
+            "The message contains a list that is nested too deeply, or in itself."
         ) from None
     if further:
         record["further"] = table_of(further, type(message), _ATTRIBUTES)
@@ -96,17 +96,17 @@ def fill(message: object, record: object, *, files: bool) -> None:
     :raises MessageError: the record is invalid or of another version.
     """
     if not isinstance(record, Mapping) or "version" not in record:
-        raise MessageError("This is no record of a message: it has no version.")
+        raise MessageError('This is not a message record: "version" is missing.')
     if record["version"] != VERSION or isinstance(record["version"], bool):
         raise MessageError(
-            f"The record has version {describe(record['version'])}, and this Flask-Mail reads"
-            f" version {VERSION}: read it with the version of Flask-Mail that wrote it."
+            f"The record has version {describe(record['version'])}, but this Flask-Mail reads"
+            f" version {VERSION}: use the version of Flask-Mail that wrote it."
         )
     for field, value in record.items():
         if field == "version":
             continue
         if field not in _FIELDS:
-            raise MessageError(f"The record holds {describe(field)}, which is no field of one.")
+            raise MessageError(f"The record contains an unknown field, {describe(field)}.")
         _check(field, value)
         if field == "further":
             vars(message).update(table_of(value, type(message), _ATTRIBUTES))
@@ -176,7 +176,7 @@ def _check(field: str, value: Any) -> None:
             _moment(value)
         case "rendered_at":
             if tolerated(date_header, value) is None:
-                raise MessageError(f"The record's {field!r} is no moment: {describe(value)}.")
+                raise MessageError(f"The record's {field!r} is not a date: {describe(value)}.")
         case "envelope":
             _check_envelope(value)
 
@@ -190,7 +190,7 @@ def _check_address(value: Any, field: str) -> None:
 
 def _check_envelope(value: dict[str, Any]) -> None:
     if value.keys() != set(_ENVELOPE):
-        raise MessageError("The record's 'envelope' is not what to_dict() writes.")
+        raise MessageError("The record's 'envelope' was not written by to_dict().")
     check_kind(value["sender"], (str,), "envelope")
     for name in _ENVELOPE[1:]:
         check_kind(value[name], (list,), "envelope")
@@ -200,7 +200,7 @@ def _check_envelope(value: dict[str, Any]) -> None:
 def _moment(value: dict[str, Any]) -> datetime:
     try:
         if value.keys() - {"datetime", "fold"}:
-            raise ValueError("it has other keys than 'datetime' and 'fold'")
+            raise ValueError("it has keys other than 'datetime' and 'fold'")
         moment = datetime.fromisoformat(value.get("datetime", ""))
         return moment.replace(fold=1) if value.get("fold") == 1 else moment
     except (TypeError, ValueError) as error:

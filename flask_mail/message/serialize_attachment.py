@@ -37,7 +37,7 @@ def enclosure_of(attachment: Any, *, files: bool) -> dict[str, Any]:
         missing or has changed.
     """
     if not isinstance(attachment, Attachment):
-        raise MessageError(f"The attachment {describe(attachment)} is no Attachment.")
+        raise MessageError(f"The attachment {describe(attachment)} is not an Attachment.")
     record: dict[str, Any] = {}
     for name in _TEXTS:
         value = frozen(getattr(attachment, name))
@@ -72,9 +72,10 @@ def attachment_of(record: Any, *, files: bool) -> Attachment:
     """
     check_kind(record, (dict,), "attachments")
     if unknown := record.keys() - _KEYS:
-        raise MessageError(f"An attachment of the record holds {describe(min(unknown, key=str))}.")
+        key = describe(min(unknown, key=str))
+        raise MessageError(f"An attachment of the record has an unknown key, {key}.")
     if sum(name in record for name in _CONTENTS) != 1:
-        raise MessageError("An attachment of the record must have a text, base64 or a file.")
+        raise MessageError("An attachment of the record needs one of 'text', 'base64' and 'file'.")
     for name in _TEXTS:
         check_kind(record.get(name), (str, _NONE), name)
     headers = record.get("headers", [])
@@ -113,12 +114,12 @@ def _content(record: dict[str, Any], files: bool) -> Any:
 def _file(record: Any, files: bool) -> FileData:
     if not files:
         raise MessageError(
-            "The record names a file to attach. Whoever wrote it chose which: give files=True if"
-            " that was your own program, or make records with their content, by to_dict()."
+            "The record names a file to attach. Pass files=True if you trust its author, or write"
+            " records without files=True, which contain the content."
         )
     check_kind(record, (dict,), "file")
     if record.keys() != _FILE.keys():
-        raise MessageError("The record's 'file' is not what to_dict() writes.")
+        raise MessageError("The record's 'file' was not written by to_dict().")
     for name, kinds in _FILE.items():
         check_kind(record[name], kinds, name)
     data = FileData(**record)

@@ -24,19 +24,19 @@ def json_of(value: Any, field: str, depth: int = 0) -> Any:
         return value
     if type(value) is int:
         if abs(value) > _LARGEST:
-            raise MessageError(f"{field} holds a number of more than 64 bits, which is not kept.")
+            raise MessageError(f"{field} contains a number of more than 64 bits.")
         return value
     if type(value) is float and math.isfinite(value):
         return value
     if depth > _DEEPEST:
-        raise MessageError(f"{field} holds lists in lists, more than {_DEEPEST} deep.")
+        raise MessageError(f"{field} is nested more than {_DEEPEST} levels deep.")
     if isinstance(value, (list, tuple)):
         return [json_of(each, field, depth + 1) for each in value]
     if isinstance(value, dict) and all(type(name) is str for name in value):
         return {name: json_of(each, field, depth + 1) for name, each in value.items()}
     raise MessageError(
-        f"{field} holds {describe(value)}, of type {type(value).__name__}, which JSON cannot say:"
-        " pickle the message instead, or leave it out."
+        f"{field} contains {describe(value)}, of type {type(value).__name__}, which JSON cannot"
+        " express: pickle the message instead, or remove the value."
     )
 
 
@@ -67,7 +67,7 @@ def table_of(given: Mapping[Any, Any], owner: type, known: Iterable[str]) -> dic
             or is_taken
             or hasattr(there, "__set__")
         ):
-            raise MessageError(f"The record's 'further' holds {describe(name)}.")
+            raise MessageError(f"The record's 'further' must not contain {describe(name)}.")
     return {name: json_of(each, name) for name, each in given.items()}
 
 
@@ -77,7 +77,7 @@ def check_kind(value: object, kinds: tuple[type, ...], field: str) -> None:
     :raises MessageError: it is not; names `field`.
     """
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise MessageError(f"The record's {field!r} is or holds a {type(value).__name__}.")
+        raise MessageError(f"The record's {field!r} is or contains a {type(value).__name__}.")
 
 
 def check_list(value: object, field: str, *kinds: tuple[type, ...]) -> None:
@@ -86,6 +86,6 @@ def check_list(value: object, field: str, *kinds: tuple[type, ...]) -> None:
     :raises MessageError: it is not; names `field`.
     """
     if not isinstance(value, list) or len(value) != len(kinds):
-        raise MessageError(f"The record's {field!r} holds {describe(value)}.")
+        raise MessageError(f"The record's {field!r} must not contain {describe(value)}.")
     for each, allowed in zip(value, kinds, strict=True):
         check_kind(each, allowed, field)

@@ -68,8 +68,8 @@ def render(source: Source, name: str, variables: Mapping[str, Any]) -> Rendered:
     """
     if name.endswith(_SUFFIXES):
         raise MessageError(
-            f"The template {describe(name)} is named with its suffix: leave that away, and both the"
-            " text and the HTML are looked for."
+            f"Leave off the extension of the template {describe(name)}:"
+            f" {describe(name.rpartition('.')[0])} finds both .txt and .html."
         )
     plain = _unescaping(source.environment)
     text = _find(plain, f"{name}.txt")
@@ -78,7 +78,7 @@ def render(source: Source, name: str, variables: Mapping[str, Any]) -> Rendered:
         wanted = [f"{name}{suffix}" for suffix in _SUFFIXES]
         raise TemplateNotFound(
             wanted,
-            f"There is no template {' or '.join(map(repr, wanted))} in"
+            f"Template not found: {' or '.join(map(repr, wanted))} in"
             f" {', '.join(map(repr, source.folders())) or 'any folder'}.",
         )
     body, subject = (None, None) if text is None else _written(source, text, variables)

@@ -63,8 +63,8 @@ def name_of_upload(content_type: object, content: Content) -> str:
 def _read(file: Any) -> Content:
     if not hasattr(file, "read"):
         raise MessageError(
-            f"'file' must be an open file, not {type(file).__name__}: give the name of a file as"
-            " 'path', and content as 'data'."
+            f"'file' must be an open file, not {type(file).__name__}: pass a file name as 'path',"
+            " and content as 'data'."
         )
     # A pipe has no position. For other failures, read() raises too.
     position = None
@@ -72,18 +72,17 @@ def _read(file: Any) -> Content:
         position = file.tell()
     if isinstance(position, int) and position > 0:
         raise MessageError(
-            f"{_shown(file)} is not at its beginning: something was read"
-            " from it, or written to it. Call its seek(0) before you attach it, or give what is"
-            " to be attached as 'data'."
+            f"{_shown(file)} is not at its beginning: it was read or written before. Call its"
+            " seek(0) before you attach it, or pass the content as 'data'."
         )
     try:
         content = file.read()
     except ValueError as error:
         raise MessageError(
-            f"{_shown(file)} cannot be read: {error}. Attach it before it is closed."
+            f"{_shown(file)} cannot be read: {error}. Attach it before you close it."
         ) from error
     if not isinstance(content, (str, bytes, bytearray, memoryview)):
-        raise MessageError(f"The file's read() gave {type(content).__name__}, not bytes.")
+        raise MessageError(f"The file's read() returned {type(content).__name__}, not bytes.")
     return content
 
 

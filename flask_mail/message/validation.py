@@ -75,13 +75,13 @@ def check_message(message: Message) -> None:
     # A subclass or a patch may override it.
     is_own = getattr(message.has_bad_headers, "__func__", None) is has_bad_headers
     if not is_own and message.has_bad_headers():
-        raise BadHeaderError("has_bad_headers() of this message says that a header is bad.")
+        raise BadHeaderError("has_bad_headers() of this message returned True.")
     if message.charset:
         charset_of(message.charset)
     if message.date is not None:
         date_header(message.date)
     if not check_text(message.msgId, "message ID").strip():
-        raise MessageError("The message ID is empty: write <unique@domain>, or leave msgId alone.")
+        raise MessageError("The message ID is empty: write <unique@domain>, or do not set msgId.")
     for each in addresses_in(message.reply_to):
         parse_address(each, "reply_to")
     _check_headers(message.extra_headers, "extra_headers")
@@ -100,18 +100,18 @@ def check_options(options: object, field: str) -> tuple[str, ...]:
     if options is None:
         return ()
     if isinstance(options, (str, bytes)) or not isinstance(options, Iterable):
-        raise MessageError(f'The {field} are no list of options: write them as ["KEYWORD=value"].')
+        raise MessageError(f'{field} must be a list of options, such as ["KEYWORD=value"].')
     if isinstance(options, Mapping) and any(each is not None for each in options.values()):
         raise MessageError(
-            f'The {field} are a mapping, and ESMTP options are a list: write ["KEYWORD=value"].'
-            " A mapping is for a program's own way to send."
+            f'{field} must be a list of ESMTP options, such as ["KEYWORD=value"]. A mapping is only'
+            " for backends that use an HTTP API."
         )
     checked = []
     for option in options:
         text = check_text(option, field)
         if not _OPTION.fullmatch(text):
             raise MessageError(
-                f"The {field} hold {describe(text)}, which is no ESMTP option: write KEYWORD or"
+                f"{field} contains {describe(text)}, which is not an ESMTP option: write KEYWORD or"
                 " KEYWORD=value without spaces (RFC 5321 section 4.1.2)."
             )
         checked.append(text)
@@ -197,8 +197,8 @@ def _check_headers(headers: object, field: str) -> None:
         lowered = str(name).lower()
         if lowered in OURS:
             _log.warning(
-                "The header %s in %s is left out: Flask-Mail writes the structure of a message"
-                " itself and shows no blind copies.",
+                "The header %s in %s is left out: Flask-Mail writes the structure of messages and"
+                " does not reveal blind copies.",
                 describe(name),
                 field,
             )
@@ -209,8 +209,8 @@ def _check_headers(headers: object, field: str) -> None:
         elif is_spoiled(str(name), str(value)):
             _log.warning(
                 "The header %s in %s is written in encoded-words, which programs that read it as"
-                " data do not understand: it is not ASCII, or has more than 900 characters without"
-                " a space to fold it at (RFC 5322 section 2.1.1).",
+                " data do not understand: make it ASCII, with a space at least every 900 characters"
+                " (RFC 5322 section 2.1.1).",
                 describe(name),
                 field,
             )
@@ -232,8 +232,8 @@ def _check_body(value: object, field: str, name: object = None) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise MessageError(
-            f"The {label} holds a lone surrogate at character {error.start}, which no charset"
-            " can express: it was decoded wrongly where it came from."
+            f"The {label} contains a lone surrogate at character {error.start}, which no charset"
+            " can express: decode the text with the right charset."
         ) from error
 
 
@@ -243,8 +243,8 @@ def _check_attachment(attachment: Attachment) -> None:
         _check_body(attachment.data, f"attachment {label}")
     elif not isinstance(attachment.data, (bytes, bytearray, memoryview, FileData)):
         raise MessageError(
-            f"The attachment {label} has data of type {type(attachment.data).__name__}: give bytes"
-            " or str, such as what read() returns."
+            f"The attachment {label} has data of type {type(attachment.data).__name__}: pass bytes"
+            " or str, such as the result of read()."
         )
     _check_headers(attachment.headers, f"the headers of attachment {label}")
 
@@ -255,8 +255,8 @@ def _attachments(message: Message) -> Iterable[Attachment]:
     for each in attachments:
         if not all(hasattr(each, name) for name in _OF_AN_ATTACHMENT):
             raise MessageError(
-                f"The attachments hold {describe(each)}: use msg.attach(), or make an Attachment of"
-                " it."
+                f"The attachments contain {describe(each)}: use msg.attach(), or wrap it in an"
+                " Attachment."
             )
     return attachments
 
@@ -265,5 +265,5 @@ def _mapping(value: object, field: str) -> Mapping[object, object]:
     if value is None:
         return {}
     if type(value) is not dict and not isinstance(value, Mapping):
-        raise MessageError(f"The {field} are no mapping: write them as {{name: value}}.")
+        raise MessageError(f"{field} must be a dict of names and values.")
     return value

@@ -125,7 +125,7 @@ class Supply:
         while not self._rest:
             block = next(self._blocks, None)
             if block is None:
-                raise MessageError("The content is shorter than it was said to be.")
+                raise MessageError("The content is shorter than its declared size.")
             self._rest = memoryview(block)
         taken, self._rest = self._rest[:octets], self._rest[octets:]
         return taken

@@ -35,7 +35,7 @@ def date_header(date: object) -> str:
             raise ValueError(year)
     except (AttributeError, TypeError, ValueError, OverflowError, OSError) as error:
         raise MessageError(
-            f"The date {describe(date)} cannot be used: give a datetime or seconds since the epoch,"
+            f"The date {describe(date)} cannot be used: pass a datetime or seconds since the epoch,"
             " from 1900 on."
         ) from error
     return written

@@ -110,7 +110,7 @@ def check_header_name(value: object, field: str) -> str:
     name = plain_text(value)
     if name is None or not _NAME.fullmatch(name):
         raise BadHeaderError(
-            f"The {field} {describe(value if name is None else name)} is not one: use 1 to 76"
+            f"The {field} {describe(value if name is None else name)} is not valid: use 1 to 76"
             " printable ASCII characters without a colon (RFC 5322 section 3.6.8)."
         )
     return name
@@ -125,7 +125,7 @@ def check_content_type(value: object, field: str) -> tuple[str, dict[str, str]]:
     main, parameters = _split_parameters(text)
     if not _TYPE.fullmatch(main):
         raise MessageError(
-            f"The {field} {describe(text)} is not one that a part can have: write it as"
+            f"The {field} {describe(text)} is not valid for a part: write"
             ' "type/subtype", such as "application/pdf", with parameters as "; name=value".'
         )
     return main, parameters
@@ -137,7 +137,7 @@ def check_disposition(value: object, field: str) -> tuple[str, dict[str, str]]:
     main, parameters = _split_parameters(text)
     if not _TOKEN.fullmatch(main):
         raise MessageError(
-            f'The {field} {describe(text)} is none: use "attachment" or "inline" (RFC 2183).'
+            f'The {field} {describe(text)} is not valid: use "attachment" or "inline" (RFC 2183).'
         )
     return main, parameters
 
@@ -182,7 +182,7 @@ def _charset_of(text: str) -> Charset:
         fits = False
     except LookupError:
         raise MessageError(
-            f'The charset {describe(text)} is not known; use one such as "utf-8".'
+            f'The charset {describe(text)} is unknown: use one such as "utf-8".'
         ) from None
     return charset if fits else UTF_8
 

@@ -54,7 +54,7 @@ def test_one_value_where_a_list_belongs_is_refused(values: object) -> None:
 
 @pytest.mark.parametrize("values", [("Bob", "b@x.org"), ["Bob", "b@x.org"], ("", "b@x.org")])
 def test_one_pair_where_a_list_belongs_is_refused(values: object) -> None:
-    with pytest.raises(MessageError, match=r"is one pair.*write \[\(name, address\)\]"):
+    with pytest.raises(MessageError, match=r"is a single pair.*write \[\(name, address\)\]"):
         parse_addresses(values, "recipient")
 
 

@@ -77,10 +77,10 @@ ACCEPTED: list[tuple[object, tuple[str, str, str]]] = [
     ),
 ]
 
-SEVERAL = "holds more than one address: give a list"
+SEVERAL = "contains more than one address: pass a list"
 QUOTE_IT = r'must be quoted: "a b"@example\.com'
 ENCODED_WORD = "begins an encoded-word"
-BRACKETS = "a name, <, one address, > and nothing after it"
+BRACKETS = "write it as Name <name@example.com>"
 
 REFUSED: list[tuple[object, str]] = [
     ("", "is empty"),
@@ -91,7 +91,7 @@ REFUSED: list[tuple[object, str]] = [
     ("root", "has no domain; write it as name@example.com"),
     ("Bob <root>", "has no domain"),
     (("Bob", "root"), "has no domain"),
-    ("@x.org", "nothing stands before the @"),
+    ("@x.org", "the part before the @ is missing"),
     ("<@a,@b:c@d>", "source route"),
     # several, never cut to the first
     ("a@b.c, d@e.f", SEVERAL),
@@ -128,7 +128,7 @@ REFUSED: list[tuple[object, str]] = [
     ('"Bob" "B <a@b.c>', "quote is never closed"),
     ('""Bob" <a@b.c>', "quote is never closed"),
     ('"Bob\\" <a@b.c>', "quote is never closed"),
-    (("Bob", "Bob <a@b.c>"), "in a pair, the address alone"),
+    (("Bob", "Bob <a@b.c>"), "in a pair, give the address without a name"),
     # local part
     ("=?x?q?victim=40evil.test=3E=00?=foo@good.test", ENCODED_WORD),
     ('"=?utf-8?q?victim?="@good.test', ENCODED_WORD),
@@ -187,7 +187,7 @@ def test_what_is_not_one_mailbox_is_refused_with_the_reason(value: object, reaso
     ids=lambda v: ascii(v)[:20],
 )
 def test_what_is_longer_than_mail_can_be_is_refused_before_it_is_read(value: object) -> None:
-    with pytest.raises(MessageError, match="may have 998 characters at most") as caught:
+    with pytest.raises(MessageError, match="may have at most 998 characters") as caught:
         parse_address(value, "recipient")
     assert len(str(caught.value)) < 400
 

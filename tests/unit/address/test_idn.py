@@ -9,7 +9,8 @@ import pytest
 from flask_mail.address.parser import domain_to_ascii, parse_address
 from flask_mail.errors import BadHeaderError, MessageError
 
-LABELS = "not made of labels"
+MISSING = "the domain is missing"
+LABELS = "not a valid domain name: use labels"
 LITERAL = "not an address literal"
 IDNA = "IDNA 2008 does not allow"
 DOTS = r"dots \(U\+002E\)"
@@ -60,21 +61,21 @@ def test_a_character_that_would_become_ascii_is_refused(address: str) -> None:
     """Else mail for one address goes to another: KELVIN SIGN is no k in a database."""
     with pytest.raises(MessageError):
         parse_address(address, "recipient")
-    with pytest.raises(MessageError, match="holds U\\+212A"):
+    with pytest.raises(MessageError, match="contains U\\+212A"):
         domain_to_ascii("\u212aelvin.test")
 
 
 @pytest.mark.parametrize(
     ("domain", "reason"),
     [
-        ("", LABELS),
+        ("", MISSING),
         ("_x.org", LABELS),
         ("x_.org", LABELS),
         ("-x.org", LABELS),
         ("x-.org", LABELS),
         ("x..org", LABELS),
         ("x.org..", LABELS),
-        (".", LABELS),
+        (".", MISSING),
         ("x.org.\u3002", DOTS),
         (".x.org", LABELS),
         ("x org", LABELS),

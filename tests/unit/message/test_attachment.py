@@ -94,9 +94,9 @@ def test_a_path_in_the_place_of_a_file_is_taken(picture: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "said"),
     [
-        ("picture.png", "give the name of a file as 'path', and content as 'data'"),
+        ("picture.png", "pass a file name as 'path', and content as 'data'"),
         (12, "must be an open file, not int"),
-        (type("Odd", (), {"read": lambda self: None})(), r"read\(\) gave NoneType"),
+        (type("Odd", (), {"read": lambda self: None})(), r"read\(\) returned NoneType"),
     ],
 )
 def test_what_is_no_file_is_an_error_that_says_what_to_give(file: Any, said: str) -> None:

@@ -119,9 +119,9 @@ def test_references_may_be_messages() -> None:
     "value", ["", "no id", "a", "<>", "< >", "<a@b> <c@d>", "<a@b\r\nX: 1>", "<a\0@b>", "<é@b>", 12]
 )
 def test_what_is_no_message_id_is_refused(value: Any) -> None:
-    with pytest.raises(MessageError, match="in_reply_to .* is no Message-ID"):
+    with pytest.raises(MessageError, match="in_reply_to .* is not a Message-ID"):
         Message(in_reply_to=value)
-    with pytest.raises(MessageError, match="references .* is no Message-ID"):
+    with pytest.raises(MessageError, match="references .* is not a Message-ID"):
         Message(references=[value])
     if value == 12:
         with pytest.raises(MessageError, match="references"):
@@ -324,7 +324,7 @@ def test_what_a_message_from_outside_refers_to_spoils_no_answer() -> None:
 
 @pytest.mark.parametrize("value", [b"a@b", "@" * 50_000 + " ", "a" * 2000 + "@b", "@a@b"])
 def test_no_message_id_takes_long_or_spoils_a_line(value: Any) -> None:
-    with pytest.raises(MessageError, match="no Message-ID"):
+    with pytest.raises(MessageError, match="not a Message-ID"):
         Message(in_reply_to=value)
 
 

@@ -100,7 +100,7 @@ def test_a_secret_among_the_options_is_kept_or_refused_and_never_becomes_its_mas
     message = compose(options={"pigeon": {"key": Secret("k3y")}})
 
     assert message.snapshot().options["pigeon"]["key"].reveal() == "k3y"
-    with pytest.raises(MessageError, match="options holds .*, of type Secret"):
+    with pytest.raises(MessageError, match="options contains .*, of type Secret"):
         message.to_dict()
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(message)
@@ -161,18 +161,18 @@ def test_a_message_of_0_10_has_none() -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"tags": "welcome"}, "tags are no list"),
+        ({"tags": "welcome"}, "tags must be a list"),
         ({"tags": {"a": "b"}.items()}, "tag must be a string"),
-        ({"tags": 4711}, "tags are no list"),
+        ({"tags": 4711}, "tags must be a list"),
         ({"tags": [b"a"]}, "tag must be a string"),
         ({"tags": ["a", " "]}, "tags is empty"),
-        ({"metadata": ["a"]}, "metadata are no mapping"),
+        ({"metadata": ["a"]}, "metadata must be a dict"),
         ({"metadata": {"a": None}}, "metadata 'a' must be a string"),
         ({"metadata": {"a": ["b"]}}, "metadata 'a' must be a string"),
-        ({"metadata": {1: "a", "1": "b"}}, "Two keys of the metadata are '1'"),
-        ({"metadata": {" ": "b"}}, "key of the metadata is empty"),
+        ({"metadata": {1: "a", "1": "b"}}, "Two metadata keys are '1'"),
+        ({"metadata": {" ": "b"}}, "metadata key is empty"),
         ({"metadata": {("a",): "b"}}, "metadata key must be a string"),
-        ({"options": ["ses"]}, "options of the message are no mapping"),
+        ({"options": ["ses"]}, "message.options must be a dict"),
         ({"options": {"ses": ["configuration_set"]}}, r"options\['ses'\] must be a dict"),
         ({"options": {"ses": {1: 2}}}, r"options\['ses'\] must be a dict"),
     ],
@@ -187,7 +187,7 @@ def test_what_is_none_is_an_error_that_says_what_to_write(
 def test_a_table_for_a_list_is_refused() -> None:
     message = compose()
     message.__dict__["tags"] = {"welcome": True}
-    with pytest.raises(MessageError, match="tags are no list"):
+    with pytest.raises(MessageError, match="tags must be a list"):
         Outgoing.of(message)
 
 

@@ -81,7 +81,7 @@ def test_several_addresses_in_one_text_are_no_name(value: Any) -> None:
 def test_recipients_go_by_the_same_rule(field: str) -> None:
     one: dict[str, Any] = {"recipients": ["first@example.com"], field: TWO}
     assert set(Outgoing.of(Message(sender="x@x.com", **one)).envelope.recipients) >= set(TWO)
-    with pytest.raises(MessageError, match="is one pair"):
+    with pytest.raises(MessageError, match="is a single pair"):
         Outgoing.of(Message(sender="x@x.com", **{**one, field: ("Ann @ Work", "ann@example.com")}))
 
 

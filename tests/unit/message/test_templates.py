@@ -72,7 +72,7 @@ def test_neither_is_an_error_that_says_where_it_was_looked_for(
     assert isinstance(caught.value, MessageError)
     assert isinstance(caught.value, jinja2.TemplateNotFound)
     assert str(caught.value) == (
-        f"There is no template 'mail/a.txt' or 'mail/a.html' in '{tmp_path / 'templates'}',"
+        f"Template not found: 'mail/a.txt' or 'mail/a.html' in '{tmp_path / 'templates'}',"
         f" '{tmp_path / 'b' / 'mail'}'."
     )
 
@@ -107,7 +107,7 @@ def test_a_loader_that_misses_another_one_names_that(app: Flask) -> None:
 
 @pytest.mark.parametrize("name", ["a.txt", "a.html"])
 def test_a_name_with_its_suffix_is_an_error(render: Any, name: str) -> None:
-    with pytest.raises(MessageError, match="leave that away"):
+    with pytest.raises(MessageError, match="Leave off the extension"):
         render(name, a_txt="text")
 
 

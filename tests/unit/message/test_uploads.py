@@ -46,7 +46,7 @@ def test_a_closed_file_is_refused() -> None:
     file = io.BytesIO(b"data")
     file.close()
 
-    with pytest.raises(MessageError, match="cannot be read.*before it is closed"):
+    with pytest.raises(MessageError, match="cannot be read.*before you close it"):
         Attachment("a", file=file)
 
 

@@ -203,7 +203,7 @@ def test_a_datetime_with_a_zone_reads_back(moment: datetime) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_date_is_refused_and_shown_as_now(date: Any) -> None:
-    with pytest.raises(MessageError, match="The date .* cannot be used: give a datetime"):
+    with pytest.raises(MessageError, match="The date .* cannot be used: pass a datetime"):
         date_header(date)
 
     before = int(time.time())
