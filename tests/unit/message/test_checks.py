@@ -122,6 +122,7 @@ def test_what_holds_no_control_is_sent(
     subject: str, name: str, extra: str, body: str, html: str, data: str | bytes
 ) -> None:
     assume(name or data)  # neither: an upload for which no file was chosen
+    assume("@" not in name)  # a reply_to of two addresses is two
     message = compose(
         subject=subject,
         sender=(name, "from@example.com"),
