@@ -45,60 +45,59 @@ class Setting:
 TABLE: tuple[Setting, ...] = (
     Setting(
         "MAIL_BACKEND", "name, import path or class", to_anything, "smtp",
-        "Which backend delivers: the name of an installed one (`flask mail backends` lists them),"
+        "The backend: the name of an installed one (`flask mail backends` lists them),"
         ' `"package.module:Class"`, or a class.',
         "General",
     ),
     Setting(
         "MAIL_DEFAULT_SENDER", "address or (name, address)", to_anything, "None",
-        "The sender of messages that name none.",
+        "Default From address.",
         "General",
     ),
     Setting(
         "MAIL_SUPPRESS_SEND", "bool", to_bool, "`TESTING`",
-        "`True`: nothing leaves this machine. `False`: the chosen backend delivers, even in tests."
-        " A local backend (console, file, locmem, null) is never replaced.",
+        "`True`: do not send mail. `False`: use the configured backend, even in tests. Local"
+        " backends (console, file, locmem, null) always stay in use.",
         "General",
     ),
     Setting(
         "MAIL_ALLOWED_RECIPIENTS", "list of addresses and patterns", to_patterns, "None",
-        "The only recipients that mail may go to: addresses, patterns such as `*@example.com`, and"
-        " regular expressions, compiled or as `/.../`. What is for others goes to"
-        " `MAIL_REDIRECT_TO`, else is refused. Everybody by default.",
+        "Allow-list of recipients: addresses, patterns such as `*@example.com`, and regular"
+        " expressions, compiled or as `/.../`. Mail to anyone else is redirected to"
+        " `MAIL_REDIRECT_TO`, or refused if that is unset. Default: everyone.",
         "General",
     ),
     Setting(
         "MAIL_REDIRECT_TO", "address or list of addresses", to_addresses, "None",
-        "Who gets the mail that is for recipients which are not allowed: everybody, unless"
-        " `MAIL_ALLOWED_RECIPIENTS` names some.",
+        "Send mail here instead of to recipients outside of `MAIL_ALLOWED_RECIPIENTS`, or instead"
+        " of to *all* recipients if there is no allow-list.",
         "General",
     ),
     Setting(
         "MAIL_MAX_EMAILS", "whole number", to_limit, "None",
-        "How many messages one connection carries before it is renewed, also over several sends;"
-        " no limit by default.",
+        "Maximum number of messages per connection, across several sends. Default: no limit.",
         "General",
     ),
     Setting(
         "MAIL_ASCII_ATTACHMENTS", "bool", to_bool, "False",
-        "Write attachment names in ASCII, dropping what has no equivalent.",
+        "Write attachment names in ASCII, dropping characters without an equivalent.",
         "General",
     ),
     Setting(
         "MAIL_INLINE_CSS", "bool", to_bool, "True with the extra `css`",
-        "Write the `<style>` of HTML templates into the elements that it styles.",
+        "Inline the `<style>` sheets of HTML templates.",
         "General",
     ),
     Setting(
         "MAIL_DEBUG", "bool", to_bool, "`app.debug`",
-        "Log the SMTP dialogue on the logger `flask_mail.smtp` at level DEBUG; never a password.",
+        "Log the SMTP dialogue, without passwords, to the logger `flask_mail.smtp` at level DEBUG.",
         "General",
     ),
     Setting(
         "MAIL_INBOX", "bool or URL prefix", to_prefix, "`app.debug`",
-        "Show the mail of this app in the browser, at `/_mail` or below the prefix. By default with"
-        " debug, and to this machine alone; set by hand, to every machine that reaches the server."
-        " Never available without debug or testing.",
+        "Show the mail of this app in the browser, at `/_mail` or the given prefix. By default only"
+        " with debug and to this machine; if set, to every machine that reaches the server. Never"
+        " available without debug or testing.",
         "General",
     ),
     Setting(
@@ -108,12 +107,12 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "MAIL_PORT", "port", to_port, "25; 465 with `MAIL_USE_SSL`",
-        "Its port; 587 is usual with `MAIL_USE_TLS`.",
+        "The port of the server; usually 587 with `MAIL_USE_TLS`.",
         "SMTP",
     ),
     Setting(
         "MAIL_USE_TLS", "bool", to_bool, "False",
-        "Demand STARTTLS on a plain connection. Not together with `MAIL_USE_SSL`.",
+        "Require STARTTLS. Cannot be combined with `MAIL_USE_SSL`.",
         "SMTP",
     ),
     Setting(
@@ -123,97 +122,97 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "MAIL_USERNAME", "str", to_str, "None",
-        "Log in with this name; needs `MAIL_PASSWORD` or `MAIL_OAUTH2_TOKEN`.",
+        "User name for the login; requires `MAIL_PASSWORD` or `MAIL_OAUTH2_TOKEN`.",
         "SMTP",
     ),
     Setting(
         "MAIL_PASSWORD", "str or callable", to_secret, "None",
-        "The password of `MAIL_USERNAME`, or a callable that returns it, called at each login.",
+        "The password, or a callable that returns it, called at each login.",
         "SMTP",
         secret=True,
     ),
     Setting(
         "MAIL_OAUTH2_TOKEN", "str or callable", to_secret, "None",
-        "An OAuth 2.0 access token in place of a password, or a callable that returns a fresh one,"
-        " called at each login, and once more where the server refuses it.",
+        "An OAuth 2.0 access token instead of a password, or a callable that returns a fresh one,"
+        " called at each login, and once more if the server rejects the token.",
         "SMTP",
         secret=True,
     ),
     Setting(
         "MAIL_TIMEOUT", "seconds", to_seconds, "20",
-        "How long to wait for a connection, and for each reply. The reply to the content may take"
-        " thirty times as long, ten minutes at most.",
+        "Maximum wait for a connection, and for each reply. The reply to the content may take"
+        " thirty times as long, up to ten minutes.",
         "SMTP",
     ),
     Setting(
         "MAIL_DEADLINE", "seconds", to_seconds, "20, or `MAIL_TIMEOUT` if that is longer",
-        "How long one message may take in all, with the connection, TLS and the login. By default a"
-        " second more for each 128 KiB, and no limit for the messages of a batch.",
+        "Maximum time for one message, including connection, TLS and login. By default, each 128"
+        " KiB adds a second, and the messages of a batch have no limit.",
         "SMTP",
     ),
     Setting(
         "MAIL_POOL_SIZE", "whole number", to_count, "2",
-        "How many idle connections each process keeps for the next message; 0: none.",
+        "Maximum number of idle connections that each process keeps open (0 disables pooling).",
         "SMTP",
     ),
     Setting(
         "MAIL_KEEPALIVE", "seconds", to_seconds, "5",
-        "After how long an idle connection is closed.", "SMTP",
+        "Close idle connections after this time.", "SMTP",
     ),
     Setting(
         "MAIL_MAX_AGE", "seconds", to_seconds, "300",
-        "After how long a busy connection is renewed, and the server's name looked up again.",
+        "Renew busy connections after this time, which also resolves the server's name again.",
         "SMTP",
     ),
     Setting(
         "MAIL_PIPELINING", "bool", to_bool, "True",
-        "Write several commands at once where the server offers PIPELINING (RFC 2920).",
+        "Pipeline commands if the server offers PIPELINING (RFC 2920).",
         "SMTP",
     ),
     Setting(
         "MAIL_CHUNKING", "bool", to_bool, "True",
-        "Send content without asking first where the server offers CHUNKING (RFC 3030).",
+        "Send content with BDAT if the server offers CHUNKING (RFC 3030).",
         "SMTP",
     ),
     Setting(
         "MAIL_LOCAL_HOSTNAME", "host name", to_str, "this host's name, or its address",
-        "The name to give in EHLO.",
+        "The host name to send in EHLO.",
         "SMTP",
     ),
     Setting(
         "MAIL_TLS_VERIFY", "bool", to_bool, "True",
-        "Check the server's certificate and name. `False` lets anyone in between read and change"
-        " mail; it is warned about.",
+        "Verify the server's certificate and host name. `False` lets attackers on the network read"
+        " and change mail, and logs a warning.",
         "SMTP",
     ),
     Setting(
         "MAIL_TLS_CA_FILE", "path", to_path, "the system's authorities",
-        "Certificates of authorities to trust (PEM), such as your own.",
+        "Certificates of trusted authorities (PEM), such as your own.",
         "SMTP",
     ),
     Setting(
         "MAIL_TLS_CERT_FILE", "path", to_path, "None",
-        "A client certificate to show to the server (PEM).",
+        "Client certificate (PEM).",
         "SMTP",
     ),
     Setting(
         "MAIL_TLS_KEY_FILE", "path", to_path, "in `MAIL_TLS_CERT_FILE`",
-        "The key of the client certificate (PEM).",
+        "Private key of the client certificate (PEM).",
         "SMTP",
     ),
     Setting(
         "MAIL_CONSOLE_STREAM", '"stdout", "stderr" or a text stream', to_anything, "stdout",
-        "Where the console backend writes.",
+        "The output of the console backend.",
         "Console",
     ),
     Setting(
         "MAIL_CONSOLE_FORMAT", '"readable" or "source"', to_str, "readable",
-        "What the console backend shows: the message as a reader sees it, or its raw source.",
+        "Print messages as readers see them, or their raw source.",
         "Console",
     ),
     Setting(
         "MAIL_FILE_PATH", "path", to_path, "none; required by the file backend",
-        "The folder of the file backend; created if it is missing.",
+        "The folder for messages, created if it is missing.",
         "File",
     ),
 )  # fmt: skip
