@@ -1,5 +1,4 @@
-"""The mail state that applies where code runs: the only core module besides `extension` that
-imports flask."""
+"""The current mail state. Besides `extension`, the only core module that imports flask."""
 
 from __future__ import annotations
 
@@ -22,29 +21,29 @@ if TYPE_CHECKING:
     import jinja2
 
 # The state that a send is bound to, and the app context in which that began. Any: a program may
-# have put a stand-in into app.extensions["mail"].
+# have replaced app.extensions["mail"].
 _bound: ContextVar[tuple[Any, object] | None] = ContextVar("flask_mail_state", default=None)
 
 
 def current_state() -> Any:
-    """Return the mail state that a send is bound to, else the current app's, else ``None``.
+    """Return the state that the running send is bound to, else the current app's, else ``None``.
 
-    An app context that was pushed since, such as by a receiver that uses another app, wins.
+    An app context pushed during the send, such as by a signal receiver, takes precedence.
     """
     return resolved(registered())
 
 
 def resolved(mail: Any) -> Any:
-    """Return the state that `mail` stands for: programs put a Mail in the place of its state.
+    """Return the state of `mail`, which may be a Mail that a program registered as its own state.
 
-    :raises RuntimeError: it is a Mail without an app, and no app is current.
+    :raises RuntimeError: `mail` is a Mail without an app, and there is no app context.
     """
     find = getattr(type(mail), "_standing", None)
     return mail if find is None else find(mail)
 
 
 def registered() -> Any:
-    """Return what :func:`current_state` finds, as a program has registered it."""
+    """Return the same as :func:`current_state`, but unresolved: as it was registered."""
     bound_state, began_in = _bound.get() or (None, None)
     context = _app_context()
     if context is None or (bound_state is not None and context is began_in):
@@ -54,7 +53,7 @@ def registered() -> Any:
 
 @contextmanager
 def bound(state: object) -> Iterator[None]:
-    """Let `state` apply to what a block does, whichever app is current, also where none is."""
+    """Make `state` the current mail state in a block, with any app context or without one."""
     token = _bound.set((state, _app_context()))
     try:
         yield
@@ -96,12 +95,11 @@ class AppTemplates:
 def app_templates() -> AppTemplates:
     """Return the templates of the current app.
 
-    :raises RuntimeError: there is none.
+    :raises RuntimeError: there is no app context.
     """
     if not has_app_context():
         raise RuntimeError(
-            "Templates are those of an app, and none is current: use mail.render(), or an"
-            " app_context(), such as `with app.app_context():`."
+            "No app context: use mail.render(), or render inside `with app.app_context():`."
         )
     return AppTemplates(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
 

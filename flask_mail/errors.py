@@ -5,7 +5,7 @@
     MailError
     ├─ ConfigurationError             (ValueError)
     │   └─ BackendNotFound            (LookupError)
-    ├─ MessageError                   (ValueError) nothing was handed over
+    ├─ MessageError                   (ValueError) nothing was sent
     │   ├─ BadHeaderError
     │   ├─ UnsupportedFeature
     │   └─ NoRecipients, NoSender     (AssertionError)
@@ -30,10 +30,10 @@ OPENING = ("connect", "greeting", "tls", "login")
 
 
 class MailError(Exception):
-    """The base of every error that Flask-Mail raises on purpose."""
+    """Base class of the errors that Flask-Mail raises."""
 
     _is_public = True
-    """Its text shows no secret, so a receipt may repeat it."""
+    """True if the text contains no secret, so a receipt may repeat it."""
 
 
 class ConfigurationError(MailError, ValueError):
@@ -44,19 +44,19 @@ class ConfigurationError(MailError, ValueError):
 
 
 class BackendNotFound(ConfigurationError, LookupError):
-    """No installed backend has the name that was asked for; lists those that are installed."""
+    """No installed backend has the requested name; lists those that are installed."""
 
 
 class MessageError(MailError, ValueError):
-    """The message cannot be sent as it stands; nothing was handed over."""
+    """The message is invalid; nothing was sent."""
 
 
 class BadHeaderError(MessageError):
-    """A header, address, file name or option holds a newline or another control character."""
+    """A header, address, file name or option contains a newline or another control character."""
 
 
 class UnsupportedFeature(MessageError):
-    """The backend cannot express something that the message asks for; it is never left out."""
+    """The backend does not support a feature of the message; it is never dropped silently."""
 
 
 class NoRecipients(MessageError, AssertionError):
@@ -68,15 +68,15 @@ class NoSender(MessageError, AssertionError):
 
 
 class DeliveryError(MailError):
-    """The message was valid and was not delivered, or may not have been.
+    """A valid message was not delivered, or may not have been.
 
     :param message: one sentence: what happened and what to do.
-    :param receipt: the outcome; filled in by :meth:`Backend.send` where a backend leaves it out.
-        ``None`` only where no message was involved, as when a connection is opened beforehand.
-    :param stage: where it happened: connect, greeting, tls, login, sender, recipient, data, accept.
+    :param receipt: the outcome; set by :meth:`Backend.send` if the backend leaves it out.
+        ``None`` only if no message was involved, as when a connection is opened beforehand.
+    :param stage: connect, greeting, tls, login, sender, recipient, data or accept.
     :param response: the peer's reply, such as ``"550 5.1.1 no such user"``.
     :param refused: address -> :class:`Refusal`, for each recipient that was refused.
-    :param attempts: how often it was tried; 0 where it was refused before anybody was asked.
+    :param attempts: number of attempts; 0 if it was refused before a server was contacted.
     """
 
     receipt: Receipt | None
@@ -119,7 +119,7 @@ class BackendUnavailable(DeliveryError):
 
 
 class MessageRefused(DeliveryError):
-    """The peer judged this message and said no: sending it again will not help."""
+    """The peer rejected this message permanently: sending it again will not help."""
 
 
 class DeliveryUnknown(DeliveryError):
@@ -127,9 +127,9 @@ class DeliveryUnknown(DeliveryError):
 
 
 def attach(error: BaseException, name: str, value: object) -> None:
-    """Set an attribute of an error of any class: how receipts reach the caller in spite of it."""
+    """Set an attribute on an error of any class, so that receipts reach the caller."""
     try:
-        object.__setattr__(error, name, value)  # its class may have one of its own that refuses
+        object.__setattr__(error, name, value)  # bypasses a __setattr__ that refuses
     except Exception:  # noqa: BLE001 (whatever a read-only attribute of this name raises)
         vars(error)[name] = value
 

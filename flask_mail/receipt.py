@@ -1,4 +1,4 @@
-"""Values that every room names: the outcome of a message, and its envelope."""
+"""Values that all rooms share: receipt, outcome, envelope."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ from dataclasses import InitVar, asdict, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-if TYPE_CHECKING:
-    pass
-
 
 class Outcome(str, Enum):
-    """What became of a message: exactly one of these. As text, so that JSON has it."""
+    """Outcome of a message. A string, so that it can be encoded as JSON."""
 
     SENT = "sent"
-    """Handed over: the peer took responsibility for it."""
+    """The peer accepted responsibility for the message."""
     REFUSED = "refused"
-    """The peer said no: sending it again will not help."""
+    """The peer rejected it permanently: sending it again will not help."""
     NOT_SENT = "not sent"
-    """It was provably not accepted: it is safe to try again."""
+    """Provably not accepted: it is safe to try again."""
     UNKNOWN = "unknown"
     """No valid reply came after the last byte: only a person may retry."""
 
@@ -30,21 +27,21 @@ class Outcome(str, Enum):
 
 
 class Refusal(NamedTuple):
-    """Why a recipient was refused."""
+    """Reason for which a recipient was refused."""
 
     code: int
     """The reply code (RFC 5321 section 4.2), such as 550."""
     enhanced: str
-    """The enhanced status code (RFC 3463), such as ``"5.1.1"``; empty where there is none."""
+    """The enhanced status code (RFC 3463), such as ``"5.1.1"``; empty if the reply has none."""
     text: str
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of one message.
+    """Outcome of sending one message.
 
-    True if the message was sent. Flask's JSON provider and kombu's, which Celery uses, encode its
-    fields, the reason in the place of the error.
+    True in a boolean context if the message was sent. The JSON providers of Flask and of kombu
+    (Celery) encode its fields, with :attr:`reason` in place of :attr:`error`.
     """
 
     message_id: str
@@ -52,28 +49,28 @@ class Receipt:
     """The name of the backend that took the message or failed."""
     outcome: Outcome
     refused: Mapping[str, Refusal] = field(default_factory=dict)
-    """The recipients that were refused; the message went to the others when it was sent."""
+    """Recipients that were refused. If the message was sent, it went to the others."""
     response: str = ""
     """The peer's final reply, such as its queue id."""
     attempts: int = 1
     seconds: float = 0.0
-    # No field, so that dataclasses.asdict(), by which Flask encodes JSON, does not take it.
+    # Not a field: dataclasses.asdict(), with which Flask encodes JSON, must skip it.
     if TYPE_CHECKING:
         error: BaseException | None = field(default=None, compare=False, repr=False)
     else:
         error: InitVar[BaseException | None] = None
-    """Why the message was not sent; what :meth:`Mail.send` raises."""
+    """The error that :meth:`Mail.send` raises; ``None`` if the message was sent."""
     reason: str = field(init=False, default="", compare=False, repr=False)
-    """The error in words, empty if the message was sent. Only its class if it is not one of
-    Flask-Mail's, whose text may hold anything."""
+    """Text of the error, empty if the message was sent. Only the class name for errors that are not
+    Flask-Mail's, whose text may contain secrets."""
 
-    # For type checkers `error` is a field, and no argument here.
+    # Type checkers see a field `error`, which takes no argument here.
     def __post_init__(self, error: BaseException | None) -> None:  # type: ignore[override]
         self.__dict__["error"] = error
         if error is not None:
             is_public = getattr(error, "_is_public", False) is True
             self.__dict__["reason"] = str(error) if is_public else type(error).__name__
-        if type(self.refused) is not dict:  # no other mapping is JSON
+        if type(self.refused) is not dict:  # only a dict can be encoded as JSON
             self.__dict__["refused"] = dict(self.refused)
 
     def __bool__(self) -> bool:
@@ -84,13 +81,13 @@ class Receipt:
 
     @property
     def sent(self) -> bool:
-        """Whether the message was handed over, to all of its recipients or to some."""
+        """True if the message was accepted for all recipients or some of them."""
         return self.outcome is Outcome.SENT
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What MAIL FROM and RCPT TO say (RFC 5321 section 2.3.1); the only place of Bcc recipients."""
+    """Reverse-path and recipients (RFC 5321 section 2.3.1), including those of Bcc."""
 
     sender: str
     """The reverse-path without brackets; empty for a message that must not bounce."""
@@ -101,5 +98,5 @@ class Envelope:
 
     @property
     def needs_smtputf8(self) -> bool:
-        """Whether a local part is not ASCII (RFC 6531)."""
+        """True if a local part is not ASCII (RFC 6531)."""
         return not (self.sender.isascii() and all(each.isascii() for each in self.recipients))

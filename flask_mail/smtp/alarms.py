@@ -1,4 +1,4 @@
-"""Errors of a connection, and how to tell them from what a signal handler raises.
+"""Distinguish errors of a connection from those that a signal handler raises.
 
 Python runs a handler between any two steps of a program, such as right after a write returned. The
 handler may raise an ``OSError``, as the example in the documentation of :mod:`signal` does.
@@ -14,7 +14,7 @@ from .deadline import DeadlinePassed, Silence
 
 
 def is_of_link(error: BaseException) -> bool:
-    """Return whether a connection has raised `error`, rather than something that interrupted it.
+    """Return True if a connection raised `error`, rather than code that interrupted it.
 
     Errors of the operating system have a number. An error without one came from elsewhere, unless
     it is smtplib's, OpenSSL's, or a time-out of ours.
@@ -25,7 +25,7 @@ def is_of_link(error: BaseException) -> bool:
 
 
 class _Tolerant:
-    """Suppresses errors of a connection; what interrupts it passes."""
+    """Suppress errors of a connection, but not of code that interrupts it."""
 
     def __enter__(self) -> None:
         pass
@@ -36,7 +36,7 @@ class _Tolerant:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        # smtplib and sockets raise the other two on a session that is closed, or half made.
+        # smtplib and sockets raise the other two on a session that is closed or half open.
         return error is not None and (
             is_of_link(error) or isinstance(error, (AttributeError, ValueError))
         )

@@ -1,5 +1,5 @@
-"""AUTH (RFC 4954): smtplib's own refuses passwords that are not ASCII, keeps them in its frames,
-and knows no tokens."""
+"""SMTP authentication (RFC 4954). smtplib's refuses passwords that are not ASCII, leaves them in
+tracebacks, and does not support tokens."""
 
 from __future__ import annotations
 
@@ -20,37 +20,36 @@ _OVER_TLS = ("PLAIN", "LOGIN", "CRAM-MD5")
 _IN_CLEAR = ("CRAM-MD5", "PLAIN", "LOGIN")
 _BY_TOKEN = ("OAUTHBEARER", "XOAUTH2")
 
-# Some servers offer what they do not support: the next mechanism may do (RFC 4954 sections 4, 6).
-# Anything else is a verdict on the credentials, or on all of them.
+# Some servers offer what they do not support: try the next mechanism (RFC 4954 sections 4, 6).
+# Any other reply is a verdict on the credentials, or on all mechanisms.
 _OF_THE_MECHANISM = frozenset({500, 501, 502, 503, 504, 534, 538})
-# Gmail's 534 for a password that is not for programs: no mechanism is too weak. Of the text, what
-# the secret has in common with it is hidden here.
+# Gmail's 534 for accounts that need an application-specific password: no mechanism would work.
+# Several phrases, because redaction hides those that the secret contains.
 _OF_THE_ACCOUNT = re.compile(
     r"\bapplication-specific\b|\bpassword\b|\bbrowser\b|\b5\.7\.14\b", re.IGNORECASE
 )
-# Not each OSError, which may come out of a signal handler.
+# Not every OSError: a signal handler may raise one.
 _HANG_UPS = (smtplib.SMTPServerDisconnected, ConnectionError, ssl.SSLError, DeadlinePassed)
 
 
 def log_in(host: smtplib.SMTP, username: str, secret: Secret, place: tuple[str, int]) -> None:
     """Log in with the first offered mechanism that the server accepts.
 
-    A refusal of the credentials is not followed by another attempt, which would count as one more
-    failed login. A token is only shown to mechanisms that are made for tokens.
+    Refused credentials are not tried again, because servers lock accounts after some failed logins.
+    A token is only sent by mechanisms that are made for tokens.
 
     :param place: host and port, as the settings name them.
     :raises smtplib.SMTPNotSupportedError: it offers no mechanism for such a secret.
-    :raises smtplib.SMTPAuthenticationError: it refused; its reply is shown without the secret.
-    :raises BackendUnavailable: the secret is a callable, and failed.
+    :raises smtplib.SMTPAuthenticationError: it refused; the secret is redacted from its reply.
+    :raises BackendUnavailable: the secret is a callable that failed.
     """
-    of_the_program = sys.exc_info()[1]  # what it was dealing with when it sent
+    of_the_program = sys.exc_info()[1]  # the error that the program was handling
     try:
         refusal = _refusal(host, username, secret, place)
     except BackendUnavailable:
-        raise  # what a callable has raised; the frames of it are for whoever wrote it
+        raise  # raised by a callable, whose author needs the frames
     except BaseException as error:  # noqa: BLE001 (raised again)
-        # Without the frames below this one, which have seen the secret: also where a signal
-        # interrupts them.
+        # Cut off the frames below, whose variables may show the secret, even after a signal.
         each: BaseException | None = error
         while each is not None and each is not of_the_program:
             each.__traceback__ = None
@@ -99,12 +98,12 @@ def _preferred(host: smtplib.SMTP, secret: Secret) -> tuple[str, ...]:
 
 def _advice(secret: Secret, offered: str) -> str:
     if isinstance(secret, Token):
-        problem = "MAIL_OAUTH2_TOKEN is set, and it offers neither OAUTHBEARER nor XOAUTH2"
-        remedy = "set MAIL_PASSWORD in place of MAIL_OAUTH2_TOKEN"
+        problem = "MAIL_OAUTH2_TOKEN is set, but the server offers neither OAUTHBEARER nor XOAUTH2"
+        remedy = "set MAIL_PASSWORD instead of MAIL_OAUTH2_TOKEN"
     else:
-        problem = "MAIL_USERNAME is set, and it offers no login that Flask-Mail knows"
+        problem = "MAIL_USERNAME is set, but the server offers no supported login method"
         remedy = "remove MAIL_USERNAME"
     return (
-        f"{problem} (it offers: {offered}). Many servers offer it only after TLS: set"
+        f"{problem} (it offers: {offered}). Many servers offer login only over TLS: set"
         f" MAIL_USE_TLS or MAIL_USE_SSL, or {remedy}"
     )

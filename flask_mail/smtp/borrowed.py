@@ -1,4 +1,4 @@
-"""What a program says itself on a session of ours: ``connection.host`` is there for that."""
+"""Sessions that a program also uses itself, through ``connection.host``."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from .wire import Link
 
 
 def watch(host: smtplib.SMTP) -> None:
-    """Notice commands of a program's own from now on."""
+    """Detect commands that the program sends from now on."""
     vars(host)["send"] = _Send(host)
 
 
 def forget(host: smtplib.SMTP) -> None:
-    """Notice no commands any more: those that follow are ours."""
+    """Stop detecting commands: those that follow are Flask-Mail's."""
     vars(host).pop("send", None)
 
 
 def was_used(host: smtplib.SMTP) -> bool:
-    """Whether a program has said something on this connection, such as a login."""
+    """Return True if the program has sent commands on this connection, such as a login."""
     send = vars(host).get("send")
     return isinstance(send, _Send) and send.was_used
 
 
 def occupy(host: smtplib.SMTP, is_busy: bool) -> None:
-    """Say whether messages are being sent on a session right now.
+    """Mark a session as sending messages, or not.
 
-    What Python runs in between, such as a signal handler, would corrupt them by using it.
+    Code that interrupts it, such as a signal handler, would corrupt them by using the session.
     """
     vars(host)["is_busy"] = is_busy
 
 
 def is_busy(host: smtplib.SMTP) -> bool:
-    """Whether whoever asks has interrupted what is going on there."""
+    """Return True if the caller has interrupted a session that is sending messages."""
     return bool(vars(host).get("is_busy"))
 
 
 class _Send:
-    """In the place of :meth:`smtplib.SMTP.send`, through which all commands of smtplib go.
+    """Replacement for :meth:`smtplib.SMTP.send`, through which smtplib sends all commands.
 
-    A program's must not come in between those of messages that are under way, nor into a
-    transaction that a refused message has left open; and what they leave open is no message's.
+    Commands of the program must not mix with those of messages in flight, nor continue a
+    transaction that a refused message left open; the next message must reset what they leave open.
     """
 
     def __init__(self, host: smtplib.SMTP) -> None:
@@ -52,10 +52,10 @@ class _Send:
     def __call__(self, data: Any) -> None:
         host: Any = self._host()
         if is_busy(host):
-            # No OSError: that would be taken for one of the connection, if it gets that far.
+            # Not an OSError, which would be taken for an error of the connection.
             raise RuntimeError(
-                "This session is in the middle of a message, which a signal handler, a finalizer or"
-                " a log handler has interrupted: use another connection there."
+                "This session is in the middle of a message. Use another connection in signal"
+                " handlers, finalizers and log handlers."
             )
         self.was_used = True
         link = host.file

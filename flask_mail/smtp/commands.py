@@ -1,4 +1,4 @@
-"""The commands of a mail transaction (RFC 5321 section 3.3), and what may be written together."""
+"""Commands of a mail transaction (RFC 5321 section 3.3), grouped for pipelining."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Command(NamedTuple):
     """A command, with the content that belongs to it."""
 
     stage: str
-    """As in :class:`DeliveryError`; and "chunk" for BDAT but the last one, "reset" for RSET."""
+    """As in :class:`DeliveryError`, "chunk" for each BDAT but the last, or "reset" for RSET."""
     line: bytes
-    """Without its end; empty for the content that follows DATA."""
+    """The line without CRLF; empty for the content that follows DATA."""
     content: bytes | memoryview | Content | Portion = b""
     holds: bool = False
-    """Whether nothing may be written before it is answered."""
+    """True if nothing may be written before it is answered."""
 
 
 def opening(
@@ -35,9 +35,9 @@ def opening(
 ) -> Iterator[Command]:
     """Yield the commands up to the first one whose reply decides about the content.
 
-    :param options: of MAIL.
-    :param content: what follows at once; ``None`` if it waits for replies.
-    :param reset: whether another transaction may be open.
+    :param options: parameters of MAIL.
+    :param content: the content to send immediately; ``None`` if it waits for replies.
+    :param reset: send RSET first, because another transaction may be open.
     """
     charset = "utf-8" if envelope.needs_smtputf8 else "ascii"
     holds = not is_pipelined
@@ -64,7 +64,7 @@ def body(
 ) -> Iterator[Command]:
     """Yield the commands that carry the content.
 
-    :param chunk: how many octets go with one BDAT.
+    :param chunk: octets per BDAT.
     """
     holds = not is_pipelined
     if not is_chunked:
@@ -75,8 +75,8 @@ def body(
     size = len(content)
     *chunks, last = range(0, size, chunk)
     for _ in chunks:
-        # Each is answered before the next one: of two answers to one chunk, the second could be
-        # taken for that of the next one, and in the end a refusal for no answer at all.
+        # Each waits for its reply: if a server replied twice to one chunk, the second reply would
+        # be taken for that to the next one, and the last reply, perhaps a refusal, would be missed.
         yield Command("chunk", b"BDAT %d" % chunk, Portion(supply, chunk), holds=True)
     part = Portion(supply, size - last)
     yield Command("accept", b"BDAT %d LAST" % len(part), part, holds)

@@ -1,4 +1,4 @@
-"""Moments by which something must be over."""
+"""Deadlines and timeouts."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ Clock = Callable[[], float]
 
 
 class DeadlinePassed(TimeoutError):
-    """``MAIL_DEADLINE`` is over, however lively the peer still is."""
+    """``MAIL_DEADLINE`` has passed, even if the peer still responds."""
 
 
 class Silence(TimeoutError):
-    """``MAIL_TIMEOUT`` is over, and the peer has neither said nor taken anything."""
+    """The peer neither sent nor took anything for ``MAIL_TIMEOUT``."""
 
 
 class Deadline:
-    """The moment `seconds` from now; with ``None`` there is none."""
+    """Point in time `seconds` from now; ``None`` for no limit."""
 
     __slots__ = ("_clock", "_moment")
 
@@ -27,9 +27,9 @@ class Deadline:
         self._moment = None if seconds is None else clock() + seconds
 
     def left(self, at_most: float) -> float:
-        """Return how many seconds are left, but not more than `at_most`.
+        """Return the seconds left, but not more than `at_most`.
 
-        :raises DeadlinePassed: where none are.
+        :raises DeadlinePassed: no time is left.
         """
         if self._moment is None:
             return at_most
@@ -39,10 +39,10 @@ class Deadline:
         return min(left, at_most)
 
     def within(self, seconds: float) -> Deadline:
-        """Return the moment `seconds` from now, or this one if it comes earlier."""
+        """Return a deadline `seconds` from now, or as early as this one."""
         left = seconds if self._moment is None else self._moment - self._clock()
         return Deadline(min(seconds, left), self._clock)
 
     def has(self, seconds: float) -> bool:
-        """Whether more than `seconds` are left."""
+        """Return True if more than `seconds` are left."""
         return self._moment is None or self._moment - self._clock() > seconds

@@ -1,4 +1,4 @@
-"""Messages carried over one session, and over new connections where that breaks."""
+"""Delivery of messages over one session, with new connections if it breaks."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from .session import Server
 
 _IN_VAIN = 3
-"""After how many connections in a row on which no message got an answer the server is given up."""
+"""Connections in a row on which no message got a result, before the server is given up."""
 
 _SLOW = 0.1
-"""Seconds: messages that are so long in coming are not waited for with others under way."""
+"""Seconds: if a message takes longer to be made, those in flight are finished before the next."""
 
 Item = tuple["Envelope", "bytes | Content"]
 
 
 class Courier:
-    """Carries messages over one session.
+    """Delivery of messages over one session.
 
-    :param host: the session; it may have been closed.
-    :param reopen: connects it anew; ``None`` where that is the program's own business.
-    :param max_emails: how many messages one connection carries; ``None`` for no limit.
-    :param seconds: returns how long a message of so many octets may take; ``None`` for ever.
+    :param host: the session; may be closed.
+    :param reopen: reconnects it; ``None`` if that is left to the program.
+    :param max_emails: maximum number of messages per connection; ``None`` for no limit.
+    :param seconds: returns the time limit for a message of so many octets; ``None`` for no limit.
     """
 
     def __init__(
@@ -65,19 +65,19 @@ class Courier:
         self._clock = clock
         self._pid = os.getpid()
         self._flight: Flight | None = None
-        self._waiting: deque[Transaction] = deque()  # whose results were not given, in order
+        self._waiting: deque[Transaction] = deque()  # not yet yielded, in order
         self._upcoming: Item | None = None
-        self._again: deque[Transaction] = deque()  # to be begun again, in order
+        self._again: deque[Transaction] = deque()  # to be started again, in order
         self._gone: Exception | None = None  # why there is no connection any more
         self._in_vain = 0
         self._lessons = Lessons()
         self._is_slow = False
 
     def carry(self, items: Iterable[Item]) -> Iterator[Result]:
-        """Yield what became of each message, in order.
+        """Yield the result of each message, in order.
 
-        Messages are taken from `items` as there is room for them, and one more: it is made while
-        the server thinks.
+        Messages are taken from `items` as there is room for them, and one more, which is made while
+        the server is busy.
         """
         source: Iterator[Item] | None = iter(items)
         waiting = self._waiting
@@ -104,13 +104,13 @@ class Courier:
                     return
 
     def settle(self) -> None:
-        """Wait until nothing is under way: somebody else is about to use the session."""
+        """Wait until nothing is in flight, before other code uses the session."""
         self._attempt(Flight.settle)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Use the session without coming in between others, such as a batch that a receiver of its
-        signals interrupts by sending a message of its own."""
+        """Reserve the session. Completes a batch in flight first, such as one whose signal receiver
+        sends a message."""
         link = self._host.file
         if isinstance(link, Link) and link.settle is not None:
             link.settle()
@@ -136,9 +136,9 @@ class Courier:
         if flight is None or not flight.under_way:
             return True
         if self._is_slow:
-            return False  # tell first what became of those that are under way
-        # No server waits for the rest of a message, or for the content after 354, while the program
-        # makes the next one, which may take longer than the server's patience.
+            return False  # yield the results of those in flight first
+        # The server must not wait for the rest of a message while the program makes the next one,
+        # which may take longer than the server's timeout.
         last = flight.under_way[-1]
         if not (last.is_pipelined and last.has_said_all):
             return False
@@ -166,11 +166,11 @@ class Courier:
 
     @property
     def _is_child(self) -> bool:
-        """Whether a generator, a receiver or a signal handler has forked, and this is the child."""
+        """True in a child process, after a generator, receiver or signal handler forked."""
         return self._pid != os.getpid()
 
     def _leave_to_parent(self) -> None:
-        """Give up what was taken, also after the fork: the parent goes on with all of the batch."""
+        """Give up the messages that were taken: the parent process continues the batch."""
         link = self._host.file
         if isinstance(link, Link) and not link.is_own:
             client.drop(self._host)
@@ -185,7 +185,7 @@ class Courier:
     def _begin(self, transaction: Transaction) -> None:
         try:
             if self._gone is not None:
-                raise copy.copy(self._gone)  # each has its own, which gets its own receipt
+                raise copy.copy(self._gone)  # each message needs a copy, which gets its own receipt
             self._make_ready(transaction.deadline)
         except MailError as error:
             if self._is_child:
@@ -202,7 +202,7 @@ class Courier:
     def _add(self, flight: Flight, transaction: Transaction) -> None:
         try:
             flight.add(transaction)
-        except MailError as error:  # it cannot be sent here, and nothing was said of it
+        except MailError as error:  # it cannot be sent here, and no command was written
             error.with_traceback(None)
             transaction.end_with(Result(error=error, attempts=transaction.attempts + 1))
         else:
@@ -210,7 +210,7 @@ class Courier:
                 pass
 
     def _attempt(self, step: Callable[[Flight], object]) -> None:
-        """Take a step, and see to what it leaves where the connection breaks."""
+        """Take a step, and handle a connection that breaks."""
         flight = self._flight
         if flight is None:
             return
@@ -221,8 +221,7 @@ class Courier:
                 raise
             self._lose(flight, error)
         except MessageError as error:
-            # A file that was to be sent is not what it was. The server does not take what has no
-            # end.
+            # An attached file has changed. The server does not accept content without its end.
             client.drop(self._host)
             flight.break_off(error)
         else:
@@ -245,15 +244,15 @@ class Courier:
         self._in_vain = 0 if flight.concluded else self._in_vain + 1
         if self._in_vain >= _IN_VAIN:
             self._gone = errors.ServerDisconnected(
-                f"The server {self._server} broke off {_IN_VAIN} connections in a row before it"
-                " answered to any message, so no more were tried.",
+                f"The server {self._server} closed {_IN_VAIN} connections in a row without"
+                " answering a message, so no more were tried.",
                 stage="connect",
             )
 
     def _make_ready(self, deadline: Deadline) -> None:
-        """See that there is a connection which can be used.
+        """Ensure that there is a usable connection.
 
-        :raises DeliveryError: there is none, and none can be opened.
+        :raises DeliveryError: none can be opened.
         """
         if self._flight is not None and self._flight.under_way:
             return
@@ -282,7 +281,7 @@ class Courier:
             raise
         except Exception as error:
             raise BackendUnavailable(
-                f"No connection to {self._server}: {type(error).__name__}", stage="connect"
+                f"Could not connect to {self._server}: {type(error).__name__}", stage="connect"
             ) from error
 
     def _moves(self, reply: Reply) -> bool:
@@ -297,11 +296,11 @@ class Courier:
         return self._max_emails is not None and link.messages + under_way >= self._max_emails
 
     def _is_too_old(self, link: Link) -> bool:
-        max_age = self._server.max_age  # so that a name which moves is looked up again
+        max_age = self._server.max_age  # so that changes of DNS are noticed
         return max_age is not None and link.messages > 0 and link.age >= max_age
 
 
 def _is_own_deadline(error: MailError) -> bool:
-    """Whether a message ran out of time while its connection was opened: others have their own."""
+    """Return True if one message's own deadline passed while a connection was opened."""
     cause = error.__cause__
     return isinstance((cause and errors.hidden_cause(cause)) or cause, DeadlinePassed)

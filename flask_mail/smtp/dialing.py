@@ -1,4 +1,4 @@
-"""Connections to one of a server's addresses, several of which may be dead (RFC 8305)."""
+"""Connect to one of a server's addresses, some of which may be dead (RFC 8305)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from . import polling
 from .deadline import Clock
 
 DELAY = 0.25
-"""Seconds after which the next address is tried beside the one before (RFC 8305 section 8)."""
+"""Seconds before the next address is tried in parallel (RFC 8305 section 8)."""
 
 REMEMBERED = 600.0
-"""Seconds for which an address that failed comes after the others."""
+"""Seconds for which an address that failed is tried last."""
 
-_PLACES = 256  # as many failures are remembered; then all are forgotten
+_PLACES = 256  # maximum number of failures remembered; then all are forgotten
 
-# Codes of a connection that is under way; Windows has one of its own.
+# Error codes of a connection in progress; Windows has its own.
 _UNDER_WAY = {errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", 0)}
 
-# As they were imported. Programs and tests put others in their place, which must have their effect.
+# As imported. Programs and tests replace them, and the replacements must be used.
 _OWN = (socket.socket, socket.create_connection)
 _GREEN = ("gevent", "eventlet")
 
@@ -42,21 +42,21 @@ class Address(NamedTuple):
 
     @property
     def numeric(self) -> tuple[str, int]:
-        """The address in digits, and the port; a link-local one is one of an interface."""
+        """Numeric address and port; a link-local address includes its interface."""
         host, port, *rest = self.where
         scope = rest[1] if len(rest) > 1 else 0
         return f"{host}%{scope}" if scope else host, port
 
 
 class Memory:
-    """Which addresses failed lately, and which servers had no room."""
+    """Addresses that failed recently, and servers that refused connections for now."""
 
     def __init__(self, clock: Clock = monotonic) -> None:
         self._clock = clock
         self._failed: dict[Any, float] = {}
 
     def failed(self, address: Address) -> None:
-        """Let `address` come after the others for a while."""
+        """Try `address` after the others for a while."""
         self._remember(address.where)
 
     def _remember(self, what: tuple[Any, ...]) -> None:
@@ -73,11 +73,11 @@ class Memory:
         self._remember(("no room", *place))
 
     def is_crowded(self, place: tuple[str, int]) -> bool:
-        """Whether a server had no room lately."""
+        """Return True if a server refused a connection for now recently."""
         return self._failed.get(("no room", *place), -math.inf) > self._clock() - REMEMBERED
 
     def ordered(self, addresses: Sequence[Address]) -> list[Address]:
-        """Return `addresses` with those at the end that failed lately."""
+        """Return `addresses`, with those that failed recently at the end."""
         since = self._clock() - REMEMBERED
         return sorted(addresses, key=lambda each: self._failed.get(each.where, since) > since)
 
@@ -88,9 +88,9 @@ memory = Memory()
 def addresses_of(host: str, port: int) -> list[Address]:
     """Look up the addresses of a server, in the order in which to try them.
 
-    The families take turns, so that one which is broken costs one try (RFC 8305 section 4).
+    The families alternate, so that a broken one costs one attempt (RFC 8305 section 4).
     """
-    # Positional, as socket.create_connection() does it: programs replace this by what takes that.
+    # Positional, as in socket.create_connection(), for a program's replacement of getaddrinfo().
     found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
     known = list(
         dict.fromkeys(
@@ -104,9 +104,11 @@ def addresses_of(host: str, port: int) -> list[Address]:
 
 
 def may_race() -> bool:
-    """Whether sockets are Python's own or a framework's that waits as they do, so that nothing
-    which a program has put in their place would be left out."""
-    # A test may put another module into smtplib.
+    """Return True if sockets are Python's own or gevent's or eventlet's.
+
+    A race would bypass what a program has put in their place.
+    """
+    # A test may replace the module in smtplib.
     return vars(smtplib).get("socket") is socket and all(
         map(_is_plain, (socket.socket, socket.create_connection), _OWN)
     )
@@ -119,24 +121,24 @@ def _is_plain(current: Any, own: Any) -> bool:
 
 
 def is_interruption(error: BaseException) -> bool:
-    """Whether an error came out of a signal handler, such as an alarm's, and not of a socket.
+    """Return True if a signal handler raised `error`, such as an alarm's, and not a socket.
 
-    Those of sockets have a number, or say that they timed out.
+    Errors of sockets have a number, or say that they timed out.
     """
     is_general = type(error) in (OSError, TimeoutError)
     return is_general and getattr(error, "errno", None) is None and error.args != ("timed out",)
 
 
 class Race:
-    """Connections to several addresses, each begun a little later than the one before.
+    """Connection attempts to several addresses, each started a little after the one before.
 
-    :param addresses: those that remain here were not refused, and may be tried again.
+    :param addresses: changed in place; those that remain may be tried again.
     """
 
     def __init__(self, addresses: list[Address], clock: Clock = monotonic) -> None:
         self._addresses = addresses
         self._ahead = deque(addresses)
-        self._under_way: dict[Any, Address] = {}  # in the order in which they were begun
+        self._under_way: dict[Any, Address] = {}  # in the order in which they were started
         self._clock = clock
         self._failure: OSError = TimeoutError("timed out")
 

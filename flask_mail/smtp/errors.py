@@ -1,7 +1,7 @@
-"""The error table: what smtplib and the operating system raise -> our errors.
+"""Map errors of smtplib and the operating system to Flask-Mail's.
 
 Programs written for 0.10 catch ``smtplib.SMTPRecipientsRefused`` or ``ConnectionRefusedError``, so
-each error here is one of ours and one of theirs. The classes are static, so that they pickle.
+each class here derives from both. The classes are static, so that they pickle.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from ..receipt import Refusal
 from .deadline import DeadlinePassed
 from .replies import Reply, reply_of
 
-# The foreign classes come second: theirs are the attributes, ours the constructor and the text.
+# Flask-Mail's class comes first: its constructor and text win over the foreign class.
 
 
 class SMTPUnavailable(BackendUnavailable, smtplib.SMTPException):
-    """Nothing was accepted; smtplib has no closer name for the reason."""
+    """Nothing was accepted; smtplib has no more specific class for the reason."""
 
 
 class ServerDisconnected(BackendUnavailable, smtplib.SMTPServerDisconnected):
-    """The link broke before the message was complete."""
+    """The connection broke before the message was complete."""
 
 
 class NoAnswer(BackendUnavailable, smtplib.SMTPServerDisconnected, TimeoutError):
-    """The server fell silent before the message was complete."""
+    """The server stopped responding before the message was complete."""
 
 
 class ConnectFailed(BackendUnavailable, smtplib.SMTPConnectError):
@@ -44,15 +44,15 @@ class AuthenticationFailed(BackendUnavailable, smtplib.SMTPAuthenticationError):
 
 
 class NotSupported(BackendUnavailable, smtplib.SMTPNotSupportedError):
-    """The server does not offer what the settings demand."""
+    """The server does not offer what the settings require."""
 
 
 class UnexpectedReply(BackendUnavailable, smtplib.SMTPResponseException):
-    """The server's reply was an error or none of the protocol's."""
+    """The server's reply was an error or invalid."""
 
 
 class SenderDeferred(BackendUnavailable, smtplib.SMTPSenderRefused):
-    """MAIL FROM got a 4xx reply, or one that the settings are the reason for."""
+    """MAIL FROM got a 4xx reply, or one that the settings caused."""
 
 
 class SenderRefused(MessageRefused, smtplib.SMTPSenderRefused):
@@ -80,7 +80,7 @@ class AcceptanceUnknown(DeliveryUnknown, smtplib.SMTPServerDisconnected):
 
 
 class _OfTheSystem(BackendUnavailable):
-    """Keeps what OSError keeps in slots of its own in the ``__dict__``, which is pickled."""
+    """Base of errors that keep OSError's attributes in ``__dict__``, which is pickled."""
 
     errno: int | None = None
     strerror: str | None = None
@@ -91,7 +91,7 @@ class NetworkFailed(_OfTheSystem, OSError):
 
 
 class ConnectionWasRefused(_OfTheSystem, ConnectionRefusedError):
-    """Nothing listens at the server's port."""
+    """No server is listening on the port."""
 
 
 class ConnectionWasReset(_OfTheSystem, ConnectionResetError):
@@ -103,15 +103,15 @@ class ConnectionWasAborted(_OfTheSystem, ConnectionAbortedError):
 
 
 class PipeBroke(_OfTheSystem, BrokenPipeError):
-    """The peer was gone when something was written."""
+    """The peer had closed the connection when data was written."""
 
 
 class TimedOut(_OfTheSystem, TimeoutError):
-    """There was no connection in time."""
+    """No connection was established in time."""
 
 
 class NameNotResolved(_OfTheSystem, socket.gaierror):
-    """The server's name has no address."""
+    """The server's name could not be resolved."""
 
 
 class TLSFailed(_OfTheSystem, ssl.SSLError):
@@ -122,7 +122,7 @@ class CertificateNotVerified(_OfTheSystem, ssl.SSLCertVerificationError):
     """The server's certificate is not trusted or is another host's."""
 
 
-# The first class that fits decides, so the closer one stands first.
+# The first match wins, so subclasses come before their bases.
 TABLE: tuple[tuple[type[Exception], type[DeliveryError]], ...] = (
     (smtplib.SMTPServerDisconnected, ServerDisconnected),
     (smtplib.SMTPConnectError, ConnectFailed),
@@ -143,17 +143,17 @@ TABLE: tuple[tuple[type[Exception], type[DeliveryError]], ...] = (
     (BrokenPipeError, PipeBroke),
     (TimeoutError, TimedOut),
     (OSError, NetworkFailed),
-    (ValueError, NetworkFailed),  # a server name that is no host name
+    (ValueError, NetworkFailed),  # a server name that is not a valid host name
 )
 
-# Where a 5xx reply judges the message itself.
+# Classes for a 5xx reply, which judges the message itself.
 _JUDGED: dict[type[DeliveryError], type[DeliveryError]] = {
     SenderDeferred: SenderRefused,
     RecipientsDeferred: RecipientsRefused,
     DataDeferred: DataRefused,
 }
 
-# What proves that the message was not accepted, also where it comes from a stand-in's sendmail.
+# Errors that prove that the message was not accepted, even from a replaced sendmail().
 _PROOFS = (
     ConnectFailed,
     HeloFailed,
@@ -165,7 +165,7 @@ _PROOFS = (
     ConnectionWasRefused,
 )
 
-# What programs read from smtplib's and the operating system's errors.
+# Attributes that programs read from errors of smtplib and the operating system.
 _ATTRIBUTES = (
     "errno",
     "strerror",
@@ -184,18 +184,18 @@ _REFUSED: dict[type[DeliveryError], str] = {
     HeloFailed: "refused the greeting (MAIL_LOCAL_HOSTNAME)",
     AuthenticationFailed: "refused the login (MAIL_USERNAME, MAIL_PASSWORD or MAIL_OAUTH2_TOKEN)",
     SenderDeferred: "refused the sender",
-    RecipientsDeferred: "took the message for no recipient",
+    RecipientsDeferred: "refused every recipient",
     DataDeferred: "refused the message",
-    UnexpectedReply: "gave an answer of no use here",
+    UnexpectedReply: "sent an unexpected reply",
 }
 _BROKEN = {
-    "connect": "No connection to",
-    "greeting": "No usable greeting from",
-    "tls": "No TLS with",
-    "login": "No login at",
-    "sender": "Nothing was sent: the link broke at the sender, with",
-    "recipient": "Nothing was sent: the link broke at the recipients, with",
-    "data": "Nothing was accepted: the link broke before the message was complete, with",
+    "connect": "Could not connect to",
+    "greeting": "No valid greeting from",
+    "tls": "No TLS connection to",
+    "login": "Could not log in to",
+    "sender": "Nothing was sent: the connection failed before the sender was accepted by",
+    "recipient": "Nothing was sent: the connection failed before the recipients were accepted by",
+    "data": "Nothing was accepted: the connection failed before the message was complete, with",
     "accept": "Nothing was accepted by",
 }
 
@@ -204,28 +204,28 @@ def class_for(error: Exception, stage: str = "connect") -> type[DeliveryError]:
     """Return our class for a foreign error.
 
     :param stage: as in :class:`DeliveryError`; "accept" from the last byte of the message on, or
-        where it may have been sent.
+        if it may have been sent.
     """
     kind = _row(error)
     replies = _replies(error)
-    # 421 may come unasked, so it is no answer to the content.
+    # 421 may come unasked, so it does not answer the content.
     is_no = kind is DataDeferred and all(each.refuses and each.code != 421 for each in replies)
     if stage == "accept" and not is_no and kind not in _PROOFS:
         return AcceptanceUnknown
     is_late = isinstance(hidden_cause(error) or error, TimeoutError)
     if is_late and (kind is ServerDisconnected or stage != "connect"):
         return NoAnswer
-    # 421: the server hung up, without a word about the recipients that were left.
+    # 421: the server hung up, without judging the remaining recipients.
     if kind not in _JUDGED or any(each.code == 421 for each in replies):
         return kind
     return _JUDGED[kind] if _judgements(error) else kind
 
 
 def failure(error: Exception, stage: str, server: str, *, knows_tls: bool = False) -> DeliveryError:
-    """Return our error for a foreign one, with the attributes that programs read from that.
+    """Return our error for a foreign one, with the attributes of that.
 
     :param stage: as for :func:`class_for`.
-    :param knows_tls: whether it is known when the port speaks TLS, so that MAIL_USE_SSL is right.
+    :param knows_tls: True if MAIL_USE_SSL is known to be right, so the error does not suggest it.
     """
     kind = class_for(error, stage)
     refused = refusals(getattr(error, "recipients", None))
@@ -235,8 +235,8 @@ def failure(error: Exception, stage: str, server: str, *, knows_tls: bool = Fals
     reason = (reply or str(cause) or type(error).__name__).rstrip(".")
     if kind is AcceptanceUnknown:
         sentence = (
-            f"The server {server} gave no valid answer to the message ({reason}), so it may have"
-            " been delivered: look before you send it again."
+            f"The server {server} sent no valid reply to the message ({reason}), so it may have"
+            " been delivered: check before you send it again."
         )
     elif decisive:
         sentence = f"The server {server} {_REFUSED[_row(error)]}: {reason}"
@@ -255,7 +255,7 @@ def failure(error: Exception, stage: str, server: str, *, knows_tls: bool = Fals
 
 
 def refusals(replies: object) -> dict[str, Refusal]:
-    """Return refused recipients, which smtplib gives in a dict; none for what a mock gives."""
+    """Return the refused recipients from smtplib's dict; empty if a mock gave anything else."""
     if not isinstance(replies, dict):
         return {}
     return {address: reply_of(answer).refusal for address, answer in replies.items()}
@@ -270,7 +270,7 @@ def hidden_cause(error: BaseException) -> OSError | None:
     hidden = error.__context__
     if not isinstance(error, smtplib.SMTPServerDisconnected) or not isinstance(hidden, OSError):
         return None
-    # Not what a program was dealing with when it sent, such as the error that it reports by mail.
+    # Not the error that the program was handling, such as one that it reports by mail.
     trace = hidden.__traceback__
     is_smtplibs = trace is None or trace.tb_frame.f_globals is vars(smtplib)
     return hidden if is_smtplibs else None
@@ -284,20 +284,20 @@ def _replies(error: Exception) -> list[Reply]:
 
 
 def _decisive(error: Exception, kind: type[DeliveryError]) -> Reply | None:
-    """Return the reply that decided, if it was one."""
+    """Return the reply that caused the error, if any."""
     replies = _judgements(error) if kind is RecipientsRefused else _replies(error)[-1:]
     return replies[0] if replies else None
 
 
 def _judgements(error: Exception) -> list[Reply]:
-    """Return the replies that say no to the message for good."""
+    """Return the replies that refuse the message permanently."""
     is_recipients = isinstance(error, smtplib.SMTPRecipientsRefused)
     return [
         each
         for each in _replies(error)
         if 500 <= each.code < 600
         and not each.advice
-        # At RCPT, 552 is to be taken for 452 (RFC 5321 section 4.5.3.1.10).
+        # At RCPT, 552 means 452 (RFC 5321 section 4.5.3.1.10).
         and not (is_recipients and each.code == 552 and each.is_too_many)
     ]
 
@@ -305,26 +305,29 @@ def _judgements(error: Exception) -> list[Reply]:
 def _advice(cause: Exception, stage: str, knows_tls: bool) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return (
-            "If the server is yours, set MAIL_TLS_CA_FILE to the certificate (PEM) of the authority"
-            " that signed its own, and MAIL_SERVER to a name in it; MAIL_TLS_VERIFY=False trusts"
-            " anybody in between."
+            "For a server of your own, set MAIL_TLS_CA_FILE to the certificate (PEM) of the"
+            " authority that signed the server's, and MAIL_SERVER to a name in that;"
+            " MAIL_TLS_VERIFY=False accepts any certificate, even an attacker's."
         )
     if isinstance(cause, ssl.SSLError):
         return (
-            "A port that starts in clear, such as 25 and 587, needs MAIL_USE_TLS; one that speaks"
-            " TLS at once, such as 465, needs MAIL_USE_SSL; a server that asks for a client"
-            " certificate needs MAIL_TLS_CERT_FILE."
+            "Ports that start without TLS, such as 25 and 587, need MAIL_USE_TLS; those that start"
+            " with TLS, such as 465, need MAIL_USE_SSL; a server that asks for a client certificate"
+            " needs MAIL_TLS_CERT_FILE."
         )
     if isinstance(cause, ValueError | socket.gaierror):
         return "Check MAIL_SERVER."
     if isinstance(cause, ConnectionRefusedError):
-        return "Check that it runs there (MAIL_SERVER, MAIL_PORT)."
+        return (
+            "Is a mail server running there? Check MAIL_SERVER and MAIL_PORT, or set"
+            ' MAIL_BACKEND="console" for development.'
+        )
     advice = ""
     if isinstance(cause, DeadlinePassed):
-        advice = "It took longer than MAIL_DEADLINE in all. "
+        advice = "MAIL_DEADLINE has passed. "
     elif isinstance(cause, TimeoutError):
-        advice = "It did not answer within MAIL_TIMEOUT. "
+        advice = "The server did not answer within MAIL_TIMEOUT. "
     # A server that restarts resets connections, too.
     if stage == "greeting" and not knows_tls and not isinstance(cause, ConnectionError):
-        advice += "If the port speaks TLS at once, such as 465, set MAIL_USE_SSL."
+        advice += "If the port starts with TLS, such as 465, set MAIL_USE_SSL."
     return advice

@@ -1,4 +1,4 @@
-"""What a message needs of a server, and what the server offers (RFC 5321 section 2.2)."""
+"""Extensions that a message needs and a server offers (RFC 5321 section 2.2)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIZE_DIGITS = 20  # RFC 1870 section 3: more than any message has, and no more 
 
 
 def suited(host: smtplib.SMTP, content: bytes | Content) -> bytes | Content:
-    """Return content as the server takes it: in seven bits where it does not offer 8BITMIME."""
+    """Return the content as the server takes it: 7-bit if it does not offer 8BITMIME."""
     literal = content if isinstance(content, bytes) else content.literal
     if literal.isascii() or host.has_extn("8bitmime"):
         return content
@@ -29,21 +29,21 @@ def suited(host: smtplib.SMTP, content: bytes | Content) -> bytes | Content:
 def mail_options(
     host: smtplib.SMTP, server: Server, envelope: Envelope, content: bytes | Content
 ) -> list[str]:
-    """Return the options of MAIL: the caller's own, and what the message needs.
+    """Return the parameters of MAIL: the caller's, and those that the message needs.
 
-    :raises MessageError: the server does not offer what it needs.
-    :raises MessageRefused: it is larger than the server takes.
+    :raises MessageError: the message needs an extension that the server does not offer.
+    :raises MessageRefused: it exceeds the server's SIZE.
     """
     options = list(envelope.mail_options)
     if not host.does_esmtp and (options or envelope.rcpt_options):
         raise MessageError(
-            f"The mail_options and rcpt_options need a server with EHLO, and {server} has only"
-            " HELO: leave them out."
+            f"mail_options and rcpt_options require EHLO, but {server} supports only HELO: remove"
+            " them."
         )
-    # Whatever is not base64.
+    # All but base64, which contains neither.
     literal = content if isinstance(content, bytes) else content.literal
     if b"\0" in literal:
-        raise MessageError("The content holds a NUL, which is never sent raw (RFC 5321 4.5.2).")
+        raise MessageError("The content contains a NUL, which is never sent raw (RFC 5321 4.5.2).")
     given = {option.partition("=")[0].upper() for option in options}
     if host.has_extn("size"):
         _check_size(host, server, envelope, len(content))
@@ -54,14 +54,14 @@ def mail_options(
         header = literal.partition(b"\r\n\r\n")[0]
         needs_smtputf8 = needs_smtputf8 or not header.isascii()
         if host.has_extn("8bitmime"):
-            # Whatever the caller says it is: it is not 7BIT.
+            # The caller's BODY does not matter: the content is not 7BIT.
             options = [each for each in options if each.partition("=")[0].upper() != "BODY"]
             options.append("BODY=8BITMIME")
     if needs_smtputf8:
         if not host.has_extn("smtputf8"):
             raise MessageError(
-                f"{_what_needs_smtputf8(envelope)} needs a server that offers SMTPUTF8 (RFC 6531),"
-                f" and {server} does not: use addresses whose part before the @ is ASCII."
+                f"{_what_needs_smtputf8(envelope)} requires SMTPUTF8 (RFC 6531), which {server}"
+                " does not offer: use addresses whose part before the @ is ASCII."
             )
         if "SMTPUTF8" not in given:
             options.append("SMTPUTF8")
@@ -75,12 +75,12 @@ def _check_size(host: smtplib.SMTP, server: Server, envelope: Envelope, size: in
     if not limit or size <= limit:  # none, or 0: no fixed limit (RFC 1870 section 3)
         return
     refused: errors.SenderRefused = errors.SenderRefused(
-        f"The message has {size} octets, and the server {server} takes {limit} at most:"
-        " make its attachments smaller, or send links to them.",
+        f"The message has {size} octets, but the server {server} accepts at most {limit}: make its"
+        " attachments smaller, or send links to them.",
         stage="sender",
         response=f"SIZE {limit}",
     )
-    # What programs read from the reply that the server would give (RFC 1870 section 6.1).
+    # As from the reply that the server would send (RFC 1870 section 6.1).
     refused.smtp_code = 552
     refused.smtp_error = b"5.3.4 message size exceeds fixed limit"
     refused.sender = envelope.sender

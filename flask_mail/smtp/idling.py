@@ -1,8 +1,7 @@
-"""A thread that closes idle sessions in time.
+"""Background thread that closes expired idle sessions.
 
-Servers count connections: those of a worker that has nothing to send are slots that others need.
-The thread lives only while a session is idle, and it ends before the process forks: it makes no
-program one that must not fork.
+Servers limit connections, so an idle worker must not occupy slots that others need. The thread runs
+only while a session is idle, and ends before the process forks, so that the program may fork.
 """
 
 from __future__ import annotations
@@ -20,41 +19,41 @@ if TYPE_CHECKING:
     from .pool import Pool
 
 _PATIENCE = 1.0
-"""Seconds to wait for the end of the thread, which closes connections at most."""
+"""Seconds to wait for the end of the thread, which may be closing connections."""
 
 lock = ForkSafeLock()
-"""Guards all pools: what one keeps is limited by what others for the same server keep."""
+"""Guards all pools, because pools for the same server share one limit."""
 
 _pools: WeakSet[Pool] = WeakSet()
 
 
 def register(pool: Pool) -> None:
-    """Have the idle sessions of `pool` closed in time."""
+    """Close the idle sessions of `pool` when they expire."""
     with lock():
         _pools.add(pool)
 
 
 def pools() -> list[Pool]:
-    """Return all pools of this process; for those who hold :data:`lock`."""
+    """Return all pools of this process; the caller must have acquired :data:`lock`."""
     return list(_pools)
 
 
 class Closer:
-    """The thread, while there is one."""
+    """The closing thread, started when it is needed."""
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
-        # Made with the thread: gevent may have put other events in their place by then.
+        # Made with the thread: gevent may have replaced threading.Event by then.
         self._wake: threading.Event | None = None
         self._due = 0.0
 
     @property
     def is_running(self) -> bool:
-        """Whether there is a thread."""
+        """True if the thread is running."""
         return self._thread is not None
 
     def watch(self, seconds: float) -> None:
-        """See to it that what expires in so many seconds is closed then."""
+        """Start or wake the thread, to close what expires in `seconds`."""
         with lock():
             due = monotonic() + seconds
             if self._thread is not None and self._wake is not None:
@@ -68,7 +67,7 @@ class Closer:
             )
         try:
             thread.start()
-        except RuntimeError:  # the interpreter ends, or allows no threads: closed at the next send
+        except RuntimeError:  # at exit, or without threads: sessions are closed at the next send
             self.forget()
 
     def stop(self) -> None:
@@ -81,14 +80,14 @@ class Closer:
                 thread.join(_PATIENCE)
 
     def resume(self) -> None:
-        """Watch what is idle now."""
+        """Start the thread again if sessions are idle."""
         with lock():
             left = _seconds_left()
         if left is not None:
             self.watch(left)
 
     def forget(self) -> None:
-        """Take it that there is no thread, as in a child of a fork."""
+        """Forget the thread, such as in a forked child, which does not have it."""
         self._thread = self._wake = None
 
     def _run(self, wake: threading.Event, seconds: float) -> None:
@@ -98,7 +97,7 @@ class Closer:
             left = self._step(wake)
 
     def _step(self, wake: threading.Event) -> float | None:
-        """Close what has expired; return for how long to wait then, ``None`` for the end."""
+        """Close expired sessions; return the seconds to wait, or ``None`` to end the thread."""
         wake.clear()
         with lock():
             everywhere = pools()

@@ -1,4 +1,4 @@
-"""Hosts that are not smtplib's: what programs and tests put in its place.
+"""Support for mocked or replaced smtplib classes.
 
 ``mock.patch("flask_mail.smtplib.SMTP")``, a `Connection` whose `configure_host` returns an object
 of its own, ``mock.patch.object(connection, "host")``: each gets exactly the calls that 0.10 made.
@@ -35,9 +35,9 @@ _steps_of = attrgetter(*_STEPS)
 
 
 def is_replaced(server: client.Server) -> bool:
-    """Whether what stands for smtplib's class takes a step in another way.
+    """Return True if smtplib's class was replaced by one that overrides a step.
 
-    A subclass that only makes its socket in another way, as for proxies, is no replacement.
+    A subclass that only makes its socket differently, as for proxies, is not a replacement.
     """
     kind: object = client.kind(server)
     original = _SMTP_SSL if server.implicit_tls else _SMTP
@@ -50,7 +50,7 @@ def is_replaced(server: client.Server) -> bool:
 
 
 def is_genuine(host: object) -> bool:
-    """Whether `host` is a session of smtplib's, whose steps can be taken one by one."""
+    """Return True if `host` is a session of smtplib's, which can be driven step by step."""
     # Not isinstance: a mock with smtplib.SMTP as its spec claims to be one.
     kind = type(host)
     return (
@@ -61,9 +61,9 @@ def is_genuine(host: object) -> bool:
 
 
 def connect(server: client.Server) -> Any:
-    """Make a stand-in and connect it, as 0.10 did.
+    """Make a replacement and connect it, as 0.10 did.
 
-    :raises BackendUnavailable: it is a real one, and does not verify the server's certificate.
+    :raises BackendUnavailable: it failed, or does not verify the server's certificate.
     """
     stage = "connect"
     host: Any = None
@@ -83,7 +83,7 @@ def connect(server: client.Server) -> Any:
         elif server.token is not None:
             stage = "login"
             raise smtplib.SMTPNotSupportedError(
-                "what replaces smtplib logs in with a password only: set MAIL_PASSWORD in place of"
+                "the replacement of smtplib only supports passwords: set MAIL_PASSWORD instead of"
                 " MAIL_OAUTH2_TOKEN"
             )
     except BaseException as error:
@@ -95,7 +95,7 @@ def connect(server: client.Server) -> Any:
 
 
 def _further_arguments(kind: Any, server: client.Server) -> dict[str, Any]:
-    """Return what smtplib's own constructors take, which what replaces them need not know."""
+    """Return arguments that only smtplib's own constructors take."""
     constructor = getattr(kind, "__init__", None)
     if constructor is _CONSTRUCTORS[_SMTP]:
         return {"timeout": server.timeout}
@@ -113,9 +113,9 @@ def sendmail(
     mail_options: Sequence[str],
     rcpt_options: Sequence[str],
 ) -> dict[str, Refusal]:
-    """Hand a message to a stand-in's `sendmail` and return the recipients that it refused.
+    """Call a replacement's `sendmail` and return the recipients that it refused.
 
-    :param sender: as 0.10 gave it, which is with the display name; `recipients` too.
+    :param sender: with the display name, as 0.10 gave it; `recipients` too.
     """
     try:
         answer = host.sendmail(
@@ -124,16 +124,16 @@ def sendmail(
     except DeliveryError:
         raise
     except OSError as error:
-        # Whether the message was complete by then, sendmail does not tell.
+        # sendmail() does not report whether the message was complete.
         made = errors.failure(error, "accept", str(server))
         if isinstance(made, DeliveryUnknown) and not isinstance(made, type(error)):
-            raise  # what it is matters to programs; its outcome is UNKNOWN all the same
+            raise  # programs depend on its class; its outcome is UNKNOWN all the same
         raise made from error
     return errors.refusals(answer)
 
 
 def end(host: Any) -> None:
-    """Say goodbye, as 0.10 did. Never raises."""
+    """Send QUIT, as 0.10 did. Never raises."""
     is_smtplibs = issubclass(type(host), _SMTP)
     try:
         with contextlib.suppress(Exception):
@@ -146,14 +146,14 @@ def end(host: Any) -> None:
 
 
 def _log_in(host: Any, username: str, password: Secret) -> None:
-    """Log in by the session's own method; what smtplib's raises would show the password."""
+    """Log in by the session's own method, without a traceback that shows the password."""
     failure: OSError
     try:
         host.login(username, password.reveal())
     except UnicodeError:
         failure = smtplib.SMTPNotSupportedError(
-            "what replaces smtplib logs in with ASCII only, which MAIL_USERNAME or MAIL_PASSWORD"
-            " is not"
+            "the replacement of smtplib only supports ASCII, and MAIL_USERNAME or MAIL_PASSWORD is"
+            " not ASCII"
         )
     except OSError as error:
         failure = error.with_traceback(None)
@@ -169,6 +169,6 @@ def _check_verified(host: Any, server: client.Server) -> None:
         return
     if sock.context.verify_mode < server.tls.verify_mode:
         raise smtplib.SMTPNotSupportedError(
-            "what replaces smtplib.SMTP_SSL does not verify certificates: make it with the context"
-            " of ssl.create_default_context(), or set MAIL_TLS_VERIFY=False"
+            "the replacement of smtplib.SMTP_SSL does not verify certificates: make it with the"
+            " context of ssl.create_default_context(), or set MAIL_TLS_VERIFY=False"
         )

@@ -1,4 +1,4 @@
-"""What a batch learns of its server as it goes on."""
+"""Behaviour of a server that a batch observes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from .transaction import Transaction
 
 _IN_VAIN = 3
-"""After how many messages in a row to which a new connection was no use none is opened for them."""
+"""Messages in a row that a new connection did not help, before none is opened for them."""
 
 
 class Lessons:
-    """What the messages and connections of a batch have shown.
+    """Observations from the messages and connections of a batch.
 
-    :ivar overlaps: whether a message may be begun while another one is under way.
+    :ivar overlaps: True if a message may be started while another one is in flight.
     """
 
     def __init__(self) -> None:
@@ -26,11 +26,11 @@ class Lessons:
         self._moved_in_vain = 0
 
     def moves(self, reply: Reply) -> bool:
-        """Whether a message that gets this reply is begun again on a new connection."""
+        """Return True if a message with this reply is started again on a new connection."""
         return reply.is_too_many or self._moved_in_vain < _IN_VAIN
 
     def note_result(self, transaction: Transaction, result: Result) -> None:
-        """Learn from what became of a message."""
+        """Learn from the result of a message."""
         if transaction.was_moved:
             self._moved_in_vain = 0 if result.error is None else self._moved_in_vain + 1
 
@@ -38,5 +38,5 @@ class Lessons:
         """Learn from a connection that broke."""
         self._is_overlap_proven = self._is_overlap_proven or flight.is_overlap_proven
         if flight.has_overlapped and not self._is_overlap_proven:
-            # Haraka closes where anything follows the end of a content in the same packet.
+            # Haraka closes the connection if anything follows content in the same packet.
             self.overlaps = False

@@ -1,4 +1,4 @@
-"""Transactions under way on one connection: several at once, where the server allows it."""
+"""Pipeline of transactions on one connection: several in flight if the server allows it."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from .replies import Reply
     from .session import Server
 
-# What is under way when a link breaks has an unknown outcome. So it is few messages at first, more
-# with each that is accepted, up to what fills the time of a round trip, and one after a refusal.
+# Messages in flight when a connection breaks have an unknown outcome. So their number is small at
+# first, grows with each accepted one up to what fills a round trip, and is one after a refusal.
 MESSAGES = 32
 OCTETS = AT_ONCE
 
-# Whoever answers what was not asked may have one answer taken for another's.
+# After an unsolicited reply, replies may be misattributed.
 _TOO_MANY = b"more replies than commands"
 
 _GRACE = 1.0
-"""Seconds to wait for the end of the connection after 421, which shows what the server has read."""
+"""Seconds to wait after 421 until the server closes, which shows what it has read."""
 
 
 class Flight:
-    """The transactions of one connection, in order.
+    """Transactions of one connection, in order.
 
-    :param moves: whether a message that gets this reply is begun again on a new connection, where
-        this one has carried messages.
-    :param overlaps: whether a message may be begun while another one is under way.
+    :param moves: returns True if a message with this reply is started again on a new connection,
+        once this one has carried messages.
+    :param overlaps: True if a message may be started while another one is in flight.
     """
 
     def __init__(
@@ -50,30 +50,30 @@ class Flight:
         self.link = link
         self.under_way: deque[Transaction] = deque()
         self.concluded = 0
-        """How many got their result from the server."""
+        """Number of messages that got their result from the server."""
         self.unfinished: list[Transaction] = []
-        """What is over here and has to be begun again."""
+        """Messages that ended here and must be started again."""
         self.is_retired = False
-        """Whether the server has had enough of this connection."""
+        """True if the server may take no more messages on this connection."""
         self.has_overlapped = False
-        """Whether a message was begun while another one was under way."""
+        """True if a message was started while another one was in flight."""
         self.is_overlap_proven = False
-        """Whether such a message was accepted."""
+        """True if such a message was accepted."""
         self._moves = moves
         self._overlaps = overlaps
         self._behind: set[Transaction] = set()
-        self._stays = False  # it goes on after it said that it would not
-        self._is_doubtful = False  # it may have taken a content for commands
+        self._stays = False  # the server went on after 421
+        self._is_doubtful = False  # the server may have read content as commands
         self._is_chunk_refused = False  # of the message before
         self._discards_refused_chunks = False
         self._host = host
         self._server = server
-        # Whose command each reply to come belongs to, and where on the link that ends.
+        # Transaction and end position of each command that awaits its reply.
         self._asked: deque[tuple[Transaction, int]] = deque()
 
     @property
     def has_room(self) -> bool:
-        """Whether another message may be added to those that are under way."""
+        """True if another message may be added to those in flight."""
         last = self.under_way[-1]
         return (
             self._overlaps
@@ -89,17 +89,17 @@ class Flight:
     def add(self, transaction: Transaction) -> None:
         """Start a message.
 
-        :raises MessageError: it needs what the server does not offer.
-        :raises MessageRefused: it is larger than the server takes.
-        :raises OSError: the connection is of no use any more.
+        :raises MessageError: it needs an extension that the server does not offer.
+        :raises MessageRefused: it exceeds the server's SIZE.
+        :raises OSError: the connection failed.
         """
         transaction.begin(
             self._host,
             self._server,
-            # A message that is under way may fail, and leave a transaction open.
+            # A message in flight may fail and leave a transaction open.
             reset=self.link.is_dirty or bool(self.under_way),
-            # A server may close after too many errors, and one that was not heard for a while may
-            # be gone: what is under way is unknown then.
+            # The server may close after too many errors, or be gone after a pause: what is in
+            # flight is unknown then.
             waits=self.link.window == 1 or self.link.is_quiet(),
             moves=lambda reply: self.link.messages > 0 and self._moves(reply),
         )
@@ -114,11 +114,11 @@ class Flight:
         self._say(transaction)
 
     def advance(self, *, wait: bool) -> bool:
-        """Write what can be written and take the next reply; return whether there was one.
+        """Write what can be written and process the next reply; return False if there was none.
 
-        There must be a message under way.
+        A message must be in flight.
 
-        :raises OSError: the connection is of no use any more.
+        :raises OSError: the connection failed.
         """
         self.link.deadline = self.under_way[0].deadline
         self.link.awaits_verdict = self._asked[0][0].awaits_verdict
@@ -147,15 +147,15 @@ class Flight:
         return True
 
     def settle(self) -> None:
-        """Wait until nothing is under way.
+        """Wait until nothing is in flight.
 
-        :raises OSError: the connection is of no use any more.
+        :raises OSError: the connection failed.
         """
         while self.under_way:
             self.advance(wait=True)
 
     def end(self, error: OSError) -> list[Transaction]:
-        """Take it that the connection is gone; return the messages that may be sent again."""
+        """Handle a lost connection; return the messages that may be retried."""
         ended, self.under_way = self.under_way, deque()
         is_farewell = self.link.is_closing and not self._is_doubtful
         left = is_farewell and not self._stays and is_break(error)
@@ -167,9 +167,9 @@ class Flight:
         ]
 
     def break_off(self, error: MessageError) -> None:
-        """Take it that the content of the message under way cannot be made any further.
+        """End the message in flight, because the rest of its content cannot be made.
 
-        It is large, so no other is under way.
+        It is large, so it is the only one.
         """
         transaction = self.under_way.popleft()
         transaction.end_with(
@@ -198,11 +198,11 @@ class Flight:
             self.is_retired = self.is_retired or transaction.is_unwelcome
 
     def _judge_chunks(self, transaction: Transaction, reply: Reply) -> None:
-        """Find out from the reply to RSET whether the server discards the chunks that it refuses.
+        """Learn from the reply to RSET if the server discards the chunks that it refuses.
 
         A positive reply proves it (RFC 3030 section 2), because no line of a chunk is a command. If
-        such a server refuses RSET later, it has had enough of the connection, as Exim after too
-        many errors. From any other server, the refusal may be the reply to a line of the chunk.
+        such a server refuses RSET later, it is about to close, as Exim after too many errors.
+        From any other server, the refusal may be the reply to a line of the chunk.
         """
         if not reply.refuses:
             self._discards_refused_chunks = True
@@ -211,7 +211,7 @@ class Flight:
             self._suspect_chunks()
 
     def _suspect_chunks(self) -> None:
-        """Send no chunks any more if the server seems to read those that it refuses as commands."""
+        """Stop using BDAT if the server seems to read the chunks that it refuses as commands."""
         if self._is_chunk_refused and not self.link.unread.startswith(b"421"):
             self._server.lacks.add("chunking")
 

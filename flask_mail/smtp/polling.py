@@ -1,4 +1,4 @@
-"""Waiting for sockets, which gevent and eventlet take over at any time."""
+"""Wait for sockets, in ways that gevent and eventlet may patch at any time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 
 def is_ready(sock: Any, write: bool, seconds: float) -> bool:
-    """Wait until `sock` can be read, or written if that is asked for."""
-    # Looked up each time: gevent puts its own in their place, and takes away what it has not.
+    """Wait until `sock` can be read or, if `write` is set, written."""
+    # Looked up each time: gevent replaces them, and removes those that it does not support.
     if hasattr(select, "poll"):
         poll = select.poll()
         poll.register(sock, select.POLLIN | (select.POLLOUT if write else 0))
@@ -18,13 +18,13 @@ def is_ready(sock: Any, write: bool, seconds: float) -> bool:
 
 
 def connected(socks: Iterable[Any], seconds: float) -> list[Any]:
-    """Wait until the first of `socks` is connected or has failed to; return those which are so."""
+    """Wait until one of `socks` is connected or has failed; return all that are."""
     waiting = {each.fileno(): each for each in socks}
     if hasattr(select, "poll"):
         poll = select.poll()
         for number in waiting:
             poll.register(number, select.POLLOUT)
         return [waiting[number] for number, _ in poll.poll(seconds * 1000)]
-    # Windows tells of those that failed apart from the others.
+    # Windows reports those that failed separately.
     _, writable, failed = select.select([], list(waiting), list(waiting), seconds)
     return [waiting[number] for number in {*writable, *failed}]

@@ -21,13 +21,13 @@ COUNTED = ("opened", "reused", "expired", "closed_by_peer", "surplus")
 
 
 class Pool:
-    """Keeps idle sessions that are connected and logged in, and closes each in time.
+    """Pool of idle sessions that are connected and logged in.
 
-    :param size: how many are kept at most, together with other pools for the same `place`.
+    :param size: maximum number of sessions, shared with other pools for the same `place`.
     :param keepalive: seconds after which an idle session is closed.
-    :param max_age: seconds after which a session is closed that was in use again and again, so
-        that a server which has moved is looked up again; ``None`` for no limit.
-    :param place: where its sessions lead; ``None`` where no other pool shares that.
+    :param max_age: seconds after which a session is closed even if it is in regular use, so that
+        changes of DNS are noticed; ``None`` for no limit.
+    :param place: identifies the server; ``None`` if no other pool shares it.
     """
 
     def __init__(
@@ -47,16 +47,16 @@ class Pool:
         self._idle: deque[tuple[float, smtplib.SMTP]] = deque()
         self._counts: Counter[str] = Counter()
         idling.register(self)
-        # Also at exit; before the sockets of what is not needed any more are collected.
+        # Also at exit, before the sockets of unused sessions are garbage-collected.
         weakref.finalize(self, _leave_all, self._idle)
 
     @property
     def idle(self) -> deque[tuple[float, smtplib.SMTP]]:
-        """Since when each session is idle, the longest idle ones first."""
+        """Idle sessions, each with the time since which it is idle, oldest first."""
         return self._idle
 
     def take(self, kind: Any) -> smtplib.SMTP | None:
-        """Return a session of that class which can be used at once, if there is one."""
+        """Return a usable session of the class `kind`, if there is one."""
         while True:
             with idling.lock():
                 expired = self._expired()
@@ -73,9 +73,9 @@ class Pool:
             client.leave(host)
 
     def give(self, host: smtplib.SMTP) -> bool:
-        """Take a session that is not used any more; return ``False`` if none are kept.
+        """Add a session that is no longer used; return ``False`` if none are kept.
 
-        It takes the place of older ones, and nobody waits for their goodbyes.
+        It replaces older ones, which are closed without waiting for the reply to QUIT.
         """
         with idling.lock():
             if not self._size:
@@ -91,7 +91,7 @@ class Pool:
         return True
 
     def close(self) -> None:
-        """Close what is idle, and keep nothing from now on."""
+        """Close all idle sessions, and keep none from now on."""
         with idling.lock():
             self._size = 0
             idle = deque(self._idle)
@@ -104,22 +104,22 @@ class Pool:
             self._counts[what] += 1
 
     def counts(self) -> dict[str, int]:
-        """Return what was counted, and how many sessions are idle now."""
+        """Return the counters, and the number of idle sessions."""
         with idling.lock():
             return {**{each: self._counts[each] for each in COUNTED}, "idle": len(self._idle)}
 
     def close_expired(self) -> None:
-        """Close what has been idle for too long."""
+        """Close sessions that have been idle for too long."""
         with idling.lock():
             expired = self._expired()
         _leave_all(expired)
 
     def seconds_left(self) -> float | None:
-        """Return in how many seconds the next session expires; ``None`` if there is none."""
+        """Return the seconds until the next session expires; ``None`` if none is idle."""
         return self._idle[0][0] + self._keepalive - self._clock() if self._idle else None
 
     def _expired(self) -> deque[tuple[float, smtplib.SMTP]]:
-        """Take out what has been idle for too long."""
+        """Remove and return sessions that have been idle for too long."""
         expired: deque[tuple[float, smtplib.SMTP]] = deque()
         while (left := self.seconds_left()) is not None and left <= 0:
             expired.append(self._idle.popleft())
@@ -127,8 +127,8 @@ class Pool:
         return expired
 
     def _surplus(self) -> deque[tuple[float, smtplib.SMTP]]:
-        """Take out those for which there is no room: a program that makes a ``Mail`` for each
-        message has as many pools."""
+        """Remove and return sessions beyond the limit, which pools for the same server share: a
+        program that makes a ``Mail`` for each message has as many pools."""
         pools = [
             each
             for each in idling.pools()
@@ -142,7 +142,7 @@ class Pool:
         return surplus
 
     def _reason_against(self, host: smtplib.SMTP, kind: Any) -> str:
-        """Return why a session cannot be used any more, as it is counted."""
+        """Return the counter for a session that cannot be used any more, else an empty string."""
         link = host.file
         if type(host) is not kind or not isinstance(link, Link) or not link.is_own:
             return "surplus"
@@ -156,7 +156,7 @@ class Pool:
 
 
 def _leave_all(idle: deque[tuple[float, smtplib.SMTP]]) -> None:
-    # Nobody waits for the goodbyes of servers at exit, when another thread may do the same.
+    # At exit, another thread may empty the deque at the same time.
     with suppress(IndexError):
         while True:
             client.leave(idle.popleft()[1])

@@ -1,4 +1,4 @@
-"""A server's greeting, at whichever of its addresses gives it (RFC 5321 section 5.1)."""
+"""Connect to the first address of a server that sends a greeting (RFC 5321 section 5.1)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .wire import Link
 
 _STAGES = ("connect", "tls", "greeting")
 _BRIEF = 2.0
-"""Seconds for the addresses that are left where another one answered, if only to refuse."""
+"""Seconds for the remaining addresses once another one has answered, even with a refusal."""
 
-# As it was imported, before anything is patched.
+# As imported, before anything is patched.
 _GET_SOCKET = smtplib.SMTP._get_socket  # type: ignore[attr-defined]  # noqa: SLF001
 _GET_SOCKET_SSL = smtplib.SMTP_SSL._get_socket  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 class WithoutHandshake:
-    """A TLS context for smtplib that leaves the handshake to the link, which has a deadline."""
+    """TLS context for smtplib that leaves the handshake to the wire, which has a deadline."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
@@ -37,19 +37,19 @@ class WithoutHandshake:
 
 
 def context_for(server: Server, made: Any) -> Any:
-    """Return the TLS context for a session of the class `made`, which speaks TLS at once."""
+    """Return the TLS context for a session of the class `made`, with implicit TLS."""
     context = server.tls_context()
-    # A program's own way of connecting may look at the certificate at once.
+    # A program's own _get_socket may inspect the certificate, after the handshake.
     return WithoutHandshake(context) if made._get_socket is _GET_SOCKET_SSL else context  # noqa: SLF001
 
 
 def reach(host: Any, server: Server, deadline: Deadline) -> None:
-    """Connect a session and hear the greeting, at the first address that gives one.
+    """Connect a session to the first address that sends a greeting.
 
     No address can use up the time: some is left for the others.
 
-    :raises DeliveryError: there is no such address. The error is that of the one that came
-        furthest; nothing stays open.
+    :raises DeliveryError: no address did. The error is that of the one that got furthest; nothing
+        stays open.
     """
     if server.implicit_tls:
         host.context = context_for(server, type(host))
@@ -80,7 +80,7 @@ def _is_further(stage: str, than: str) -> bool:
 def _try_next(
     host: Any, server: Server, deadline: Deadline, addresses: list[Address], at_most: float
 ) -> tuple[str, Exception] | None:
-    """Try one address and take it from `addresses`; return where and why it failed."""
+    """Try one address and remove it from `addresses`; return the stage and error if it failed."""
     stage, address = "connect", None
     try:
         address = _connect(host, server, deadline, addresses, at_most)
@@ -107,12 +107,12 @@ def _connect(
     if len(addresses) > 1 and dialing.may_race():
         sock, address = dialing.Race(addresses).run(at_most)
     else:
-        # A program has its own way of connecting: each address gets its share of what is left.
+        # The program overrides connecting: each address gets its share of the time left.
         shares = len(addresses)
         sock, address = None, addresses.pop(0)
         at_most = min(at_most, deadline.left(at_most * shares) / shares)
     host.timeout = at_most
-    # smtplib reads the greeting without a bound: here it is read later, by the link.
+    # smtplib reads the greeting without a limit: here the wire reads it later.
     host.getreply = lambda: (0, b"")
     if sock is not None:
         host._get_socket = lambda *_: _dressed(host, server, sock)  # noqa: SLF001
@@ -129,7 +129,7 @@ def _connect(
 
 
 def _dressed(host: Any, server: Server, sock: Any) -> Any:
-    """Return a connected socket as the session wants it."""
+    """Return a connected socket with timeout and implicit TLS set up for the session."""
     try:
         sock.settimeout(server.timeout)
         if server.implicit_tls:
@@ -142,7 +142,7 @@ def _dressed(host: Any, server: Server, sock: Any) -> Any:
 
 def _addresses(host: Any, server: Server) -> list[Address]:
     if type(host)._get_socket not in (_GET_SOCKET, _GET_SOCKET_SSL):  # noqa: SLF001
-        # A program's way through a proxy, which may look up names itself.
+        # The program may connect through a proxy, which may look up names itself.
         return [Address(0, 0, 0, (server.host, server.port))]
     found = dialing.addresses_of(server.host, server.port)
     if not found:
@@ -151,7 +151,7 @@ def _addresses(host: Any, server: Server) -> list[Address]:
 
 
 def _patient(host: Any, server: Server, deadline: Deadline, others: list[Address]) -> Link:
-    """Return the link of a new connection; it waits for half of the time if there are `others`."""
+    """Return the wire of a new connection; it waits for half of the time if there are `others`."""
     link = link_of(host, server)
     link.deadline = deadline
     link.wait_for(deadline.left(2 * server.timeout) / 2 if others else server.timeout)
@@ -159,6 +159,6 @@ def _patient(host: Any, server: Server, deadline: Deadline, others: list[Address
 
 
 def drop(host: Any) -> None:
-    """Close the connection without a word. Never raises."""
+    """Close the connection without QUIT. Never raises."""
     with TOLERANT:
         host.close()

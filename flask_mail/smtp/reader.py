@@ -1,4 +1,4 @@
-"""Replies, taken from the octets in which they come, and bounded in size."""
+"""Parse replies from received octets, with bounded size."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ MAX_LINE = 8192
 MAX_LINES = 1000
 MAX_REPLY = 64 * 1024
 _SHORT = 24
-"""Octets of "2.1.5 Ok" and the like; there is no room in them for an id, or for a password."""
+"""Octets of "2.1.5 Ok" and the like, which is too short for an id or a password."""
 
-# What nearly all replies are.
+# Fast path for nearly all replies.
 _SINGLE = re.compile(rb"([0-9]{3}) ([ -~]{0,500})\r\n")
 _LINE = re.compile(rb"([0-9]{3})(?:([ -])(.*))?", re.DOTALL)
 
 
 @lru_cache(maxsize=64)
 def _short(code: bytes, text: bytes) -> Reply:
-    # A server says the same of each command that it likes.
+    # Servers send the same reply to most commands.
     return reply_of((int(code), text))
 
 
 class Incoming:
-    """What a server has said and nobody has taken yet.
+    """Buffer of received octets, read as lines or replies.
 
-    :ivar unread: the octets that no line was made of.
+    :ivar unread: the octets after the last line.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Incoming:
 
     @property
     def rest(self) -> bytes:
-        """What came after the last reply: the code of one that has begun, and what is unread."""
+        """Octets after the last reply: the code of one that has begun, and what is unread."""
         return self._code + bytes(self.unread)
 
     def line(self) -> bytes | None:
@@ -56,10 +56,10 @@ class Incoming:
         return line
 
     def _read(self, line: bytes) -> tuple[bytes, bool] | None:
-        """Return the text of a line, and whether the reply ends with it, if it is a line of one."""
+        """Return the text of a reply line and True if it is the last; ``None`` if malformed."""
         match = _LINE.fullmatch(line.rstrip(b"\r\n"))
-        # The first code binds, all lines have it (RFC 5321 section 4.2.1). Otherwise a refusal that
-        # was never ended would end in the yes to the next command, and pass for it.
+        # All lines of a reply have the same code (RFC 5321 section 4.2.1). Otherwise the positive
+        # reply to the next command would complete an unfinished refusal, and hide it.
         if match is None or (self._code and self._code != match[1]):
             self._code = b""
             return None
@@ -90,7 +90,7 @@ class Incoming:
         """
         if not self._texts and (match := _SINGLE.match(self.unread)) is not None:
             code, text, end = match[1], match[2], match.end()
-            del match  # it holds on to the octets
+            del match  # a bytearray with an export cannot be resized
             del self.unread[:end]
             self._searched = 0
             return _short(code, text) if len(text) <= _SHORT else reply_of((int(code), text))

@@ -1,4 +1,4 @@
-"""What servers say (RFC 5321 section 4.2)."""
+"""Server replies (RFC 5321 section 4.2)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..receipt import Refusal
 
-# Codes of RFC 4954 section 6 and RFC 5248 that belong to AUTH, at whatever command they are said;
+# Codes of RFC 4954 section 6 and RFC 5248 that belong to AUTH, whatever command they answer;
 # 503 is "bad sequence of commands", such as "need EHLO and AUTH first".
 _WANTS_LOGIN = (523, 530, 534, 535, 538)
 _LOGIN_FIRST = re.compile(r"\bauth", re.IGNORECASE)
@@ -28,7 +28,7 @@ class Reply(NamedTuple):
     """A server's reply."""
 
     code: int
-    """-1 where there is none: the line is no reply."""
+    """-1 if the line is not a valid reply."""
     text: str
 
     def __str__(self) -> str:
@@ -41,33 +41,33 @@ class Reply(NamedTuple):
 
     @property
     def refuses(self) -> bool:
-        """Whether it says no, for now (4xx) or for good (5xx)."""
+        """True if it is a refusal, temporary (4xx) or permanent (5xx)."""
         return 400 <= self.code < 600
 
     @property
     def is_too_many(self) -> bool:
-        """Whether a refusal is for coming behind so many others, so that another transaction may
-        do (RFC 5321 section 4.5.3.1.10; X.5.3 in RFC 3463)."""
+        """True if there were too many recipients before, so that another transaction may succeed
+        (RFC 5321 section 4.5.3.1.10; X.5.3 in RFC 3463)."""
         enhanced = self.refusal.enhanced
-        # Without a closer code, 452 and 552 mean that; 4.2.2 is a mailbox that is full.
+        # Without an enhanced code, 452 and 552 mean that; 4.2.2 is a full mailbox.
         is_meant = enhanced[1:] == ".5.3" if enhanced else self.code in (452, 552)
         return is_meant or _TOO_MANY.search(self.text) is not None
 
     @property
     def is_enough(self) -> bool:
-        """Whether a refusal for good is said to be for the connection, after so many messages."""
+        """True if the text refers to a limit of messages on this connection."""
         return _ENOUGH.search(self.text) is not None
 
     @property
     def may_accept_content(self) -> bool:
-        """Whether a positive reply can be one to content: its status code must not be of an
-        address (RFC 3463 section 3.2), nor of a failure."""
+        """True if a positive reply can be one to content: its enhanced code must not concern an
+        address (RFC 3463 section 3.2) or a failure."""
         enhanced = self.refusal.enhanced
         return not enhanced or (enhanced[0] == "2" and not enhanced.startswith("2.1."))
 
     @property
     def advice(self) -> str:
-        """What to set, where the settings are the reason rather than the message; else empty."""
+        """Setting to change if the settings are the reason, and not the message; else empty."""
         wants_login = self.code in _WANTS_LOGIN or (
             # Microsoft's "Client not authenticated to send mail".
             500 <= self.code < 600 and self.refusal.enhanced == "5.7.57"
@@ -75,15 +75,15 @@ class Reply(NamedTuple):
         if not wants_login and not (self.code == 503 and _LOGIN_FIRST.search(self.text)):
             return ""
         if self.code in (523, 538) or (self.code == 530 and _TLS_FIRST.search(self.text)):
-            return "It takes mail over TLS only: set MAIL_USE_TLS, or MAIL_USE_SSL."
+            return "The server takes mail only over TLS: set MAIL_USE_TLS or MAIL_USE_SSL."
         return (
-            "It takes mail only after a login: set MAIL_USERNAME, and MAIL_PASSWORD or"
+            "The server takes mail only after login: set MAIL_USERNAME, and MAIL_PASSWORD or"
             " MAIL_OAUTH2_TOKEN."
         )
 
     @property
     def refusal(self) -> Refusal:
-        """The reply with its enhanced status code taken apart (RFC 3463)."""
+        """The reply with its enhanced status code parsed (RFC 3463)."""
         enhanced = _ENHANCED.match(self.text)
         if enhanced:
             return Refusal(self.code, enhanced[1], self.text[enhanced.end() :])
@@ -91,7 +91,7 @@ class Reply(NamedTuple):
 
 
 def reply_of(answer: tuple[int, str | bytes]) -> Reply:
-    """Return what smtplib read, on one line and fit for a log: see :func:`printable`."""
+    """Return a :class:`Reply` of what smtplib read, made :func:`printable`."""
     code, words = answer
     text = words if isinstance(words, str) else words.decode("utf-8", "replace")
     return Reply(code, printable(text))

@@ -1,7 +1,6 @@
-"""What became of one message, which may have taken several transactions.
+"""Result of one message, which may have taken several transactions.
 
-A server takes only so many recipients in one (RFC 5321 section 4.5.3.1.10); those that are too many
-go in another one.
+Servers limit the recipients of a transaction (RFC 5321 section 4.5.3.1.10); the rest go in another.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one message."""
+    """Result of one message."""
 
     reply: Reply | None = None
-    """The final one, where the message was accepted."""
+    """The final reply, if the message was accepted."""
     refused: Mapping[str, Refusal] = field(default_factory=dict)
     error: Exception | None = None
     attempts: int = 1
@@ -30,7 +29,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Part:
-    """A transaction that was accepted, while other recipients were too many for it."""
+    """An accepted transaction of a message with too many recipients for it."""
 
     reply: Reply
     refused: Mapping[str, Refusal]
@@ -38,7 +37,7 @@ class Part:
 
 
 class Parts:
-    """The transactions of a message that were accepted, while others of its recipients wait."""
+    """Accepted transactions of a message, while other recipients wait."""
 
     def __init__(self) -> None:
         self._replies: list[Reply] = []
@@ -53,7 +52,7 @@ class Parts:
     def add(self, part: Part, accepted: int, waiting: Mapping[str, Refusal]) -> None:
         """Add a transaction that was accepted.
 
-        :param accepted: for how many recipients.
+        :param accepted: number of recipients that were accepted.
         :param waiting: the recipients that were too many.
         """
         self._replies.append(part.reply)
@@ -63,16 +62,16 @@ class Parts:
         self._attempts = max(self._attempts, part.attempts)
 
     def with_last(self, last: Result) -> Result:
-        """Return what became of the message, given what became of those that waited."""
+        """Return the result of the whole message, given that for the recipients that waited."""
         if not self:
             return last
         attempts = max(self._attempts, last.attempts)
         refused = {**self._refused, **last.refused}
         if isinstance(last.error, DeliveryUnknown):
-            # Not sent to some and refused by others: a program would send it to them again.
+            # UNKNOWN as a whole: a program would send it again to recipients listed as refused.
             last.error.args = (
-                f"The server took the message for {self._accepted} recipients ({self._reply()})."
-                f" For the other {len(self._waiting)}: {last.error}",
+                f"The server accepted the message for {self._accepted} recipients"
+                f" ({self._reply()}). For the other {len(self._waiting)}: {last.error}",
             )
             last.error.refused = refused
             last.error.attempts = attempts
@@ -90,9 +89,9 @@ class Parts:
 
 
 def _refusal(error: Exception, before: Refusal) -> Refusal:
-    """Return why a recipient did not get the message that others have got.
+    """Return the refusal of a recipient who did not get a message that others got.
 
-    :param before: why it was put off.
+    :param before: the refusal for which it was put off.
     """
     code = getattr(error, "smtp_code", -1)
     if 400 <= code < 600:

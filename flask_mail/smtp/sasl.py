@@ -1,8 +1,8 @@
-"""SASL mechanisms: what is said to log in, line by line (RFC 4954).
+"""SASL mechanisms for AUTH (RFC 4954).
 
-A secret is only ever spelled out in an expression, never in a variable, so that no traceback that
-shows the variables of its frames (Sentry, pytest) shows it. The frames of what is called with it
-are cut off by :func:`flask_mail.smtp.auth.log_in`.
+A secret is only revealed in expressions, never in a variable, so that tracebacks with variables
+(Sentry, pytest) do not show it. :func:`flask_mail.smtp.auth.log_in` cuts off the frames of
+functions that are called with it.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ MAX_COMMAND = 512
 """Octets of a command with its CRLF (RFC 5321 section 4.5.3.1.4); the answer to a challenge may be
 longer."""
 
-_encoded = partial(b2a_base64, newline=False)  # without a frame of Python's, unlike b64encode
-_MAX_DETAIL = 200  # characters: what a server says about a token is no place for its documentation
+_encoded = partial(b2a_base64, newline=False)  # unlike b64encode, without a Python frame
+_MAX_DETAIL = 200  # characters of a server's explanation
 
 
 class Login:
-    """One login: who logs in where, and the dialogue about it.
+    """Dialogue of one login.
 
     :param place: host and port, as the settings name them.
-    :raises BackendUnavailable: the secret is a callable, and failed.
-    :ivar secret: what it logs in with, in itself: no callable.
-    :ivar secrets: all that was said, which no reply may show.
-    :ivar challenge: the words of the last reply as they came, which may repeat it.
-    :ivar is_judged: whether the server has refused the token, rather than the mechanism.
-    :ivar is_cancelled: whether the last attempt had nothing to answer to what the server asked.
+    :raises BackendUnavailable: the secret is a callable that failed.
+    :ivar secret: the current secret; never a callable.
+    :ivar secrets: all secrets that were sent, to be redacted from replies.
+    :ivar challenge: the raw text of the last reply, which may repeat a secret.
+    :ivar is_judged: True if the server has refused the token, rather than the mechanism.
+    :ivar is_cancelled: True if the server's last challenge could not be answered.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class Login:
         """Log in by `mechanism` and return the reply that ends it."""
         reply = _MECHANISMS[mechanism](self)
         self.is_cancelled = reply.code == 334
-        if self.is_cancelled:  # it asks for more than there is to say (section 4)
+        if self.is_cancelled:  # it asks for more than there is to send (section 4)
             reply = self.exchange(lambda: b"*", "*")
         return reply
 
     def renew(self) -> bool:
-        """Ask the callable for another secret; ``False`` where there is none.
+        """Ask the callable for another secret; return ``False`` if it is the same.
 
         :raises BackendUnavailable: it failed.
         """
@@ -76,7 +76,7 @@ class Login:
         return True
 
     def hide(self, secret: Secret) -> None:
-        """Leave `secret` out of replies from now on."""
+        """Redact `secret` from replies from now on."""
         self.secrets.add(secret)
         shown = Secret(printable(secret.reveal()))
         if shown != secret:
@@ -85,9 +85,9 @@ class Login:
     def begin(
         self, mechanism: str, response: Callable[[], bytes], *, may_object: bool = False
     ) -> Reply:
-        """Say AUTH with the first response, which saves a round trip where it is short enough.
+        """Send AUTH with the initial response if that is short enough, to save a round trip.
 
-        :param may_object: a challenge that says something is the server's answer to the response.
+        :param may_object: a challenge with text is the server's objection to the response.
         """
         command = f"AUTH {mechanism}".encode()
         is_short = len(command) + len(b" ") + len(response()) + len(b"\r\n") <= MAX_COMMAND
@@ -101,7 +101,7 @@ class Login:
         return reply
 
     def exchange(self, line: Callable[[], bytes], shown: str = "***") -> Reply:
-        """Say a line and return the reply, without the secret if that echoes it.
+        """Send a line and return the reply, with echoed secrets redacted.
 
         :param shown: the line as the transcript shows it.
         """
@@ -140,14 +140,14 @@ def _cram_md5(login: Login) -> Reply:
                 "md5",
             ).hexdigest()
         )
-    except ValueError:  # no base64, or a Python that does without MD5
+    except ValueError:  # invalid base64, or a Python without MD5
         return reply
     login.hide(digest)
     return login.exchange(lambda: _encoded(f"{login.username} {digest.reveal()}".encode()))
 
 
 def _oauthbearer(login: Login) -> Reply:
-    """RFC 7628."""
+    """Log in with OAUTHBEARER (RFC 7628)."""
     name = login.username.replace("=", "=3D").replace(",", "=2C")  # RFC 5801 section 4
     host, port = login.place
     where = f"host={host if host.isascii() else host.encode('idna').decode()}\1port={port}"
@@ -160,7 +160,7 @@ def _oauthbearer(login: Login) -> Reply:
 
 
 def _xoauth2(login: Login) -> Reply:
-    """What there was before RFC 7628, and is still all that some servers have."""
+    """Log in with XOAUTH2, older than RFC 7628 and still all that some servers have."""
     return _bearer(
         login,
         "XOAUTH2",
@@ -170,9 +170,9 @@ def _xoauth2(login: Login) -> Reply:
 
 
 def _bearer(login: Login, mechanism: str, message: Callable[[], str], dummy: bytes) -> Reply:
-    """Show a token.
+    """Send a token.
 
-    :param dummy: what to answer where the server objects, before it says 535.
+    :param dummy: the answer to an objection, after which the server replies 535.
     """
     reply = login.begin(mechanism, lambda: _encoded(message().encode()), may_object=True)
     objects = reply.code == 334
@@ -181,7 +181,7 @@ def _bearer(login: Login, mechanism: str, message: Callable[[], str], dummy: byt
         reply = login.exchange(lambda: dummy, dummy.decode())
         if why:
             reply = reply._replace(text=f"{reply.text} ({why})")
-    # 503 is no verdict (it is logged in already), and after 421 there is nobody to ask again.
+    # 503 is not a verdict (already logged in), and after 421 the connection is closed.
     login.is_judged = reply.code == 535 or (
         objects and reply.refuses and reply.code not in (421, 503)
     )
@@ -189,7 +189,7 @@ def _bearer(login: Login, mechanism: str, message: Callable[[], str], dummy: byt
 
 
 def _objection(login: Login) -> str:
-    """Return what a server has against a token (RFC 7628 section 3.2.2), fit to be shown."""
+    """Return why a server objects to a token (RFC 7628 section 3.2.2), safe to be shown."""
     try:
         said = json.loads(base64.b64decode(login.challenge.reveal(), validate=True))
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Where to connect, and how."""
+"""Address and options of a mail server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Server:
-    """Where to connect, and how."""
+    """Address and options of a mail server."""
 
     host: str
     port: int
@@ -33,21 +33,21 @@ class Server:
     max_age: float | None = None
     debug: bool = False
     lacks: set[str] = field(default_factory=set, repr=False, compare=False)
-    """The extensions that it offers and turned out not to have."""
+    """Extensions that it offers but does not support."""
     proven: set[str] = field(default_factory=set, repr=False, compare=False)
-    """Those by which it has accepted a message."""
+    """Extensions with which it has accepted a message."""
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
     @property
     def secret(self) -> Secret | None:
-        """What it logs in with."""
+        """Token or password to log in with."""
         return self.token or self.password
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether it speaks TLS, from the first byte on or after STARTTLS."""
+        """True if the connection uses TLS, implicit or by STARTTLS."""
         return self.implicit_tls or self.starttls
 
     def tls_context(self) -> ssl.SSLContext:
@@ -56,12 +56,12 @@ class Server:
 
 
 def kind(server: Server) -> Any:
-    """Return the class of smtplib's that makes the sessions, or what a program has put there."""
+    """Return smtplib's class of sessions, or a program's replacement."""
     return smtplib.SMTP_SSL if server.implicit_tls else smtplib.SMTP
 
 
 def link_of(host: Any, server: Server) -> Link:
-    """Return the link of a session; one that a program has opened gets its own here."""
+    """Return the wire of a session; one that a program has opened gets its own here."""
     link = host.file
     if not isinstance(link, Link):
         link = host.file = Link(host.sock, server.timeout, str(server), debug=server.debug)

@@ -1,4 +1,4 @@
-"""Connections, on top of smtplib: greeting, EHLO, TLS and login, and the end.
+"""Open and close sessions on top of smtplib: greeting, EHLO, TLS, login, QUIT.
 
 A session is an :class:`smtplib.SMTP`.
 """
@@ -27,12 +27,12 @@ from .wire import Link
 __all__ = ["Server", "connect", "drop", "end", "establish", "kind", "leave", "link_of"]
 
 QUIT_SECONDS = 1.0
-"""How long QUIT may take: the messages were accepted before, and nobody waits for a goodbye."""
+"""Time limit for QUIT: the messages were accepted before, so its reply does not matter."""
 
 _PATIENCE = 0.75
-"""How much of the time a server is asked again that has no room: the rest is for the message."""
+"""Fraction of the time for which a server that is full is retried; the rest is for the message."""
 _PAUSE, _LONGEST_PAUSE = 0.25, 1.0
-"""Seconds between two tries; each is twice as long as the one before."""
+"""Seconds between two attempts; each pause is twice as long as the one before."""
 
 _FULL_NAME = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 
@@ -42,7 +42,7 @@ def connect(server: Server, deadline: Deadline | None = None) -> smtplib.SMTP:
 
     :raises DeliveryError: from the table in :mod:`flask_mail.smtp.errors`; nothing stays open.
     """
-    # Any name keeps smtplib from looking up this host's, which takes seconds where DNS is slow.
+    # Any name keeps smtplib from looking up this host's, which takes seconds if DNS is slow.
     arguments: dict[str, Any] = {"timeout": server.timeout, "local_hostname": "localhost"}
     made = kind(server)
     if server.implicit_tls:
@@ -54,7 +54,7 @@ def connect(server: Server, deadline: Deadline | None = None) -> smtplib.SMTP:
 
 
 def establish(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
-    """Connect a session that is not connected, or not any more; as :func:`connect`."""
+    """Connect or reconnect a session, as :func:`connect`."""
     stage = "greeting"
     lending.forget(host)
     try:
@@ -74,13 +74,13 @@ def establish(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
         drop(host)
         if not isinstance(error, (OSError, ValueError)) or isinstance(error, MailError):
             raise
-        # It has greeted, so whether it speaks TLS at once is no question any more.
+        # It has greeted, so MAIL_USE_SSL is right.
         raise errors.failure(error, stage, str(server), knows_tls=True) from error
 
 
 def _reach_in_time(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
-    """Connect, and come back for a while to a server that has no room for now (421)."""
-    left = deadline.left(math.inf)  # its pauses are no waits for a reply, which MAIL_TIMEOUT limits
+    """Connect, and retry for a while if the server is full for now (421)."""
+    left = deadline.left(math.inf)  # MAIL_TIMEOUT limits waits for a reply, not these pauses
     patience = deadline.within(_PATIENCE * (server.timeout if left == math.inf else left))
     pause = _PAUSE
     no_room: errors.ConnectFailed | None = None
@@ -104,17 +104,17 @@ def _reach_in_time(host: smtplib.SMTP, server: Server, deadline: Deadline) -> No
             _sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
     finally:
-        no_room = None  # its traceback holds this frame
+        no_room = None  # its traceback refers to this frame
 
 
 def _sleep(seconds: float) -> None:
-    time.sleep(seconds)  # looked up each time: gevent puts its own in its place
+    time.sleep(seconds)  # looked up each time: gevent replaces it
 
 
 def greet_if_needed(host: smtplib.SMTP, server: Server) -> None:
-    """Say EHLO on a session that a program has opened itself.
+    """Send EHLO on a session that a program has opened itself.
 
-    :raises DeliveryError: the server does not take it, or the session is not connected.
+    :raises DeliveryError: the server refused it, or the session is not connected.
     """
     if host.sock is None:
         closed = smtplib.SMTPServerDisconnected("the session is not connected")
@@ -129,7 +129,7 @@ def greet_if_needed(host: smtplib.SMTP, server: Server) -> None:
 
 
 def end(host: smtplib.SMTP) -> None:
-    """Say QUIT, wait a second at most, and close. Never raises."""
+    """Send QUIT, wait for the reply for at most a second, and close. Never raises."""
     try:
         with TOLERANT:
             if isinstance(host.file, Link):
@@ -144,7 +144,7 @@ def end(host: smtplib.SMTP) -> None:
 
 
 def hurry(host: Any) -> None:
-    """Let what follows take no longer than QUIT may."""
+    """Limit what follows to :data:`QUIT_SECONDS`."""
     if isinstance(host.file, Link):
         host.file.deadline = Deadline(QUIT_SECONDS)
     elif host.sock is not None:
@@ -152,7 +152,7 @@ def hurry(host: Any) -> None:
 
 
 def leave(host: smtplib.SMTP) -> None:
-    """Say QUIT and close without waiting for the answer. Never raises."""
+    """Send QUIT and close without waiting for the reply. Never raises."""
     with TOLERANT:
         if isinstance(host.file, Link) and host.file.is_own:
             host.file.write(b"QUIT\r\n")
@@ -161,12 +161,12 @@ def leave(host: smtplib.SMTP) -> None:
 
 
 def _greet(host: smtplib.SMTP, server: Server) -> None:
-    # What was announced before is forgotten, also after TLS (RFC 3207 section 4.2).
+    # Discard what the server announced before TLS (RFC 3207 section 4.2).
     host.does_esmtp = False
     link = link_of(host, server)
     link.trace("C", f"EHLO {host.local_hostname}")
     reply = reply_of(host.ehlo())
-    if 500 <= reply.code < 600:  # it knows no EHLO (RFC 5321 section 3.2)
+    if 500 <= reply.code < 600:  # it does not know EHLO (RFC 5321 section 3.2)
         link.trace("C", f"HELO {host.local_hostname}")
         reply = reply_of(host.helo())
     if reply.code != 250:
@@ -176,20 +176,21 @@ def _greet(host: smtplib.SMTP, server: Server) -> None:
 def _start_tls(host: smtplib.SMTP, server: Server) -> None:
     if not host.has_extn("starttls"):
         raise smtplib.SMTPNotSupportedError(
-            "it does not offer STARTTLS, which MAIL_USE_TLS demands, so somebody may be in between."
-            " Set MAIL_USE_SSL if the port speaks TLS at once (465), or unset MAIL_USE_TLS if the"
-            " link needs none"
+            "the server does not offer STARTTLS, which MAIL_USE_TLS requires (or someone is"
+            " tampering with the connection). Set MAIL_USE_SSL if the port starts with TLS (465),"
+            " or unset MAIL_USE_TLS if the connection may be unencrypted"
         )
     link = link_of(host, server)
     reply = link.ask(b"STARTTLS", "STARTTLS")
     if reply.code != 220:
         raise smtplib.SMTPResponseException(*reply.answer)
     if link.is_stale():
-        # Commands' answers from somebody in between, before the handshake (CVE-2011-0411).
+        # Replies injected by an attacker before the handshake (CVE-2011-0411).
         raise smtplib.SMTPServerDisconnected(
-            "it sent data between STARTTLS and the handshake, so somebody may be in between"
+            "the server sent data between STARTTLS and the handshake, so someone may be tampering"
+            " with the connection"
         )
-    # The handshake comes after, so that whatever interrupts it, the new socket is closed.
+    # The handshake comes later, so that the new socket is closed if it is interrupted.
     plain: Any = host.sock
     host.sock = wrapped(
         server.tls_context(), plain, server_hostname=server.host, do_handshake_on_connect=False
@@ -208,5 +209,5 @@ def _own_name(host: Any) -> str:
     if not isinstance(own, tuple):
         return "[127.0.0.1]"  # no network: the server is on this host
     address = own[0].partition("%")[0]  # without an IPv6 zone
-    # An address literal where there is no full name (RFC 5321 section 4.1.4).
+    # An address literal if there is no full name (RFC 5321 section 4.1.4).
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"

@@ -1,9 +1,9 @@
-"""Content that must not become commands.
+"""Protection against SMTP smuggling: content that a server could read as commands.
 
-BDAT says how long the content is (RFC 3030), so that nothing has to be looked for in it. A server
-that refuses BDAT must read the content all the same, and some do not: they go on with its lines as
-if those were commands, and so would accept a mail that somebody has hidden in the body of another.
-Content with such lines travels by DATA, which waits until the server is ready to read it.
+BDAT announces the length of the content (RFC 3030), so no end has to be found in it. A server that
+refuses BDAT must still read the content, but some execute its lines as commands, and would accept a
+mail that an attacker has hidden in the body of another. Content with such lines is sent by DATA,
+which waits until the server is ready to read it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import re
 
 from ..mime.content import Content
 
-# What begins, changes or completes a transaction, or tells the server who it talks to, with the
-# names that were abolished or are of one maker.
+# Commands that begin, change or complete a transaction, or identify the client, including obsolete
+# and vendor-specific ones.
 _VERBS = (
     *(b"DATA", b"BDAT", b"BURL", b"RCPT", b"HELO", b"EHLO", b"LHLO", b"RSET", b"NOOP", b"QUIT"),
     *(b"VRFY", b"EXPN", b"ETRN", b"ATRN", b"AUTH", b"STARTTLS", b"XCLIENT", b"XFORWARD", b"XAUTH"),
@@ -23,8 +23,8 @@ _WITH_FROM = (b"MAIL", b"SEND", b"SOML", b"SAML")
 _BEGINNINGS = frozenset(verb[:4] for verb in (*_VERBS, *_WITH_FROM))
 _COMMAND = re.compile(
     rb"(?:%b|(?:%b)(?:[ :]*FROM|$))" % (b"|".join(_VERBS), b"|".join(_WITH_FROM))
-    # A word ends here for every server. So no line of base64 is a command but one that is nothing
-    # else, and Mail-Followup-To and Data-driven are none.
+    # A word ends here for every server. So a line of base64 only matches if it is nothing else, and
+    # Mail-Followup-To and Data-driven do not.
     + rb"(?![A-Z0-9+/=_-])",
     re.MULTILINE,
 )
@@ -35,19 +35,19 @@ _READ = bytes(
 )
 
 _SHORTEST_LIMIT = 510
-"""Octets of a line beyond which a server may take the rest for another one (RFC 5321 section
+"""Octets of a line after which a server may read the rest as another line (RFC 5321 section
 4.5.3.1.4: 512 with the line end)."""
 
 _END = b"\r\n"
 
 
 def may_hold_commands(content: bytes | Content, *, is_cut: bool) -> bool:
-    """Return whether a line of `content` could be a command of a transaction.
+    """Return True if a server could read a line of `content` as a command of a transaction.
 
-    Of base64 that is made when it is sent, nothing is looked at: a line of it could at most be DATA
-    alone, and the dot that would end that is not in base64.
+    Base64 that is made while sending is not searched: a line of it could at most be DATA, and the
+    dot that would end that does not occur in base64.
 
-    :param is_cut: whether it travels in several chunks, each of which would begin a line.
+    :param is_cut: True if it is sent in several chunks, each of which would begin a line.
     """
     octets = (content if isinstance(content, bytes) else content.literal).translate(_READ)
     lines = octets.split(b"\n")
@@ -61,9 +61,9 @@ def may_hold_commands(content: bytes | Content, *, is_cut: bool) -> bool:
 
 
 def ended(content: bytes | Content) -> bytes | Content:
-    """Return the content for BDAT, with the end of its last line, as it has with DATA.
+    """Return the content for BDAT, with an end of its last line, as with DATA.
 
-    A server that reads it as commands would miss the RSET that follows it, else.
+    Otherwise a server that reads it as commands would miss the RSET that follows it.
     """
     if isinstance(content, bytes):
         return content if content.endswith(_END) else content + _END
@@ -74,11 +74,11 @@ def ended(content: bytes | Content) -> bytes | Content:
 
 def stuffed(content: bytes | Content) -> bytes | Content:
     """Return the content for DATA: dots stuffed, ended by a dot (RFC 5321 section 4.5.2)."""
-    # Also after a bare LF, which some servers take for a line end: nobody smuggles an end of DATA.
+    # Also after a bare LF, a line end for some servers, so that no end of DATA is smuggled.
     if isinstance(content, bytes):
         dot = b"." if content.startswith(b".") else b""
         return b"".join((dot, content.replace(b"\n.", b"\n.."), _end_of(content)))
-    # It begins with a header. Base64 has no dots, and its last line no end.
+    # It begins with a header. Base64 contains no dots, and its last line has no end.
     pieces = [
         each.replace(b"\n.", b"\n..") if isinstance(each, bytes) else each
         for each in content.pieces

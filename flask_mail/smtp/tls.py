@@ -1,4 +1,4 @@
-"""TLS contexts, which verify certificates unless somebody says no."""
+"""TLS contexts, which verify certificates unless that is turned off."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ File = str | os.PathLike[str]
 
 
 class ClientTLS:
-    """The TLS context of the settings ``MAIL_TLS_...``, made again when what it came from changes.
+    """TLS context of the settings ``MAIL_TLS_...``, made again when its sources change.
 
-    Certificates are renewed on disk while a worker runs, and gevent puts a class of its own in the
-    place of :class:`ssl.SSLContext`, which alone wraps its sockets.
+    Certificates are renewed on disk while a worker runs, and gevent replaces
+    :class:`ssl.SSLContext` with its own class, which its sockets need.
 
-    :raises ConfigurationError: a file is none of the kind that its setting wants.
+    :raises ConfigurationError: a file is not of the kind that its setting requires.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class ClientTLS:
 
     @property
     def verify_mode(self) -> ssl.VerifyMode:
-        """Whether certificates are checked."""
+        """Verification mode of certificates."""
         return self._context.verify_mode
 
     def context(self) -> ssl.SSLContext:
@@ -57,13 +57,12 @@ class ClientTLS:
                 except ConfigurationError as error:
                     if sources[0] is not self._made_of[0]:
                         raise
-                    # A key is renewed after its certificate: half of a renewal is no reason to
-                    # send nothing.
-                    _log.warning("%s The one that was read before is used.", error)
+                    # A key is renewed after its certificate: keep sending in between.
+                    _log.warning("%s Using the previous one.", error)
             return self._context
 
     def _sources(self) -> tuple[Any, ...]:
-        """Return what the context depends on: it is another one where this differs."""
+        """Return the state that the context depends on."""
         ca_file = self._ca_file or ssl.get_default_verify_paths().cafile
         files = (ca_file, self._cert_file, self._key_file)
         return (ssl.SSLContext, *(each and _state_of(each) for each in files))
@@ -77,7 +76,7 @@ class ClientTLS:
             ) from error
         if self._cert_file is not None:
             try:
-                # With a password, even an empty one, OpenSSL asks no terminal for that of the key.
+                # With a password, even an empty one, OpenSSL does not prompt for one.
                 context.load_cert_chain(self._cert_file, self._key_file, password="")
             except (OSError, TypeError, ValueError) as error:
                 raise ConfigurationError(
@@ -99,10 +98,10 @@ def _state_of(file: File) -> tuple[int, int, int] | None:
 
 
 def wrapped(context: ssl.SSLContext, sock: socket.socket, **how: Any) -> ssl.SSLSocket:
-    """Return ``context.wrap_socket(sock, **how)``; where that fails, nothing is left open.
+    """Return ``context.wrap_socket(sock, **how)``; if that fails, leave nothing open.
 
-    In older CPythons a peer that resets the connection at that moment leaves the new socket open
-    for as long as anybody holds the error.
+    In older CPythons, if the peer resets the connection at that moment, the new socket stays open
+    for as long as the error is referenced.
     """
     try:
         return context.wrap_socket(sock, **how)

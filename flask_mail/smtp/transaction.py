@@ -1,7 +1,7 @@
-"""One mail transaction (RFC 5321 section 3.3): what to say, and what each reply means.
+"""State machine of one mail transaction (RFC 5321 section 3.3): commands out, replies in.
 
-No octet is read or written here. Where a transaction ends decides what became of the message, which
-:meth:`smtplib.SMTP.sendmail` does not tell.
+Does no I/O. The point at which a transaction ends decides the outcome of the message, which
+:meth:`smtplib.SMTP.sendmail` does not report.
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ if TYPE_CHECKING:
     from .session import Server
 
 AT_ONCE = LARGE
-"""Larger content waits until recipients are known to be accepted: it might travel in vain."""
+"""Octets: larger content waits for the replies to RCPT, which may refuse every recipient."""
 
 _TRIES = 2
-"""On how many connections a message is tried that was provably not accepted."""
+"""Maximum number of connections to try for a message that was provably not accepted."""
 
 _CHUNK = 1024 * 1024
-"""Octets: large enough for the wait after each to cost little, and small enough for most breaks to
-come before the last one, when it is certain that the message was not accepted."""
+"""Octets per BDAT: large, because each chunk costs a round trip; small, because a break before the
+last chunk proves that the message was not accepted."""
 
 # Where 250 is expected, any 25z does (RFC 5321 section 4.2.1: the first two digits decide); 354
 # answers DATA.
 _OK = range(250, 260)
 _GO_AHEAD = range(354, 355)
 
-# Answers to a BDAT that a server offers and does not know, or not at that point.
+# Replies to BDAT from servers that offer CHUNKING but do not know BDAT, or not at that point.
 _NO_BDAT = (500, 502, 503)
 
 _MAYBE_ENOUGH = (errors.SenderDeferred, errors.SenderRefused, errors.RecipientsDeferred)
-"""What a server says to each message that comes after as many as it takes on a connection."""
+"""Errors with which servers refuse messages beyond their limit per connection."""
 
 _STAGES = {"reset": "sender", "chunk": "data", "accept": "data"}
-"""The stage at which a link broke that broke before the content was complete."""
+"""Stages to report for a connection that broke before the content was complete."""
 
 
 class Transaction:
-    """One message, on one connection after the other until it has a result.
+    """Delivery of one message, over several connections if necessary, until it has a result.
 
-    :param deadline: when all of it must be over.
-    :ivar attempts: how often it was begun, for the recipients that it is for now.
-    :ivar was_moved: whether it goes on over a new connection, of which the server may not have had
-        enough yet.
+    :param deadline: limit for the whole delivery.
+    :ivar attempts: how often it was started for its current recipients.
+    :ivar was_moved: True if it continues on a new connection because the server may limit the
+        messages per connection.
     """
 
     def __init__(self, envelope: Envelope, content: bytes | Content, deadline: Deadline) -> None:
@@ -65,15 +65,15 @@ class Transaction:
         self.content = self._given = content
         self.deadline = deadline
         self.attempts = 0
-        self._strikes = 0  # how often a connection broke at this message
+        self._strikes = 0  # how many connections broke at this message
         self.was_moved = False
         self.result: Result | None = None
-        """The result of the message, once that is known."""
+        """The result of the message; ``None`` until it is known."""
         self._parts = Parts()
-        self._reason: tuple[OSError, str] | None = None  # why it was not accepted, and where
+        self._reason: tuple[OSError, str] | None = None  # why it was not accepted, and the stage
 
     def end_with(self, result: Result) -> None:
-        """Set the result, together with what became of earlier parts of the recipients."""
+        """Set the result, merged with those for earlier parts of the recipients."""
         self.result = self._parts.with_last(result)
 
     def begin(
@@ -85,14 +85,13 @@ class Transaction:
         waits: bool,
         moves: Callable[[Reply], bool],
     ) -> None:
-        """Start over, on the connection of `host`.
+        """Start the transaction, or start it again, on the connection of `host`.
 
-        :param reset: whether another transaction may be open there.
-        :param waits: whether content waits until recipients are accepted, as large content does.
-        :param moves: whether a server that gives this reply may say something else on another
-            connection.
-        :raises MessageError: the message needs what the server does not offer.
-        :raises MessageRefused: it is larger than the server takes.
+        :param reset: send RSET first, because another transaction may be open.
+        :param waits: send the content only after recipients are accepted, as large content.
+        :param moves: returns True if the server may reply differently on another connection.
+        :raises MessageError: the message needs an extension that the server does not offer.
+        :raises MessageRefused: it exceeds the server's SIZE.
         """
         self.content = suited(host, self._given)
         options = mail_options(host, server, self.envelope, self.content)
@@ -108,7 +107,7 @@ class Transaction:
             and not may_hold_commands(self.content, is_cut=len(self.content) > _CHUNK)
         )
         waits = waits or not self.is_pipelined or len(self.content) > AT_ONCE
-        # For those that were too many, it may travel in vain too.
+        # The recipients that were too many before may all be refused again.
         waits = waits or bool(self._parts)
         self._script = deque(
             opening(
@@ -121,57 +120,59 @@ class Transaction:
             )
         )
         self._asked: deque[Command] = deque()
-        self._replies: dict[str, Reply] = {}  # of the recipients
+        self._replies: dict[str, Reply] = {}  # to RCPT, by recipient
         self._refusals = 0  # of recipients
         self._refusal: tuple[OSError, str] | None = None  # what makes acceptance impossible
-        self.is_left = False  # the server has no ear for it any more
-        self.is_heard = False  # although the server had said 421
+        self.is_left = False  # the server does not process it any more
+        self.is_heard = False  # the server went on after 421
         self._is_reset_refused = False
-        self.is_doubtful = False  # each reply may be the one to a line of a refused chunk
+        self.is_doubtful = False  # replies may belong to lines of a refused chunk
         self.is_chunk_refused = False
-        self._is_unheard = False  # the content, by a server that does not know BDAT
+        self._is_unheard = False  # the server does not know BDAT, so it did not read it
         self._may_send_data = False
         self._content_is_said = False
-        self._part: Part | None = None  # what was accepted, if some recipients were too many
+        self._part: Part | None = None  # the accepted part, if some recipients were too many
         self._is_put_off = False
-        self._is_certain = False  # each reply before the final one was taken when it was due
+        self._is_certain = False  # all other commands were answered before the content
         self._begins_at = 0
         self._content_ends_at: int | None = None
         self.leaves_open = True
 
     @property
     def has_said_all(self) -> bool:
-        """Whether the next message may follow: nothing of this one is left to be said."""
+        """True if all commands of this message were sent, so that the next one may follow."""
         return self.is_over or self._content_is_said
 
     @property
     def is_trial(self) -> bool:
-        """Whether it goes by BDAT to a server that has accepted none like that yet. Some do not
-        know BDAT though they offer it, and what is under way behind is unknown then."""
+        """True if it is sent with BDAT to a server that has not accepted a message that way yet.
+
+        Some offer CHUNKING but do not know BDAT; messages pipelined behind would be UNKNOWN then.
+        """
         return self._is_chunked and "chunking" not in self._proven
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing of it is under way here any more, though it may go on elsewhere."""
+        """True if it is finished on this connection, though it may continue on another one."""
         return self.result is not None or self._part is not None or self._is_put_off
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the server has accepted it, for all recipients or for some."""
+        """True if the server has accepted it, for all recipients or for some."""
         return self._part is not None or (self.result is not None and self.result.error is None)
 
     @property
     def awaits_verdict(self) -> bool:
-        """Whether the next reply is that to the content."""
+        """True if the next reply is that to the content."""
         return bool(self._asked) and self._asked[0].stage == "accept"
 
     @property
     def awaits_reset(self) -> bool:
-        """Whether the next reply is that to RSET."""
+        """True if the next reply is that to RSET."""
         return bool(self._asked) and self._asked[0].stage == "reset"
 
     def next_commands(self) -> list[Command]:
-        """Return what to write now, up to the first command whose reply decides what follows."""
+        """Return the commands to write now, up to the first one whose reply must be awaited."""
         commands: list[Command] = []
         if self._script and not self.is_left and not self._asked:
             while self._script and not (commands and commands[-1].holds):
@@ -183,34 +184,34 @@ class Transaction:
         return commands
 
     def begins_at(self, position: int) -> None:
-        """Remember how many octets went before it on this connection."""
+        """Record how many octets were written to this connection before it."""
         self._begins_at = position
 
     def content_ends_at(self, position: int) -> None:
-        """Remember after how many octets on this connection the content is complete."""
+        """Record after how many octets on this connection the content is complete."""
         self._content_ends_at = position
 
     def answered(self, reply: Reply, *, server_left: bool, is_early: bool) -> None:
-        """Take the reply to the oldest command that is not answered.
+        """Process the reply to the oldest unanswered command.
 
-        :param server_left: whether the server said 421 before: it refuses all that follows then.
-        :param is_early: whether it comes before that command has left, with its content.
-        :raises smtplib.SMTPResponseException: none like it may follow that command.
+        :param server_left: True if the server sent 421 before, after which it refuses everything.
+        :param is_early: True if it came before the command and its content were sent.
+        :raises smtplib.SMTPResponseException: the reply is not valid for that command.
         """
         command = self._asked[0]
         if not reply.refuses and reply.code not in _expected(command):
             raise smtplib.SMTPResponseException(*reply.answer)
         self._asked.popleft()
         if self._is_reset_refused and not reply.refuses:
-            # A line that nothing asked for was taken for the reply to RSET.
+            # An unsolicited line was taken for the reply to RSET.
             raise smtplib.SMTPResponseException(*reply.answer)
         is_chunk = self._is_chunked and command.stage in ("chunk", "accept")
         self.is_chunk_refused = self.is_chunk_refused or (is_chunk and reply.refuses)
         if is_chunk:
             self._check_bdat(reply, server_left)
-        # Exim goes on to say yes to RSET alone.
+        # After 421, Exim still accepts RSET, but nothing else.
         self.is_heard = server_left and not reply.refuses and command.stage != "reset"
-        # A server that refuses RSET has had enough: Exim does that before it closes.
+        # Exim refuses RSET before it closes the connection.
         self._is_reset_refused = self._is_reset_refused or (
             command.stage == "reset" and reply.refuses
         )
@@ -239,13 +240,12 @@ class Transaction:
 
     @property
     def is_unwelcome(self) -> bool:
-        """Whether it was refused in a way that may be its connection's, which is not one for
-        others then."""
+        """True if the refusal may concern the connection, which should carry no more messages."""
         error = self.result and self.result.error
         return self._is_put_off or isinstance(error, _MAYBE_ENOUGH)
 
     def goes_on(self) -> bool:
-        """Prepare for being begun again, now that it is over here; return whether it has to be."""
+        """Prepare to be started again; return False if the message has its result."""
         if self.result is not None:
             return False
         if self._part is not None:
@@ -264,12 +264,12 @@ class Transaction:
         is_first: bool,
         said_yes: bool = False,
     ) -> bool:
-        """Take it that the connection is gone; return whether the message may be sent again.
+        """Handle a lost connection; return True if the message may be retried.
 
-        :param octets_sent: how many the operating system took on that connection.
-        :param server_left: whether the server said 421 and closed: what followed was not read.
-        :param is_first: whether no other message was under way before this one.
-        :param said_yes: whether there is a positive reply that no command was left for.
+        :param octets_sent: octets that the operating system took on that connection.
+        :param server_left: True if the server sent 421 and closed, without reading what followed.
+        :param is_first: True if no other message was in flight before this one.
+        :param said_yes: True if a positive reply is left without a command for it.
         """
         ends_at = self._content_ends_at
         is_complete = ends_at is not None and octets_sent >= ends_at and not server_left
@@ -280,7 +280,7 @@ class Transaction:
             return self._is_put_off
         if is_complete and (self._refusal is None or self.is_doubtful):
             if self.is_doubtful or isinstance(error, smtplib.SMTPResponseException):
-                self._replies.clear()  # each may be the answer to another command
+                self._replies.clear()  # each may belong to another command
             self._fail(error, "accept")
             return False
         stage = self._asked[0].stage if self._asked else "sender"
@@ -297,33 +297,32 @@ class Transaction:
         return True
 
     def give_up(self) -> None:
-        """Take it that a message which was lost is not sent again."""
+        """End a message whose connection was lost and which is not retried."""
         if self._reason is not None:
             self._fail(*self._reason)
 
     def leave_to_parent(self) -> None:
-        """Take it that this process is a child of the one that sends the message."""
+        """End the message in a forked child, because its parent continues to send it."""
         error = errors.AcceptanceUnknown(
-            "This process was forked while the message was being sent, and its parent goes on with"
-            " that: look there for what becomes of it. Begin a batch of its own in a child.",
+            "This process was forked while the message was being sent. The parent continues to"
+            " send it: look for the outcome there, and start a new batch in the child.",
             stage="accept",
             attempts=max(1, self.attempts),
         )
         self.end_with(Result(error=error, attempts=error.attempts))
 
     def doubt(self, unread: bytes) -> None:
-        """Take it that the server has said more than it was asked, so that each reply may belong
-        to another command than it was taken for."""
+        """Record that the server sent more replies than commands: some may be misattributed."""
         if self._refusals == len(self.envelope.recipients):
-            return  # for nobody: whatever the server makes of the content, it does not accept it
-        # Were the last reply another command's, a yes to the content would be among the unread.
+            return  # the content cannot be accepted without a recipient
+        # If the last reply belongs to another command, that to the content is still unread.
         is_good = unread.startswith(b"2" if self.is_accepted else (b"4", b"5"))
         if self._content_is_said and not self._is_certain and not is_good:
             self._replies.clear()
             self._fail(smtplib.SMTPResponseException(-1, b"more replies than commands"), "accept")
 
     def _go_on(self) -> None:
-        """Decide what follows, now that all that was said is answered."""
+        """Choose the next commands, once all that were sent are answered."""
         if self._refusal is None:
             if not self._script:
                 how = {"is_chunked": self._is_chunked, "is_pipelined": self.is_pipelined}
@@ -331,14 +330,14 @@ class Transaction:
             return
         self._script.clear()
         if self._may_send_data:
-            # 354 although it is for nobody: an empty message ends it (RFC 2920 section 3.1).
+            # 354 although it was refused: an empty message ends DATA (RFC 2920 section 3.1).
             self._may_send_data = False
             self._script.append(Command("accept", b"."))
         else:
             self._end_refused(*self._refusal)
 
     def _check_bdat(self, reply: Reply, server_left: bool) -> None:
-        """Raise if the server does not know BDAT, also if it offers it: DATA is next."""
+        """Raise if the server does not know BDAT although it offers it; DATA is tried next."""
         is_judged = self._refusal is not None or server_left
         if reply.code in _NO_BDAT and not is_judged:
             self._lacks.add("chunking")
@@ -347,7 +346,7 @@ class Transaction:
 
     def _finish(self, reply: Reply, *, is_early: bool) -> None:
         self.leaves_open = self._is_chunked and reply.refuses
-        # One of the replies belongs to another command, and which one nobody knows.
+        # One of the replies belongs to another command, and there is no way to find out which.
         is_contradiction = (
             not reply.may_accept_content if self._refusal is None else self._is_chunked
         )
@@ -355,7 +354,7 @@ class Transaction:
             self._refusal = None
             raise smtplib.SMTPResponseException(*reply.answer)
         if reply.code == 421 and not (is_early or self.is_left or self._refusal):
-            # It may come unasked (RFC 5321 section 3.8), when a relay behind has the message.
+            # It may come unasked (RFC 5321 section 3.8), when the next relay has the message.
             self._fail(smtplib.SMTPDataError(*reply.answer), "accept")
             return
         if reply.refuses:
@@ -380,7 +379,7 @@ class Transaction:
 
     def _fail(self, error: OSError, stage: str) -> None:
         made = errors.failure(error, stage, self._server)
-        # Its frames would keep the content alive for as long as the receipt is.
+        # Its frames would keep the content alive for as long as the receipt lives.
         made.__cause__ = error.with_traceback(None)
         made.attempts = max(1, self.attempts)
         if stage != "sender":  # else the recipients were refused because the sender was
@@ -388,7 +387,7 @@ class Transaction:
         self.end_with(Result(None, made.refused, made, made.attempts))
 
     def _end_refused(self, error: OSError, stage: str) -> None:
-        """End with the refusal, unless the server has had enough of the connection alone."""
+        """End with the refusal, unless it may concern this connection alone."""
         if stage == "recipient":
             replies = list(self._no().values())
             has_had_enough = all(
@@ -424,6 +423,6 @@ def _expected(command: Command) -> range:
 
 
 def is_break(error: OSError) -> bool:
-    """Whether the link went, rather than that the server fell silent or made no sense."""
+    """Return True if the connection broke, and not if the peer was silent or malformed."""
     cause = errors.hidden_cause(error) or error
     return not isinstance(cause, (TimeoutError, smtplib.SMTPResponseException))

@@ -1,7 +1,7 @@
-"""The bytes of one connection: replies in, bounded in size and time; commands and content out.
+"""I/O of one connection: replies in, bounded in size and time; commands and content out.
 
-RFC 2920 and RFC 3030 let a client write on while replies are under way. Whoever only writes then
-may wait for a server that waits for its replies to be read, for ever; here each wait is for both.
+RFC 2920 and RFC 3030 let a client write while replies are outstanding. A client that only writes
+may deadlock with a server that waits for its replies to be read, so each wait here is for both.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
 log = logging.getLogger("flask_mail.smtp")
 
 _BLOCK = 64 * 1024
-"""More than a TLS record, so that none is left where no wait for the socket would notice it."""
+"""More than a TLS record: polling the socket would not notice data left in OpenSSL's buffer."""
 
 FIRST_MESSAGES = 4
-"""How many messages may be under way on a new connection."""
+"""Maximum number of messages in flight on a new connection."""
 
 _VERDICT, _VERDICT_FACTOR = 600.0, 30
 """Seconds for the reply to content, which may be scanned and delivered first (RFC 5321 section
-4.5.3.2.6); less where MAIL_TIMEOUT says that waits are to be short."""
+4.5.3.2.6); less if MAIL_TIMEOUT is short."""
 
 _PROGRESS = 16 * 1024
-"""How much has to be taken within MAIL_TIMEOUT: a byte now and then is no progress."""
+"""Octets that the peer must take within MAIL_TIMEOUT: a byte now and then is not progress."""
 
 _QUIET = 1.0
-"""Seconds without a reply after which the peer is heard once before any content leaves."""
+"""Seconds without a reply after which a reply is awaited before content is sent."""
 
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux alone has it
 
@@ -51,23 +51,23 @@ _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux alone has it
 class Link:
     """One connection of a session.
 
-    Stands in the place of :attr:`smtplib.SMTP.file`, so that what smtplib reads is bounded too.
+    Replaces :attr:`smtplib.SMTP.file`, so that reads by smtplib are bounded too.
 
-    :param timeout: seconds to wait for a reply, all of it, and for progress in writing; for the
-        reply to content thirty times as long, but not more than ten minutes.
-    :ivar awaits_verdict: whether the reply that comes next is that to content.
-    :ivar deadline: when all of what is going on must be over.
-    :ivar messages: how many messages it has carried.
-    :ivar window: how many may be under way.
-    :ivar is_dirty: whether a transaction may be open, which RSET has to end.
-    :ivar is_unheard: whether the replies that come first may have waited to be read.
-    :ivar is_lent: whether a program has used it since the last message.
-    :ivar is_closing: whether the server has said 421, after which it closes.
-    :ivar is_tired: whether the server takes no more messages on it, at least for now.
-    :ivar is_traced: whether its dialogue is logged.
-    :ivar secret: what the transcript must not show.
-    :ivar settle: ends what is under way, where somebody else has to use the connection.
-    :ivar spent: seconds that opening took and that no message was charged for yet.
+    :param timeout: seconds to wait for a complete reply, and for progress in writing; thirty times
+        as long for the reply to content, up to ten minutes.
+    :ivar awaits_verdict: True if the next reply is that to content.
+    :ivar deadline: limit for the operation in progress.
+    :ivar messages: number of messages that were accepted on it.
+    :ivar window: maximum number of messages in flight.
+    :ivar is_dirty: True if a transaction may be open, which RSET must end.
+    :ivar is_unheard: True if the next replies may have waited to be read.
+    :ivar is_lent: True if a program has used it since the last message.
+    :ivar is_closing: True if the server has sent 421, after which it closes.
+    :ivar is_tired: True if the server takes no more messages on it, at least for now.
+    :ivar is_traced: True if its dialogue is logged.
+    :ivar secret: secrets to redact from replies and the transcript.
+    :ivar settle: completes what is in flight, before other code uses the connection.
+    :ivar spent: seconds spent on opening it, not yet attributed to a message.
     """
 
     def __init__(
@@ -95,8 +95,8 @@ class Link:
         self._pid = os.getpid()
         self._is_prompt = False
         self._wants_read = False  # before more can be written
-        self._since: float | None = None  # when the wait began that is under way
-        self._written = 0  # how much was, since then
+        self._since: float | None = None  # start of the current wait
+        self._written = 0  # octets written since then
         self._out = Unsent(sock)
         self._failure: OSError | None = None
         self._in = Incoming()
@@ -105,33 +105,33 @@ class Link:
         self._heard_at = clock()
 
     def take(self) -> None:
-        """Use the socket without waiting in it; :meth:`lend` ends that.
+        """Make the socket non-blocking, until :meth:`lend`.
 
         :raises ConnectionAbortedError: another process has opened it.
         """
         if not self.is_own:
-            raise ConnectionAbortedError(errno.ECONNABORTED, "the connection is another process's")
+            raise ConnectionAbortedError(errno.ECONNABORTED, "it belongs to another process")
         timeout = self._sock.gettimeout()
         if timeout != 0:
             self._lent_timeout = timeout
             self._sock.settimeout(0)
 
     def give_back(self) -> None:
-        """Let a program use the session."""
+        """Return the session to the program."""
         self.awaits_verdict = False
         self.deadline = Deadline()
         self.lend()
 
     def lend(self) -> None:
-        """Leave the socket as smtplib's methods want it."""
-        if self.is_own:  # else its parent would wait in it too: they share what is set
+        """Make the socket blocking again, as smtplib's methods need it."""
+        if self.is_own:  # the mode of a socket is shared with the parent process
             with TOLERANT:  # it is closed
                 self._sock.settimeout(self._lent_timeout)
 
     def be_prompt(self) -> None:
-        """Let the end of a message not wait until the server has confirmed its beginning.
+        """Disable Nagle's algorithm, which delays the end of a message.
 
-        Not before TLS is up: there it costs a round trip more than it saves.
+        Only after the TLS handshake, where it would cost a round trip more than it saves.
         """
         if not self._is_prompt:
             self._is_prompt = True
@@ -139,7 +139,7 @@ class Link:
                 self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def readline(self, limit: int = -1) -> bytes:
-        """Return the next line, for smtplib; empty where the peer has hung up."""
+        """Return the next line, for smtplib; empty if the peer has hung up."""
         while (line := self._in.line()) is None:
             if self._is_over:
                 return b""
@@ -152,32 +152,32 @@ class Link:
         return line
 
     def close(self) -> None:
-        """Forget what was to be written; whoever has the socket closes it."""
+        """Discard unsent data; the socket is closed by its owner."""
         self._is_over = True
         self._out.clear()
 
     @property
     def is_own(self) -> bool:
-        """Whether this process has opened it: a child must not write on its parent's."""
+        """True if this process opened it: a forked child must not write to it."""
         return self._pid == os.getpid()
 
     @property
     def age(self) -> float:
-        """How many seconds ago it was opened."""
+        """Seconds since it was opened."""
         return self._clock() - self._opened
 
     @property
     def unread(self) -> bytes:
-        """What the peer has said beyond the replies that were taken."""
+        """Octets received after the replies that were taken."""
         return self._in.rest
 
     @property
     def has_unread(self) -> bool:
-        """Whether there is anything :attr:`unread`."""
+        """True if there are :attr:`unread` octets."""
         return bool(self._in.rest)
 
     def is_stale(self) -> bool:
-        """Whether an idle connection is of no use any more: the peer has hung up, or says so."""
+        """Return True if an idle connection is unusable: the peer has closed it or is about to."""
         try:
             if self.is_own and not self.has_unread and not self._is_over:
                 is_lent = self._sock.gettimeout() != 0
@@ -192,7 +192,7 @@ class Link:
         return is_broken or self.has_unread or not self.is_own
 
     def is_quiet(self) -> bool:
-        """Whether it is a while since the peer was heard: it may be gone without a word."""
+        """Return True if nothing was received for a while: the peer may be gone silently."""
         return self.is_unheard or self._clock() - self._heard_at > _QUIET
 
     def now(self) -> float:
@@ -200,29 +200,29 @@ class Link:
         return self._clock()
 
     def was_left_alone_since(self, since: float) -> None:
-        """Note that nobody has listened since then: a reply that is read now may be as old."""
+        """Record that nothing was read since then, so the next reply may be that old."""
         self.is_unheard = self.is_unheard or self._clock() - since > _QUIET
 
     @property
     def put(self) -> int:
-        """How many octets were ever given to :meth:`write`."""
+        """Octets passed to :meth:`write` so far."""
         return self._out.put
 
     @property
     def sent(self) -> int:
-        """How many of them the operating system has taken."""
+        """Octets of them that the operating system has taken."""
         return self._out.sent
 
     def write(self, data: bytes | memoryview | Content | Portion) -> None:
-        """Take `data`, which goes out with the next :meth:`look` or :meth:`hear`."""
+        """Queue `data` for the next :meth:`look` or :meth:`hear`."""
         self._out.write(data)
 
     def push(self) -> None:
-        """Write what can be written."""
+        """Write what can be written without waiting."""
         self._flush()
 
     def look(self) -> Reply | None:
-        """Write what can be written, and return the next reply if it is there; as :meth:`hear`."""
+        """Write and read without waiting; return the next reply if it is complete."""
         self._flush()
         return self._reply() or self._received()
 
@@ -231,7 +231,7 @@ class Link:
 
         :raises smtplib.SMTPServerDisconnected: the peer has hung up.
         :raises smtplib.SMTPResponseException: the reply is too long.
-        :raises TimeoutError: neither side came forward in time.
+        :raises TimeoutError: there was no progress in time.
         """
         reply = self._reply()
         while reply is None:
@@ -252,25 +252,25 @@ class Link:
         return self.hear()
 
     def trace(self, who: str, text: str) -> None:
-        """Log a line of the dialogue, if that is wanted."""
+        """Log a line of the dialogue if tracing is on."""
         if self.is_traced:
             if self.secret is not None:
                 text = self.secret.redact(text)
             log.debug("%s %s: %s", self._name, who, text)
 
     def hurry(self, seconds: float) -> None:
-        """From now on wait no longer than `seconds`."""
+        """Limit each wait from now on to `seconds`."""
         self._timeout = min(self._timeout, seconds)
         self._verdict_timeout = min(self._verdict_timeout, seconds)
 
     def wait_for(self, seconds: float) -> None:
-        """From now on wait so long for each reply but that to content."""
+        """Set the timeout for each reply except that to content."""
         self._timeout = seconds
 
     def shake_hands(self) -> None:
         """Do the TLS handshake, within the deadline.
 
-        :raises OSError: where it fails.
+        :raises OSError: it failed.
         """
         self.take()
         since = self._clock()
@@ -285,12 +285,12 @@ class Link:
                 return
 
     def _wait(self) -> None:
-        """Wait until something can be read or, where there is something, written."""
+        """Wait until data can be read or, if any is queued, written."""
         if self._since is None:
             self._since, self._written = self._clock(), 0
         if _QUICKACK is not None:
-            # The server may hold the end of its replies back until their beginning is confirmed,
-            # which the system puts off for 40 ms, and forgets each time that it should not.
+            # Nagle's algorithm on the server may wait for an ACK, which Linux delays by 40 ms. It
+            # resets this option after a while.
             with TOLERANT:
                 self._sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         self._await(self._since, write=bool(self._out) and not self._wants_read)
@@ -302,19 +302,19 @@ class Link:
         try:
             left = self.deadline.left(left)
         except DeadlinePassed:
-            # What has arrived by then is in time, however late the program comes to look.
+            # A reply that arrived before the deadline is in time, even if it is read later.
             if not is_ready(self._sock, write=False, seconds=0):
                 raise
         else:
             if not is_ready(self._sock, write, left):
-                self.deadline.left(1.0)  # which of the two it was
+                self.deadline.left(1.0)  # raises if the deadline was the limit
                 raise Silence("timed out")
 
     def _flush(self) -> None:
-        """Write as much as the operating system takes at once, within bounds."""
+        """Write as much as the operating system takes without waiting, within bounds."""
         self._wants_read = False
         if self._failure is not None:
-            self._out.clear()  # behind a gap, it would be taken for what is missing
+            self._out.clear()  # after a gap, it would be taken for the missing data
             return
         before = self._out.sent
         try:
@@ -326,7 +326,7 @@ class Link:
             if not is_of_link(error):
                 self._fail(error)
         except BaseException as error:  # noqa: BLE001 (raised again)
-            # Why the peer hung up may be waiting to be read.
+            # The peer's reason for closing may be waiting to be read.
             self._fail(error)
         written = self._out.sent - before
         self._written += written
@@ -334,7 +334,7 @@ class Link:
             self._since = None
 
     def _fill(self) -> None:
-        """Read what is there."""
+        """Read without waiting."""
         try:
             self.take()
             data = self._sock.recv(_BLOCK)
@@ -349,12 +349,12 @@ class Link:
                 raise failure from None
 
     def _fail(self, error: BaseException) -> OSError:
-        """Write no more, and return why; raise `error` if it is not one of a connection."""
+        """Stop writing and return the reason; raise `error` if it is not one of a connection."""
         self._out.clear()
         if isinstance(error, OSError) and is_of_link(error):
             self._failure = self._failure or error
             return self._failure
-        # What was read may be lost, and what was to be written may have left.
+        # Received octets may be lost, and queued ones may have been sent.
         self._failure = ConnectionAbortedError(errno.ECONNABORTED, "it was interrupted")
         raise error
 
@@ -372,9 +372,9 @@ class Link:
         if reply is not None:
             self._since = None
             self._heard_at = self._clock()
-            # After a malformed reply, each one may be the answer to another command.
+            # After a malformed reply, replies may be misattributed.
             self.is_closing = self.is_closing or reply.code in (421, -1)
-            if self.secret is not None and reply.code != 334:  # a challenge is answered as it is
+            if self.secret is not None and reply.code != 334:  # a challenge must stay unchanged
                 reply = reply._replace(text=self.secret.redact(reply.text))
             if self.is_traced:
                 self.trace("S", str(reply))

@@ -1,4 +1,4 @@
-"""What is to be written: joined, in order, and counted as it leaves."""
+"""Queue of octets to write, joined into few packets, with positions of what was sent."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 JOINED = 128 * 1024
 _TURN = 2 * JOINED
-"""How much is written before somebody looks whether there is a reply, and still time."""
+"""Octets to write before replies and the deadline are checked again."""
 _RECORD = 16 * 1024
-"""What a TLS record holds; a peer has all of it or none (RFC 8446 section 5.1)."""
+"""Maximum size of a TLS record; a peer has all of it or none (RFC 8446 section 5.1)."""
 
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-"""What a socket raises that has taken, or has, nothing for now."""
+"""Errors of a non-blocking socket that is not ready."""
 
 
 class Unsent:
-    """The octets that have not left yet.
+    """Queue of octets that were not sent yet.
 
-    :ivar put: how many were ever put here.
-    :ivar sent: how many of those the operating system has taken, or may have.
+    :ivar put: number of octets that were queued so far.
+    :ivar sent: number of those that the operating system has taken, or may have.
     """
 
     def __init__(self, sock: Any) -> None:
@@ -35,37 +35,37 @@ class Unsent:
         self.sent = 0
         self._sock = sock
         self._pieces: deque[bytes | memoryview | Iterator[bytes | memoryview]] = deque()
-        self._blocked = 0  # how much the system would not take the last time
-        # A TLS socket tells nothing of its progress within a piece.
+        self._blocked = 0  # size of the piece that the system did not take
+        # A TLS socket does not report its progress within a piece.
         self._size = _RECORD if isinstance(sock, ssl.SSLSocket) else None
 
     def __bool__(self) -> bool:
         return bool(self._pieces)
 
     def write(self, data: bytes | memoryview | Content | Portion) -> None:
-        """Put `data` behind the rest; content is made when it is its turn to leave."""
+        """Append `data`; content is made when it is due to be sent."""
         self._pieces.append(data if isinstance(data, (bytes, memoryview)) else data.blocks())
         self.put += len(data)
 
     def clear(self) -> None:
-        """Forget what has not left."""
+        """Discard what was not sent."""
         self._pieces.clear()
 
     def flush(self) -> None:
-        """Write as much as the operating system takes at once, and not more than some blocks.
+        """Write as much as the operating system takes without waiting, up to some blocks.
 
-        :raises OSError: as the socket does, also where it takes no more for now. After any other
-            error than that, nothing more may be written: what was to leave then may have left.
-        :raises MessageError: the content cannot be made, so not all of it will leave.
+        :raises OSError: as the socket does, also if it takes no more for now. After any other
+            error than that, nothing more may be written: the last piece may have been sent.
+        :raises MessageError: the content cannot be made, so its end will not be sent.
         """
         end = self.sent + _TURN
         while self.sent < end and (first := self._first()) is not None:
             piece = first[: self._blocked or self._size]
-            # Tried again, it must be as long: OpenSSL goes on where it was, and tells nothing of a
-            # part, so that more than is counted would be with the peer.
+            # A retry must have the same length: OpenSSL continues the record, of which it may have
+            # sent a part without reporting it.
             self._blocked = len(piece)
-            # A signal handler may raise as the call returns, when the system has the octets and
-            # nothing here knows. So they are counted before.
+            # Counted in advance: a signal handler may raise as the call returns, when the system
+            # has the octets but the result is lost.
             self.sent += len(piece)
             try:
                 count = self._sock.send(piece)
@@ -80,7 +80,7 @@ class Unsent:
                 self._pieces.appendleft(first[count:])
 
     def _first(self) -> memoryview | None:
-        """Take the first pieces as one: what leaves in one write needs fewer packets."""
+        """Remove and return the first pieces, joined: one write needs fewer packets."""
         taken: list[bytes | memoryview] = []
         size = 0
         while self._pieces and size < JOINED // 2:

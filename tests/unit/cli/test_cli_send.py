@@ -165,7 +165,7 @@ def test_an_unreachable_server_ends_with_status_1_and_the_reason():
         app = make_app(MAIL_SERVER=gone.host, MAIL_PORT=gone.port)
     result = run(app, "send", "ann@example.com", status=1)
     assert "outcome     not sent\n" in result.stdout
-    assert result.stderr.startswith(f"Not sent: No connection to 127.0.0.1:{gone.port}")
+    assert result.stderr.startswith(f"Not sent: Could not connect to 127.0.0.1:{gone.port}")
 
 
 def test_a_failure_that_the_app_silences_is_told_all_the_same():

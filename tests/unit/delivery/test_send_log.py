@@ -76,7 +76,7 @@ class TestOneMessage:
 
         [line] = warned()
         assert line.startswith(
-            "not sent by smtp at connect: ConnectionWasRefused: No connection to 127.0.0.1:1: "
+            "not sent by smtp at connect: ConnectionWasRefused: Could not connect to 127.0.0.1:1: "
         )
 
     def test_a_message_that_was_never_made_has_no_octets(self, caplog):
@@ -210,7 +210,7 @@ class TestBatches:
         receipts = mail_to(1).send_many(message() for _ in range(3))
 
         assert [each.levelno for each in caplog.records] == [logging.WARNING] * 4
-        assert all("No connection to 127.0.0.1:1: " in each for each in caplog.messages[:3])
+        assert all("Could not connect to 127.0.0.1:1: " in each for each in caplog.messages[:3])
         assert caplog.messages[3] == "A batch of 3 messages: 3 not sent."
         assert len(receipts) == 3
 
@@ -271,5 +271,5 @@ Mail(app).send_many([Message("Hello", ["to@example.com"])])
     )
 
     line, summary = done.stderr.splitlines()
-    assert "not sent by smtp at connect: ConnectionWasRefused: No connection to 127.0.0.1:1" in line
+    assert "not sent by smtp at connect: ConnectionWasRefused: Could not connect to 127.0.0.1:1" in line
     assert summary == "A batch of 1 messages: 1 not sent."

@@ -130,7 +130,7 @@ def test_a_name_with_nothing_but_refusals_is_not_sent(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     named(monkeypatch, port, "127.0.0.2", "127.0.0.1")
-    with pytest.raises(ConnectionRefusedError, match="Check that it runs there") as caught:
+    with pytest.raises(ConnectionRefusedError, match="Is a mail server running there") as caught:
         to_name(port).send(message())
     assert caught.value.receipt.outcome is Outcome.NOT_SENT
 

@@ -181,7 +181,7 @@ def test_refused_recipients_are_told_with_code_and_text():
     }
     assert error.response == "550 5.1.1 no such user"
     assert str(error) == (
-        "The server mx.test:25 took the message for no recipient: 550 5.1.1 no such user"
+        "The server mx.test:25 refused every recipient: 550 5.1.1 no such user"
     )
 
 
@@ -299,11 +299,11 @@ def test_what_a_program_was_dealing_with_when_it_sent_is_no_cause():
         (ssl.SSLError(1, "wrong version number"), "tls", "MAIL_USE_TLS"),
         (socket.gaierror(-2, "unknown"), "connect", "Check MAIL_SERVER."),
         (UnicodeError("label too long"), "connect", "Check MAIL_SERVER."),
-        (ConnectionRefusedError(111, "refused"), "connect", "(MAIL_SERVER, MAIL_PORT)."),
+        (ConnectionRefusedError(111, "refused"), "connect", "for development."),
         (TimeoutError("timed out"), "connect", "within MAIL_TIMEOUT."),
         (smtplib.SMTPServerDisconnected("closed"), "greeting", "set MAIL_USE_SSL."),
         (OSError(113, "No route to host"), "connect", "No route to host."),
-        (smtplib.SMTPException(), "login", "No login at mx.test:25: SMTPException."),
+        (smtplib.SMTPException(), "login", "Could not log in to mx.test:25: SMTPException."),
     ],
     ids=repr,
 )

@@ -134,7 +134,7 @@ def test_silence_after_the_content_is_no_timeout_error_because_it_must_not_be_re
     monkeypatch.setattr("flask_mail.smtp.wire._VERDICT", 0.3)
     with (
         scripted_server(server_that(fall_silent, "accept")) as port,
-        pytest.raises(DeliveryUnknown, match="timed out.* look before you send it again") as caught,
+        pytest.raises(DeliveryUnknown, match="timed out.* check before you send it again") as caught,
     ):
         mail_to(port, MAIL_TIMEOUT=0.3).send(message())
     assert not isinstance(caught.value, TimeoutError)
@@ -218,7 +218,7 @@ def test_a_server_that_takes_neither_ehlo_nor_helo_is_unavailable(replies, heard
 def test_nobody_listens():
     with scripted_server() as port:
         pass
-    with pytest.raises(ConnectionRefusedError, match="MAIL_SERVER, MAIL_PORT") as caught:
+    with pytest.raises(ConnectionRefusedError, match="MAIL_SERVER and MAIL_PORT") as caught:
         mail_to(port).send(message())
     error = caught.value
     assert isinstance(error, BackendUnavailable)

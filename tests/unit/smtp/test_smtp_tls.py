@@ -194,7 +194,7 @@ def test_a_server_that_does_not_offer_starttls_is_not_talked_to():
     with scripted_server(script) as port:
         error = failing(port, MAIL_USERNAME="me", MAIL_PASSWORD="s3cret", **STARTTLS)
     assert isinstance(error, smtplib.SMTPNotSupportedError)
-    assert "does not offer STARTTLS, which MAIL_USE_TLS demands" in str(error)
+    assert "does not offer STARTTLS, which MAIL_USE_TLS requires" in str(error)
     assert error.stage == "tls"
     assert heard == []
 

@@ -295,7 +295,7 @@ def test_rest_of_which_nothing_is_known_makes_the_message_unknown(mode):
         assert mail.send(message("B")).sent
     error = caught.value
     assert str(error).startswith(
-        "The server took the message for 2 recipients (250 2.0.0 queued as 1). For the other 2: The"
+        "The server accepted the message for 2 recipients (250 2.0.0 queued as 1). For the other 2:"
     )
     assert list(error.refused) == list(error.receipt.refused) == ["1@example.com"]
     expect_once(server, "A", ["0@example.com", "2@example.com"])
