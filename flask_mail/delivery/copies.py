@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from ..message.fields import Delivered, deep_copy
 from .outgoing import Outgoing
 
-if TYPE_CHECKING:
-    pass
-from ..message.fields import Delivered, deep_copy
-
 MOST_KEPT: Final = 8 * 1024 * 1024
-"""Octets of a message or a file that a copy keeps; what is larger is read when it is asked for."""
+"""Maximum octets of a message or file that a copy keeps; larger ones are read on demand."""
 
 
 def copy_of(mail: Outgoing) -> Any:
-    """Return a copy of the message, with its envelope, that no later change reaches."""
+    """Return an independent copy of the message, with its envelope."""
     snapshot = getattr(mail.message, "snapshot", None)
     message: Any = deep_copy(mail.message) if snapshot is None else snapshot()
     message.envelope = mail.envelope
@@ -23,7 +20,7 @@ def copy_of(mail: Outgoing) -> Any:
 
 
 def delivered_copy(mail: Outgoing) -> Any:
-    """Return :func:`copy_of` a message that was delivered, with the octets that were."""
+    """Return :func:`copy_of` a delivered message, with the delivered octets."""
     message = copy_of(mail)
     message.as_bytes = Delivered(mail.content if mail.size <= MOST_KEPT else mail.octets)
     return message

@@ -1,4 +1,4 @@
-"""Messages of classes that programs have written themselves, with what 0.10 asked a message for."""
+"""Messages of a program's own classes, with the attributes that 0.10 required."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class _Fields(Message):
 
 
 def outgoing_of(message: Any, envelope_from: str | tuple[str, str] | None = None) -> Outgoing:
-    """Return :meth:`Outgoing.of` a message, also of a class that is not ours.
+    """Return :meth:`Outgoing.of` a message, which may be of a foreign class.
 
-    :raises MessageError: anything of it must not be sent, or it is no message.
+    :raises MessageError: the message is invalid, or not a message.
     """
     if isinstance(message, Message):
         return Outgoing.of(message, envelope_from)
@@ -46,10 +46,10 @@ def outgoing_of(message: Any, envelope_from: str | tuple[str, str] | None = None
 
 
 def _shown(content: bytes, fields: Message) -> Message:
-    """Return what backends and the outbox show of a foreign message: what its content says."""
+    """Return a foreign message as backends and the outbox show it, parsed from its content."""
     try:
         shown = Message.from_bytes(content)
-    except MessageError:  # parts in parts without end
+    except MessageError:  # parts nested too deeply
         shown = Message()
     for name in ("sender", "recipients", "cc", "bcc"):
         setattr(shown, name, getattr(fields, name))

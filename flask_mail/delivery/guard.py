@@ -1,4 +1,4 @@
-"""Whom mail may reach: what keeps the mail of a staging server with those who test it."""
+"""Recipient allow-list and redirection for staging servers."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _HEADER = "X-Original-To"
 
 
 class Guard:
-    """Keeps envelopes to the recipients that are allowed.
+    """Restrict envelopes to allowed recipients.
 
-    :param allowed: patterns, one of which an address has to match as a whole; with ``None``, none
-        is allowed but those of `redirect_to`.
-    :param redirect_to: addresses that get what was for others. Without any, those others are
-        refused.
+    :param allowed: patterns, one of which must match the whole address; with ``None``, only
+        `redirect_to` is allowed.
+    :param redirect_to: addresses that get the mail of other recipients. If empty, other recipients
+        are refused.
     """
 
     def __init__(
@@ -45,15 +45,15 @@ class Guard:
         self._redirect_to = tuple(redirect_to)
 
     def allows(self, address: str) -> bool:
-        """Whether mail may go to an address of an envelope."""
+        """Return True if mail may go to this envelope address."""
         return address in self._redirect_to or any(
             pattern.fullmatch(address) for pattern in self._allowed
         )
 
     def destinations(self, recipients: Iterable[str]) -> tuple[str, ...]:
-        """Return who gets what is for `recipients`: in order, each once."""
+        """Return the envelope recipients of mail to `recipients`, in order, without duplicates."""
         allowed = {each: self.allows(each) for each in recipients}
-        # Who is among the recipients anyway gets no second copy for another spelling.
+        # A recipient who gets the mail anyway gets one copy, even if spelled differently.
         there = {each.translate(_LOWER) for each, is_allowed in allowed.items() if is_allowed}
         others = [each for each in self._redirect_to if each.translate(_LOWER) not in there]
         found: dict[str, None] = {}
@@ -62,9 +62,9 @@ class Guard:
         return tuple(found)
 
     def guarded(self, mail: Outgoing) -> Outgoing:
-        """Return `mail` with an envelope of recipients that are allowed, and no others.
+        """Return `mail` with an envelope of allowed recipients only.
 
-        :raises MessageRefused: there is none.
+        :raises MessageRefused: no recipient is allowed.
         """
         recipients = mail.envelope.recipients
         outside = [each for each in recipients if not self.allows(each)]
@@ -72,12 +72,12 @@ class Guard:
             return mail
         if self._redirect_to:
             return self._redirected(mail, outside)
-        refusal = Refusal(550, "5.7.1", f"not allowed by {ALLOWED}; nobody was asked")
+        refusal = Refusal(550, "5.7.1", f"not allowed by {ALLOWED}; no server was asked")
         refused = dict.fromkeys(outside, refusal)
         if len(outside) == len(recipients):
             raise MessageRefused(
-                f"Nothing was sent: {ALLOWED} allows none of the recipients, such as"
-                f" {describe(outside[0])}. Add them there, or set {REDIRECT}.",
+                f"Nothing was sent: {ALLOWED} does not allow any of the recipients (for example"
+                f" {describe(outside[0])}). Add them there, or set {REDIRECT}.",
                 refused=refused,
                 attempts=0,
             )

@@ -1,4 +1,4 @@
-"""What is handed to a backend, and what it says became of it."""
+"""Messages as backends get them: validated, rendered, with an envelope."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class _Whole:
-    """The content as bytes, whatever form it is kept in."""
+    """Descriptor that returns the content as bytes, in whatever form it is stored."""
 
     def __get__(self, mail: Outgoing | None, owner: type[Outgoing]) -> bytes:
         if mail is None:
@@ -34,31 +34,30 @@ class _Whole:
 
 @dataclass(frozen=True, repr=False)
 class Outgoing:
-    """A message that was validated and rendered, once, ready to be delivered."""
+    """A validated and rendered message, ready to be delivered."""
 
     envelope: Envelope
     if TYPE_CHECKING:
         content: bytes
     else:
         content: bytes = _Whole()
-    """The message as RFC 5322 wants it, as bytes: no line ends but CRLF, no blind copies.
+    """The message in the format of RFC 5322, as bytes, with CRLF line ends and without Bcc.
 
-    All of it, made anew each time where it is large. A backend that can deliver it in pieces takes
-    :meth:`blocks`. Raises :class:`MessageError` where a file that was attached is gone or has
-    changed.
+    A large message is made again at each access: backends that can deliver it in pieces use
+    :meth:`blocks`. Raises :class:`MessageError` if an attached file is gone or has changed.
     """
     message_id: str
     message: Message
-    """What was sent, for backends that need its fields; they must not change it."""
+    """The message, for backends that need its fields; they must not change it."""
     withheld: Mapping[str, Refusal] = field(default_factory=dict)
-    """The recipients that it is not for any more: the settings do not allow mail to them."""
+    """Recipients removed by MAIL_ALLOWED_RECIPIENTS."""
 
     @classmethod
     def of(cls, message: Message, envelope_from: str | tuple[str, str] | None = None) -> Outgoing:
-        """Validate and render `message`; its date is set to now where it has none.
+        """Validate and render `message`; its date is set to now if it has none.
 
         :param envelope_from: the reverse-path if it is not the sender; ``"<>"`` is the empty one.
-        :raises MessageError: where anything of it must not be sent.
+        :raises MessageError: the message is invalid.
         """
         envelope = envelope_of(message, envelope_from)
         if message.date is None:
@@ -75,12 +74,12 @@ class Outgoing:
 
     @property
     def sender(self) -> str:
-        """The address in From, alone and encoded; where bounces go is in the envelope."""
+        """The encoded address in From, without the name; bounces go to the envelope's sender."""
         return parse_address(self.message.sender, "sender").addr_spec
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The tags of the message, each once, in order."""
+        """The tags of the message, in order, without duplicates."""
         return tags_of(self.message)
 
     @property
@@ -90,20 +89,20 @@ class Outgoing:
 
     @property
     def octets(self) -> bytes | Content:
-        """The content in the form in which it is kept: where it is large, it is not made yet."""
+        """The content as it is stored; large content is only made when it is read."""
         kept: bytes | Content = self.__dict__["content"]
         return kept
 
     @property
     def size(self) -> int:
-        """How many octets the content has."""
+        """Size of the content in octets."""
         return len(self.octets)
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield the content in pieces, so that a large one is nowhere in memory as a whole.
+        """Yield the content in pieces, so that large content is never in memory as a whole.
 
-        :raises MessageError: a file that was attached is gone, or has changed. Then the last piece
-            was not yielded, and what was must not be delivered.
+        :raises MessageError: an attached file is gone or has changed. The last piece was not
+            yielded then, and the others must not be delivered.
         """
         octets = self.octets
         return octets.blocks() if isinstance(octets, Content) else iter((octets,))
@@ -112,10 +111,10 @@ class Outgoing:
 def envelope_of(message: Message, envelope_from: str | tuple[str, str] | None = None) -> Envelope:
     """Check the fields of `message` and return its envelope.
 
-    :raises MessageError: where anything of it must not be sent.
+    :raises MessageError: the message is invalid.
     """
     if message.sender:
-        check_message(message)  # first, so that a bad header is told before any other mistake
+        check_message(message)  # first, so that a bad header is reported before any other mistake
     recipients = _recipients(message)
     if not recipients:
         raise NoRecipients(
@@ -151,7 +150,7 @@ def _recipients(message: Message) -> tuple[str, ...]:
     wanted = message.send_to
     if wanted != unordered_recipients(message):
         # A subclass overrides send_to, to redirect mail for instance: 0.10's Connection took its
-        # recipients from there. A set has no order; a message has the same one each time.
+        # recipients from there. Sorted, because a set has no order.
         redirected = parse_addresses(wanted, "recipient")
         specs = {address.addr_spec for address in redirected}
         declared = (
@@ -173,13 +172,13 @@ _STRAY = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
 def canonical(content: object) -> bytes:
-    """Return what a program's `as_bytes` has made as it may travel: no line ends but CRLF."""
+    """Return the result of `as_bytes` as bytes with no other line ends than CRLF."""
     if isinstance(content, str):  # smtplib takes it too
         content = content.encode("utf-8", "surrogateescape")
     elif isinstance(content, (bytearray, memoryview)):
         content = bytes(content)
-    # Subclasses override as_bytes, to sign for instance. A stray CR or LF on the wire is what SMTP
-    # smuggling is made of (RFC 5321 section 2.3.8).
+    # Subclasses override as_bytes, to sign for instance. A stray CR or LF enables SMTP smuggling
+    # (RFC 5321 section 2.3.8).
     if not isinstance(content, bytes):
         raise MessageError(f"as_bytes() of this message returned {type(content).__name__}.")
     if content.count(b"\n") == content.count(b"\r") == content.count(b"\r\n"):

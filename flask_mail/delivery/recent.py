@@ -1,4 +1,4 @@
-"""The last messages of a backend that keeps none itself, for the inbox: bounded, in memory."""
+"""Recent messages of a backend that does not keep any, for the inbox: bounded, in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MOST_MESSAGES: Final = 200
 MOST_OCTETS: Final = 32 * 1024 * 1024
-"""Of all messages together; one that alone is larger is remembered without its content."""
+"""Of all messages together; a single larger message is kept without its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,14 @@ class Delivered:
     moment: datetime
     envelope: Envelope
     content: bytes | None
-    """``None`` where it was too large to be kept."""
+    """``None`` if it was too large to be kept."""
     size: int
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class Recent:
-    """Remembers messages and forgets the oldest ones; shared by threads."""
+    """Thread-safe buffer of messages that drops the oldest ones."""
 
     def __init__(self, messages: int = MOST_MESSAGES, octets: int = MOST_OCTETS) -> None:
         self._messages = messages
@@ -45,7 +45,7 @@ class Recent:
         self._lock = ForkSafeLock()
 
     def add(self, mail: Outgoing) -> None:
-        """Remember a message that was delivered just now."""
+        """Add a message that was just delivered."""
         delivered = Delivered(
             secrets.token_hex(8),
             datetime.now(timezone.utc),
@@ -61,7 +61,7 @@ class Recent:
                 self._kept.popleft()
 
     def all(self) -> list[Delivered]:
-        """Return what is remembered, oldest first."""
+        """Return the messages, oldest first."""
         with self._lock():
             return list(self._kept)
 

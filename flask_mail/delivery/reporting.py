@@ -1,4 +1,4 @@
-"""What the log says of each message and of a batch, without anybody's address."""
+"""Log lines for messages and batches, without anyone's address."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("flask_mail")
 
-# A handler may send what is logged by mail, which fails too: that is no other warning.
+# A log handler that sends mail may fail too, which must not log another warning.
 _warning: ContextVar[bool] = ContextVar("flask_mail_warning", default=False)
 
 _LONGEST = 500
 _MOST_READ = 4 * _LONGEST
 _HIDDEN = "..."
-# A value that an error quotes, also if it was cut off; an apostrophe within a word is none.
+# A value that an error quotes, even if it was cut off; not an apostrophe within a word.
 _QUOTED = re.compile(r"""(?<!\w)(?:'(?:\\.|[^'\\])*(?:'|$)|"(?:\\.|[^"\\])*(?:"|$))""")
 _ADDRESS = re.compile(r"\S*@\S*")
 _LOCAL_PART = re.compile(r'[^\s<>@",;:()]+(?=@)')
 
 
 def logged(message: Message, mail: Outgoing | None, receipt: Receipt, started: float) -> Receipt:
-    """Log the outcome of a message, and return its receipt with the time that it took.
+    """Log the outcome of a message, and return its receipt with the elapsed time.
 
     :param mail: the message as the backend got it; ``None`` if it never did.
     """
@@ -71,13 +71,13 @@ def logged(message: Message, mail: Outgoing | None, receipt: Receipt, started: f
     refused = len(receipt.refused) - (len(mail.withheld) if mail else 0)
     if refused:
         _log.warning(
-            "%s: recipients refused: %d; the receipt names them", receipt.message_id, refused
+            "%s: recipients refused: %d (see receipt.refused)", receipt.message_id, refused
         )
     return receipt
 
 
 def log_batch(receipts: list[Receipt], error: BaseException | None) -> None:
-    """Log a summary of a batch of which something was not sent, or which ended by `error`."""
+    """Log a summary of a batch in which a message was not sent, or which `error` ended."""
     counted = Counter(each.outcome.value for each in receipts)
     summary = ", ".join(f"{count} {outcome}" for outcome, count in counted.items()) or "none sent"
     if error is not None:
@@ -98,14 +98,14 @@ def _stage(error: BaseException) -> str:
 
 
 def _reason(error: BaseException, message: Message) -> str:
-    """Return what an error says, on one line and without what identifies a person.
+    """Return the text of an error, on one line and without personal data.
 
     Servers put addresses into their replies, and so do errors about a message.
     """
     kind = type(error).__name__
     try:
         text = str(error)[:_MOST_READ]
-    except Exception:  # noqa: BLE001 (of a class of others)
+    except Exception:  # noqa: BLE001 (a foreign class)
         return kind
     text = "".join(each if each.isprintable() else _HIDDEN for each in " ".join(text.split()))
     if not isinstance(error, DeliveryError):
@@ -123,7 +123,7 @@ def _reason(error: BaseException, message: Message) -> str:
 
 
 def _private(message: Any) -> set[str]:
-    """Return subject, names and local parts of a message, which may be anything."""
+    """Return subject, names and local parts of a message, whose fields may be of any type."""
     fields = ("subject", "sender", "recipients", "cc", "bcc", "reply_to")
     found: set[str] = set()
     for text in _texts([getattr(message, name, None) for name in fields]):

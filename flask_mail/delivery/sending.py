@@ -1,4 +1,4 @@
-"""Around a delivery: which receipt an error means, signals, and batches kept in order."""
+"""Receipts of errors and answers, signals, and batches with their receipts in order."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ _OUTCOMES: tuple[tuple[type[DeliveryError], Outcome], ...] = (
 def failure_of(
     backend: str, error: BaseException, mail: Outgoing | None, handed_over: bool
 ) -> Receipt:
-    """Return the receipt that `error` means; a :class:`DeliveryError` carries it from then on.
+    """Return the receipt for a message that failed with `error`.
 
-    :param handed_over: whether the backend had the message when it was raised.
+    :param handed_over: True if the backend had the message when it was raised.
     """
     message_id = mail.message_id if mail else ""
     default = Outcome.UNKNOWN if handed_over else Outcome.NOT_SENT
     if not isinstance(error, DeliveryError):
-        # What a backend raises besides tells nothing about what the peer got.
+        # Other errors of a backend do not show what the peer got.
         is_ours = isinstance(error, (ConfigurationError, MessageError))
         outcome = Outcome.NOT_SENT if is_ours else default
         return _complete(Receipt(message_id, backend, outcome, error=error), mail)
     receipt = error.receipt
-    if receipt is None or receipt.sent:  # an error that says it was sent says nothing
+    if receipt is None or receipt.sent:  # an error cannot mean that it was sent
         receipt = Receipt(
             message_id,
             backend,
@@ -66,11 +66,11 @@ def failure_of(
 
 
 def checked(backend: str, answer: object, mail: Outgoing | None) -> Receipt:
-    """Return what a backend answered, as a receipt that has an error unless it was sent."""
+    """Return a backend's answer as a receipt, with an error unless the message was sent."""
     if not isinstance(answer, Receipt) or not isinstance(answer.outcome, Outcome):
         problem = DeliveryUnknown(
-            f"The {backend} backend gave {type(answer).__name__} where a Receipt with an Outcome"
-            " belongs, so whether the message was accepted is unknown."
+            f"The {backend} backend returned {type(answer).__name__} instead of a Receipt with an"
+            " Outcome, so it is unknown if the message was accepted."
         )
         return failure_of(backend, problem, mail, handed_over=True)
     error = None if answer.sent else error_of(answer)
@@ -78,14 +78,14 @@ def checked(backend: str, answer: object, mail: Outgoing | None) -> Receipt:
 
 
 def _complete(receipt: Receipt, mail: Outgoing | None) -> Receipt:
-    """Add the recipients that no backend was told of."""
+    """Add the recipients that were withheld from the backend."""
     if mail is None or not mail.withheld:
         return receipt
     return replace(receipt, refused={**mail.withheld, **receipt.refused})
 
 
 def error_of(receipt: Receipt) -> BaseException:
-    """Return the error that a receipt which is not :attr:`Outcome.SENT` means."""
+    """Return the error of a receipt that is not :attr:`Outcome.SENT`."""
     if receipt.error is not None:
         return receipt.error
     kind = next(kind for kind, outcome in _OUTCOMES if outcome is receipt.outcome)
@@ -98,7 +98,7 @@ def error_of(receipt: Receipt) -> BaseException:
 
 
 def tell(app: object, message: Message, receipt: Receipt) -> BaseException | None:
-    """Fire the signal of an outcome; return what a receiver raised if Flask would propagate it."""
+    """Send the signal of an outcome; return a receiver's error if Flask would propagate it."""
     if receipt.error is None:
         return tell_dispatched(app, message, receipt)
     tell_failed(app, message, receipt, receipt.error)
@@ -107,7 +107,7 @@ def tell(app: object, message: Message, receipt: Receipt) -> BaseException | Non
 
 @dataclass
 class _Waiting:
-    """A message whose receipt has not been given yet."""
+    """A message whose receipt was not yielded yet."""
 
     message: Message
     started: float
@@ -117,10 +117,10 @@ class _Waiting:
 
 
 class Batch:
-    """The messages of one `send_many`, their receipts kept in order.
+    """Messages of one `send_many`, with their receipts in order.
 
-    Messages are taken as the backend asks for them. Those that cannot be sent never reach it and
-    wait for their turn beside those that do.
+    Messages are taken as the backend asks for them. Those that cannot be sent never reach it; their
+    receipts wait for their turn.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Batch:
         receipts: list[Receipt] | None,
     ) -> None:
         self.raised: BaseException | None = None
-        """What the messages' own generator raised, or a receiver that Flask would let through."""
+        """Error of the caller's generator, or of a receiver if Flask would propagate it."""
         self._receipts = receipts
         self._backend = backend
         self._app = app
@@ -147,46 +147,46 @@ class Batch:
                 tell_sending(self._app, message)
                 waiting.mail = outgoing_of(message)
                 waiting.mail = self._admitted(waiting.mail)
-            except Exception as error:  # noqa: BLE001 (the receipt tells)
+            except Exception as error:  # noqa: BLE001 (see the receipt)
                 waiting.failure = failure_of(self._backend, error, waiting.mail, handed_over=False)
             else:
                 yield waiting.mail
 
     def handing_over(self, first: Outgoing, others: Iterator[Outgoing]) -> Iterator[Outgoing]:
-        """Yield the messages to the backend: from then on it may have delivered them."""
+        """Yield messages to the backend, which may have delivered them from then on."""
         for mail in chain((first,), others):
             self._waiting[-1].handed_over = True
             yield mail
 
     def settled(self) -> Iterator[Receipt]:
-        """Yield the receipts of those at the front that cannot be delivered."""
+        """Yield the receipts of messages at the front that cannot be delivered."""
         while self._waiting and (failure := self._waiting[0].failure) is not None:
             yield self._conclude(failure)
 
     def interrupted(self, error: BaseException) -> None:
-        """Log and signal what is under way when `error` ends the batch."""
+        """Log and signal the messages in progress when `error` ends the batch."""
         for _ in self._abandoned(error):
             pass
 
     def answered(
         self, outcomes: Callable[[], Iterable[object]], mails: Iterator[Outgoing]
     ) -> Iterator[Receipt]:
-        """Yield one receipt for each message: the backend's own, as long as it gives them."""
+        """Yield one receipt for each message: the backend's own, as long as it returns them."""
         problem: BaseException | None = None
         try:
             for answer in outcomes():
                 yield from self.settled()
                 yield self._answer(answer)
                 yield from self.settled()
-        except Exception as error:  # noqa: BLE001 (the receipts tell)
+        except Exception as error:  # noqa: BLE001 (see the receipts)
             problem = error
-        # First what the backend took without an answer, then what it never took.
+        # First the messages that the backend took without an answer, then those that it never took.
         for _ in chain((None,), mails):
             yield from self._abandoned(problem)
         yield from self.settled()
 
     def _given(self, messages: Iterable[Message]) -> Iterator[Message]:
-        # Where the caller's generator raises, those that it gave before still get their receipts.
+        # If the caller's generator raises, the messages before still get their receipts.
         upcoming = iter(messages)
         while True:
             try:
@@ -201,7 +201,7 @@ class Batch:
     def _answer(self, answer: object) -> Receipt:
         if not (self._waiting and self._waiting[0].handed_over):
             raise BackendUnavailable(
-                f"The {self._backend} backend gave more receipts than it took messages."
+                f"The {self._backend} backend returned more receipts than it took messages."
             )
         return self._conclude(checked(self._backend, answer, self._waiting[0].mail))
 
@@ -218,9 +218,9 @@ class Batch:
         if waiting.handed_over:
             outcome = Outcome.UNKNOWN
             if problem is None or isinstance(problem, (BackendUnavailable, MessageRefused)):
-                # Such an error would tell that this message was not accepted.
+                # Such an error would mean that this message was not accepted.
                 unanswered = DeliveryUnknown(
-                    f"The {self._backend} backend gave no receipt for this message."
+                    f"The {self._backend} backend returned no receipt for this message."
                 )
                 unanswered.__cause__ = problem
                 problem = unanswered
@@ -232,10 +232,10 @@ class Batch:
         return Receipt(message_id, self._backend, outcome, error=problem)
 
     def _conclude(self, receipt: Receipt) -> Receipt:
-        """Log and signal the outcome of the message at the front."""
+        """Log and signal the outcome of the first message in the queue."""
         waiting = self._waiting[0]
         error = receipt.error
-        if isinstance(error, DeliveryError) and _tells_of_another(error, receipt):
+        if isinstance(error, DeliveryError) and _belongs_to_another(error, receipt):
             receipt = replace(receipt, error=_copy(error))
         final = logged(waiting.message, waiting.mail, receipt, waiting.started)
         # Before the receivers: one of them may be interrupted.
@@ -247,12 +247,12 @@ class Batch:
         return final
 
 
-def _tells_of_another(error: DeliveryError, receipt: Receipt) -> bool:
+def _belongs_to_another(error: DeliveryError, receipt: Receipt) -> bool:
     return error.receipt is not None and error.receipt.message_id != receipt.message_id
 
 
 def _copy(error: DeliveryError) -> DeliveryError:
-    # One error ends several messages, and each needs one that carries its own receipt.
+    # If one error ends several messages, each needs a copy with its own receipt.
     own = copy.copy(error).with_traceback(error.__traceback__)
     own.__cause__ = error.__cause__
     return own

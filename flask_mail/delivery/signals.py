@@ -1,8 +1,8 @@
-"""The signals, and how a receiver is called.
+"""Signals, and the calling conventions of their receivers.
 
 0.9.1 called receivers as ``(message, app=app)`` and 0.10 as ``(app, message=message)``; Flask's own
-habit is ``(sender, **extra)``. Programs for all three are everywhere, so a receiver is given what
-its parameters ask for.
+habit is ``(sender, **extra)``. All three are in use, so a receiver gets the arguments that its
+parameters name.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ _OFFERED = ("app", "message", "receipt", "error")
 
 
 class MailSignal(blinker.NamedSignal):
-    """A signal that gives each receiver what it asks for by parameter name.
+    """A signal that gives each receiver the arguments that its parameters name.
 
-    Among ``app``, ``message``, ``receipt`` and ``error``. A receiver whose first parameter has
+    They are ``app``, ``message``, ``receipt`` and ``error``. A receiver whose first parameter has
     another name gets the app first and the rest by keyword, as far as it accepts them; one whose
     second parameter is ``app`` gets the message first.
     """
 
     def send(self, *sender: Any, **offered: Any) -> list[tuple[Callable[..., Any], Any]]:
-        """Call every receiver connected for the app; what they raise is raised here."""
+        """Call every receiver connected for the app; their errors propagate."""
         app = sender[0] if sender else None
-        if "app" in offered:  # a program of 0.9.1's time sends: (message, app=app)
+        if "app" in offered:  # as in 0.9.1: (message, app=app)
             offered["message"], app = app, offered.pop("app")
         return [(receiver, call(receiver, app, offered)) for receiver in self._receivers_for(app)]
 
     def notify(
         self, app: object, /, caught: type[BaseException] = Exception, **offered: object
     ) -> BaseException | None:
-        """Call every receiver connected for `app` after the fact, whatever the others raise.
+        """Call every receiver connected for `app`, even if others raise.
 
-        What a receiver raises is logged with its traceback, and the first of it returned.
+        Errors of receivers are logged with their tracebacks, and the first one is returned.
 
-        :param caught: the class of what is not let through; all that is none goes on.
+        :param caught: the class of errors to catch; others propagate.
         """
         first: BaseException | None = None
         for receiver in self._receivers_for(app):
             try:
                 call(receiver, app, offered)
-            except caught as error:  # the message has its outcome, whatever a receiver raises
+            except caught as error:  # a receiver cannot change the outcome
                 _log.exception("A receiver of %s failed: %r", self.name, receiver)
                 first = first or error
         return first
@@ -81,7 +81,7 @@ email_sending = _signal(
 )
 email_dispatched = _signal(
     "email-dispatched",
-    "Sent when a message was handed over, also when it was suppressed, as in tests.",
+    "Sent when a message was sent, or suppressed as in tests.",
 )
 email_failed = _signal(
     "email-failed",
@@ -90,7 +90,7 @@ email_failed = _signal(
 
 
 def propagates(app: object) -> bool:
-    """Whether Flask would let an exception through instead of logging it: testing or debug."""
+    """Return True if Flask would propagate exceptions, not log them: in testing or debug mode."""
     config = getattr(app, "config", None) or {}
     chosen = config.get("PROPAGATE_EXCEPTIONS")
     if chosen is not None:
@@ -99,7 +99,7 @@ def propagates(app: object) -> bool:
 
 
 def call(receiver: Callable[..., Any], app: object, offered: dict[str, Any]) -> Any:
-    """Call `receiver` in the shape that its parameters ask for."""
+    """Call `receiver` with the arguments that its parameters name."""
     shape = _shape(receiver)
     values = {"app": app, **offered}
     positional = [values.get(name) for name in shape.positional]
@@ -122,8 +122,8 @@ _method_shapes: WeakKeyDictionary[Any, _Shape] = WeakKeyDictionary()
 
 
 def _shape(receiver: Callable[..., Any]) -> _Shape:
-    # Reading a signature takes longer than everything else about a send. A bound method lives only
-    # as long as it is called, its function longer.
+    # Reading a signature takes longer than everything else about a send. A bound method is made for
+    # each call, so the key is its function.
     function = getattr(receiver, "__func__", None)
     cache, key = (_shapes, receiver) if function is None else (_method_shapes, function)
     try:
@@ -140,7 +140,7 @@ def _read_shape(receiver: Callable[..., Any]) -> _Shape:
         raise TypeError(f"{receiver!r} is a coroutine function; connect a plain function.")
     try:
         parameters = list(inspect.signature(receiver).parameters.values())
-    except (TypeError, ValueError):  # builtins that tell nothing
+    except (TypeError, ValueError):  # builtins without a signature
         return _Shape(("app",), (), rest=True)
     ordered = [
         each
@@ -150,8 +150,8 @@ def _read_shape(receiver: Callable[..., Any]) -> _Shape:
     rest = any(each.kind is each.VAR_KEYWORD for each in parameters)
     starred = any(each.kind is each.VAR_POSITIONAL for each in parameters)
     positional: list[str] = []
-    # By position, as every version did: a decorated receiver may look like what it wraps and take
-    # its first parameter by no name.
+    # By position, as in every version: a decorated receiver may have the signature of the function
+    # that it wraps, but not accept its first parameter by name.
     if ordered and ordered[0].name in _OFFERED:
         positional.append(ordered[0].name)
     elif ordered:
@@ -159,7 +159,7 @@ def _read_shape(receiver: Callable[..., Any]) -> _Shape:
         positional.append("message" if second_is_app else "app")
     elif starred:
         positional.append("app")
-    # Those that cannot be given by keyword, as far as their names are known.
+    # Positional-only parameters, as far as their names are known.
     for each in ordered[len(positional) :]:
         if each.kind is not each.POSITIONAL_ONLY or each.name not in _OFFERED:
             break
@@ -175,12 +175,12 @@ def _read_shape(receiver: Callable[..., Any]) -> _Shape:
 
 
 def sending(app: object, message: Message) -> None:
-    """Tell that `message` is about to be sent; what a receiver raises stops it."""
+    """Signal that `message` is about to be sent; an error of a receiver stops it."""
     email_sending.send(app, message=message)
 
 
 def dispatched(app: object, message: Message, receipt: Receipt) -> BaseException | None:
-    """Tell that `message` was handed over; return what a receiver raised that should be seen."""
+    """Signal that `message` was sent; return an error of a receiver that should propagate."""
     if _is_own(email_dispatched):
         error = email_dispatched.notify(app, message=message, receipt=receipt)
     else:
@@ -189,8 +189,8 @@ def dispatched(app: object, message: Message, receipt: Receipt) -> BaseException
 
 
 def failed(app: object, message: Message, receipt: Receipt, error: BaseException) -> None:
-    """Tell that `message` was not sent; what a receiver raises never hides `error`."""
-    # An interrupt of a receiver goes on, but not in the place of the one that ended the message.
+    """Signal that `message` was not sent; an error of a receiver never hides `error`."""
+    # An interrupt of a receiver propagates, but must not replace the one that ended the message.
     caught = Exception if isinstance(error, Exception) else BaseException
     email_failed.notify(app, caught, message=message, receipt=receipt, error=error)
 
@@ -200,10 +200,10 @@ def _is_own(signal: object) -> bool:
 
 
 def _told_by_another(app: object, message: Message) -> BaseException | None:
-    # A program has put a signal, a method or a mock in the place of ours: it gets 0.10's call.
+    # A program has replaced the signal or its method, such as with a mock: call it as 0.10 did.
     try:
         email_dispatched.send(app, message=message)
     except Exception as error:  # noqa: BLE001 (the mail is sent, whatever it raises)
-        _log.exception("What replaces %r failed", email_dispatched)
+        _log.exception("The replacement of %r failed", email_dispatched)
         return error
     return None

@@ -1,1 +1,1 @@
-"""Leaves that every room may use: text checks, secrets, files, locks."""
+"""Helpers that every room may use: text checks, secrets, files, locks."""

@@ -1,4 +1,4 @@
-"""The clock by which this package waits: it goes on while a test stops the time."""
+"""Monotonic clock for timeouts, which tests that freeze time do not stop."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Final
 
 _IDENTITY: Final = getattr(time, "CLOCK_MONOTONIC", None)  # Windows has none
 
-# freezegun replaces time.monotonic wherever a module refers to it, also one that is imported
-# meanwhile; a wait by that clock never ends.
+# freezegun replaces time.monotonic in every module that refers to it, also in those imported later;
+# a wait by that clock would never end.
 monotonic: Final[Callable[[], float]] = (
     partial(time.monotonic) if _IDENTITY is None else partial(time.clock_gettime, _IDENTITY)
 )
-"""Return seconds since some moment; never set back."""
+"""Return seconds since an arbitrary start; never goes back."""

@@ -1,4 +1,4 @@
-"""A secret in a text of others, however it is spelled there: servers echo what they refuse."""
+"""Find a secret in foreign text, however it is encoded: servers echo what they refuse."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import NamedTuple, TypeVar
 T = TypeVar("T", str, bytes)
 
 _SHORT = 4
-"""Octets: a piece of a secret that long is not shown."""
-_LONG, _OF_A_LONG_ONE = 64, 6  # of so long a secret, shorter pieces are found anywhere by chance
-_ENOUGH = 6  # octets: no piece that long is in a word by chance
-_MUCH = 2000  # characters: in longer texts, no spelling is looked for inside another one
+"""Octets: a piece of a secret of this length is not shown."""
+_LONG, _OF_A_LONG_ONE = 64, 6  # pieces of a secret this long occur anywhere by chance if shorter
+_ENOUGH = 6  # octets: a piece this long does not occur in a word by chance
+_MUCH = 2000  # characters: longer texts are not searched for nested encodings
 
 _HEX_PAIR = "(?:0[Xx])?[0-9A-Fa-f]{2}"
 _HEX = re.compile(rf"{_HEX_PAIR}(?:[ :,;-]{{0,2}}{_HEX_PAIR}){{3,}}[0-9A-Fa-f]?")
@@ -41,7 +41,7 @@ _OF_A_TOKEN = b"auth=Bearer "  # OAUTHBEARER, XOAUTH2
 
 
 class _View(NamedTuple):
-    """A text as octets, which are characters here, and the span of the text that spells each."""
+    """Text as octets (characters up to U+00FF), and the span of the text that encodes each."""
 
     octets: str
     spans: list[tuple[int, int]]
@@ -59,9 +59,9 @@ def masked(text: str, hidden: bytearray) -> str:
 
 
 class Echoes:
-    """Finds a secret and its pieces.
+    """Find a secret and its pieces in text.
 
-    Nothing but the attributes holds it: tracebacks show the variables of frames.
+    Only private attributes contain it, because tracebacks show the variables of frames.
     """
 
     __slots__ = ("__encoded", "__enough", "__pieces", "__size")
@@ -80,7 +80,7 @@ class Echoes:
         self.__encoded = frozenset(encoded | {each.translate(_URL_SAFE) for each in encoded})
 
     def mark(self, text: str, hidden: bytearray) -> None:
-        """Set what of `text` shows the secret, or a piece of it, in `hidden`."""
+        """Mark in `hidden` the characters of `text` that show the secret or a piece of it."""
         if text.isascii() and not _SPELLED.search(text):
             size = self.__size
             if self.__pieces.isdisjoint(_windows(text, size)) and self.__encoded.isdisjoint(
@@ -116,20 +116,20 @@ def _windows(text: T, size: int) -> list[T]:
 
 
 def _stands_alone(octets: str, start: int, end: int) -> bool:
-    """Return whether a piece is no part of a word, which many words may have in common."""
+    """Return True if a piece is not part of a longer word, which may contain it by chance."""
     return not (octets[start - 1 : start].isalnum() or octets[end : end + 1].isalnum())
 
 
 def _in_base64(octets: bytes, size: int) -> Iterator[str]:
-    """Yield what of base64 shows a piece of `octets`, wherever that stands in what is encoded."""
+    """Yield the base64 of pieces of `octets`, at each position within encoded data."""
     for before in range(3):
         text = binascii.b2a_base64(b"\0" * before + octets, newline=False).decode()
-        # Only what no other octet has a part in.
+        # Only characters that do not depend on other octets.
         yield from _windows(text[(before * 8 + 5) // 6 : (before + len(octets)) * 8 // 6], size)
 
 
 def _is_of_a_login(run: str) -> bool:
-    """Return whether base64 begins as a line of AUTH PLAIN: NUL, name, NUL, password."""
+    """Return True if base64 begins as a line of AUTH PLAIN: NUL, name, NUL, password."""
     found = _BEGINNING.match(run)
     octets = binascii.a2b_base64(run[: found.end() // 4 * 4]) if found else b""
     return octets.find(b"\0", 1) > 1

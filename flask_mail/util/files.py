@@ -1,4 +1,4 @@
-"""The content of a file that goes with a message, read when it is sent."""
+"""Content of an attached file, read when the message is sent."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BLOCK = 57 * 1024
-"""A multiple of what a line of base64 holds, so that blocks can be encoded one by one."""
+"""Octets: a multiple of a line of base64, so that blocks can be encoded one by one."""
 
 _RECENTLY = 2 * 10**9
-"""Nanoseconds: a file that was changed so shortly before may be changed again without another time
-of modification (file systems count in steps of up to two seconds), so its digest is kept too."""
+"""Nanoseconds: a file changed more recently may change again without a new time of modification
+(file systems have a resolution of up to two seconds), so its digest is kept too."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileData:
-    """The octets that a file held when it was attached.
+    """Content of a file as it was when it was attached.
 
-    They are read block by block whenever they are needed, so that a large file takes no memory. No
-    file is kept open: a message can be stored, pickled, and sent by another process.
+    It is read block by block when it is needed, so that a large file takes no memory. The file is
+    not kept open: a message can be stored, pickled, and sent by another process.
     """
 
     path: str
     size: int
     mtime_ns: int
-    """The time of its last modification: with :attr:`size`, what shows that it has changed."""
+    """Time of its last modification; with :attr:`size`, shows if it has changed."""
     digest: str = ""
-    """The SHA-256 of a file that had just been changed when it was attached."""
+    """SHA-256 of a file that had just been changed when it was attached, else empty."""
 
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> FileData:
-        """Look at a file, which may be attached from then on.
+        """Return the data of a file to attach.
 
-        :raises OSError: there is none, or it cannot be read.
-        :raises MessageError: it is no regular file; waiting for a pipe could take for ever.
+        :raises OSError: it does not exist or cannot be read.
+        :raises MessageError: it is not a regular file: reading from a pipe could block forever.
         """
         absolute = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 (".." may follow a link)
         with _opened(absolute) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise MessageError(
-                    f"{describe(absolute)} cannot be attached: it is no regular file."
+                    f"{describe(absolute)} cannot be attached: it is not a regular file."
                 )
             digest = ""
             if abs(time.time_ns() - status.st_mtime_ns) < _RECENTLY:
@@ -64,10 +64,7 @@ class FileData:
         return b"".join(self.blocks())
 
     def check(self) -> None:
-        """See that the file is still there and unchanged, as far as that shows without reading it.
-
-        :raises MessageError: it is not.
-        """
+        """Raise MessageError if the file is missing or its size or mtime has changed."""
         try:
             self._compare(os.stat(self.path))  # noqa: PTH116
         except OSError as error:
@@ -77,7 +74,7 @@ class FileData:
         """Yield the content in blocks of `octets`; only the last one is shorter.
 
         :raises MessageError: the file is gone or has changed. That is raised before the last block
-            is yielded, so that nobody takes what came before for the whole.
+            is yielded, so that a part is never taken for the whole.
         """
         digest = hashlib.sha256() if self.digest else None
         try:
@@ -118,7 +115,7 @@ class FileData:
 
 
 def _opened(path: str) -> BinaryIO:
-    # Opening what has become a pipe would wait for somebody who writes into it.
+    # Opening a file that was replaced by a pipe would block until something writes to it.
     flag = getattr(os, "O_NONBLOCK", 0)
     return open(path, "rb", opener=lambda name, flags: os.open(name, flags | flag))
 

@@ -1,16 +1,16 @@
-"""Hosts that only this machine, or this network, can reach. Pure."""
+"""Recognise hosts that only this machine or network can reach."""
 
 from __future__ import annotations
 
 import ipaddress
 from urllib.parse import urlsplit
 
-# RFC 6761 and RFC 6762, and what networks at home and of containers use.
+# RFC 6761 and RFC 6762, and names in use in home and container networks.
 _LOCAL = (".localhost", ".local", ".test", ".internal", ".home.arpa", ".lan")
 
 
 def host_of(url: str) -> str:
-    """Return the host of a URL, in lower case; nothing if it has none."""
+    """Return the host of a URL, in lower case; empty if it has none."""
     try:
         return (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:
@@ -18,7 +18,7 @@ def host_of(url: str) -> str:
 
 
 def is_own_machine(url: str) -> bool:
-    """Tell whether a URL leads each reader to their own machine, or to their own network."""
+    """Return True if a URL leads each reader to their own machine or network."""
     host = host_of(url)
     if host == "localhost" or host.endswith((".localhost", ".local")):
         return True
@@ -27,7 +27,7 @@ def is_own_machine(url: str) -> bool:
 
 
 def is_in_development(url: str) -> bool:
-    """Tell whether a URL is of a server that nobody outside can reach, as while developing."""
+    """Return True if a URL cannot be reached from outside, as in development."""
     host = host_of(url)
     address = _address(host)
     if address is not None:

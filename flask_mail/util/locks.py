@@ -1,5 +1,5 @@
-"""Locks that outlive a fork. A thread of the parent may hold one at that moment, and is not in the
-child, which would wait for it for ever."""
+"""Locks that survive a fork: a thread of the parent that owns one does not exist in the child,
+which would wait for it forever."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class ForkSafeLock:
         _alive.add(self)
 
     def __call__(self) -> AbstractContextManager[bool]:
-        # The lock itself: a thread that forks while it holds it lets go of the one it took.
+        # The lock itself, so that a thread which forks releases the one that it acquired.
         return self._lock
 
     def renew(self) -> None:
-        """Forget who holds it."""
+        """Replace the lock by a free one."""
         self._lock = threading.RLock()
 
 

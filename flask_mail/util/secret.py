@@ -1,4 +1,4 @@
-"""Secrets that show themselves nowhere by accident."""
+"""Secrets that are not shown by accident."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .echoes import Echoes, masked
 
 
 class Secret:
-    """A password, or a callable that returns it: every view of it but :meth:`reveal` is ``***``.
+    """A password, or a callable that returns it, shown as ``***`` except by :meth:`reveal`.
 
-    Tracebacks that show the variables of each frame (Sentry, pytest) show this object. An option of
-    a backend that is annotated with it is given as one, and the commands of ``flask mail`` mask it.
+    Tracebacks that show variables (Sentry, pytest) show this object. A backend option annotated
+    with this class is passed as one, and the commands of ``flask mail`` mask it.
 
-    :param value: the password or key, or what returns it.
-    :param setting: where it was found, for errors.
+    :param value: the password or key, or a callable that returns it.
+    :param setting: the name of its setting, for errors.
     """
 
     __slots__ = ("__echoes", "__value", "setting")
@@ -52,19 +52,18 @@ class Secret:
             return self
         fresh = type(self)("", self.setting)
         try:
-            # In no variable, nor as an argument: tracebacks may show the frames of both.
+            # Not in a variable or an argument, because tracebacks may show both.
             fresh.__value = self.__value()  # noqa: SLF001 (of this class)
             fresh.__make_text()  # noqa: SLF001
         except Exception as error:
-            # Its text is the callable's, and may hold what was sent for the secret.
+            # The error's text is left out, because it may contain what was sent for the secret.
             raise BackendUnavailable(
-                f"No login: {self.setting} is a callable, and calling it raised"
-                f" {type(error).__name__}.",
+                f"Could not log in: the callable in {self.setting} raised {type(error).__name__}.",
                 stage="login",
             ) from error
         if fault := fresh.__fault():  # noqa: SLF001
             raise BackendUnavailable(
-                f"No login: {self.setting} is a callable, and has to return {self.must_be}; it"
+                f"Could not log in: the callable in {self.setting} must return {self.must_be}, but"
                 f" returned {fault}.",
                 stage="login",
             )
@@ -72,7 +71,7 @@ class Secret:
 
     @property
     def is_impossible(self) -> bool:
-        """Whether no server can be told it; of a callable that is not known."""
+        """True if it contains characters that cannot be sent; False for a callable."""
         return isinstance(self.__value, str) and self._unfit.search(self.__value) is not None
 
     def redact(self, text: str) -> str:
@@ -85,7 +84,7 @@ class Secret:
         return masked(text, hidden) if any(hidden) else text
 
     def _mark(self, text: str, hidden: bytearray) -> None:
-        """Set what :meth:`redact` hides in `hidden`, which has an item for each character."""
+        """Mark what :meth:`redact` hides in `hidden`, which has an item for each character."""
         if not self.__value or not isinstance(self.__value, str):
             return
         if self.__echoes is None:
@@ -108,7 +107,7 @@ class Secret:
         return hash(self.__value) if isinstance(self.__value, str) else id(self.__value)
 
     def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
-        raise TypeError("A secret is not pickled: build the backend where it is used.")
+        raise TypeError("Secrets cannot be pickled: build the backend in the process that uses it.")
 
     def __make_text(self) -> None:
         if isinstance(self.__value, Secret):
@@ -117,7 +116,7 @@ class Secret:
             self.__value = str(self.__value)
 
     def __fault(self) -> str:
-        """Return what is wrong with what a callable returned, without showing it."""
+        """Return what is wrong with a callable's result, without showing it."""
         if not isinstance(self.__value, str):
             return f"a value of type {type(self.__value).__name__}"
         if not self.__value:
@@ -126,7 +125,7 @@ class Secret:
 
 
 class Secrets:
-    """What was said on a connection, and nothing that is heard on it may show."""
+    """Secrets that were sent on a connection, to be redacted from what is received on it."""
 
     __slots__ = ("__each",)
 
@@ -149,7 +148,7 @@ class Password(Secret):
     __slots__ = ()
 
     must_be = "Unicode text without line ends and other control characters"
-    # A line end comes from the file that it was read from. A tab may be meant within a password.
+    # A line end comes from the file that it was read from. A tab inside may be intended.
     _unfit = re.compile("[\0-\x08\n-\x1f\x7f-\x9f\ud800-\udfff]|\\A\t|\t\\Z")
 
 

@@ -1,4 +1,4 @@
-"""Text from outside: made a ``str`` once, checked for control characters, decoded, shown."""
+"""Text from outside: conversion to ``str``, control characters, charsets, display."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Final, cast
 
 from ..errors import BadHeaderError
 
-MAX_TEXT: Final = 998  # RFC 5322 2.1.1: what is longer fits in no header line
+MAX_TEXT: Final = 998  # RFC 5322 2.1.1: the longest header line
 _MAX_SHOWN: Final = 60
 _MAX_CHARSET: Final = 40  # RFC 2978 2.3
 
@@ -30,8 +30,8 @@ _ENCODED_WORD = re.compile(  # RFC 2047 2, with the language of RFC 2231 5
 _ENCODED_WORDS = re.compile(
     rf"{_ENCODED_WORD.pattern}(?: +{_ENCODED_WORD.pattern})*", re.ASCII | re.IGNORECASE
 )
-# Python counts these as text encodings, but no mail is written in them, and they are slow (idna),
-# warn (unicode-escape) or depend on the machine (mbcs).
+# Text encodings of Python that are not used in mail, and are slow (idna), warn (unicode-escape) or
+# depend on the machine (mbcs).
 _NO_CHARSETS = frozenset(
     {"idna", "mbcs", "oem", "palmos", "punycode", "raw-unicode-escape", "unicode-escape"}
 )
@@ -40,8 +40,8 @@ _NO_CHARSETS = frozenset(
 def plain_text(value: object) -> str | None:
     """Return a string, or a lazy string evaluated once, as an exact ``str``.
 
-    ``None`` for what cannot be meant as text: bytes, numbers, containers, ``None``. Whatever a
-    lazy string raises is passed on.
+    Return ``None`` for values that are not text: bytes, numbers, containers, ``None``. Errors of a
+    lazy string propagate.
     """
     if type(value) is str:
         return value
@@ -63,13 +63,13 @@ def check_controls(text: str, subject: str = "it") -> None:
     """Refuse control characters, line and paragraph separators and lone surrogates.
 
     :param subject: what the text is, as the error's sentence begins.
-    :raises BadHeaderError: the text holds one.
+    :raises BadHeaderError: the text contains one.
     """
     if is_plain(text):
         return
     if found := _CONTROL.search(text):
         raise BadHeaderError(
-            f"{subject} holds the character U+{ord(found[0]):04X}; newlines and other control"
+            f"{subject} contains the character U+{ord(found[0]):04X}; newlines and other control"
             " characters are not allowed here"
         )
 
@@ -80,16 +80,15 @@ def remove_controls(text: str) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text is printable ASCII, as nearly all that mail is made of is."""
+    """Return True if a text is printable ASCII, as nearly all text in mail is."""
     return text.isascii() and text.isprintable()
 
 
 def decode_words(text: str) -> str:
     """Decode a text that consists of RFC 2047 encoded-words only; return any other as it is.
 
-    What cannot be decoded is returned as it is too, and so is what decodes to encoded-words: it
-    was encoded twice on purpose, and decoding again would say something else. The result may hold
-    control characters.
+    Text that cannot be decoded is returned as it is too, and so is text that decodes to
+    encoded-words: it was encoded twice on purpose. The result may contain control characters.
     """
     if not _ENCODED_WORDS.fullmatch(text):
         return text
@@ -103,8 +102,8 @@ def decode_words(text: str) -> str:
 def decode_octets(octets: bytes, charset: str, errors: str = "strict") -> str:
     """Decode `octets`, in a charset that mail is written in.
 
-    :raises LookupError: there is no such charset.
-    :raises ValueError: they are not in it.
+    :raises LookupError: the charset is unknown or not used in mail.
+    :raises ValueError: they are not valid in it.
     """
     check_charset(charset)
     return octets.decode(charset, errors)
@@ -113,9 +112,9 @@ def decode_octets(octets: bytes, charset: str, errors: str = "strict") -> str:
 def check_charset(charset: str) -> str:
     """Return Python's name of a charset that mail is written in.
 
-    :raises LookupError: there is no such charset.
+    :raises LookupError: the charset is unknown or not used in mail.
     """
-    # Python remembers each name that it was ever asked for.
+    # Python caches each name that is looked up.
     if len(charset) > _MAX_CHARSET:
         raise LookupError(charset[:_MAX_CHARSET])
     name = codecs.lookup(charset).name
@@ -136,9 +135,9 @@ def becomes_ascii(text: str) -> str | None:
 
 
 def describe(value: object) -> str:
-    """Show an offending value in an error message: escaped, and cut to about 60 characters.
+    """Return a value as an error message shows it: escaped, and cut to about 60 characters.
 
-    Never raises. What is not printable, such as a bidirectional control, appears as an escape.
+    Never raises. Characters that are not printable, such as bidirectional controls, are escaped.
     """
     text = _exact(value)
     if text is not None:

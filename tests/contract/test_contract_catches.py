@@ -809,7 +809,11 @@ CASES = [
     Case("test_its_name_is_one_lowercase_word", HasALongName, "use lowercase letters"),
     Case("test_its_name_is_one_lowercase_word", HasNoName, "has the name None"),
     Case("test_its_class_can_be_chosen", HasALongName, "one lowercase word"),
-    Case("test_the_receipt_tells_what_was_sent", ReturnsNothing, "gave NoneType where a Receipt"),
+    Case(
+        "test_the_receipt_tells_what_was_sent",
+        ReturnsNothing,
+        "returned NoneType instead of a Receipt",
+    ),
     Case("test_the_receipt_tells_what_was_sent", TellsTheServicesId, "has the Message-ID '4711'"),
     Case("test_the_receipt_tells_what_was_sent", WritesItsOwnMessageId, "content '<4711@service"),
     Case("test_the_receipt_tells_what_was_sent", AnswersForAnother, "in the name of 'another'"),

@@ -75,5 +75,5 @@ def test_a_display_name_is_quoted_only_where_it_must_be(name: str, quoted: str) 
 
 @pytest.mark.parametrize("name", ["Bob\n", "B\r\nBcc: x", "\0", "\ud800"], ids=ascii)
 def test_a_display_name_with_a_control_character_is_never_quoted(name: str) -> None:
-    with pytest.raises(BadHeaderError, match="holds the character"):
+    with pytest.raises(BadHeaderError, match="contains the character"):
         quote_display_name(name)

@@ -120,7 +120,7 @@ def test_whatever_is_not_a_domain_is_refused_with_the_reason(domain: str, reason
 
 @pytest.mark.parametrize("domain", ["x\n.org", "x.org\r\n", "\xf6\x00.org", "[192.0.2.1\x85]"])
 def test_a_control_character_in_a_domain_is_a_bad_header(domain: str) -> None:
-    with pytest.raises(BadHeaderError, match="the domain holds the character"):
+    with pytest.raises(BadHeaderError, match="the domain contains the character"):
         domain_to_ascii(domain)
 
 

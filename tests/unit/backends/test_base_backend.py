@@ -258,8 +258,8 @@ class TestSendThatFails:
         receipt = self.failure(backend, DeliveryUnknown, hello := message())
         assert (receipt.outcome, receipt.message_id) == (UNKNOWN, hello.msgId)
         assert str(receipt.error) == (
-            f"The plain backend gave {type(answer).__name__} where a Receipt with an Outcome"
-            " belongs, so whether"
+            f"The plain backend returned {type(answer).__name__} instead of a Receipt with an"
+            " Outcome, so it is unknown"
             " the message was accepted is unknown."
         )
 
@@ -440,7 +440,7 @@ class TestSendMany:
         receipts = list(backend.send_many(messages))
         assert outcomes(receipts) == [REFUSED, UNKNOWN, UNKNOWN, UNKNOWN, SENT]
         assert [each.error for each in receipts[:3]] == [refused, lost, broken]
-        assert "gave NoneType where a Receipt with an Outcome belongs" in str(receipts[3].error)
+        assert "returned NoneType instead of a Receipt with an Outcome" in str(receipts[3].error)
         assert [each.message_id for each in receipts] == [each.msgId for each in messages]
         assert refused.receipt == receipts[0]
         assert refused.receipt.error is refused
@@ -634,8 +634,8 @@ class TestDeliverMany:
             NOT_SENT,
         ]
         assert [str(receipts[n].error) for n in (2, 3, 5)] == [
-            "The batch backend gave no receipt for this message.",
-            "The batch backend gave no receipt for this message.",
+            "The batch backend returned no receipt for this message.",
+            "The batch backend returned no receipt for this message.",
             "The batch backend stopped before this message.",
         ]
         assert isinstance(receipts[2].error, DeliveryUnknown)
@@ -687,7 +687,7 @@ class TestDeliverMany:
 
         receipts = list(BatchBackend(forgetful).send_many([message() for _ in range(3)]))
         assert outcomes(receipts) == [UNKNOWN, SENT, SENT]
-        assert "gave NoneType where a Receipt with an Outcome belongs" in str(receipts[0].error)
+        assert "returned NoneType instead of a Receipt with an Outcome" in str(receipts[0].error)
 
     def test_more_receipts_than_messages_are_not_taken_for_those_of_others(self):
         def generous(backend, mails):
@@ -698,7 +698,7 @@ class TestDeliverMany:
         receipts = list(BatchBackend(generous).send_many([message() for _ in range(3)]))
         assert outcomes(receipts) == [SENT, NOT_SENT, NOT_SENT]
         assert str(receipts[1].error) == (
-            "The batch backend gave more receipts than it took messages."
+            "The batch backend returned more receipts than it took messages."
         )
 
     def test_a_receipt_before_any_message_was_taken_is_nobodys(self):

@@ -151,7 +151,7 @@ def test_a_backend_that_is_empty_or_left_out_is_smtp(environment):
 @pytest.mark.parametrize("word", ["", " ", ",", " , ,", "[]"])
 def test_an_allow_list_that_is_empty_allows_nobody(environment, word):
     mail = Mail(environment(MAIL_ALLOWED_RECIPIENTS=word, MAIL_BACKEND="locmem"))
-    with pytest.raises(MessageRefused, match="MAIL_ALLOWED_RECIPIENTS allows none"):
+    with pytest.raises(MessageRefused, match="MAIL_ALLOWED_RECIPIENTS does not allow"):
         mail.send(hello())
     assert mail.outbox == []
 

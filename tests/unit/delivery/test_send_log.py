@@ -170,7 +170,7 @@ class TestOneMessage:
         refused = {"private@example.com": Refusal(550, "", "private@example.com is unknown")}
         send(MessageRefused("no", refused=refused))
 
-        assert "recipients refused: 1; the receipt names them" in caplog.text
+        assert "recipients refused: 1 (see receipt.refused)" in caplog.text
         assert "private" not in caplog.text
 
     def test_a_handler_that_mails_warnings_does_not_mail_its_own_failures(self):
@@ -271,5 +271,8 @@ Mail(app).send_many([Message("Hello", ["to@example.com"])])
     )
 
     line, summary = done.stderr.splitlines()
-    assert "not sent by smtp at connect: ConnectionWasRefused: Could not connect to 127.0.0.1:1" in line
+    assert (
+        "not sent by smtp at connect: ConnectionWasRefused: Could not connect to 127.0.0.1:1"
+        in line
+    )
     assert summary == "A batch of 1 messages: 1 not sent."

@@ -134,7 +134,9 @@ def test_silence_after_the_content_is_no_timeout_error_because_it_must_not_be_re
     monkeypatch.setattr("flask_mail.smtp.wire._VERDICT", 0.3)
     with (
         scripted_server(server_that(fall_silent, "accept")) as port,
-        pytest.raises(DeliveryUnknown, match="timed out.* check before you send it again") as caught,
+        pytest.raises(
+            DeliveryUnknown, match="timed out.* check before you send it again"
+        ) as caught,
     ):
         mail_to(port, MAIL_TIMEOUT=0.3).send(message())
     assert not isinstance(caught.value, TimeoutError)

@@ -416,9 +416,7 @@ def test_a_callable_that_raises_leaves_the_message_unsent(setting, offer):
     server = Server([offer])
     error = fail_to_log_in_to(server, **{"MAIL_OAUTH2_TOKEN": None, setting: Tokens(problem)})
     assert server.heard == []
-    assert str(error) == (
-        f"No login: {setting} is a callable, and calling it raised ConnectionError."
-    )
+    assert str(error) == (f"Could not log in: the callable in {setting} raised ConnectionError.")
     assert error.__cause__ is problem
 
 
@@ -426,7 +424,7 @@ def test_a_callable_that_raises_when_it_is_asked_again_says_so():
     problem = TimeoutError("timed out")
     server = Server(["AUTH XOAUTH2"], "535 expired")
     error = fail_to_log_in_to(server, MAIL_OAUTH2_TOKEN=Tokens("old", problem))
-    assert "MAIL_OAUTH2_TOKEN is a callable, and calling it raised TimeoutError" in str(error)
+    assert "the callable in MAIL_OAUTH2_TOKEN raised TimeoutError" in str(error)
 
 
 def test_a_callable_that_fails_leaves_the_rest_of_a_batch_unsent_at_once():

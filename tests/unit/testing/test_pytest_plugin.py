@@ -414,7 +414,7 @@ def test_a_backend_that_breaks_a_promise_is_told(project):
     result = project.runpytest_subprocess(*OPTIONS, "--mail-backend=broken:Broken", "-q")
 
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*gave NoneType where a Receipt with an Outcome belongs*"])
+    result.stdout.fnmatch_lines(["*returned NoneType instead of a Receipt with an Outcome*"])
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_a_name_that_cannot_be_decoded_is_kept_as_it_stands(name: str) -> None:
 
 @pytest.mark.parametrize("octets", ["=0A", "=0D=0ABcc=3A_x=40y=2Ez", "=00", "=C2=85", "=E2=80=A8"])
 def test_a_control_character_that_only_decoding_reveals_is_a_bad_header(octets: str) -> None:
-    with pytest.raises(BadHeaderError, match="the decoded name holds the character"):
+    with pytest.raises(BadHeaderError, match="the decoded name contains the character"):
         parse_address(f"=?utf-8?q?Bob{octets}?= <a@x.org>", "sender")
 
 
