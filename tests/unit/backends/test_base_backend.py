@@ -174,7 +174,7 @@ class TestSend:
         assert receipt.refused == refused
         [warning] = [each for each in caplog.records if each.levelno == logging.WARNING]
         assert warning.name == "flask_mail"
-        assert warning.getMessage().startswith(f"{hello.msgId}: recipients refused: 1;")
+        assert warning.getMessage().startswith(f"{hello.msgId}: recipients refused: 1 ")
 
 
 class TestSendThatFails:
@@ -259,8 +259,7 @@ class TestSendThatFails:
         assert (receipt.outcome, receipt.message_id) == (UNKNOWN, hello.msgId)
         assert str(receipt.error) == (
             f"The plain backend returned {type(answer).__name__} instead of a Receipt with an"
-            " Outcome, so it is unknown"
-            " the message was accepted is unknown."
+            " Outcome, so it is unknown if the message was accepted."
         )
 
     @pytest.mark.parametrize(

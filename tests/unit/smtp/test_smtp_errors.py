@@ -180,7 +180,7 @@ def test_refused_recipients_are_told_with_code_and_text():
         "c@x": (451, "", "busy"),
     }
     assert error.response == "550 5.1.1 no such user"
-    assert str(error) == ("The server mx.test:25 refused every recipient: 550 5.1.1 no such user")
+    assert str(error) == "The server mx.test:25 refused every recipient: 550 5.1.1 no such user"
 
 
 LOGIN = [

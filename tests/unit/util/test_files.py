@@ -73,7 +73,7 @@ def test_what_is_not_there_is_told_at_once(tmp_path: Path, name: str, error: typ
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
 
-    with pytest.raises(MessageError, match="no regular file"):
+    with pytest.raises(MessageError, match="not a regular file"):
         FileData.of(tmp_path / "pipe")
 
 
