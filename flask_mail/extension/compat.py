@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..address.parser import tolerant_address
+from ..mime.checks import charset_of
 from ..mime.encodings import encode_words
-from ..mime.fields import charset_of, mailbox
+from ..mime.fields import mailbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

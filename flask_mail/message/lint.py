@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from ..address.parser import tolerant_address
-from ..mime.fields import as_text
+from ..mime.checks import as_text
 from ..mime.html import text_of_html
 from ..mime.html.tags import decode_references, read_attributes, split_tags
 from ..mime.parts import content_id_in, items

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import MessageError
-from ..mime.fields import check_text
+from ..mime.checks import check_text
 from ..util.text import describe
 
 if TYPE_CHECKING:

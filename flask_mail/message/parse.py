@@ -16,15 +16,15 @@ from typing import Any
 from ..address.parser import parse_address
 from ..errors import MessageError
 from ..mime.charsets import decode_best
-from ..mime.dates import date_header
-from ..mime.fields import (
+from ..mime.checks import (
     charset_of,
     check_content_type,
     check_disposition,
     check_header_name,
     clean,
-    given_parameters,
 )
+from ..mime.dates import date_header
+from ..mime.fields import given_parameters
 from ..mime.flowed import unwrap
 from ..mime.parser import Entity, Value, decode_text
 from ..mime.parts import OURS, tolerated

@@ -11,7 +11,7 @@ from mimetypes import guess_extension
 from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import MessageError
-from ..mime.fields import check_content_type
+from ..mime.checks import check_content_type
 from ..mime.parts import tolerated
 from ..util.text import describe, remove_controls
 

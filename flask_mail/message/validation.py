@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from ..address.parser import parse_address
 from ..errors import BadHeaderError, MessageError
-from ..mime.data_headers import is_spoiled
-from ..mime.dates import date_header
-from ..mime.fields import (
+from ..mime.checks import (
     charset_of,
     check_content_type,
     check_disposition,
     check_folded,
     check_header_name,
     check_text,
-    parse_mailboxes,
 )
+from ..mime.data_headers import is_spoiled
+from ..mime.dates import date_header
+from ..mime.fields import parse_mailboxes
 from ..mime.parts import OURS, alternative_type
 from ..mime.render import OF_ADDRESSES, addresses_in
 from ..util.files import FileData

@@ -16,21 +16,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from ..errors import MessageError
 from ..util.files import BLOCK, FileData
 from ..util.text import decode_words
+from .checks import CRLF, as_text, check_content_type, check_disposition, check_header_name, clean
 from .content import Base64, encode_base64
 from .encodings import EIGHT_BIT, SEVEN_BIT, encode_text, has_lines, transfer_encode
-from .fields import (
-    CRLF,
-    as_text,
-    ascii_form,
-    check_content_type,
-    check_disposition,
-    check_header_name,
-    clean,
-    given_parameters,
-    parameter,
-    structured,
-    unstructured,
-)
+from .fields import ascii_form, given_parameters, parameter, structured, unstructured
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

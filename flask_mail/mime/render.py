@@ -15,20 +15,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from ..address.parser import Address, is_pair, tolerant_address
+from .checks import UTF_8, as_text, charset_of, check_folded, clean
 from .content import LARGE, Content
 from .data_headers import is_data, with_folds
 from .dates import date_header
-from .fields import (
-    UTF_8,
-    as_text,
-    charset_of,
-    check_folded,
-    clean,
-    mailboxes,
-    parse_mailboxes,
-    unstructured,
-    verbatim,
-)
+from .fields import mailboxes, parse_mailboxes, unstructured, verbatim
 from .parts import (
     Part,
     allowed,

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from .checks import clean
 from .content import encode_base64
 from .encodings import transfer_encode
-from .fields import clean, mailboxes, parameter, parse_mailboxes, structured, unstructured
+from .fields import mailboxes, parameter, parse_mailboxes, structured, unstructured
 from .parser import Entity, read_parameters
 from .parts import tolerated
 from .render import OF_ADDRESSES

@@ -12,7 +12,7 @@ from hypothesis import given
 from reading import HEADER_TEXTS, PATIENT
 
 from flask_mail.errors import BadHeaderError, MessageError
-from flask_mail.mime.fields import (
+from flask_mail.mime.checks import (
     as_text,
     charset_of,
     check_content_type,

@@ -16,14 +16,8 @@ from reading import HEADER_TEXTS, PATIENT, decode_header
 
 from flask_mail.address.parser import Address, parse_address
 from flask_mail.errors import MessageError
-from flask_mail.mime.fields import (
-    charset_of,
-    mailbox,
-    mailboxes,
-    parse_mailboxes,
-    unstructured,
-    verbatim,
-)
+from flask_mail.mime.checks import charset_of
+from flask_mail.mime.fields import mailbox, mailboxes, parse_mailboxes, unstructured, verbatim
 
 BOB = Address("", "bob", "example.com")
 

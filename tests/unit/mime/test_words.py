@@ -13,13 +13,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from reading import CHARACTERS, HEADER_TEXTS, PATIENT, decode_header
 
+from flask_mail.mime.checks import charset_of
 from flask_mail.mime.encodings import (
     encode_base64,
     encode_text,
     encode_words,
     transfer_encode,
 )
-from flask_mail.mime.fields import charset_of
 
 CHARSETS = [
     "utf-8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252", "koi8-r", "shift_jis",
