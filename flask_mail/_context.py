@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from flask import (
 from flask.globals import app_ctx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     import jinja2
 
@@ -51,14 +50,19 @@ def registered() -> Any:
     return current_app.extensions.get("mail", bound_state)
 
 
-@contextmanager
-def bound(state: object) -> Iterator[None]:
+class bound:  # noqa: N801 (a context manager, written out because each send enters it)
     """Make `state` the current mail state in a block, with any app context or without one."""
-    token = _bound.set((state, _app_context()))
-    try:
-        yield
-    finally:
-        _bound.reset(token)
+
+    __slots__ = ("_state", "_token")
+
+    def __init__(self, state: object) -> None:
+        self._state = state
+
+    def __enter__(self) -> None:
+        self._token = _bound.set((self._state, _app_context()))
+
+    def __exit__(self, *exc_info: object) -> None:
+        _bound.reset(self._token)
 
 
 class AppTemplates:
@@ -105,4 +109,7 @@ def app_templates() -> AppTemplates:
 
 
 def _app_context() -> object:
-    return app_ctx._get_current_object() if has_app_context() else None  # type: ignore[attr-defined]  # noqa: SLF001
+    try:
+        return app_ctx._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+    except RuntimeError:
+        return None

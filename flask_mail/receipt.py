@@ -99,4 +99,4 @@ class Envelope:
     @property
     def needs_smtputf8(self) -> bool:
         """True if a local part is not ASCII (RFC 6531)."""
-        return not (self.sender.isascii() and all(each.isascii() for each in self.recipients))
+        return not "".join((self.sender, *self.recipients)).isascii()

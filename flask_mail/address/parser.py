@@ -154,8 +154,10 @@ def tolerant_address(value: object) -> Address:
     No part contains a control character. The result is a guess: never send to it.
     """
     if type(value) is str:
-        with contextlib.suppress(MessageError):
+        try:
             return _read(None, value)
+        except MessageError:
+            pass
     try:
         name, text = _parts(value)
     except Exception:  # noqa: BLE001 - a lazy string may raise anything when evaluated

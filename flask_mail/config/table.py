@@ -237,6 +237,8 @@ def is_unset(value: object, key: str = "") -> bool:
 def raw(config: Mapping[str, Any], key: str) -> Any:
     """Return the value of `key`, or of its name before 0.8; ``None`` if it is unset."""
     value = config.get(key)
+    if value is None and key not in OLD_NAMES:
+        return None
     if is_unset(value, key) and key in OLD_NAMES:
         value = config.get(OLD_NAMES[key])
         if not is_unset(value):

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 from ..address.parser import parse_address, parse_addresses
 from ..errors import MessageError, NoRecipients, NoSender
 from ..message.fields import unordered_recipients
+from ..message.message import Message
 from ..message.metadata import check_extras, metadata_of, tags_of
 from ..message.validation import check_message, check_options
 from ..mime.content import Content
 from ..receipt import Envelope, Refusal
-
-if TYPE_CHECKING:
-    from ..message.message import Message
 
 
 class _Whole:
@@ -147,8 +145,10 @@ def _recipients(message: Message) -> tuple[str, ...]:
         *parse_addresses(message.cc, "cc"),
         *parse_addresses(message.bcc, "bcc"),
     )
-    wanted = message.send_to
-    if wanted != unordered_recipients(message):
+    # Compared only if it is not ours: it collects all recipients again.
+    is_own = getattr(type(message), "send_to", None) is Message.send_to
+    wanted = None if is_own else message.send_to
+    if wanted is not None and wanted != unordered_recipients(message):
         # A subclass overrides send_to, to redirect mail for instance: 0.10's Connection took its
         # recipients from there. Sorted, because a set has no order.
         redirected = parse_addresses(wanted, "recipient")

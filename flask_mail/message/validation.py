@@ -97,7 +97,7 @@ def check_options(options: object, field: str) -> tuple[str, ...]:
 
     :raises MessageError: an option is invalid; for a line break, :class:`BadHeaderError`.
     """
-    if options is None:
+    if options is None or (type(options) is list and not options):
         return ()
     if isinstance(options, (str, bytes)) or not isinstance(options, Iterable):
         raise MessageError(f'{field} must be a list of options, such as ["KEYWORD=value"].')

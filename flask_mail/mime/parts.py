@@ -170,7 +170,7 @@ def allowed(headers: object) -> list[tuple[str, str]]:
 def items(mapping: object) -> Iterable[tuple[object, object]]:
     """Return the items of a mapping, or nothing for any other value."""
     # The check for dict avoids the slow isinstance() with an ABC.
-    return mapping.items() if type(mapping) is dict or isinstance(mapping, Mapping) else ()
+    return mapping.items() if isinstance(mapping, (dict, Mapping)) else ()
 
 
 def tolerated(check: Callable[..., T], value: object, *field: str) -> T | None:

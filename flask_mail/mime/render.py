@@ -86,10 +86,13 @@ def _header(message: RenderedMessage, charset: Charset, now: float | None) -> li
         "To": _mailbox_field("To", message.recipients, charset),
         "Date": f"Date: {date or date_header(time.time() if now is None else now)}",
         "Message-ID": unstructured("Message-ID", clean(message.msgId)),
-        "Cc": _mailbox_field("Cc", message.cc, charset),
-        "Reply-To": _mailbox_field("Reply-To", addresses_in(message.reply_to), charset),
+        "Cc": _mailbox_field("Cc", message.cc, charset) if message.cc else None,
+        "Reply-To": _mailbox_field("Reply-To", addresses_in(message.reply_to), charset)
+        if message.reply_to
+        else None,
     }
-    further = _extra_fields(fields, allowed(message.extra_headers), charset)
+    extra = message.extra_headers
+    further = _extra_fields(fields, allowed(extra), charset) if extra else []
     return [field for field in (*fields.values(), *further) if field is not None]
 
 

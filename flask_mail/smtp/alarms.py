@@ -24,6 +24,15 @@ def is_of_link(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno is not None
 
 
+TOLERABLE = (OSError, AttributeError, ValueError)
+
+
+def is_tolerable(error: BaseException) -> bool:
+    """Return True if `error` is one that a session raises which is closed or half open."""
+    # smtplib and sockets raise the other two on such a session.
+    return is_of_link(error) or isinstance(error, (AttributeError, ValueError))
+
+
 class _Tolerant:
     """Suppress errors of a connection, but not of code that interrupts it."""
 
@@ -36,10 +45,7 @@ class _Tolerant:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        # smtplib and sockets raise the other two on a session that is closed or half open.
-        return error is not None and (
-            is_of_link(error) or isinstance(error, (AttributeError, ValueError))
-        )
+        return error is not None and is_tolerable(error)
 
 
 TOLERANT = _Tolerant()

@@ -8,6 +8,7 @@ import smtplib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from operator import methodcaller
 from typing import TYPE_CHECKING
 
 from ..errors import BackendUnavailable, MailError, MessageError
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _IN_VAIN = 3
 """Connections in a row on which no message got a result, before the server is given up."""
+
+_advance = methodcaller("advance", wait=True)
 
 _SLOW = 0.1
 """Seconds: if a message takes longer to be made, those in flight are finished before the next."""
@@ -83,7 +86,7 @@ class Courier:
         waiting = self._waiting
         with self._alone():
             while True:
-                if self._is_child:
+                if self._pid != os.getpid():  # a child; not by the property, for its price
                     self._leave_to_parent()
                 while waiting and (result := waiting[0].result) is not None:
                     self._lessons.note_result(waiting.popleft(), result)
@@ -99,7 +102,7 @@ class Courier:
                     if self._upcoming is None:
                         source = None
                 elif self._flight is not None and self._flight.under_way:
-                    self._attempt(lambda flight: flight.advance(wait=True))
+                    self._attempt(_advance)
                 else:
                     return
 
@@ -259,7 +262,7 @@ class Courier:
         host = self._host
         if host.sock is not None:
             link = client.link_of(host, self._server)
-            if link.is_stale():
+            if not link.was_just_probed() and link.is_stale():
                 client.drop(host)
             elif self._reopen is not None and self._is_used_up(link):
                 client.end(host)

@@ -33,6 +33,11 @@ def register(pool: Pool) -> None:
         _pools.add(pool)
 
 
+def has_one_pool() -> bool:
+    """Return True if no pool but one is registered; for those who hold :data:`lock`."""
+    return len(_pools) == 1
+
+
 def pools() -> list[Pool]:
     """Return all pools of this process; the caller must have acquired :data:`lock`."""
     return list(_pools)

@@ -121,15 +121,16 @@ class Flight:
         :raises OSError: the connection failed.
         """
         self.link.deadline = self.under_way[0].deadline
-        self.link.awaits_verdict = self._asked[0][0].awaits_verdict
+        stage = self._asked[0][0].next_reply
+        self.link.awaits_verdict = stage == "accept"
         was_closing = self.link.is_closing
         reply = self.link.hear() if wait else self.link.look()
         if reply is None:
             return False
         transaction, end = self._asked.popleft()
         is_early = self.link.sent < end
-        is_reset = transaction.awaits_reset
-        if not reply.refuses and is_early:
+        is_reset = stage == "reset"
+        if is_early and not reply.refuses:
             raise smtplib.SMTPResponseException(-1, _TOO_MANY)
         transaction.answered(reply, server_left=was_closing, is_early=is_early)
         if is_reset and self._is_chunk_refused:

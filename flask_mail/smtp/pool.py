@@ -62,7 +62,8 @@ class Pool:
                 expired = self._expired()
                 # The last one that was used is the least likely to have been closed meanwhile.
                 host = self._idle.pop()[1] if self._idle else None
-            _leave_all(expired)
+            if expired:
+                _leave_all(expired)
             if host is None:
                 return None
             reason = self._reason_against(host, kind)
@@ -86,7 +87,8 @@ class Pool:
                 left.append(self._idle.pop())
                 self._counts["expired"] += 1
             left.extend(self._surplus())
-        _leave_all(left)
+        if left:
+            _leave_all(left)
         idling.closer.watch(self._keepalive)
         return True
 
@@ -129,6 +131,8 @@ class Pool:
     def _surplus(self) -> deque[tuple[float, smtplib.SMTP]]:
         """Remove and return sessions beyond the limit, which pools for the same server share: a
         program that makes a ``Mail`` for each message has as many pools."""
+        if idling.has_one_pool() and len(self._idle) <= self._size:
+            return deque()
         pools = [
             each
             for each in idling.pools()

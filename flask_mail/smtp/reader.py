@@ -29,13 +29,14 @@ def _short(code: bytes, text: bytes) -> Reply:
 class Incoming:
     """Buffer of received octets, read as lines or replies.
 
+    :ivar code: the code of a reply of which lines are missing.
     :ivar unread: the octets after the last line.
     """
 
     def __init__(self) -> None:
         self.unread = bytearray()
         self._searched = 0
-        self._code = b""  # of the reply that is being read
+        self.code = b""
         self._texts: list[bytes] = []
         self._size = 0
         self._count = 0
@@ -43,7 +44,7 @@ class Incoming:
     @property
     def rest(self) -> bytes:
         """Octets after the last reply: the code of one that has begun, and what is unread."""
-        return self._code + bytes(self.unread)
+        return self.code + bytes(self.unread)
 
     def line(self) -> bytes | None:
         """Return the next line with its end, if it is complete, for smtplib.
@@ -60,11 +61,11 @@ class Incoming:
         match = _LINE.fullmatch(line.rstrip(b"\r\n"))
         # All lines of a reply have the same code (RFC 5321 section 4.2.1). Otherwise the positive
         # reply to the next command would complete an unfinished refusal, and hide it.
-        if match is None or (self._code and self._code != match[1]):
-            self._code = b""
+        if match is None or (self.code and self.code != match[1]):
+            self.code = b""
             return None
         is_last = match[2] != b"-"
-        self._code = b"" if is_last else match[1]
+        self.code = b"" if is_last else match[1]
         return match[3] or b"", is_last
 
     def _line(self) -> bytes | None:

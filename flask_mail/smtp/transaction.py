@@ -67,6 +67,8 @@ class Transaction:
         self.attempts = 0
         self._strikes = 0  # how many connections broke at this message
         self.was_moved = False
+        self.is_over = False
+        """True if it is finished on this connection, though it may continue on another one."""
         self.result: Result | None = None
         """The result of the message; ``None`` until it is known."""
         self._parts = Parts()
@@ -75,6 +77,7 @@ class Transaction:
     def end_with(self, result: Result) -> None:
         """Set the result, merged with those for earlier parts of the recipients."""
         self.result = self._parts.with_last(result)
+        self.is_over = True
 
     def begin(
         self,
@@ -133,6 +136,7 @@ class Transaction:
         self._content_is_said = False
         self._part: Part | None = None  # the accepted part, if some recipients were too many
         self._is_put_off = False
+        self.is_over = self.result is not None
         self._is_certain = False  # all other commands were answered before the content
         self._begins_at = 0
         self._content_ends_at: int | None = None
@@ -152,24 +156,14 @@ class Transaction:
         return self._is_chunked and "chunking" not in self._proven
 
     @property
-    def is_over(self) -> bool:
-        """True if it is finished on this connection, though it may continue on another one."""
-        return self.result is not None or self._part is not None or self._is_put_off
-
-    @property
     def is_accepted(self) -> bool:
         """True if the server has accepted it, for all recipients or for some."""
         return self._part is not None or (self.result is not None and self.result.error is None)
 
     @property
-    def awaits_verdict(self) -> bool:
-        """True if the next reply is that to the content."""
-        return bool(self._asked) and self._asked[0].stage == "accept"
-
-    @property
-    def awaits_reset(self) -> bool:
-        """True if the next reply is that to RSET."""
-        return bool(self._asked) and self._asked[0].stage == "reset"
+    def next_reply(self) -> str:
+        """The stage of the command that the next reply belongs to; empty without one."""
+        return self._asked[0].stage if self._asked else ""
 
     def next_commands(self) -> list[Command]:
         """Return the commands to write now, up to the first one whose reply must be awaited."""
@@ -199,39 +193,38 @@ class Transaction:
         :raises smtplib.SMTPResponseException: the reply is not valid for that command.
         """
         command = self._asked[0]
-        if not reply.refuses and reply.code not in _expected(command):
+        refuses = reply.refuses
+        if not refuses and reply.code not in (_GO_AHEAD if command.stage == "data" else _OK):
             raise smtplib.SMTPResponseException(*reply.answer)
         self._asked.popleft()
-        if self._is_reset_refused and not reply.refuses:
+        if self._is_reset_refused and not refuses:
             # An unsolicited line was taken for the reply to RSET.
             raise smtplib.SMTPResponseException(*reply.answer)
         is_chunk = self._is_chunked and command.stage in ("chunk", "accept")
-        self.is_chunk_refused = self.is_chunk_refused or (is_chunk and reply.refuses)
+        self.is_chunk_refused = self.is_chunk_refused or (is_chunk and refuses)
         if is_chunk:
             self._check_bdat(reply, server_left)
         # After 421, Exim still accepts RSET, but nothing else.
-        self.is_heard = server_left and not reply.refuses and command.stage != "reset"
+        self.is_heard = server_left and not refuses and command.stage != "reset"
         # Exim refuses RSET before it closes the connection.
-        self._is_reset_refused = self._is_reset_refused or (
-            command.stage == "reset" and reply.refuses
-        )
-        if command.stage == "accept" or reply.refuses:
+        self._is_reset_refused = self._is_reset_refused or (command.stage == "reset" and refuses)
+        if command.stage == "accept" or refuses:
             is_farewell = command.stage != "accept" and (
                 reply.code == 421 or self._is_reset_refused
             )
             self.is_left = self.is_left or server_left or is_farewell
         match command.stage:
-            case "sender" if reply.refuses:
+            case "sender" if refuses:
                 refused = smtplib.SMTPSenderRefused(*reply.answer, self.envelope.sender)
                 self._refuse(refused, "sender")
             case "recipient":
                 self._replies[self.envelope.recipients[len(self._replies)]] = reply
-                self._refusals += reply.refuses
+                self._refusals += refuses
                 if self._refusals == len(self.envelope.recipients):
                     self._refuse(self._nobody(), "recipient")
-            case "data" if not reply.refuses:
+            case "data" if not refuses:
                 self._may_send_data = True
-            case "data" | "chunk" if reply.refuses:
+            case "data" | "chunk" if refuses:
                 self._refuse(smtplib.SMTPDataError(*reply.answer), "data")
             case "accept":
                 self._finish(reply, is_early=is_early)
@@ -365,10 +358,12 @@ class Transaction:
         if self._refusal is None:
             if self._is_chunked:
                 self._proven.add("chunking")
-            rest = self._too_many()
-            refused = {each: why for each, why in self._refused().items() if each not in rest}
+            rest = self._too_many() if self._refusals else {}
+            refused = self._refused() if self._refusals else {}
             if rest:
+                refused = {each: why for each, why in refused.items() if each not in rest}
                 self._part = Part(reply, refused, self.attempts)
+                self.is_over = True
             else:
                 self.end_with(Result(reply, refused, attempts=self.attempts))
         elif not self.is_left:  # else it was not judged
@@ -399,7 +394,7 @@ class Transaction:
         else:
             has_had_enough = False
         if has_had_enough:
-            self._is_put_off = self.was_moved = True
+            self._is_put_off = self.was_moved = self.is_over = True
         else:
             self._fail(error, stage)
 
@@ -416,10 +411,6 @@ class Transaction:
 
     def _refused(self) -> dict[str, Refusal]:
         return {each: reply.refusal for each, reply in self._no().items()}
-
-
-def _expected(command: Command) -> range:
-    return _GO_AHEAD if command.stage == "data" else _OK
 
 
 def is_break(error: OSError) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..util.clocks import monotonic
-from .alarms import TOLERANT, is_of_link
+from .alarms import TOLERABLE, TOLERANT, is_of_link, is_tolerable
 from .deadline import Clock, Deadline, DeadlinePassed, Silence
 from .polling import is_ready
 from .reader import Incoming
@@ -44,6 +44,9 @@ _PROGRESS = 16 * 1024
 
 _QUIET = 1.0
 """Seconds without a reply after which a reply is awaited before content is sent."""
+
+_MOMENT = 0.002
+"""Seconds for which the result of a probe for a stale connection is valid."""
 
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux alone has it
 
@@ -103,13 +106,14 @@ class Link:
         self._is_over = False
         self._lent_timeout: float | None = timeout
         self._heard_at = clock()
+        self._probed_at: float | None = None  # when it was not stale, if nothing was written since
 
     def take(self) -> None:
         """Make the socket non-blocking, until :meth:`lend`.
 
         :raises ConnectionAbortedError: another process has opened it.
         """
-        if not self.is_own:
+        if self._pid != os.getpid():
             raise ConnectionAbortedError(errno.ECONNABORTED, "it belongs to another process")
         timeout = self._sock.gettimeout()
         if timeout != 0:
@@ -124,9 +128,12 @@ class Link:
 
     def lend(self) -> None:
         """Make the socket blocking again, as smtplib's methods need it."""
-        if self.is_own:  # the mode of a socket is shared with the parent process
-            with TOLERANT:  # it is closed
+        if self._pid == os.getpid():  # the mode is shared with the parent
+            try:
                 self._sock.settimeout(self._lent_timeout)
+            except TOLERABLE as error:  # it is closed
+                if not is_tolerable(error):
+                    raise
 
     def be_prompt(self) -> None:
         """Disable Nagle's algorithm, which delays the end of a message.
@@ -174,12 +181,15 @@ class Link:
     @property
     def has_unread(self) -> bool:
         """True if there are :attr:`unread` octets."""
-        return bool(self._in.rest)
+        return bool(self._in.unread or self._in.code)
 
     def is_stale(self) -> bool:
         """Return True if an idle connection is unusable: the peer has closed it or is about to."""
+        self._probed_at = None
+        is_own = self._pid == os.getpid()
+        received = self._in
         try:
-            if self.is_own and not self.has_unread and not self._is_over:
+            if is_own and not (received.unread or received.code or self._is_over):
                 is_lent = self._sock.gettimeout() != 0
                 self._fill()
                 if is_lent:
@@ -189,7 +199,16 @@ class Link:
                 raise
             return True
         is_broken = self._failure is not None or self._is_over or self.is_closing
-        return is_broken or self.has_unread or not self.is_own
+        is_stale = is_broken or bool(received.unread or received.code) or not is_own
+        self._probed_at = None if is_stale else self._clock()
+        return is_stale
+
+    def was_just_probed(self) -> bool:
+        """Return True if :meth:`is_stale` was False a moment ago and nothing was written since."""
+        probed_at, self._probed_at = self._probed_at, None
+        if probed_at is None or self.is_lent:
+            return False
+        return 0 <= self._clock() - probed_at < _MOMENT
 
     def is_quiet(self) -> bool:
         """Return True if nothing was received for a while: the peer may be gone silently."""
@@ -215,6 +234,7 @@ class Link:
 
     def write(self, data: bytes | memoryview | Content | Portion) -> None:
         """Queue `data` for the next :meth:`look` or :meth:`hear`."""
+        self._probed_at = None
         self._out.write(data)
 
     def push(self) -> None:
@@ -224,7 +244,7 @@ class Link:
     def look(self) -> Reply | None:
         """Write and read without waiting; return the next reply if it is complete."""
         self._flush()
-        return self._reply() or self._received()
+        return (self._reply() if self._in.unread else None) or self._received()
 
     def hear(self) -> Reply:
         """Write, and wait for the next reply.
@@ -233,7 +253,7 @@ class Link:
         :raises smtplib.SMTPResponseException: the reply is too long.
         :raises TimeoutError: there was no progress in time.
         """
-        reply = self._reply()
+        reply = self._reply() if self._in.unread else None
         while reply is None:
             self._flush()
             if self._failure is None:
@@ -291,8 +311,11 @@ class Link:
         if _QUICKACK is not None:
             # Nagle's algorithm on the server may wait for an ACK, which Linux delays by 40 ms. It
             # resets this option after a while.
-            with TOLERANT:
+            try:
                 self._sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+            except TOLERABLE as error:
+                if not is_tolerable(error):
+                    raise
         self._await(self._since, write=bool(self._out) and not self._wants_read)
 
     def _await(self, since: float, *, write: bool) -> None:

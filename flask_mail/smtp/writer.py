@@ -59,7 +59,7 @@ class Unsent:
         :raises MessageError: the content cannot be made, so its end will not be sent.
         """
         end = self.sent + _TURN
-        while self.sent < end and (first := self._first()) is not None:
+        while self._pieces and self.sent < end and (first := self._first()) is not None:
             piece = first[: self._blocked or self._size]
             # A retry must have the same length: OpenSSL continues the record, of which it may have
             # sent a part without reporting it.
