@@ -1,4 +1,4 @@
-"""The test kit: what programs that send mail use in their tests."""
+"""The test kit for programs that send mail."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # It needs pytest, which unittest's users may not have.
+    # It needs pytest, which is not installed for every user of unittest.
     if name == "BackendContract":
         from .contract import BackendContract
 

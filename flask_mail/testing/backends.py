@@ -1,4 +1,4 @@
-"""What delivers while a test has an outbox."""
+"""The backends in use while a test has an outbox."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _log = logging.getLogger("flask_mail")
 
 
 class OutboxBackend(Backend[None]):
-    """Puts messages into the outbox of a test; fails where that was asked for.
+    """Puts messages into the outbox of a test, or fails on demand.
 
-    :param judge: returns the recipients that are refused, or raises what was asked for.
-    :param keep: is given the copy of a message, its receipt and its octets.
-    :param own: the backend of ``mail.outbox`` where that would have delivered; it still does.
+    :param judge: returns the recipients to refuse, or raises the error on demand.
+    :param keep: called with the copy of a message, its receipt and the rendered message.
+    :param own: the locmem backend of the app, if it has one, so that ``mail.outbox`` works too.
     """
 
-    name = "locmem"  # receipts say what they say under TESTING
+    name = "locmem"  # receipts are the same as under TESTING
     features = frozenset(Feature)
     external = False
 
@@ -54,15 +54,15 @@ class OutboxBackend(Backend[None]):
 
 
 def _keep_files(copy: Message) -> None:
-    # A program deletes what it has attached once it is sent, and tests look at it after that.
+    # A program may delete attached files after sending, before the test reads them.
     for each in copy.attachments:
-        data: object = getattr(each, "data", None)  # a program may attach what is no Attachment
+        data: object = getattr(each, "data", None)  # a program may attach other objects
         if isinstance(data, FileData) and len(data) <= MOST_KEPT:
             each.data = bytes(data)
 
 
 class LateBackend(Backend[None]):
-    """Takes what is sent when the test that it belongs to has ended: no real mail leaves."""
+    """Discards mail sent after its test has ended."""
 
     name = "late"
     features = frozenset(Feature)
@@ -70,7 +70,7 @@ class LateBackend(Backend[None]):
 
     def deliver(self, mail: Outgoing, session: object) -> Receipt:
         _log.warning(
-            "%s went nowhere: the test that it belongs to has ended. Recipients: %d",
+            "%s was discarded because its test has ended (recipients: %d)",
             mail.message_id,
             len(mail.envelope.recipients),
         )

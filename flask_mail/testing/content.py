@@ -1,4 +1,4 @@
-"""What tests look for in a message: its links, and the code that a person would type."""
+"""Links and verification codes in a message."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _BRACKETS: Final = {")": "(", "]": "["}
 
 
 def find_links(message: Message) -> list[str]:
-    """Return the URLs of a message, each one once: first those of its HTML, then of its text.
+    """Return the URLs in a message without duplicates, those of the HTML first.
 
-    Of the HTML, what ``href`` names, with a scheme and ``//``: no ``mailto:``, no images.
+    Of the HTML, only absolute URLs in the ``href`` of links: no ``mailto:``, no images.
     """
     found = _Hrefs.of(message.html or "")
     found += [_trimmed(each[0]) for each in _URL.finditer(message.body or "")]
@@ -31,16 +31,15 @@ def find_links(message: Message) -> list[str]:
 
 
 def find_code(message: Message, digits: int = 6) -> str:
-    """Return the code in a message: the one number of so many digits in its subject and text.
+    """Return the only number with that many digits in the subject and text of a message.
 
-    The digits may be written in two halves, as ``123 456`` or ``123-456``. Those in a URL are
-    none.
+    It may be written in two halves, as ``123 456`` or ``123-456``. URLs are ignored.
 
-    :raises AssertionError: there is no such number, or more than one.
+    :raises AssertionError: there is not exactly one such number.
     """
     __tracebackhide__ = True
     first, second = digits - digits // 2, digits // 2
-    # Alone: no part of a longer number, a phone number, an amount or a colour.
+    # Not part of a longer number, a phone number, an amount or a colour.
     before, after = r"(?<![\w.,#])(?<!\d[ -])", r"(?!\w|[.,]\d|[ -]\d)"
     wanted = re.compile(f"{before}([0-9]{{{first}}})[ \u00a0-]?([0-9]{{{second}}}){after}")
     texts = [str(message.subject), message.body or "", text_of_html(message.html or "")]
@@ -49,11 +48,11 @@ def find_code(message: Message, digits: int = 6) -> str:
     }
     if len(found) == 1:
         return found.pop()
-    what = f"{len(found)} numbers" if found else "no number"
+    what = str(len(found)) if found else "none"
     shown = f": {', '.join(sorted(found))}" if found else ""
     raise AssertionError(
-        f"The message {describe(message.subject)} holds {what} of {digits} digits where one code is"
-        f" expected{shown}."
+        f"Expected one code of {digits} digits in the message {describe(message.subject)}, but"
+        f" found {what}{shown}."
     )
 
 
@@ -76,7 +75,7 @@ class _Hrefs(HTMLParser):
 
 
 def _trimmed(url: str) -> str:
-    # A sentence may end with a URL, and brackets may stand around one or belong to it.
+    # A URL may end a sentence; brackets may enclose it or belong to it.
     unopened = {close: url.count(close) - url.count(open_) for close, open_ in _BRACKETS.items()}
     end = len(url)
     while (last := url[end - 1]) in _PUNCTUATION or unopened.get(last, 0) > 0:

@@ -1,4 +1,4 @@
-"""Failures on demand: what a program should meet when its mail is not taken."""
+"""Failures on demand."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from ..delivery.outgoing import Outgoing
 
 _SERVER: Final = "of this test"
-_TOLD: Final = "The test told the outbox to fail."
+_MESSAGE: Final = "The test made this message fail."
 
 
 class Faults:
-    """What was asked for and has not happened yet."""
+    """The failures that the test has requested."""
 
     def __init__(self) -> None:
         self._next: deque[Exception] = deque()
@@ -30,40 +30,40 @@ class Faults:
         self._refusals: list[tuple[str | re.Pattern[str], Refusal]] = []
 
     def fail(self, error: Exception | type[Exception], times: int | None) -> None:
-        """Raise `error` for so many messages; for all of them with ``None``."""
+        """Raise `error` for a number of messages, or for all of them with ``None``."""
         if isinstance(error, type):
-            error = error(_TOLD)
+            error = error(_MESSAGE)
         if times is None:
             self._always = error
         elif times < 1:
             raise ValueError(f"times must be 1 or more, or None for every message, not {times}.")
         else:
-            # One error carries one receipt.
+            # Each error carries its own receipt.
             self._next += [error, *(_copy(error) for _ in range(times - 1))]
 
     def time_out(self, *, after_content: bool, times: int | None) -> None:
-        """Fall silent for so many messages."""
+        """Time out for a number of messages."""
         stage = "accept" if after_content else "connect"
         self.fail(errors.failure(TimeoutError("timed out"), stage, _SERVER), times)
 
     def refuse(self, recipient: str | re.Pattern[str], refusal: Refusal) -> None:
-        """Refuse recipients that match, from now on."""
+        """Refuse matching recipients from now on."""
         if not 400 <= refusal.code < 600:
             raise ValueError(
-                f"{refusal.code} refuses nobody: give a reply code from 400 to 499 (for now) or"
-                " from 500 to 599 (for good)."
+                f"{refusal.code} is not a refusal: give a reply code from 400 to 499 (temporary) or"
+                " from 500 to 599 (permanent)."
             )
         wanted = recipient if isinstance(recipient, re.Pattern) else _as_in_envelopes(recipient)
         self._refusals.append((wanted, refusal))
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Remove all failures."""
         self._next.clear()
         self._always = None
         self._refusals.clear()
 
     def judge(self, mail: Outgoing) -> dict[str, Refusal]:
-        """Return the recipients of a message that are refused, or raise what was asked for.
+        """Return the refused recipients of a message, or raise the requested error.
 
         :raises DeliveryError: every recipient is refused.
         """
@@ -81,7 +81,7 @@ class Faults:
 
     def _due(self) -> Exception | None:
         try:
-            # Not looked at first: another thread may take the last one meanwhile.
+            # No check beforehand, since another thread may take the last one.
             return self._next.popleft()
         except IndexError:
             always = self._always
@@ -99,17 +99,17 @@ class Faults:
 
 
 def _as_in_envelopes(recipient: str) -> str:
-    """Return a pattern as :mod:`fnmatch` takes it, with the domain as envelopes have it."""
+    """Return a pattern for :mod:`fnmatch`, with the domain in A-labels."""
     local, at, domain = recipient.lower().rpartition("@")
     if at:
         labels = (each if each.isascii() else domain_to_ascii(each) for each in domain.split("."))
         domain = ".".join(labels)
-    # To fnmatch, the [ of an address literal begins a set of characters.
+    # For fnmatch, the [ of an address literal would begin a character set.
     return f"{local}{at}{domain}".replace("[", "[[]")
 
 
 def _all_refused(refused: dict[str, Refusal]) -> DeliveryError:
-    # As smtp does it, so that what programs catch of smtplib's matches too.
+    # The same classes as with smtp, so that handlers of smtplib errors match.
     replies = {
         address: (each.code, f"{each.enhanced} {each.text}".strip().encode())
         for address, each in refused.items()

@@ -1,4 +1,4 @@
-"""Golden messages: a readable form of a message, compared with a file that was looked at once."""
+"""Golden messages: comparison of a message with a reviewed text file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..receipt import Envelope
     from .matching import Sent
 
-# Not one Mapping of both: its keys would be neither str nor regular expressions alone.
+# A Mapping is invariant in its keys, so a union of keys would accept neither.
 Replacements: TypeAlias = "Mapping[str, str] | Mapping[re.Pattern[str], str]"
 
 __unittest = True  # unittest ends tracebacks before this module, as __tracebackhide__ does
@@ -29,9 +29,9 @@ __unittest = True  # unittest ends tracebacks before this module, as __traceback
 UPDATE: Final = "UPDATE_GOLDEN_MAIL"
 _PLUGIN: Final = "_flask_mail_pytestplugin"
 
-# One name or several with slashes between them: no path that leads out of the folder.
+# Names separated by slashes, which cannot lead out of the folder.
 _NAME: Final = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)*")
-# They differ each time, or say how the message is written, which the lines about its parts say.
+# Values that change, or describe the encoding, which the lines about the parts show.
 _LEFT_OUT: Final = frozenset(
     {
         "date",
@@ -48,12 +48,12 @@ _DEEPEST: Final = 20
 
 
 def should_update() -> bool:
-    """Whether files are to be written: ``pytest --mail-update``, or ``UPDATE_GOLDEN_MAIL=1``.
+    """Return True with ``pytest --mail-update`` or ``UPDATE_GOLDEN_MAIL=1``.
 
-    :raises ConfigurationError: the variable is neither true nor false.
+    :raises ConfigurationError: the variable is not a boolean.
     """
     plugin = sys.modules.get(_PLUGIN)
-    # "0" is no yes: tests that write the files pass, whatever was sent.
+    # "0" must mean no: tests that write the files always pass.
     return bool(
         getattr(plugin, "updates_golden_mail", False)
         or convert(UPDATE, to_bool, os.environ.get(UPDATE) or False)
@@ -61,10 +61,10 @@ def should_update() -> bool:
 
 
 def check(sent: Sent, name: str, folder: Path | None, replace: Replacements | None) -> None:
-    """Compare a message with the file `name`; write the file where that was asked for.
+    """Compare a message with the file `name`, or write the file in update mode.
 
-    :raises AssertionError: the message is another one, or there is no such file.
-    :raises ValueError: `name` is none that a file in the folder can have.
+    :raises AssertionError: the message differs, or the file does not exist.
+    :raises ValueError: `name` is not a valid file name.
     """
     __tracebackhide__ = True
     path = _path(name, folder)
@@ -73,27 +73,26 @@ def check(sent: Sent, name: str, folder: Path | None, replace: Replacements | No
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(actual, encoding="utf-8", newline="\n")
         return
-    how = f"`pytest --mail-update` (without pytest: {UPDATE}=1) writes it"
+    how = f"`pytest --mail-update` (without pytest: {UPDATE}=1)"
     try:
-        # As editors on Windows save it: CRLF and a byte order mark are no difference.
+        # Editors on Windows may add CRLF and a byte order mark.
         expected = path.read_text(encoding="utf-8-sig", errors="replace")
     except FileNotFoundError:
         raise AssertionError(
-            f"There is no {path} to compare with. {how}; read it before you keep it. It would be:"
-            f"\n\n{actual}"
+            f"{path} does not exist. Create it with {how} and review it. It would be:\n\n{actual}"
         ) from None
     if actual != expected:
         difference = difflib.unified_diff(
             expected.splitlines(), actual.splitlines(), str(path), "the message", lineterm=""
         )
         raise AssertionError(
-            f"The message is not what {path} holds. If it should be, {how} anew.\n\n"
+            f"The message differs from {path}. If the change is intended, update it with {how}.\n\n"
             + "\n".join(difference)
         )
 
 
 def rendering(sent: Sent) -> str:
-    """Return a message as a person reads it: the same text each time that it is made."""
+    """Return a readable text of a message, without values that change each time."""
     entity = sent.entity
     lines = [*_envelope(sent.envelope), ""]
     for name, value in entity.fields:
@@ -107,8 +106,8 @@ def rendering(sent: Sent) -> str:
 def _path(name: str, folder: Path | None) -> Path:
     if not _NAME.fullmatch(name):
         raise ValueError(
-            f"{describe(name)} is no name of a golden message: give letters, digits, _, - and dots,"
-            " with / for folders inside of the folder."
+            f"{describe(name)} is not a valid name of a golden message: use letters, digits, _, -"
+            " and dots, with / for subfolders."
         )
     if folder is None:
         raise ValueError("Give the folder of golden messages: Outbox(folder=...).")

@@ -1,4 +1,4 @@
-"""What a test expects of a message, and where one differs from it."""
+"""Expectations about a message, and how a message differs from them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ExpectedAddress: TypeAlias = "Expected | tuple[str, str] | Sequence[AddressLike]
 
 
 class Expectations(TypedDict, total=False):
-    """What may be expected of a message; what is left out, or ``None``, is not looked at."""
+    """Expected values of a message; missing ones and ``None`` are not checked."""
 
     to: ExpectedAddress | None
     cc: ExpectedAddress | None
@@ -44,7 +44,7 @@ _LONGEST_ITEM: Final = 60
 
 @dataclass(frozen=True)
 class Sent:
-    """A message that was sent, what became of it, and the message as it travelled."""
+    """A sent message, its receipt, rendered content and envelope."""
 
     message: Message
     receipt: Receipt
@@ -53,13 +53,13 @@ class Sent:
 
     @property
     def entity(self) -> Entity:
-        """The message as it travelled, read again."""
+        """The rendered message, parsed."""
         return Entity.of(bytes(self.octets))
 
     def reached(self, field: str) -> list[str]:
-        """Return the recipients that `field` names: To, Cc or Bcc.
+        """Return the recipients in a field: ``to``, ``cc`` or ``bcc``.
 
-        To also counts those that no field names, such as one that mail was redirected to.
+        ``to`` includes recipients in no field, such as the target of a redirection.
         """
         if field != "to":
             named = keys_of(getattr(self.message, field))
@@ -70,24 +70,24 @@ class Sent:
 
 
 def key_of(address: object) -> tuple[str, str]:
-    """Return what two spellings of one address have in common.
+    """Return a key for comparing addresses.
 
-    :raises MessageError: it is none.
+    :raises MessageError: it is not an address.
     """
     parsed = parse_address(address, "address")
     return parsed.local, parsed.domain.lower()
 
 
 def keys_of(addresses: Iterable[object]) -> set[tuple[str, str]]:
-    """Return :func:`key_of` of each."""
+    """Return the key of each address."""
     return {key_of(each) for each in addresses}
 
 
 class Criteria:
-    """What is expected of a message.
+    """The expectations about a message.
 
-    :raises TypeError: there is no such field, or what is expected of it is of another kind.
-    :raises ValueError: every message meets it, or an address is none.
+    :raises TypeError: a field does not exist, or its expected value has the wrong type.
+    :raises ValueError: every message matches, or an address is not valid.
     """
 
     def __init__(self, expected: Expectations) -> None:
@@ -101,19 +101,19 @@ class Criteria:
         for name, value in fields.items():
             if name not in _FIELDS:
                 hint = nearest(name, [*_FIELDS, *_TABLES, "count", "within"])
-                raise TypeError(f"A message has no {name!r} to check{hint or '.'}")
+                raise TypeError(f"{name!r} is not a field to check{hint or '.'}")
             if value is not None:
                 self._checks += _FIELDS[name](name, value)
         for name, table in tables.items():
             self._checks += [_TABLES[name](key, value) for key, value in table.items()]
 
     def lines(self) -> Iterator[tuple[str, str]]:
-        """Yield what is expected: each field, and the value as it is shown."""
+        """Yield each field and its expected value, for display."""
         for each in self._checks:
             yield each.name, each.shown()
 
     def misses(self, sent: Sent) -> list[tuple[str, str]]:
-        """Return the fields in which a message is not as expected, and what it has there."""
+        """Return the fields of a message that do not match, and their values."""
         return [
             (each.name, each.found(values))
             for each in self._checks
@@ -122,7 +122,7 @@ class Criteria:
 
 
 class _Check:
-    """One expectation about one field: some value of the field has to meet it."""
+    """One expectation, which at least one value of the field must match."""
 
     kinds = "a str, a compiled regular expression or a function"
 
@@ -134,7 +134,7 @@ class _Check:
             raise TypeError(f"{name} must be {self.kinds}, not {type(expected).__name__}.")
 
     def values(self, sent: Sent) -> list[Any]:
-        """Return the values that the field has."""
+        """Return the values of the field."""
         return [getattr(sent.message, self.name)]
 
     def matches(self, value: Any) -> bool:
@@ -151,7 +151,7 @@ class _Check:
         return bool(text == self.expected)
 
     def shown(self) -> str:
-        """Return the expectation as a failure shows it."""
+        """Return the expectation for display."""
         if isinstance(self.expected, re.Pattern):
             return f"matches {plain(repr(self.expected.pattern), _LONGEST)}"
         if isinstance(self.expected, str):
@@ -159,7 +159,7 @@ class _Check:
         return f"satisfies {getattr(self.expected, '__name__', type(self.expected).__name__)}()"
 
     def found(self, values: list[Any]) -> str:
-        """Return what the message has as a failure shows it."""
+        """Return the values of the message for display."""
         return (
             ", ".join(plain(repr(self.text(each)), _LONGEST) for each in values if each is not None)
             or "none"
@@ -167,13 +167,13 @@ class _Check:
 
 
 class _Text(_Check):
-    """The body or the HTML, which has to contain a str."""
+    """The body or the HTML; a str must be contained."""
 
     def __init__(self, name: str, expected: Any) -> None:
         __tracebackhide__ = True
         super().__init__(name, expected)
         if expected == "":
-            raise ValueError(f'{name}="" is met by every message: leave it out.')
+            raise ValueError(f'{name}="" matches every message: leave it out.')
 
     def text(self, value: Any) -> str:
         return str(value).replace("\r\n", "\n")
@@ -186,7 +186,7 @@ class _Text(_Check):
 
 
 class _Address(_Check):
-    """An address; also one that is written in another way, or with a name."""
+    """An address, regardless of its spelling and name."""
 
     kinds = "an address, a compiled regular expression or a function, or a list of them"
 
@@ -196,7 +196,7 @@ class _Address(_Check):
         try:
             self._key = key_of(expected) if isinstance(expected, str) else None
         except MessageError as error:
-            raise ValueError(f"{name} is no address: {error}") from None
+            raise ValueError(f"{name} is not an address: {error}") from None
 
     @classmethod
     def each(cls, name: str, expected: Any) -> list[_Check]:
@@ -221,7 +221,7 @@ class _Address(_Check):
 
 
 class _Attachment(_Check):
-    """An attachment: by its name, or by a function that gets the :class:`Attachment`."""
+    """An attachment, matched by name or by a function of the :class:`Attachment`."""
 
     def values(self, sent: Sent) -> list[Any]:
         return sent.message.attachments
@@ -231,14 +231,14 @@ class _Attachment(_Check):
 
 
 class _Tag(_Check):
-    """One of the tags."""
+    """A tag."""
 
     def values(self, sent: Sent) -> list[Any]:
         return list(tags_of(sent.message))
 
 
 class _Metadata(_Check):
-    """One of the metadata, as text."""
+    """A metadata value, as text."""
 
     def values(self, sent: Sent) -> list[str]:
         found = metadata_of(sent.message)
@@ -246,7 +246,7 @@ class _Metadata(_Check):
 
 
 class _Header(_Check):
-    """A header of the message as it travelled, decoded."""
+    """A header of the rendered message, decoded."""
 
     def values(self, sent: Sent) -> list[str]:
         wanted = self.name.lower()
@@ -276,13 +276,13 @@ _TABLES: Final[Mapping[str, type[_Check]]] = {"metadata": _Metadata, "headers": 
 
 
 def listed(items: Iterable[str], most: int = 3) -> str:
-    """Return the first few items on one line, and how many there are besides."""
+    """Return the first few items on one line, and the number of the others."""
     shown = list(items)
     more = f", and {len(shown) - most} more" if len(shown) > most else ""
     return ", ".join(plain(each, _LONGEST_ITEM) for each in shown[:most]) + more
 
 
 def plain(text: str, longest: int) -> str:
-    """Return `text` on one line and not longer, with what is not printable as an escape."""
+    """Return `text` on one line, shortened, with unprintable characters escaped."""
     shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:longest])
     return shown if len(text) <= longest else f"{shown}..."

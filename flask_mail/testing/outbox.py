@@ -1,58 +1,46 @@
-"""Outbox: the messages that were sent during a test, and what it says about them."""
+"""Outbox: the messages sent during a test."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from ..backends.locmem import LocmemBackend
 from ..delivery.copies import copy_of
 from ..message.fields import Delivered
 from ..message.message import Message
 from ..receipt import Refusal
-from ..util.clocks import monotonic
-from . import golden, report
+from . import report
+from .assertions import Assertions
 from .backends import OutboxBackend
 from .failures import Faults
-from .matching import Criteria, Sent, key_of, keys_of, listed
+from .matching import Sent, key_of, keys_of, listed
 from .scope import HEADER, Scope
 
 if TYPE_CHECKING:
     import re
     from types import TracebackType
 
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Self
 
     from ..backends.base import Backend
     from ..delivery.outgoing import Outgoing
     from ..extension.mailers import Selection
     from ..receipt import Receipt
-    from .golden import Replacements
-    from .matching import Expectations
 
 __unittest = True  # unittest ends tracebacks before this module, as __tracebackhide__ does
 
-T = TypeVar("T")
 
-_PATIENCE: Final = 5.0
-"""Seconds that threads which the test has started have to send what an assertion looks for."""
-_GRACE: Final = 1.0
-"""Seconds that they have to end before an assertion says that nothing was sent."""
-_TICK: Final = 0.01
-"""Seconds between two looks at whether they have ended."""
+class Outbox(Assertions, Sequence[Message]):
+    """Sequence of the messages sent while it is open; nothing is really sent.
 
+    With pytest, use the fixture ``outbox``; elsewhere, ``with Outbox() as outbox:``. For every
+    backend, messages are checked and rendered, signals are sent, and a copy of each message is kept
+    here. Later changes of a message do not affect its copy; ``copy.envelope`` has the recipients.
 
-class Outbox(Sequence[Message]):
-    """The messages that were sent while it was in use, in order; no mail leaves meanwhile.
-
-    The fixture ``outbox`` gives one to a test with pytest. Elsewhere: ``with Outbox() as outbox:``.
-    Whatever backend the app configures, messages are checked and rendered, signals are sent, and
-    the copy of each message comes here. Later changes of a message do not reach its copy, and
-    ``copy.envelope`` tells whom it went to.
-
-    :param folder: where :meth:`assert_matches` has its files.
+    :param folder: folder of the files of :meth:`assert_matches`.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
@@ -76,8 +64,6 @@ class Outbox(Sequence[Message]):
     ) -> None:
         self._scope.close()
 
-    # ------------------------------------------------------------------ what was sent
-
     def __len__(self) -> int:
         return len(self._sent)
 
@@ -96,7 +82,7 @@ class Outbox(Sequence[Message]):
             return list(self) == list(other)
         return NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]  # it changes
+    __hash__ = None  # type: ignore[assignment]  # mutable
 
     def __repr__(self) -> str:
         subjects = listed([str(each.subject) for each in self])
@@ -118,136 +104,45 @@ class Outbox(Sequence[Message]):
 
     @property
     def failed(self) -> list[Message]:
-        """Copies of the messages that failed because the test wanted it."""
+        """Copies of the messages that failed on demand of the test."""
         return list(self._failed)
 
     @property
     def headers(self) -> dict[str, str]:
-        """The header by which requests to a server tell that their mail belongs here.
+        """HTTP header for requests to a server, which assigns the mail they send to this outbox.
 
-        Needed only where several tests run at the same time and share a server.
+        Only needed if several tests run at the same time and share a server.
         """
         return {HEADER: self._scope.token}
 
     def to(self, address: str | tuple[str, str]) -> list[Message]:
-        """Return the messages that went to an address: as To, Cc or Bcc."""
+        """Return the messages sent to an address, in To, Cc or Bcc."""
         key = key_of(address)
         return [
             each.message for each in list(self._sent) if key in keys_of(each.envelope.recipients)
         ]
 
     def clear(self) -> None:
-        """Forget what was sent so far."""
+        """Remove all messages."""
         with self._changed:
             self._sent.clear()
             self._failed.clear()
 
-    # ------------------------------------------------------------------ assertions
-
-    @overload
-    def assert_sent(
-        self, *, count: None = ..., within: float | None = ..., **expected: Unpack[Expectations]
-    ) -> Message: ...
-    @overload
-    def assert_sent(
-        self, *, count: int, within: float | None = ..., **expected: Unpack[Expectations]
-    ) -> list[Message]: ...
-    def assert_sent(
-        self,
-        *,
-        count: int | None = None,
-        within: float | None = None,
-        **expected: Unpack[Expectations],
-    ) -> Message | list[Message]:
-        """Check that a message was sent that is as expected; return the newest such message.
-
-        A str is an address, the whole subject or header, the name of an attachment, or some of the
-        body or HTML. A compiled regular expression is searched for. A function is given the value,
-        for an attachment the :class:`~flask_mail.Attachment`, and returns whether it is right.
-
-        :param to: an address that it went to, other than as Cc or Bcc; a list for several.
-        :param cc: an address that it went to as Cc.
-        :param bcc: an address that it went to as Bcc.
-        :param sender: the address in From.
-        :param subject: the subject.
-        :param body: the text.
-        :param html: the HTML.
-        :param attachment: one of the attachments.
-        :param headers: name -> value of other headers.
-        :param count: how many such messages there must be; they are returned as a list then.
-        :param within: seconds to wait for it, as for a browser or a server. By default, threads
-            that the test has started get up to five.
-        :raises AssertionError: there is none, or another number of them; shows what was sent.
-        """
-        __tracebackhide__ = True
-        criteria = Criteria(expected)
-        found = self._await(
-            lambda: self._matching(criteria),
-            lambda matching: bool(matching) if count is None else len(matching) >= count > 0,
-            _PATIENCE if within is None else within,
-            lambda: within is not None or self._scope.is_busy(daemons=True),
-        )
-        if count is None and found:
-            return found[-1]
-        if count is not None and len(found) == count:
-            return found
-        raise self._failure(criteria, found, count)
-
-    def assert_not_sent(self, **expected: Unpack[Expectations]) -> None:
-        """Check that no message was sent that is as described; see :meth:`assert_sent`.
-
-        Threads that the test has started get a second to end, unless they are daemons.
-
-        :raises AssertionError: there is one; shows what was sent.
-        """
-        __tracebackhide__ = True
-        criteria = Criteria(expected)
-        found = self._unwanted(lambda: self._matching(criteria))
-        if found:
-            raise self._failure(criteria, found, 0)
-
-    def assert_no_mail(self) -> None:
-        """Check that nothing was sent at all; waits as :meth:`assert_not_sent` does.
-
-        :raises AssertionError: something was; shows it.
-        """
-        __tracebackhide__ = True
-        if self._unwanted(lambda: list(self._sent)):
-            raise AssertionError(f"No mail was expected.\n\n{self._everything()}")
-
-    def assert_matches(
-        self, name: str, message: Message | None = None, *, replace: Replacements | None = None
-    ) -> None:
-        """Check that a message is what the file `name` shows, but for its date and Message-ID.
-
-        ``pytest --mail-update`` writes the files anew. They are in the folder ``mail`` beside the
-        test.
-
-        :param message: one of this outbox; the newest by default.
-        :param replace: what else differs each time, such as a token in a link: a str or a compiled
-            regular expression -> what the file shows in its place.
-        :raises AssertionError: the message is another one, or there is no such file yet.
-        """
-        __tracebackhide__ = True
-        golden.check(self._newest(message), name, self._folder, replace)
-
-    # ------------------------------------------------------------------ failures on demand
-
     def fail_next(self, error: Exception | type[Exception], *, times: int | None = 1) -> None:
-        """Let the next message fail with `error`, as a backend raises it.
+        """Make the next message fail with `error`, as if the backend raised it.
 
-        :param times: so many messages; ``None``: every one until :meth:`recover`.
+        :param times: number of messages to fail; ``None``: all of them until :meth:`recover`.
         """
         self._faults.fail(error, times)
 
     def time_out(self, *, after_content: bool = False, times: int | None = 1) -> None:
-        """Let the server be silent for the next message; nobody waits.
+        """Make the next message time out, without waiting.
 
         The app gets the error of the smtp backend: a :class:`~flask_mail.BackendUnavailable` and
         ``TimeoutError``.
 
-        :param after_content: be silent only once the message was sent as a whole: it may have been
-            accepted, which is a :class:`~flask_mail.DeliveryUnknown`.
+        :param after_content: time out after the whole message was sent. It may have been accepted,
+            so the error is a :class:`~flask_mail.DeliveryUnknown`.
         :param times: as for :meth:`fail_next`.
         """
         self._faults.time_out(after_content=after_content, times=times)
@@ -262,21 +157,19 @@ class Outbox(Sequence[Message]):
     ) -> None:
         """Refuse recipients from now on.
 
-        A message that nobody may get raises what the smtp backend raises: a
-        :class:`~flask_mail.MessageRefused`, or a :class:`~flask_mail.BackendUnavailable` where
-        every code is 4xx. Others go to the rest, and their receipts name who was refused.
+        If all recipients of a message are refused, it raises what the smtp backend raises: a
+        :class:`~flask_mail.MessageRefused`, or a :class:`~flask_mail.BackendUnavailable` if every
+        code is 4xx. Otherwise it is sent to the others, and its receipt names the refused ones.
 
-        :param recipient: an address, one with ``*`` and ``?`` in it, or a regular expression.
-        :param code: the reply code; 4xx: for now, 5xx: for good.
+        :param recipient: an address, a pattern with ``*`` and ``?``, or a regular expression.
+        :param code: the reply code: 4xx is temporary, 5xx permanent.
         :param enhanced: the enhanced status code, such as ``"5.1.1"``.
         """
         self._faults.refuse(recipient, Refusal(code, enhanced, text))
 
     def recover(self) -> None:
-        """Take every message again."""
+        """Accept every message again."""
         self._faults.clear()
-
-    # ------------------------------------------------------------------
 
     def _backend(self, selection: Selection, chosen: Any) -> Backend[Any]:
         own: LocmemBackend | None = None
@@ -285,7 +178,7 @@ class Outbox(Sequence[Message]):
             own = selection.build(chosen)  # type: ignore[assignment]
         with self._changed:
             made = OutboxBackend(self._judge, self._keep, own)
-            # One for each app, whose settings say whom mail may reach.
+            # One per app, since each has its own recipient allow-list.
             return self._backends.setdefault((selection, own), made)
 
     def _judge(self, mail: Outgoing) -> Mapping[str, Refusal]:
@@ -300,48 +193,3 @@ class Outbox(Sequence[Message]):
         with self._changed:
             self._sent.append(Sent(copy, receipt, delivered.octets, mail.envelope))
             self._changed.notify_all()
-
-    def _newest(self, message: Message | None = None) -> Sent:
-        __tracebackhide__ = True
-        for each in reversed(list(self._sent)):
-            if message is None or each.message is message:
-                return each
-        if message is not None:
-            raise ValueError("This message is none of this outbox: give one that is in it.")
-        raise AssertionError(self._everything())
-
-    def _matching(self, criteria: Criteria) -> list[Message]:
-        return [each.message for each in list(self._sent) if not criteria.misses(each)]
-
-    def _unwanted(self, look: Callable[[], list[T]]) -> list[T]:
-        """Look until something is found or the threads of the test have ended."""
-        return self._await(look, bool, _GRACE, lambda: self._scope.is_busy(daemons=False))
-
-    def _await(
-        self,
-        look: Callable[[], list[T]],
-        suffices: Callable[[list[T]], bool],
-        seconds: float,
-        expects_more: Callable[[], bool],
-    ) -> list[T]:
-        """Look until it suffices, or nothing more is to be expected, or time is up."""
-        end = monotonic() + seconds
-        while True:
-            # Asked first, so that a thread which sends and ends in between is not missed.
-            goes_on = expects_more()
-            found = look()
-            left = end - monotonic()
-            if suffices(found) or not goes_on or left <= 0:
-                return found
-            with self._changed:
-                self._changed.wait(min(left, _TICK))
-
-    def _failure(
-        self, criteria: Criteria, found: list[Message], count: int | None
-    ) -> AssertionError:
-        problem = report.failure(criteria, list(self._sent), len(found), count)
-        return AssertionError(f"{problem}\n\n{self._everything()}")
-
-    def _everything(self) -> str:
-        remarks = report.remarks(self._failed, self._scope.notes)
-        return "\n\n".join(filter(None, (report.table(list(self._sent)), remarks)))

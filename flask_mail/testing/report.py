@@ -1,4 +1,4 @@
-"""How a failing assertion explains itself."""
+"""Messages of failing assertions."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def counted(number: int) -> str:
 
 
 def failure(criteria: Criteria, sent: Sequence[Sent], found: int, count: int | None) -> str:
-    """Return what was expected, and which message comes nearest where none is as expected.
+    """Return the expectations, and the nearest message if none matches.
 
-    :param found: how many messages are as expected, and not `count`.
+    :param found: the number of matching messages, which is not `count`.
     """
     if count is None:
         head = "No message was sent with"
     elif count == 0:
-        head = f"{counted(found)} sent, and none was expected, with"
+        head = f"{counted(found)} sent, but none was expected, with"
     else:
-        head = f"{counted(found)} sent, and {count} expected, with"
+        head = f"{counted(found)} sent, but {count} expected, with"
     expected = "\n".join(_lines(criteria.lines())) or "  (anything)"
     if found or not sent:
         return f"{head}\n{expected}"
@@ -41,7 +41,7 @@ def failure(criteria: Criteria, sent: Sequence[Sent], found: int, count: int | N
 
 
 def table(sent: Sequence[Sent]) -> str:
-    """Return a row for each message that was sent."""
+    """Return a table of the sent messages."""
     if not sent:
         return "Nothing was sent."
     rows = [_HEADING]
@@ -65,11 +65,11 @@ def table(sent: Sequence[Sent]) -> str:
 
 
 def remarks(failed: Sequence[Message], notes: Iterable[str]) -> str:
-    """Return what may be the reason: messages that failed on demand, and other notes."""
+    """Return possible reasons: messages that failed on demand, and notes."""
     lines = list(notes)
     if failed:
         subjects = listed([str(each.subject) for each in failed])
-        lines.insert(0, f"{counted(len(failed))} not sent, as the test demanded: {subjects}")
+        lines.insert(0, f"{counted(len(failed))} not sent, as the test requested: {subjects}")
     return "\n".join(lines)
 
 

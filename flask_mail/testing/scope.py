@@ -1,15 +1,15 @@
-"""Which test the code that runs belongs to: what decides whose outbox gets a message.
+"""Scope of a test, which decides whose outbox gets a message.
 
-Tests may run at the same time in threads and tasks, and the program that they test starts threads
-of its own. The closest evidence wins:
+Tests may run at the same time in threads and tasks, and the program under test may start threads.
+The first of these that applies decides:
 
-1. the request that is handled names an outbox, in the header ``X-Mail-Outbox``;
+1. the header ``X-Mail-Outbox`` of the current request;
 2. the context (:mod:`contextvars`), which tasks inherit;
-3. the test that this thread itself runs;
-4. the test that has started this thread, or given it the work that it does;
-5. there is only one test with an outbox.
+3. the test that runs in this thread;
+4. the test that started this thread, or submitted its current work;
+5. the only test with an outbox.
 
-Code of a test that has ended stays its own: what a thread sends late is no mail of the next test.
+A thread still belongs to its test after that has ended, so late mail never reaches the next test.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ _MOST_NOTES: Final = 10
 
 
 class AmbiguousOutbox(MailError, RuntimeError):
-    """Several tests have an outbox now, and whose mail this is cannot be told."""
+    """Several tests have an outbox, and it is unknown which one the mail belongs to."""
 
 
 class Scope:
-    """What one test runs and starts.
+    """The threads and work of one test.
 
-    :param take: returns the backend that gets the test's messages, for what would deliver them.
+    :param take: returns the backend for the messages of the test, given the configured one.
     """
 
     def __init__(self, take: selection.Capture) -> None:
@@ -55,16 +55,16 @@ class Scope:
         self.token = secrets.token_urlsafe(16)
         self.is_open = False
         self.notes: list[str] = []
-        """What a failing assertion should tell besides."""
+        """Remarks for failing assertions."""
         self._thread: threading.Thread | None = None
         self._outer: Scope | None = None
         self._threads: WeakSet[threading.Thread] = WeakSet()
         self._futures: WeakSet[Future[Any]] = WeakSet()
 
     def open(self) -> None:
-        """Begin: what runs from now on in this context belongs here."""
+        """Open the scope in the current context."""
         if self._thread is not None:
-            raise RuntimeError("An outbox is for one test: make another one.")
+            raise RuntimeError("An outbox can be used once: create a new one.")
         self._thread = threading.current_thread()
         self._outer = _current.get()
         with _lock():
@@ -72,43 +72,43 @@ class Scope:
                 watching.begin(evident)
             self.is_open = True
             _open.append(self)
-            # It stays: a thread may outlive its test, and must not mail anybody then.
+            # Never undone: a thread may outlive its test, and must not send real mail then.
             selection.capture = _taker
         _current.set(self)
 
     def close(self) -> None:
-        """End: mail of what still runs goes nowhere."""
+        """Close the scope; later mail from it is discarded."""
         with _lock():
             self.is_open = False
             _open.remove(self)
             if not _open:
                 watching.end()
-        self.take = _nobody  # what a late thread refers to should hold no messages
+        self.take = _discard  # frees the messages even if a thread still refers to this scope
         # Not reset(): a fixture may end in another context than it began in.
         _current.set(self._outer)
         self._outer = None
 
     def note(self, text: str) -> None:
-        """Remember what a failing assertion should tell besides, once and within bounds."""
+        """Add a remark for failing assertions, without duplicates and up to a limit."""
         if text not in self.notes and len(self.notes) < _MOST_NOTES:
             self.notes.append(text)
 
     def starts(self, thread: threading.Thread) -> None:
-        """Let a thread that is about to start belong here."""
+        """Add a thread that is about to start."""
         with _lock():
             _adopted[thread] = self
             self._threads.add(thread)
 
     def submits(self, future: Future[Any]) -> None:
-        """Count work that was given to a pool as the test's."""
+        """Add work that was submitted to a pool."""
         with _lock():
             self._futures.add(future)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Let what this thread does in a block belong here, and nothing after it."""
+        """Make the code in a block belong to this scope."""
         here = threading.current_thread()
-        # Both: asyncio runs what it gives to a pool in a context of its own.
+        # Both, since asyncio runs work for a pool in a separate context.
         token = _current.set(self)
         with _lock():
             before = _adopted.get(here)
@@ -123,9 +123,9 @@ class Scope:
             _current.reset(token)
 
     def is_busy(self, *, daemons: bool) -> bool:
-        """Whether threads or work that the test has started go on.
+        """Return True if threads or work of the test are still running.
 
-        :param daemons: also count threads that may never end, such as a server's.
+        :param daemons: include daemon threads, which may never end, such as a server's.
         """
         with _lock():
             threads, futures = list(self._threads), list(self._futures)
@@ -141,23 +141,23 @@ _current: ContextVar[Scope | None] = ContextVar("flask_mail_outbox", default=Non
 _adopted: WeakKeyDictionary[threading.Thread, Scope] = WeakKeyDictionary()
 
 
-def _nobody(asking: Selection, chosen: Any) -> Backend[Any] | None:
+def _discard(asking: Selection, chosen: Any) -> Backend[Any] | None:
     with _lock():
         for each in _open:
             each.note(
-                "A message came into no outbox: it was sent in a thread, task or request of a test"
-                " that has ended. If that is a thread which serves several tests, start it before"
-                " the first of them, or let its requests carry outbox.headers."
+                "A message was discarded: it was sent in a thread, task or request of a test that"
+                " has ended. If the thread serves several tests, start it before the first one, or"
+                " add outbox.headers to its requests."
             )
     return LateBackend() if asking.backend_class(chosen).external else None
 
 
-# The scope of requests that name an outbox which is none, or none any more.
-_ended = Scope(_nobody)
+# The scope of requests that name an unknown or closed outbox.
+_ended = Scope(_discard)
 
 
 def evident() -> Scope | None:
-    """Return the scope that the code which runs belongs to, as far as there is evidence."""
+    """Return the scope of the running code, if it is known."""
     if has_request_context() and (token := request.headers.get(HEADER)):
         with _lock():
             return next((each for each in _open if each.token == token), _ended)
@@ -184,9 +184,9 @@ def _scope() -> Scope | None:
     if len(open_now) < 2:
         return open_now[0] if open_now else None
     problem = (
-        f"{len(open_now)} tests have an outbox at this moment, and which of them this message"
-        " belongs to cannot be told: it was sent in a thread that none of them started. Let"
-        " requests to a server carry outbox.headers, or start the thread in the test."
+        f"{len(open_now)} tests have an outbox, and this message was sent in a thread that none of"
+        " them started, so it is unknown which one it belongs to. Start the thread in the test, or"
+        " add outbox.headers to requests to a server."
     )
     for each in open_now:
         each.note(problem)

@@ -1,8 +1,7 @@
-"""Which threads a test starts, and what it gives to pools of threads.
+"""Tracking of the threads that a test starts, and the work that it submits to pools.
 
-Threads do not inherit the context of what starts them, so that has to be noted when it happens:
-while there is an outbox, and only then, a note is taken in ``Thread.start`` and in
-``ThreadPoolExecutor.submit``.
+Threads do not inherit the context of their creator, so ``Thread.start`` and
+``ThreadPoolExecutor.submit`` are patched while there is an open outbox.
 """
 
 from __future__ import annotations
@@ -16,28 +15,28 @@ from typing import Any, Protocol
 
 
 class Watcher(Protocol):
-    """What wants to know."""
+    """Receiver of the events."""
 
     def starts(self, thread: threading.Thread) -> None: ...
     def submits(self, future: Future[Any]) -> None: ...
     def applied(self) -> AbstractContextManager[None]: ...
 
 
-# A worker of a pool belongs to nobody: it works for whoever gives it something to do.
+# A worker thread of a pool belongs to no test: only the work submitted to it does.
 _hires: ContextVar[bool] = ContextVar("flask_mail_outbox_hires", default=False)
 _undo: list[Callable[[], None]] = []
 
 
 def begin(evident: Callable[[], Watcher | None]) -> None:
-    """Begin to watch.
+    """Start tracking.
 
-    :param evident: returns what the code that runs belongs to, if that can be told.
+    :param evident: returns the watcher of the running code, if it is known.
     """
     _undo[:] = [_watch_starts(evident), _watch_submits(evident)]
 
 
 def end() -> None:
-    """Put back what was there before."""
+    """Restore the original methods."""
     for undo in _undo:
         undo()
     _undo.clear()
@@ -55,7 +54,7 @@ def _watch_starts(evident: Callable[[], Watcher | None]) -> Callable[[], None]:
     threading.Thread.start = start  # type: ignore[method-assign,assignment]
 
     def undo() -> None:
-        # Whoever has put something over it since goes on calling it, which does no harm.
+        # A later patch keeps calling this one, which is harmless.
         if threading.Thread.start is start:
             threading.Thread.start = original  # type: ignore[method-assign]
 
@@ -88,7 +87,7 @@ def _watch_submits(evident: Callable[[], Watcher | None]) -> Callable[[], None]:
 def _work(
     watcher: Watcher | None, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    hires = _hires.set(False)  # where a thread does inherit the context
+    hires = _hires.set(False)  # in case the thread inherits the context
     try:
         with nullcontext() if watcher is None else watcher.applied():
             return fn(*args, **kwargs)

@@ -18,16 +18,16 @@ else:
 
 
 class MailTestMixin(_Base):
-    """Gives each test of a :class:`unittest.TestCase` an outbox of its own: ``self.outbox``.
+    """Mixin that gives each test of a :class:`unittest.TestCase` its own ``self.outbox``.
 
     Put it before ``TestCase``: ``class ShopTest(MailTestMixin, TestCase)``. Golden messages are in
-    the folder ``mail`` beside the file of the class.
+    the folder ``mail`` next to the file of the class.
     """
 
     outbox: Outbox
-    """What was sent since the test began, with its ``setUp``."""
+    """The messages sent since the test began, including ``setUp``."""
 
-    # Not setUp(), which subclasses override without calling this one.
+    # Not setUp(), which subclasses override without calling super().
     def run(self, result: TestResult | None = None) -> TestResult | None:
         with self._new_outbox() as self.outbox:
             return super().run(result)

@@ -816,7 +816,7 @@ CASES = [
     ),
     Case("test_the_receipt_tells_what_was_sent", TellsTheServicesId, "has the Message-ID '4711'"),
     Case("test_the_receipt_tells_what_was_sent", WritesItsOwnMessageId, "content '<4711@service"),
-    Case("test_the_receipt_tells_what_was_sent", AnswersForAnother, "in the name of 'another'"),
+    Case("test_the_receipt_tells_what_was_sent", AnswersForAnother, "names the backend 'another'"),
     Case("test_a_message_is_delivered_once", SendsTwice, "3 messages should .* and 6 have"),
     Case("test_a_message_is_delivered_once", DeliversNothing, "3 messages should .* and 0 have"),
     Case("test_the_message_is_left_as_it_is", MarksTheMessage, "changed subject"),
@@ -849,7 +849,7 @@ CASES = [
     Case(
         "test_another_envelope_sender_is_used_or_refused",
         RefusesTheEnvelopeSenderTooLate,
-        "raised, and delivered all the same",
+        "raised, but delivered the message",
     ),
     Case("test_text_of_every_script_arrives", WritesInLatin1, "subject became"),
     Case("test_attachments_arrive_byte_for_byte", StripsWhiteSpace, r"\['ends.txt'\] arrived with"),
@@ -859,7 +859,7 @@ CASES = [
     Case(
         "test_a_later_change_of_the_message_changes_nothing_that_was_delivered",
         RendersLater,
-        "reached what had been delivered",
+        "changed what was delivered",
     ),
     *(
         Case("test_line_breaks_and_controls_are_refused", Trusting, "was accepted", field)
@@ -874,7 +874,7 @@ CASES = [
         for name, character in BREAKS.items()
     ),
     Case("test_line_breaks_and_controls_are_refused", RefusesTooLate, "0 messages should"),
-    Case("test_line_breaks_and_controls_are_refused", RaisesValueErrors, "should be a MessageErr"),
+    Case("test_line_breaks_and_controls_are_refused", RaisesValueErrors, "Expected a MessageErr"),
     Case(
         "test_line_breaks_and_controls_in_the_envelope_sender_are_refused",
         Trusting,
@@ -884,14 +884,14 @@ CASES = [
     Case("test_signals_fire_once_and_in_order", FiresTheSignalItself, "signals should be"),
     Case("test_signals_fire_once_and_in_order", Trusting, r"and are \[\]"),
     Case("test_a_refused_message_fires_email_failed_once", TellsOfFailuresTwice, "signals should"),
-    Case("test_a_refused_message_fires_email_failed_once", RaisesValueErrors, "should be a Messag"),
+    Case("test_a_refused_message_fires_email_failed_once", RaisesValueErrors, "Expected a Messag"),
     Case("test_a_receiver_may_stop_a_message", KeepsGoing, "DID NOT RAISE"),
     Case(
         "test_a_receiver_that_raises_does_not_undo_the_delivery",
         SendsAgainAfterAReceiver,
         "Tried twice",
     ),
-    Case("test_a_failure_is_raised_and_signalled", SwallowsRefusals, "failed, and was reported as"),
+    Case("test_a_failure_is_raised_and_signalled", SwallowsRefusals, "failed, but was reported as"),
     Case("test_a_failure_is_raised_and_signalled", RaisesItsLibrarysErrors, "ConnectionResetError"),
     Case("test_a_failure_is_raised_and_signalled", TellsOfFailuresTwice, "signals should be"),
     Case("test_send_many_reports_failures_and_raises_none", SwallowsRefusalsOfBatches, "signals"),
@@ -939,7 +939,7 @@ CASES = [
         LeavesOutBadMessages,
         r"are \[\]",
     ),
-    Case("test_threads_may_share_it", KeepsTheMessageOnItself, "receipt of another's message"),
+    Case("test_threads_may_share_it", KeepsTheMessageOnItself, "receipt of another thread's"),
     Case("test_threads_may_share_it", DropsWhatComesAtTheSameTime, "200 messages should"),
     Case("test_close_never_raises", RaisesInClose, r"close\(\) raised .* closed before"),
     Case("test_close_never_raises", RaisesInCloseWhenUnused, "close.* raised .* never used"),
@@ -974,8 +974,8 @@ CASES = [
         Case("test_its_class_declares_what_any_of_its_instances_can", broken, says)
         for broken, says in (
             (CanMoreThanItsClassSays, "Feature.TAGS, Feature.METADATA"),
-            (HasNoLimitButItsClassHas, "`max_recipients` is None of an instance, and 100"),
-            (HasAWiderLimitThanItsClass, "`max_size` is 2000 of an instance, and 1000"),
+            (HasNoLimitButItsClassHas, "`max_recipients` is None for an instance, but 100"),
+            (HasAWiderLimitThanItsClass, "`max_size` is 2000 for an instance, but 1000"),
         )
     ),
     Case("test_more_recipients_than_it_takes_are_refused", TakesMoreThanItSays, "was accepted"),
@@ -1056,7 +1056,7 @@ def test_what_is_about_files_is_left_out_for_one_that_takes_none(run, test):
     try:
         run(test, SendsWordsOnly)
     except pytest.skip.Exception as skipped:
-        assert "declares that it cannot do Feature.ATTACHMENTS" in str(skipped)  # noqa: PT017
+        assert "does not support Feature.ATTACHMENTS" in str(skipped)  # noqa: PT017
         assert test in (
             "test_attachments_arrive_byte_for_byte",
             "test_a_large_message_arrives_whole",
@@ -1070,7 +1070,7 @@ def test_the_injection_corpus_is_harmless_without_its_line_breaks(field):
 
 @pytest.mark.parametrize(
     ("cls", "says"),
-    [(Sound, "asks for all of the content at once"), (CutsPieces, "arrived changed")],
+    [(Sound, "reads the whole content"), (CutsPieces, "arrived changed")],
 )
 def test_one_that_does_not_deliver_in_pieces_is_found(cls, says, tmp_path, monkeypatch):
     backend = cls()

@@ -72,8 +72,8 @@ def test_its_readme_shows_its_tests() -> None:
         ("accounts.py", "code=code, minutes", "code=123, minutes", "holds no number of 6 digits"),
         ("accounts.py", "target=tell_owner", "target=print", "No message was sent with"),
         ("accounts.py", "if isinstance(error, MessageRefused)", "if False", "assert 503 == 422"),
-        ("templates/mail/confirm.html", "<p>Hello,</p>", "", "The message is not what"),
-        ("templates/mail/confirm.txt", "{{ url }}", "", "The message is not what"),
+        ("templates/mail/confirm.html", "<p>Hello,</p>", "", "The message differs"),
+        ("templates/mail/confirm.txt", "{{ url }}", "", "The message differs"),
     ],
 )
 def test_its_tests_find_mistakes(

@@ -1,7 +1,7 @@
-"""What every backend promises, as tests for its author to run.
+"""Contract tests for backends.
 
-Derive a test class from :class:`BackendContract` and give it a backend. If the tests can look at
-what arrived, give it that too; then they check much more::
+Derive a test class from :class:`BackendContract` and define the fixture ``backend``. With the
+fixture ``delivered``, which returns what arrived, the tests check much more::
 
     class TestPigeonBackend(BackendContract):
         @pytest.fixture
@@ -16,7 +16,7 @@ what arrived, give it that too; then they check much more::
         def options(self, tmp_path):
             return {"loft": tmp_path}
 
-Needs nothing but pytest.
+Only pytest is needed.
 """
 
 from .batches import Batches
@@ -51,10 +51,10 @@ __all__ = [
 class BackendContract(
     Messages, Refusals, Signalling, Failures, Batches, Sessions, Configuring, Declaring
 ):
-    """The promises of a backend: one test for each.
+    """Tests of everything that a backend must do.
 
-    A subclass gives the fixture ``backend``. The others are optional; what is not given is not
-    looked at. Where your backend cannot keep a promise by its nature, override that test and say
-    why. Each group of promises is a class of its own, for who wants some of them; one is not among
-    these: ``Streaming``, for a backend that delivers in pieces.
+    A subclass defines the fixture ``backend``. The others are optional; tests that need a missing
+    one are skipped or check less. If your backend cannot pass a test by its nature, override the
+    test and say why. Each group of tests is also available as a class; ``Streaming``, for a backend
+    that delivers in pieces, is not included.
     """

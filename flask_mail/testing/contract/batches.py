@@ -1,4 +1,4 @@
-"""Many messages, and threads that send at the same time."""
+"""Batches, and threads that send at the same time."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from .helpers import check_signals, lines_of, listening, make_app, must_arrive, 
 
 
 class Batches(Fixtures):
-    """Many messages, and threads that send at the same time."""
+    """Batches, and threads that send at the same time."""
 
     def test_send_many_gives_one_receipt_for_each_in_order(
         self, backend: Backend[Any], delivered: Delivered | None
     ) -> None:
-        """Bad messages get their receipts between the others, and stop none of them."""
+        """Bad messages get their receipts in order, and the others are sent."""
         bad = (0, 3, 4, 8)
         messages = [bad_message() if n in bad else hello(f"Number {n}") for n in range(9)]
         app = make_app()
         with listening() as heard:
             receipts = send_many(backend, (each for each in messages), app=app)
-        assert len(receipts) == 9, f"For 9 messages there are {len(receipts)} receipts."
+        assert len(receipts) == 9, f"9 messages got {len(receipts)} receipts."
         good = [message for n, message in enumerate(messages) if n not in bad]
         for number, (message, receipt) in enumerate(zip(messages, receipts, strict=True)):
             expected = Outcome.NOT_SENT if number in bad else Outcome.SENT
             assert receipt.outcome is expected, (
-                f"Message {number} should be {expected.name}, and is {receipt.outcome.name}:"
+                f"Message {number} should be {expected.name}, not {receipt.outcome.name}:"
                 f" {receipt.error!r}."
             )
             assert number in bad or receipt.message_id == message.msgId, (
                 f"Receipt {number} belongs to another message: {receipt.message_id}."
             )
             assert receipt.backend in self._names(backend), (
-                f"Receipt {number} is in the name of {receipt.backend!r}."
+                f"Receipt {number} names the backend {receipt.backend!r}."
             )
             assert (number in bad) == isinstance(receipt.error, BadHeaderError), (
                 f"Receipt {number} has the error {receipt.error!r}."
@@ -49,16 +49,16 @@ class Batches(Fixtures):
             str(parsed(content)["Message-ID"]) for _, content in must_arrive(delivered, 5)
         )
         assert not ids or ids == Counter(each.msgId for each in good), (
-            "What arrived is not what was sent, each message once."
+            "The messages that arrived are not those sent, each once."
         )
 
     def test_send_many_of_nothing_that_can_be_sent_delivers_nothing(
         self, backend: Backend[Any], delivered: Delivered | None
     ) -> None:
         """No messages, no receipts; only bad ones, only their receipts."""
-        assert send_many(backend, []) == [], "send_many() of nothing gave receipts."
+        assert send_many(backend, []) == [], "send_many([]) returned receipts."
         outcomes = [each.outcome for each in send_many(backend, [bad_message(), bad_message()])]
-        assert outcomes == [Outcome.NOT_SENT] * 2, f"Two bad messages are {outcomes}."
+        assert outcomes == [Outcome.NOT_SENT] * 2, f"Two bad messages got {outcomes}."
         must_arrive(delivered, 0)
 
     def test_threads_may_share_it(self, backend: Backend[Any], delivered: Delivered | None) -> None:
@@ -80,7 +80,7 @@ class Batches(Fixtures):
                         )
                         receipt = backend.send(message, session, app=app)
                         assert receipt.message_id == message.msgId, (
-                            "A thread was given the receipt of another's message."
+                            "A thread got the receipt of another thread's message."
                         )
                         sent.append((receipt.message_id, f"{label}@example.com", label))
                 finally:
@@ -107,5 +107,5 @@ class Batches(Fixtures):
             assert text == f"Text of {label}", f"The message {label} has the text {text!r}."
             found.append((str(letter["Message-ID"]), ", ".join(envelope.recipients), label))
         assert not found or sorted(found) == sorted(sent), (
-            "Messages were lost, doubled, or given the envelope of another."
+            "Messages were lost, duplicated, or mixed up with the envelope of another."
         )

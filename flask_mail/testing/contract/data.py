@@ -1,4 +1,4 @@
-"""What the contract sends: ordinary messages, and such as must be refused."""
+"""Messages for the contract: ordinary ones, and ones that must be refused."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ NOBODY = "nobody@example.com"
 
 THREADS = 8
 SENDS = 25
-PATIENCE = 120.0  # seconds until threads that wait for each other are a failure
+PATIENCE = 120.0  # seconds until threads are considered deadlocked
 
-# What ends a line for one mail program or another, what ends a C string, and half a character.
+# Line ends of any mail program, the end of a C string, and half a surrogate pair.
 BREAKS: Mapping[str, str] = {
     "CR": "\r",
     "LF": "\n",
@@ -85,7 +85,7 @@ def attached(**fields: Any) -> Message:
     )
 
 
-# A field -> a message that has the text there.
+# A field -> a function that makes a message with the text in it.
 FIELDS: Mapping[str, Callable[[str], Message]] = {
     "subject": hello,
     "sender": lambda text: hello(sender=f"{text}@example.com"),

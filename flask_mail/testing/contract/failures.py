@@ -1,4 +1,4 @@
-"""What is said of a message that was not delivered."""
+"""Reports of messages that were not delivered."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from .helpers import (
 
 
 class Failures(Fixtures):
-    """What is said of a message that was not delivered."""
+    """Reports of messages that were not delivered."""
 
     def test_a_failure_is_raised_and_signalled(self, failing: Backend[Any] | None) -> None:
-        """A message that was not delivered raises a DeliveryError whose receipt tells the outcome.
+        """A message that was not delivered raises a DeliveryError with a receipt.
 
         It is never reported as sent.
         """
@@ -43,31 +43,31 @@ class Failures(Fixtures):
         )
         expected = [outcome for kind, outcome in OUTCOMES if isinstance(error, kind)]
         assert [receipt.outcome] == expected, (
-            f"{type(error).__name__} is raised, and its receipt says {receipt.outcome}: raise"
+            f"{type(error).__name__} has a receipt with {receipt.outcome}: raise"
             " MessageRefused, BackendUnavailable or DeliveryUnknown."
         )
 
     def test_send_many_reports_failures_and_raises_none(self, failing: Backend[Any] | None) -> None:
-        """A batch that cannot be delivered has a receipt for each message, with its error."""
+        """A batch that cannot be delivered returns a receipt with an error for each message."""
         failing = given(failing, "failing")
         messages = [hello(f"Number {number}") for number in range(3)]
         with listening() as heard:
             receipts = send_many(failing, messages)
         names = [each.signal for each in heard]
         assert sorted(names) == ["email-failed"] * 3 + ["email-sending"] * 3, (
-            f"For three messages that failed the signals were {names}."
+            f"Three failed messages sent the signals {names}."
         )
         assert [each.message_id for each in receipts] == [each.msgId for each in messages], (
-            "send_many() must give one receipt for each message, in their order."
+            "send_many() must return one receipt for each message, in order."
         )
         for receipt in receipts:
-            assert receipt.outcome is not Outcome.SENT, "A message that failed has SENT."
-            assert receipt.error is not None, "A message that failed has no error."
+            assert receipt.outcome is not Outcome.SENT, "A failed message has the outcome SENT."
+            assert receipt.error is not None, "A failed message has a receipt without error."
 
     def test_errors_and_receipts_can_be_pickled(
         self, backend: Backend[Any], failing: Backend[Any] | None
     ) -> None:
-        """Task queues pickle errors and receipts: both come back as they were."""
+        """Errors and receipts survive pickling, as task queues need."""
         receipts = send_many(backend, [hello(), bad_message()])
         errors: list[Exception] = [must_refuse(backend, bad_message(), "a line break")]
         if failing is not None:
@@ -92,26 +92,26 @@ class Failures(Fixtures):
     def test_a_recipient_that_is_refused_is_in_the_receipt(
         self, refusing: Backend[Any] | None
     ) -> None:
-        """The others get the message, and the receipt names who does not, and why."""
+        """The others get the message; the receipt names the refused recipient and the reason."""
         refusing = given(refusing, "refusing")
         receipt = must_send(refusing, hello(recipients=[RECIPIENT, NOBODY]))
         assert list(receipt.refused) == [NOBODY], (
-            f"{NOBODY} was refused, and the receipt names {list(receipt.refused)}: give"
+            f"{NOBODY} was refused, but the receipt names {list(receipt.refused)}: use"
             " accepted(refused=...)."
         )
         refusal = receipt.refused[NOBODY]
-        assert isinstance(refusal, Refusal), f"What was refused is {refusal!r}: give a Refusal."
-        assert 400 <= refusal.code < 600, f"The reply code {refusal.code} refuses nobody."
+        assert isinstance(refusal, Refusal), f"{refusal!r} must be a Refusal."
+        assert 400 <= refusal.code < 600, f"The reply code {refusal.code} is not a refusal."
 
     def test_a_refusal_is_never_tried_again(self, refusing: Backend[Any] | None) -> None:
-        """Who was refused by the peer is told so: at once, and as refused."""
+        """A permanent refusal by the peer is reported immediately, without a retry."""
         refusing = given(refusing, "refusing")
         error = must_fail(refusing, hello(recipients=[NOBODY]))
         assert isinstance(error, MessageRefused), (
-            f"Nobody may get the message, for good: raise MessageRefused, not {error!r}."
+            f"All recipients are refused permanently: raise MessageRefused, not {error!r}."
         )
         assert list(error.refused) == [NOBODY], f"The error names {list(error.refused)} as refused."
         assert error.receipt is not None
         assert error.receipt.attempts == 1, (
-            f"It was tried {error.receipt.attempts} times, though the peer had said no."
+            f"It was tried {error.receipt.attempts} times, although the peer had refused it."
         )

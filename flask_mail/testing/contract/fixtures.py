@@ -1,4 +1,4 @@
-"""What an author gives the contract."""
+"""Fixtures for authors of backends."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .data import Delivered
 
 
 class Fixtures:
-    """The fixtures of the contract: one is required."""
+    """The fixtures of the contract; only ``backend`` is required."""
 
     children: tuple[str, ...] = ()
-    """For a backend that delivers by others: their names, which its receipts may have too."""
+    """For a wrapper backend: the names of its backends, which its receipts may have."""
 
     @pytest.fixture
     def backend(self) -> Backend[Any]:
-        """The backend to test; a new one for each test. Required."""
+        """The backend to test, new for each test. Required."""
         raise NotImplementedError(
             f"{type(self).__name__} must define the fixture `backend`, which returns the backend."
         )
@@ -28,21 +28,21 @@ class Fixtures:
     def delivered(self) -> Delivered | None:
         """A function that returns what `backend` delivered: a list of (envelope, content).
 
-        The oldest comes first. ``None``: it cannot be read back.
+        Oldest first. ``None`` if deliveries cannot be read back.
         """
         return None
 
     @pytest.fixture
     def options(self) -> Mapping[str, Any]:
-        """The options that an app sets for a backend like `backend`, by lowercase name.
+        """The options from which an app builds a backend like `backend`, by lowercase name.
 
-        Needed for a backend that cannot be built without options.
+        Needed if the backend has required options.
         """
         return {}
 
     @pytest.fixture
     def secrets(self) -> Iterable[str]:
-        """The passwords and keys that `backend` was built with, which must show nowhere."""
+        """The passwords and keys that `backend` was built with, which must not be shown."""
         return ()
 
     @pytest.fixture
@@ -52,7 +52,7 @@ class Fixtures:
 
     @pytest.fixture
     def refusing(self) -> Backend[Any] | None:
-        """A backend like `backend` whose peer refuses nobody@example.com, for good."""
+        """A backend like `backend` whose peer permanently refuses nobody@example.com."""
         return None
 
     def _names(self, backend: Backend[Any]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""How the contract uses a backend, and what it says where that goes wrong."""
+"""Helpers that use a backend and explain failures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Heard(NamedTuple):
 
 @contextmanager
 def listening() -> Iterator[list[Heard]]:
-    """Collect the signals that are sent in a block, whatever their sender."""
+    """Collect the signals sent in a block, of all senders."""
     heard: list[Heard] = []
 
     def note(name: str) -> Callable[..., None]:
@@ -52,7 +52,7 @@ def listening() -> Iterator[list[Heard]]:
 
 def check_signals(heard: list[Heard], app: Flask, message: Message, expected: list[str]) -> None:
     names = [each.signal for each in heard]
-    assert names == expected, f"The signals should be {expected}, and are {names}."
+    assert names == expected, f"The signals should be {expected}, not {names}."
     for each in heard:
         assert each.app is app, f"{each.signal} has the sender {each.app!r}, not the app."
         assert each.message is message, f"{each.signal} has another message than was sent."
@@ -74,7 +74,7 @@ def make_app(**config: Any) -> Flask:
 
 @contextmanager
 def sessions(backend: Backend[Any]) -> Iterator[Callable[[], Any]]:
-    """Give what opens a session on demand; close what it opened at the end."""
+    """Yield a function that opens sessions, and close them at the end."""
     opened: list[Any] = []
 
     def open_session() -> Any:
@@ -109,7 +109,7 @@ def must_send(
 ) -> Receipt:
     """Send a message that must be delivered."""
     receipt = send(backend, message, app, envelope_from)
-    assert isinstance(receipt, Receipt), f"send() returned {receipt!r}, which is no Receipt."
+    assert isinstance(receipt, Receipt), f"send() returned {receipt!r}, which is not a Receipt."
     assert receipt.outcome is Outcome.SENT, f"The message was not sent: {receipt}."
     return receipt
 
@@ -129,13 +129,13 @@ def must_refuse(
     app: Flask | None = None,
     envelope_from: str | None = None,
 ) -> MessageError:
-    """Send a message that must be refused as what it is; return the error."""
+    """Send a message that must raise MessageError; return the error."""
     try:
         receipt = send(backend, message, app, envelope_from)
     except MessageError as error:
         return error
     except Exception as error:  # noqa: BLE001 (reported)
-        pytest.fail(f"For {what} there should be a MessageError; there is {error!r}.")
+        pytest.fail(f"Expected a MessageError for {what}, not {error!r}.")
     pytest.fail(f"{what} was accepted: {receipt}.")
 
 
@@ -149,7 +149,7 @@ def must_fail(
         return error
     except Exception as error:  # noqa: BLE001 (reported)
         pytest.fail(f"A failed delivery should raise a DeliveryError; it raised {error!r}.")
-    pytest.fail(f"The delivery failed, and was reported as {receipt}.")
+    pytest.fail(f"The delivery failed, but was reported as {receipt}.")
 
 
 def must_close(
@@ -163,24 +163,24 @@ def must_close(
 
 
 def given(value: T | None, fixture: str) -> T:
-    """Return what a fixture gives; end a test that has nothing to look at without it."""
+    """Return the value of a fixture, or skip the test if it is None."""
     if value is None:
-        pytest.skip(f"The fixture `{fixture}` gives nothing; where it does, this is tested too.")
+        pytest.skip(f"Define the fixture `{fixture}` to run this test.")
     return value
 
 
 def must_be_able(backend: Backend[Any], feature: Feature) -> None:
-    """End a test that asks for what the backend says that it cannot do."""
+    """Skip the test if the backend does not support a feature."""
     if feature not in backend.features:
-        pytest.skip(f"The {backend.name} backend declares that it cannot do {feature}.")
+        pytest.skip(f"The {backend.name} backend does not support {feature}.")
 
 
 def must_arrive(delivered: Delivered | None, count: int) -> list[tuple[Envelope, bytes]]:
-    """Return what arrived, which must be `count` messages; nothing where that cannot be read."""
+    """Return what arrived, which must be `count` messages, or [] if that is unknown."""
     if delivered is None:
         return []
     found = list(delivered())
-    assert len(found) == count, f"{count} messages should have arrived, and {len(found)} have."
+    assert len(found) == count, f"{count} messages should have arrived, not {len(found)}."
     return found
 
 
@@ -202,7 +202,7 @@ def lines_of(text: str) -> str:
 
 
 def variables_of(error: BaseException | None) -> str:
-    """Return what a traceback that shows variables would show of `error` and what it came from."""
+    """Return the local variables in the tracebacks of `error` and its causes."""
     shown = []
     while error is not None:
         shown += [

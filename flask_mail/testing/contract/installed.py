@@ -1,4 +1,4 @@
-"""``pytest --mail-backend=NAME``: the contract, run on a backend that is installed."""
+"""``pytest --mail-backend=NAME``: the contract for an installed backend."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from .helpers import build
 
 
 class TestInstalledBackend(BackendContract):
-    """The backend that the command line names, built from its ``--mail-option`` values."""
+    """The backend of the command line, built from the ``--mail-option`` values."""
 
     @pytest.fixture
     def options(self, pytestconfig: pytest.Config) -> Mapping[str, Any]:
-        """The options as settings of the environment would give them."""
+        """The options as strings, as in environment variables."""
         found = {}
         for each in pytestconfig.getoption("--mail-option"):
             name, equals, value = each.partition("=")
             if not (name and equals):
-                pytest.exit(f"--mail-option {each!r} is none: write KEY=VALUE.", 4)
+                pytest.exit(f"--mail-option {each!r} is not valid: write KEY=VALUE.", 4)
             found[name.lower()] = value
         return found
 
     @pytest.fixture
     def backend(self, pytestconfig: pytest.Config, options: Mapping[str, Any]) -> Backend[Any]:
-        """A new one for each test."""
+        """A new backend for each test."""
         name = pytestconfig.getoption("--mail-backend")
         try:
             return loader.load(name).from_options(options, build)
@@ -40,7 +40,7 @@ class TestInstalledBackend(BackendContract):
 
     @pytest.fixture
     def secrets(self, backend: Backend[Any], options: Mapping[str, Any]) -> Iterable[str]:
-        """What the command line gave for settings that are secret."""
+        """The values of secret options."""
         cls = type(backend)
         declared = {cls.setting_key(name) for name in secrets_of(cls)}
         return [

@@ -1,4 +1,4 @@
-"""What becomes of one message."""
+"""Delivery of one message."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .helpers import display_name, lines_of, must_arrive, must_be_able, must_sen
 
 
 class Messages(Fixtures):
-    """What becomes of one message."""
+    """Delivery of one message."""
 
     def test_its_name_is_one_lowercase_word(self, backend: Backend[Any]) -> None:
-        """The name can be a setting's value and a part of a setting's key."""
+        """The name is used as a setting's value and in keys of settings."""
         name = getattr(backend, "name", None)
         assert isinstance(name, str), f"{type(backend).__name__} has the name {name!r}: set a str."
         assert re.fullmatch("[a-z][a-z0-9]*", name), (
@@ -37,13 +37,13 @@ class Messages(Fixtures):
     def test_the_receipt_tells_what_was_sent(
         self, backend: Backend[Any], delivered: Delivered | None
     ) -> None:
-        """The receipt says SENT, by this backend, under the Message-ID that the content has."""
+        """The receipt has SENT, the name of the backend, and the Message-ID of the content."""
         message = hello()
         receipt = must_send(backend, message)
         assert receipt.backend in self._names(backend), (
-            f"The receipt is in the name of {receipt.backend!r}, not of {backend.name!r}."
+            f"The receipt names the backend {receipt.backend!r}, not {backend.name!r}."
         )
-        assert receipt.error is None, f"The receipt says SENT and has the error {receipt.error!r}."
+        assert receipt.error is None, f"The receipt has SENT and the error {receipt.error!r}."
         assert receipt.message_id == message.msgId, (
             f"The receipt has the Message-ID {receipt.message_id!r}, the message {message.msgId!r}."
         )
@@ -64,10 +64,10 @@ class Messages(Fixtures):
             for envelope, content in must_arrive(delivered, 3)
         ]
         expected = [(SENDER, (f"r{n}@example.com",), f"Number {n}") for n in range(3)]
-        assert not found or found == expected, f"Sent {expected}, and what arrived is {found}."
+        assert not found or found == expected, f"Sent {expected}, but {found} arrived."
 
     def test_the_message_is_left_as_it_is(self, backend: Backend[Any]) -> None:
-        """Delivery does not change the message: the program may send it again, or show it."""
+        """Delivery does not change the message, which may be sent again."""
         message = hello(cc=["cc@example.com"], bcc=["blind@example.com"], html="<b>Hi</b>")
         if Feature.ATTACHMENTS in backend.features:
             message.attach("a.txt", "text/plain", "data")
@@ -87,7 +87,7 @@ class Messages(Fixtures):
     def test_recipients_are_in_order_and_without_duplicates(
         self, backend: Backend[Any], delivered: Delivered | None
     ) -> None:
-        """The envelope has To, Cc and Bcc in the order given, and each recipient once."""
+        """The envelope has To, Cc and Bcc in order, without duplicates."""
         message = hello(
             recipients=["zoe@example.com", ("Ann", "ann@example.com"), "ZOE@example.com"],
             cc=["mia@example.com", "ann@EXAMPLE.com"],
@@ -96,7 +96,7 @@ class Messages(Fixtures):
         expected = (
             "zoe@example.com",
             "ann@example.com",
-            "ZOE@example.com",  # another mailbox, as far as anybody but its server can tell
+            "ZOE@example.com",  # local parts are case-sensitive (RFC 5321 section 2.4)
             "mia@example.com",
             "leo@example.com",
             "bea@example.com",
@@ -104,19 +104,19 @@ class Messages(Fixtures):
         must_send(backend, message)
         for envelope, _ in must_arrive(delivered, 1):
             assert tuple(envelope.recipients) == expected, (
-                f"The recipients should be {expected}, and are {envelope.recipients}."
+                f"The recipients should be {expected}, not {envelope.recipients}."
             )
 
     def test_blind_copies_are_in_the_envelope_and_never_in_the_content(
         self, backend: Backend[Any], delivered: Delivered | None
     ) -> None:
-        """Who gets a blind copy gets it, and nobody can tell from the content."""
+        """Bcc recipients are in the envelope, and the content does not show them."""
         message = hello(bcc=["blind@hidden.example", ("Veiled Name", "veiled@hidden.example")])
         must_send(backend, message)
         for envelope, content in must_arrive(delivered, 1):
             expected = (RECIPIENT, "blind@hidden.example", "veiled@hidden.example")
             assert tuple(envelope.recipients) == expected, (
-                f"The recipients should be {expected}, and are {envelope.recipients}."
+                f"The recipients should be {expected}, not {envelope.recipients}."
             )
             for trace in (b"\nbcc:", b"blind", b"veiled", b"hidden"):
                 assert trace not in content.lower(), f"The content shows blind copies: {trace!r}."
@@ -124,9 +124,9 @@ class Messages(Fixtures):
     def test_another_envelope_sender_is_used_or_refused(
         self, backend: Backend[Any], delivered: Delivered | None
     ) -> None:
-        """`envelope_from` is where bounces go, ``"<>"`` to nobody; From stays the sender.
+        """`envelope_from` sets the reverse-path, ``"<>"`` the null one; From stays the sender.
 
-        A backend that cannot do that raises an error.
+        A backend that does not support it raises an error.
         """
         for envelope_from, expected in (("bounces@example.com", "bounces@example.com"), ("<>", "")):
             before = len(delivered()) if delivered is not None else 0
@@ -134,15 +134,15 @@ class Messages(Fixtures):
                 must_send(backend, hello(), envelope_from=envelope_from)
             except MailError:
                 assert delivered is None or len(delivered()) == before, (
-                    f"With envelope_from={envelope_from!r} it raised, and delivered all the same."
+                    f"With envelope_from={envelope_from!r} it raised, but delivered the message."
                 )
                 continue
             for envelope, content in must_arrive(delivered, before + 1)[before:]:
                 assert envelope.sender == expected, (
-                    f"The envelope sender should be {expected!r}, and is {envelope.sender!r}."
+                    f"The envelope sender should be {expected!r}, not {envelope.sender!r}."
                 )
                 sender = str(parsed(content)["From"])
-                assert sender == SENDER, f"From should be {SENDER!r}, and is {sender!r}."
+                assert sender == SENDER, f"From should be {SENDER!r}, not {sender!r}."
 
     def test_text_of_every_script_arrives(
         self, backend: Backend[Any], delivered: Delivered | None
@@ -163,7 +163,7 @@ class Messages(Fixtures):
         must_send(backend, message)
         for envelope, content in must_arrive(delivered, 1):
             assert tuple(envelope.recipients) == ("juergen@xn--bcher-kva.example",), (
-                f"A domain travels in A-labels (RFC 5890); the envelope has {envelope.recipients}."
+                f"Domains must be in A-labels (RFC 5890); the envelope has {envelope.recipients}."
             )
             letter = parsed(content)
             assert str(letter["Subject"]) == subject, f"The subject became {letter['Subject']!r}."
@@ -204,7 +204,7 @@ class Messages(Fixtures):
     def test_a_later_change_of_the_message_changes_nothing_that_was_delivered(
         self, backend: Backend[Any], delivered: Delivered | None
     ) -> None:
-        """What was delivered stays what was sent, whatever becomes of the message."""
+        """Changing the message later does not affect what was delivered."""
         message = hello(
             cc=["cc@example.com"],
             html="<b>Hi</b>",
@@ -226,12 +226,12 @@ class Messages(Fixtures):
             each.filename = "changed.txt"
         message.msgId = "<changed@example.com>"
         after = must_arrive(delivered, 1)
-        assert before == after, "A change of the message reached what had been delivered."
+        assert before == after, "A later change of the message changed what was delivered."
 
     def test_a_large_message_arrives_whole(
         self, backend: Backend[Any], delivered: Delivered | None
     ) -> None:
-        """Three megabytes are nothing special; a backend that has a limit raises an error."""
+        """Three megabytes arrive, or a backend with a limit raises an error."""
         must_be_able(backend, Feature.ATTACHMENTS)
         data = bytes(range(256)) * 12_000
         message = hello()

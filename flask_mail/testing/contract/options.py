@@ -24,7 +24,7 @@ class Configuring(Fixtures):
     def test_an_unknown_option_is_refused(
         self, backend: Backend[Any], options: Mapping[str, Any]
     ) -> None:
-        """A misspelt setting is an error that names it and the right one, and not its value."""
+        """An unknown setting raises an error with a suggestion, without its value."""
         cls = type(backend)
         known = [
             each.name
@@ -38,17 +38,17 @@ class Configuring(Fixtures):
             except ConfigurationError as caught:
                 text = str(caught)
             else:
-                pytest.fail(f"{key} is no option of {cls.__name__}, and was accepted.")
-            assert key in text, f"The error should name {key}; it is: {text}"
+                pytest.fail(f"{key} is not an option of {cls.__name__}, but was accepted.")
+            assert key in text, f"The error should name {key}: {text}"
             assert "v4lue" not in text, f"The error shows the value, which may be secret: {text}"
             assert option == "nosuchoption" or "did you mean" in text, (
-                f"The error should suggest what {key} was meant to be; it is: {text}"
+                f"The error should suggest the right name for {key}: {text}"
             )
 
     def test_an_option_of_the_wrong_kind_is_refused(
         self, backend: Backend[Any], options: Mapping[str, Any]
     ) -> None:
-        """A value that cannot be meant is an error that names the setting, and not the value."""
+        """A value of the wrong type raises an error with the setting, without the value."""
         cls = type(backend)
         for option, kind in _kinds(cls).items():
             key = cls.setting_key(option)
@@ -57,14 +57,14 @@ class Configuring(Fixtures):
             except ConfigurationError as caught:
                 text = str(caught)
             else:
-                pytest.fail(f"{key} should be of the kind {kind.__name__}; a list was accepted.")
-            assert key in text, f"The error should name {key}; it is: {text}"
+                pytest.fail(f"{key} should be of type {kind.__name__}, but a list was accepted.")
+            assert key in text, f"The error should name {key}: {text}"
             assert "v4lue" not in text, f"The error shows the value, which may be secret: {text}"
 
     def test_a_required_option_that_is_missing_is_named(
         self, backend: Backend[Any], options: Mapping[str, Any]
     ) -> None:
-        """Without it nothing is built, and the error names the setting."""
+        """A missing required option raises an error that names the setting."""
         cls = type(backend)
         for name, parameter in inspect.signature(cls).parameters.items():
             is_required = parameter.default is parameter.empty
@@ -75,14 +75,14 @@ class Configuring(Fixtures):
             try:
                 cls.from_options(others, build)
             except ConfigurationError as caught:
-                assert key in str(caught), f"The error should name {key}; it is: {caught}"
+                assert key in str(caught), f"The error should name {key}: {caught}"
             else:
-                pytest.fail(f"{key} is required by {cls.__name__}, and may be left out.")
+                pytest.fail(f"{key} is required by {cls.__name__}, but was accepted as missing.")
 
     def test_it_is_built_from_the_settings_of_an_app(
         self, backend: Backend[Any], options: Mapping[str, Any]
     ) -> None:
-        """Two apps in one process have one each; closing a session of one leaves the other's."""
+        """Two apps in one process have separate backends and sessions."""
         cls = type(backend)
         settings = {cls.setting_key(name): value for name, value in options.items()}
         mails = [
@@ -95,7 +95,7 @@ class Configuring(Fixtures):
         receipts.append(mails[1].send(hello()))
         found = [(each.backend, each.outcome) for each in receipts]
         assert all(each.sent and each.backend in self._names(backend) for each in receipts), (
-            f"What became of the messages: {found}."
+            f"The outcomes were {found}."
         )
 
     def test_an_app_uses_it_except_in_tests(
@@ -104,27 +104,29 @@ class Configuring(Fixtures):
         delivered: Delivered | None,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """Mail of an app arrives. Under `TESTING`, what would leave this machine does not."""
+        """Mail of an app arrives, except from an external backend under `TESTING`."""
         monkeypatch.setattr(type(backend), "from_options", lambda *_: backend)
         app = make_app(MAIL_BACKEND=type(backend))
         mail = Mail(app)
         own = self._names(backend)
         receipt = mail.send(hello())
         assert receipt.sent, f"{receipt}"
-        assert receipt.backend in own, f"MAIL_BACKEND is this class; {receipt.backend!r} was used."
+        assert receipt.backend in own, (
+            f"MAIL_BACKEND is this class, but {receipt.backend!r} was used."
+        )
         must_arrive(delivered, 1)
         app.config["TESTING"] = True
         receipt = mail.send(hello())
         expected = ("locmem",) if backend.external else own
         assert receipt.backend in expected, (
-            f"Under TESTING {expected[0]!r} should take the message; {receipt.backend!r} did."
+            f"Under TESTING {expected[0]!r} should deliver the message, not {receipt.backend!r}."
         )
         must_arrive(delivered, 1 if backend.external else 2)
         app.config["MAIL_SUPPRESS_SEND"] = False
         receipt = mail.send(hello())
         assert receipt.backend in own, (
-            f"With MAIL_SUPPRESS_SEND=False {own[0]!r} should take the message, even in tests;"
-            f" {receipt.backend!r} did."
+            f"With MAIL_SUPPRESS_SEND=False {own[0]!r} should deliver the message, even in"
+            f" tests, not {receipt.backend!r}."
         )
         must_arrive(delivered, 2 if backend.external else 3)
 
@@ -135,7 +137,7 @@ class Configuring(Fixtures):
         failing: Backend[Any] | None,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        """A password is in no repr, receipt, log line, error, pickle and frame of a traceback."""
+        """Secrets are not in reprs, receipts, logs, errors, pickles or traceback frames."""
         caplog.set_level(logging.DEBUG)
         shown = {"the repr": repr(backend), "the str": str(backend)}
         receipt = must_send(backend, hello())
@@ -148,15 +150,15 @@ class Configuring(Fixtures):
         shown["a pickled receipt"] = pickle.dumps(receipt, 0).decode("ascii")
         shown["the log"] = caplog.text
         for secret in secrets:
-            for where, text in shown.items():
-                assert secret not in text, f"A secret shows in {where} of {backend.name}."
+            for place, text in shown.items():
+                assert secret not in text, f"A secret is visible in {place} of {backend.name}."
 
 
 def _kinds(cls: type[Backend[Any]]) -> dict[str, type]:
-    """Return the options of a backend that are annotated as one kind of value."""
+    """Return the options of a backend that are annotated with a single type."""
     try:
         annotated = typing.get_type_hints(cls.__init__)
-    except Exception:  # noqa: BLE001 (what only a type checker can read)
+    except Exception:  # noqa: BLE001 (annotations that only a type checker can resolve)
         return {}
     kinds: dict[str, type] = {}
     for name in inspect.signature(cls).parameters:

@@ -1,4 +1,4 @@
-"""What must not be sent."""
+"""Messages that must be refused."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .helpers import must_arrive, must_refuse
 
 
 class Refusals(Fixtures):
-    """What must not be sent."""
+    """Messages that must be refused."""
 
     @pytest.mark.parametrize("field", FIELDS)
     def test_line_breaks_and_controls_are_refused(
         self, backend: Backend[Any], delivered: Delivered | None, field: str
     ) -> None:
-        """Nothing can be smuggled in: the message is refused before any of it is delivered."""
+        """Header and command injection is refused before anything is delivered."""
         for name, character in BREAKS.items():
             error = must_refuse(
                 backend,
@@ -29,14 +29,14 @@ class Refusals(Fixtures):
             )
             if name in LINE_ENDS:
                 assert isinstance(error, BadHeaderError), (
-                    f"{name} in the {field} should be a BadHeaderError; it is {error!r}."
+                    f"{name} in the {field} should raise BadHeaderError, not {error!r}."
                 )
         must_arrive(delivered, 0)
 
     def test_line_breaks_and_controls_in_the_envelope_sender_are_refused(
         self, backend: Backend[Any], delivered: Delivered | None
     ) -> None:
-        """Nothing can be smuggled in through `envelope_from` either."""
+        """Injection through `envelope_from` is refused too."""
         for name, character in BREAKS.items():
             must_refuse(
                 backend,

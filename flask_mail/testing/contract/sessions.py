@@ -1,4 +1,4 @@
-"""Sessions are opened, used and closed."""
+"""Opening, using and closing sessions."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from .helpers import make_app, must_arrive, must_close, must_send
 
 
 class Sessions(Fixtures):
-    """Sessions are opened, used and closed."""
+    """Opening, using and closing sessions."""
 
     def test_close_never_raises(self, backend: Backend[Any], delivered: Delivered | None) -> None:
-        """Closing is possible at any time: unused, used, aborted, and once more."""
+        """Unused, used, aborted and closed sessions can be closed."""
         unused = backend.open()
-        must_close(backend, unused, "a session that was never used")
-        must_close(backend, unused, "a session that was closed before")
+        must_close(backend, unused, "an unused session")
+        must_close(backend, unused, "a session that was already closed")
         used = backend.open()
         assert backend.send(hello(), used, app=make_app()).sent
-        must_close(backend, used, "a session that was used")
-        must_close(backend, used, "a session that was used, and closed before")
+        must_close(backend, used, "a used session")
+        must_close(backend, used, "a used session that was already closed")
         aborted = backend.open()
         must_close(backend, aborted, "a session", by=backend.abort)
-        must_close(backend, aborted, "a session that was aborted", by=backend.abort)
-        must_close(backend, aborted, "a session that was aborted")
-        must_send(backend, hello())  # a session that was closed takes none of the others with it
+        must_close(backend, aborted, "an aborted session", by=backend.abort)
+        must_close(backend, aborted, "an aborted session")
+        must_send(backend, hello())  # closing a session does not affect others
         must_arrive(delivered, 2)
 
     def test_a_session_carries_several_messages(
         self, backend: Backend[Any], delivered: Delivered | None
     ) -> None:
-        """One session takes messages one after the other; a bad one among them does not hurt it."""
+        """One session delivers several messages, even after a bad one."""
         app = make_app()
         session = backend.open()
         try:

@@ -1,4 +1,4 @@
-"""Signals fire once and in order."""
+"""Signals are sent once and in order."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from .helpers import (
 
 
 class Signalling(Fixtures):
-    """Signals fire once and in order."""
+    """Signals are sent once and in order."""
 
     def test_signals_fire_once_and_in_order(self, backend: Backend[Any]) -> None:
-        """`email_sending`, then `email_dispatched` with the receipt; the app is their sender."""
+        """`email_sending`, then `email_dispatched` with the receipt, both sent by the app."""
         app, message = make_app(), hello()
         with listening() as heard:
             receipt = must_send(backend, message, app=app)
         check_signals(heard, app, message, ["email-sending", "email-dispatched"])
         assert heard[-1].receipt == receipt, (
-            f"email_dispatched has the receipt {heard[-1].receipt}, the caller {receipt}."
+            f"email_dispatched has the receipt {heard[-1].receipt}, but send() returned {receipt}."
         )
 
     def test_a_refused_message_fires_email_failed_once(self, backend: Backend[Any]) -> None:
-        """`email_failed` has the error that the caller gets, and a receipt that says NOT_SENT."""
+        """`email_failed` has the error of the caller, and a receipt with NOT_SENT."""
         app, message = make_app(), bad_message()
         with listening() as heard:
             error = must_refuse(backend, message, "a line break in the subject", app=app)
@@ -44,13 +44,13 @@ class Signalling(Fixtures):
         check_failure(heard[-1], error)
         assert heard[-1].receipt is not None
         assert heard[-1].receipt.outcome is Outcome.NOT_SENT, (
-            f"What was never handed over is {heard[-1].receipt.outcome}."
+            f"A refused message is NOT_SENT, not {heard[-1].receipt.outcome}."
         )
 
     def test_a_receiver_may_stop_a_message(
         self, backend: Backend[Any], delivered: Delivered | None
     ) -> None:
-        """What a receiver of `email_sending` raises reaches the caller, and nothing is sent."""
+        """An error of a receiver of `email_sending` is raised, and nothing is sent."""
         app, message = make_app(), hello()
 
         def stop(sender: object) -> None:
@@ -60,17 +60,19 @@ class Signalling(Fixtures):
             with pytest.raises(PermissionError, match="not today"):
                 must_send(backend, message, app=app)
             (receipt,) = send_many(backend, [message], app=app)
-        assert receipt.outcome is Outcome.NOT_SENT, f"It was stopped, and is {receipt.outcome}."
+        assert receipt.outcome is Outcome.NOT_SENT, (
+            f"A stopped message is NOT_SENT, not {receipt.outcome}."
+        )
         dispatched = [each for each in heard if each.signal == "email-dispatched"]
-        assert not dispatched, "email_dispatched fired for a message that was stopped."
+        assert not dispatched, "email_dispatched was sent for a stopped message."
         must_arrive(delivered, 0)
 
     def test_a_receiver_that_raises_does_not_undo_the_delivery(
         self, backend: Backend[Any], delivered: Delivered | None
     ) -> None:
-        """A receiver of `email_dispatched` that raises is logged; in tests it raises afterwards.
+        """An error of a receiver of `email_dispatched` is logged; in tests it is raised afterwards.
 
-        The message was sent, and is neither sent again nor reported as failed.
+        The message stays sent, and is not sent again.
         """
 
         def break_down(sender: object) -> None:

@@ -1,4 +1,4 @@
-"""For a backend that delivers in pieces."""
+"""Tests of a backend that delivers in pieces."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .helpers import must_arrive, must_send, parsed, parts_of
 
 
 class Streaming(Fixtures):
-    """For a backend that delivers in pieces; not part of :class:`BackendContract`."""
+    """Tests of a backend that delivers in pieces; not part of :class:`BackendContract`."""
 
     def test_a_large_file_is_asked_for_in_pieces(
         self,
@@ -23,7 +23,7 @@ class Streaming(Fixtures):
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """It takes the content from `blocks()`, and never as one piece."""
+        """The content is read from `blocks()`, never as a whole."""
         data = bytes(range(256)) * 12_000
         (tmp_path / "large.bin").write_bytes(data)
         message = hello()
@@ -36,7 +36,7 @@ class Streaming(Fixtures):
 
         monkeypatch.setattr(type(vars(Outgoing)["content"]), "__get__", watched)
         must_send(backend, message)
-        assert not asked, "deliver() asks for all of the content at once: take mail.blocks()."
+        assert not asked, "deliver() reads the whole content: use mail.blocks()."
         for _, content in must_arrive(delivered, 1):
             found = [each.get_payload(decode=True) for each in parts_of(parsed(content))]
             assert found == [data], "The attachment arrived changed, or not at all."

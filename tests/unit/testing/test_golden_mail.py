@@ -50,7 +50,7 @@ def test_a_variable_that_says_no_writes_nothing(mail, outbox, folder, monkeypatc
     """Otherwise each test would pass, and overwrite what it should compare with."""
     monkeypatch.setenv(golden.UPDATE, word)
     mail.send(welcome())
-    with pytest.raises(AssertionError, match="There is no"):
+    with pytest.raises(AssertionError, match="does not exist"):
         outbox.assert_matches("welcome")
     assert not folder.exists()
 
@@ -143,8 +143,8 @@ def test_another_message_is_a_failure_with_the_difference(outbox, mail, folder, 
     with pytest.raises(AssertionError) as caught:
         outbox.assert_matches("welcome")
     text = str(caught.value)
-    assert text.startswith(f"The message is not what {folder / 'welcome.txt'} holds.")
-    assert "`pytest --mail-update` (without pytest: UPDATE_GOLDEN_MAIL=1) writes it anew." in text
+    assert text.startswith(f"The message differs from {folder / 'welcome.txt'}.")
+    assert "update it with `pytest --mail-update` (without pytest: UPDATE_GOLDEN_MAIL=1)." in text
     assert "\n-welcome.\n+goodbye.\n" in text
     assert (folder / "welcome.txt").read_text("utf-8") == WELCOME
 
@@ -166,7 +166,7 @@ def test_every_part_of_a_message_counts(outbox, mail, updating, change):
     changed = welcome()
     change(changed)
     mail.send(changed)
-    with pytest.raises(AssertionError, match="The message is not what"):
+    with pytest.raises(AssertionError, match="The message differs from"):
         outbox.assert_matches("welcome")
 
 
@@ -175,9 +175,8 @@ def test_a_file_that_is_missing_is_a_failure_that_says_how_to_make_it(outbox, ma
     with pytest.raises(AssertionError) as caught:
         outbox.assert_matches("welcome")
     assert str(caught.value) == (
-        f"There is no {folder / 'welcome.txt'} to compare with. `pytest --mail-update` (without"
-        " pytest: UPDATE_GOLDEN_MAIL=1) writes it; read it before you keep it. It would be:\n\n"
-        + WELCOME
+        f"{folder / 'welcome.txt'} does not exist. Create it with `pytest --mail-update` (without"
+        " pytest: UPDATE_GOLDEN_MAIL=1) and review it. It would be:\n\n" + WELCOME
     )
     assert not folder.exists()
 
@@ -206,7 +205,7 @@ def test_a_message_of_the_outbox_may_be_given(outbox, mail, updating):
     mail.send_message("Other", ["ann@example.com"])
     updating(outbox, "welcome", outbox[0])
     outbox.assert_matches("welcome", outbox[0])
-    with pytest.raises(ValueError, match="none of this outbox"):
+    with pytest.raises(ValueError, match="not in this outbox"):
         outbox.assert_matches("welcome", welcome())
 
 
@@ -227,7 +226,7 @@ def test_names_may_have_folders(outbox, mail, folder, updating):
 )
 def test_no_name_leads_out_of_the_folder(outbox, mail, folder, updating, name):
     mail.send(welcome())
-    with pytest.raises(ValueError, match="is no name of a golden message"):
+    with pytest.raises(ValueError, match="is not a valid name of a golden message"):
         updating(outbox, name)
     assert not folder.exists()
 

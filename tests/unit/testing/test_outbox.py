@@ -161,7 +161,7 @@ def test_an_outbox_is_for_one_test(mail):
     used = Outbox()
     with used:
         pass
-    with pytest.raises(RuntimeError, match="make another one"), used:
+    with pytest.raises(RuntimeError, match="create a new one"), used:
         pass
 
 

@@ -187,9 +187,9 @@ def test_a_count_returns_so_many_in_order(outbox, mail):
 @pytest.mark.parametrize(
     ("count", "text"),
     [
-        (1, "2 messages were sent, and 1 expected, with\n  subject  'Reset'\n\n2 messages"),
-        (3, "2 messages were sent, and 3 expected, with\n  subject  'Reset'\n\n2 messages"),
-        (0, "2 messages were sent, and none was expected, with\n  subject  'Reset'\n\n2 messages"),
+        (1, "2 messages were sent, but 1 expected, with\n  subject  'Reset'\n\n2 messages"),
+        (3, "2 messages were sent, but 3 expected, with\n  subject  'Reset'\n\n2 messages"),
+        (0, "2 messages were sent, but none was expected, with\n  subject  'Reset'\n\n2 messages"),
     ],
 )
 def test_another_number_is_a_failure(outbox, mail, count, text):
@@ -212,7 +212,7 @@ def test_a_message_that_was_not_wanted_is_shown(outbox, mail):
     with pytest.raises(AssertionError) as caught:
         outbox.assert_not_sent(subject="Reset")
     assert str(caught.value).startswith(
-        "1 message was sent, and none was expected, with\n  subject  'Reset'\n\n1 message was sent:"
+        "1 message was sent, but none was expected, with\n  subject  'Reset'\n\n1 message was sent:"
     )
     with pytest.raises(AssertionError, match=r"none was expected, with\n  \(anything\)"):
         outbox.assert_not_sent()
@@ -241,14 +241,18 @@ def test_an_address_of_no_field_counts_as_to(mail, outbox):
 @pytest.mark.parametrize(
     ("expected", "error", "text"),
     [
-        ({"subjet": "Hello"}, TypeError, "no 'subjet' to check; did you mean 'subject'?"),
-        ({"xyz": "Hello"}, TypeError, "no 'xyz' to check."),
+        (
+            {"subjet": "Hello"},
+            TypeError,
+            "'subjet' is not a field to check; did you mean 'subject'?",
+        ),
+        ({"xyz": "Hello"}, TypeError, "'xyz' is not a field to check."),
         ({"subject": 7}, TypeError, "subject must be a str, a compiled regular .* not int"),
         ({"to": 7}, TypeError, "to must be an address, .* not int"),
         ({"to": []}, TypeError, "to must be an address, .* not list"),
-        ({"to": "ann"}, ValueError, "to is no address: .* no domain"),
-        ({"to": ("a", "b", "c")}, ValueError, "to is no address"),
-        ({"body": ""}, ValueError, 'body="" is met by every message'),
+        ({"to": "ann"}, ValueError, "to is not an address: .* no domain"),
+        ({"to": ("a", "b", "c")}, ValueError, "to is not an address"),
+        ({"body": ""}, ValueError, 'body="" matches every message'),
         ({"headers": {"X-A": 1}}, TypeError, "X-A must be a str"),
         ({"headers": "X-A: 1"}, TypeError, "headers must be a dict, not str"),
         ({"metadata": ["order"]}, TypeError, "metadata must be a dict, not list"),

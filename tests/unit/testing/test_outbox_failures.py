@@ -83,7 +83,7 @@ def test_signals_tell_of_the_failure(outbox, send):
 
 def test_a_class_makes_an_error_that_says_why(outbox, send):
     outbox.fail_next(DeliveryUnknown)
-    with pytest.raises(DeliveryUnknown, match="The test told the outbox to fail") as caught:
+    with pytest.raises(DeliveryUnknown, match="The test made this message fail") as caught:
         send("ann@example.com")
     assert caught.value.receipt.outcome is Outcome.UNKNOWN
 
@@ -202,7 +202,7 @@ def test_every_reply_code_of_a_refusal_refuses(outbox, send, code):
 
 @pytest.mark.parametrize("code", [250, 354, 600, 0])
 def test_a_reply_code_that_refuses_nobody_is_an_error(outbox, code):
-    with pytest.raises(ValueError, match=f"{code} refuses nobody"):
+    with pytest.raises(ValueError, match=f"{code} is not a refusal"):
         outbox.refuse("ann@example.com", code)
 
 
@@ -238,7 +238,7 @@ def test_what_failed_is_told_where_an_assertion_fails(outbox, send):
     with pytest.raises(AssertionError) as caught:
         outbox.assert_sent(subject="Welcome")
     assert str(caught.value).endswith(
-        "Nothing was sent.\n\n1 message was not sent, as the test demanded: Welcome"
+        "Nothing was sent.\n\n1 message was not sent, as the test requested: Welcome"
     )
     outbox.clear()
     assert outbox.failed == []

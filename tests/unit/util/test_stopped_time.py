@@ -71,8 +71,8 @@ def test_waiting_for_a_message_ends(within: float) -> None:
 def test_assertions_end_while_a_thread_is_alive(
     monkeypatch: pytest.MonkeyPatch, assertion: str
 ) -> None:
-    monkeypatch.setattr("flask_mail.testing.outbox._PATIENCE", 0.05)
-    monkeypatch.setattr("flask_mail.testing.outbox._GRACE", 0.05)
+    monkeypatch.setattr("flask_mail.testing.assertions._PATIENCE", 0.05)
+    monkeypatch.setattr("flask_mail.testing.assertions._GRACE", 0.05)
     with freezegun.freeze_time(MOMENT), Outbox() as outbox, busy():
         if assertion == "assert_sent":
             with pytest.raises(AssertionError):
