@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from reading import PATIENT
 
 from flask_mail.address import parser as addresses
+from flask_mail.address import syntax
 from flask_mail.message import parse as parsing
 from flask_mail.mime import charsets, parts
 from flask_mail.mime import parser as entities
@@ -58,7 +59,7 @@ def _count_afterwards(unsent: Unsent) -> None:
 @pytest.mark.parametrize(
     ("target", "module", "name", "broken"),
     [
-        ("addresses", addresses, "_check_local", lambda local: local),
+        ("addresses", syntax, "_check_local", lambda local: local),
         ("messages", parts, "clean", str),
         ("charsets", charsets, "_CODECS", {}),
         (
@@ -76,7 +77,7 @@ def test_a_broken_promise_is_noticed(
     target: str, module: Any, name: str, broken: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Otherwise addresses would come from its cache, and those that are wrong stay there.
-    monkeypatch.setattr(addresses, "_read", addresses._read.__wrapped__)
+    monkeypatch.setattr(addresses, "read_mailbox", syntax.read_mailbox.__wrapped__)
     monkeypatch.setattr(module, name, broken)
 
     with pytest.raises(AssertionError):
@@ -135,14 +136,14 @@ def test_a_message_with_an_encoded_word_in_a_local_part_is_noticed(
 
 
 def _allow_encoded_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    check = addresses._check_local
+    check = syntax._check_local
 
     def as_it_was(local: str) -> str:
         check(local.replace("=?", "=-"))
         return local
 
-    monkeypatch.setattr(addresses, "_read", addresses._read.__wrapped__)
-    monkeypatch.setattr(addresses, "_check_local", as_it_was)
+    monkeypatch.setattr(addresses, "read_mailbox", syntax.read_mailbox.__wrapped__)
+    monkeypatch.setattr(syntax, "_check_local", as_it_was)
 
 
 @pytest.mark.usefixtures("own_seeds")

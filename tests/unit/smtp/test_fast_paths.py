@@ -22,6 +22,7 @@ from reading import HEADER_TEXTS, PATIENT, compose
 from flask_mail import Message, MessageError
 from flask_mail.address import domain as idn
 from flask_mail.address import parser as addresses
+from flask_mail.address import syntax
 from flask_mail.address.parser import parse_address, tolerant_address
 from flask_mail.delivery import outgoing
 from flask_mail.delivery.outgoing import Outgoing
@@ -67,10 +68,10 @@ def the_long_way() -> Iterator[None]:
             patch.setattr(module, "is_plain", lambda text: False)
         patch.setattr(checks, "_is_plain", lambda message: False)
         patch.setattr(headers, "_SHORT", NEVER)
-        patch.setattr(addresses, "_simple", lambda text: None)
-        patch.setattr(addresses, "domain_to_ascii", _slow_domain)
+        patch.setattr(syntax, "_simple", lambda text: None)
+        patch.setattr(syntax, "domain_to_ascii", _slow_domain)
         for module, name in (
-            (addresses, "_read"),
+            (addresses, "read_mailbox"),
             (header_checks, "_charset_of"),
             (headers, "_encoded_short"),
             (parts, "_text_head"),
