@@ -178,7 +178,7 @@ def test_a_script_whose_program_was_killed_leaves_that_open_too(send):
         send("cat > /dev/null; exit 137")
 
 
-def test_a_program_that_takes_what_it_did_not_read_leaves_open_what_it_took(send):
+def test_success_before_all_content_was_read_is_unknown(send):
     with pytest.raises(DeliveryUnknown, match="ended before it had read all .* exit status 0"):
         send("exit 0", mail=large())
 

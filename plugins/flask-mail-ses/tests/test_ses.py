@@ -295,7 +295,7 @@ def test_fifty_recipients_go_into_each_request(service):
     assert receipt.refused == {}
 
 
-def test_recipients_that_are_refused_by_name_do_not_keep_it_from_the_others(service):
+def test_named_refused_recipients_do_not_stop_the_others(service):
     service.decide = refuse("r3@example.com", "r60@example.com")
     receipt = built(service).send(message(recipients=many(70)))
 
