@@ -57,7 +57,7 @@ def test_each_file_is_that_of_a_message() -> None:
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_be_sent_is_refused_with_the_reason_and_shown_all_the_same(what: str) -> None:
+def test_unsendable_message_is_refused_but_still_rendered(what: str) -> None:
     given, reason = REFUSED[what]
     fields: dict[str, Any] = dict(given)
     filename = fields.pop("filename", None)

@@ -100,7 +100,7 @@ def test_urls_that_are_programs_or_content_are_left_out(url: str) -> None:
     check({f"See <a href='{url}'>this</a>.": "See this.\n"})
 
 
-def test_links_that_are_not_ended_end_where_another_begins_or_their_element_ends() -> None:
+def test_unclosed_link_ends_at_the_next_link_or_its_element() -> None:
     check(
         {
             f"<a href={URL}>One<a href=/2>two</a> three": f"One ({URL}) two (/2) three\n",
@@ -296,7 +296,7 @@ def test_what_is_seen_is_kept(seen: str) -> None:
     assert text_of_html(f"{seen} two").split() == ["One", "two"]
 
 
-def test_text_of_size_zero_hides_neither_images_nor_text_with_a_size_of_its_own() -> None:
+def test_font_size_zero_hides_neither_images_nor_sized_text() -> None:
     check(
         {
             "<td style='font-size:0'>x<img alt=Logo><p style='font-size:16px'>One</p>y</td>": (

@@ -244,7 +244,7 @@ def test_an_inline_part_keeps_its_content_id() -> None:
     assert part.get_content_disposition() == "inline"
 
 
-def test_headers_of_an_attachment_are_cleaned_and_leave_its_structure_alone() -> None:
+def test_attachment_headers_are_cleaned_and_keep_its_structure() -> None:
     part = attached(
         "a.bin",
         data=b"data",

@@ -74,7 +74,7 @@ def test_the_shorter_encoding_is_taken_unless_the_charset_prescribes_one(
     assert encode_words(text, charset_of(charset)) == words
 
 
-def test_a_pair_of_characters_that_the_charset_cannot_split_is_sent_in_utf_8() -> None:
+def test_character_pair_that_cannot_be_split_is_sent_in_utf_8() -> None:
     """JIS X 0213 writes some pairs of Unicode characters as one, and not the second alone."""
     pairs = ("か\u309a", "\xca\u0304")  # one character each in JIS X 0213, two in Unicode
     order = "か0 1 0 a\xca\xca か0 \u0109 1 0 \xca 山山a 0 1 か1"
@@ -124,7 +124,7 @@ LINES = st.lists(
 @example(["x" * 999])
 @example(["é" * 999, " \t"])
 @example([".", " ", "From ", "=", "\x7f"])
-def test_what_is_encoded_for_transfer_is_ascii_in_short_lines_and_decodes_to_the_text(
+def test_transfer_encoding_is_short_ascii_lines_and_reversible(
     lines: list[str],
 ) -> None:
     text = "\r\n".join(lines).encode()
@@ -153,7 +153,7 @@ def test_what_is_encoded_for_transfer_is_ascii_in_short_lines_and_decodes_to_the
         ("内容".encode("iso-2022-jp"), "iso-2022-jp", "7bit"),
     ],
 )
-def test_text_travels_as_it_is_where_that_is_legal_and_else_the_shorter_way(
+def test_text_is_sent_as_is_or_in_the_shorter_encoding(
     octets: bytes, label: str, encoding: str
 ) -> None:
     assert transfer_encode(octets, label)[0] == encoding

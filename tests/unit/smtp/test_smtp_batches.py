@@ -133,7 +133,7 @@ def test_what_the_first_connection_announced_is_forgotten_on_the_second():
 
 
 @pytest.mark.parametrize("broken", BREAKS)
-def test_a_server_that_is_gone_leaves_the_rest_not_sent_without_asking_again(broken):
+def test_rest_of_batch_is_not_sent_if_the_server_is_gone(broken):
     connections = []
     with scripted_server(Script(1, broken)) as port:
         connect = socket.create_connection
@@ -226,7 +226,7 @@ def test_a_batch_logs_in_once_and_says_goodbye_once():
     assert len({id(each) for each in recorder.sessions}) == 1
 
 
-def test_a_session_that_a_program_opened_itself_is_greeted_and_made_anew_once_it_broke(monkeypatch):
+def test_user_opened_session_is_reopened_after_breaking(monkeypatch):
     """`Connection.configure_host` of a subclass may return a session of smtplib's."""
 
     def configure_host(connection):
@@ -289,9 +289,7 @@ def test_a_session_of_a_program_that_sent_nothing_says_goodbye(monkeypatch):
     ("replies", "outcome"),
     [(["421 bye"], NOT_SENT), (["250 ok", "421 bye"], NOT_SENT), (["250 ok", "250 ok"], UNKNOWN)],
 )
-def test_a_farewell_of_a_server_that_stays_and_is_silent_proves_what_it_says(
-    replies, outcome, monkeypatch
-):
+def test_421_without_disconnect_settles_outcome(replies, outcome, monkeypatch):
     """All has been written by then: a sender that was refused cannot have been accepted."""
 
     def script(connection):
@@ -409,7 +407,7 @@ def test_a_refusal_and_an_acceptance_of_one_message_are_an_unknown_outcome(stray
 @pytest.mark.parametrize(
     ("reply", "outcome"), [("550 5.1.8 no such sender", REFUSED), ("451 later", NOT_SENT)]
 )
-def test_a_refused_sender_is_refused_whatever_becomes_of_the_link_behind_it(reply, outcome):
+def test_refused_sender_stays_refused_if_the_link_breaks(reply, outcome):
     """The content had left by then, and cannot have been accepted."""
 
     def script(connection):

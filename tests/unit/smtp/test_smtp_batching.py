@@ -166,7 +166,7 @@ def test_an_exception_of_the_source_comes_after_the_receipts(server):
     assert subjects(server) == ["0", "1"]
 
 
-def test_an_interrupt_of_the_source_closes_the_connection_with_what_is_under_way():
+def test_interrupted_source_closes_the_connection_in_flight():
     def batch():
         yield message(0)
         raise KeyboardInterrupt
@@ -196,7 +196,7 @@ def test_a_source_that_waits_does_so_after_all_before_was_written(server):
 
 
 @pytest.mark.parametrize("extensions", MODES.values(), ids=MODES)
-def test_a_source_that_waits_does_so_after_a_content_that_the_system_took_in_parts(extensions):
+def test_source_is_read_after_partial_writes_are_flushed(extensions):
     with fault_server(extensions=extensions, room=1 << 13) as server:
 
         def batch():
@@ -209,7 +209,7 @@ def test_a_source_that_waits_does_so_after_a_content_that_the_system_took_in_par
         assert all(each.sent for each in mail_to(server.port).send_many(batch()))
 
 
-def test_what_has_arrived_by_the_deadline_is_in_time_however_late_it_is_looked_at(fast):
+def test_reply_received_before_deadline_counts(fast):
     now = [0.0]
     where = client.Server("127.0.0.1", fast.port, timeout=10)
     host = client.connect(where)
@@ -238,7 +238,7 @@ def test_receipts_keep_no_content_alive(fast):
         assert receipt.error.__cause__.__traceback__ is None
 
 
-def test_a_message_that_runs_out_of_time_while_it_reconnects_leaves_the_others_theirs():
+def test_timeout_while_reconnecting_leaves_other_messages_their_time():
     """Each has a deadline of its own."""
     now = [0.0]
     with fault_server(Fault("mail", "421", ((1, 1),))) as server:
@@ -346,7 +346,7 @@ def test_an_explicit_deadline_holds_for_each_message_of_a_batch():
     assert [each.outcome for each in receipts] == [SENT, Outcome.UNKNOWN, SENT, SENT]
 
 
-def test_a_single_message_may_take_as_long_as_the_deadline_with_the_connection():
+def test_deadline_of_a_single_message_includes_connecting():
     with fault_server(Fault("content", "drip")) as server:
         started = time.monotonic()
         with pytest.raises(DeliveryError) as caught:

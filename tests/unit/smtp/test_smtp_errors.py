@@ -237,7 +237,7 @@ def test_reply_about_the_message_stays_refused(stage, reply):
     assert "MAIL_" not in str(error)
 
 
-def test_recipient_refused_for_good_outweighs_one_refused_for_want_of_a_login():
+def test_permanent_refusal_outweighs_a_required_login():
     replies = {"a@x": (550, b"5.1.1 no such user"), "b@x": LOGIN[0]}
     error = errors.failure(smtplib.SMTPRecipientsRefused(replies), "recipient", "mx.test:25")
     assert isinstance(error, MessageRefused)

@@ -130,7 +130,7 @@ def test_silence_is_a_timeout_error_that_names_the_setting(step):
     assert isinstance(caught.value, BackendUnavailable)
 
 
-def test_silence_after_the_content_is_no_timeout_error_because_it_must_not_be_retried(monkeypatch):
+def test_silence_after_the_content_is_not_a_timeout_error(monkeypatch):
     monkeypatch.setattr("flask_mail.smtp.wire._VERDICT", 0.3)
     with (
         scripted_server(server_that(fall_silent, "accept")) as port,
@@ -283,9 +283,7 @@ def test_any_positive_completion_of_the_mail_system_is_taken_for_250():
         (("250 ok", "421 bye"), BackendUnavailable, "421 bye"),
     ],
 )
-def test_without_a_recipient_a_5xx_refuses_the_message_and_421_ends_everything(
-    replies, expected, response
-):
+def test_5xx_without_recipients_refuses_and_421_ends_the_session(replies, expected, response):
     def script(connection):
         with Dialogue(connection) as talk:
             talk.greet()

@@ -122,7 +122,7 @@ def test_child_of_a_fork_in_a_batch_sends_nothing_of_the_batch(mode, place):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_child_that_a_signal_handler_forks_in_a_wait_sends_nothing_of_the_batch(mode):
+def test_child_forked_by_a_signal_handler_sends_none_of_the_batch(mode):
     with fault_server(Fault("mail", "stall", ((1, 2),)), extensions=MODES[mode]) as server:
         parent, child, errors = play(server, "handler")
     assert numbers(server) == sorted(set(numbers(server)))
@@ -217,7 +217,7 @@ def test_child_that_ends_in_its_parents_batch_leaves_the_socket_as_it_is(process
     assert touched == []
 
 
-def test_child_that_is_forked_while_it_connects_leaves_the_message_to_its_parent(process):
+def test_child_forked_while_connecting_leaves_the_message_to_its_parent(process):
     def password():
         process.is_child = bool(server.accepted)
         return PASSWORD

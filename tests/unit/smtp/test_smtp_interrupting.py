@@ -137,7 +137,7 @@ def test_handler_that_fails_ends_no_message_that_it_interrupted(mode, alarm):
     assert numbers(server) == ["1"]
 
 
-def test_command_of_a_handler_on_the_session_that_it_interrupted_is_a_clear_error(alarm):
+def test_command_on_an_interrupted_session_is_a_clear_error(alarm):
     bell = alarm("content", 1)
 
     def use():
@@ -174,7 +174,7 @@ def test_handler_gets_an_error_if_the_session_is_a_programs_own(alarm):
     assert numbers(server) == ["1"]
 
 
-def test_handler_whose_message_is_refused_ends_no_message_that_it_interrupted(alarm):
+def test_refused_message_of_a_handler_keeps_the_interrupted_one(alarm):
     bell = alarm("content", 1)
 
     def choose(*at):

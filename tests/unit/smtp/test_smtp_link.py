@@ -45,7 +45,7 @@ class Clock:
         return self.now
 
 
-def test_a_peer_that_only_writes_and_one_that_only_reads_do_not_wait_for_each_other(pair):
+def test_link_reads_and_writes_without_deadlock(pair):
     """Each side fills the other's buffers: whoever would only write would wait for ever."""
     ours, theirs = pair
     size, count = 2_000_000, 60_000
@@ -279,7 +279,7 @@ class Failing:
         return self.sock.send(data)
 
 
-def test_a_link_on_which_writing_has_failed_is_stale_also_if_a_reply_was_heard(pair):
+def test_link_is_stale_after_a_failed_write_despite_a_reply(pair):
     ours, theirs = pair
     link = link_to(Failing(ours))
     theirs.sendall(b"250 ok\r\n")
@@ -412,7 +412,7 @@ def _drained(theirs):
     return thread
 
 
-def test_a_peer_that_takes_everything_does_not_keep_the_deadline_from_passing(pair):
+def test_deadline_passes_while_the_peer_accepts_everything(pair):
     ours, theirs = pair
     draining = _drained(theirs)
     clock = Clock()

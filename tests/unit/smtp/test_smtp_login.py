@@ -89,7 +89,7 @@ def test_plain_takes_one_round_trip():
 
 
 @pytest.mark.parametrize("challenge", ["334 ", "334 go on"])
-def test_plain_is_said_again_to_a_server_that_overlooks_the_initial_response(challenge):
+def test_plain_is_repeated_if_the_initial_response_is_ignored(challenge):
     assert log_in_to("AUTH PLAIN", challenge, "235 welcome") == [f"AUTH PLAIN {PLAIN}", PLAIN]
 
 
@@ -124,7 +124,7 @@ def test_a_challenge_that_looks_like_the_password_is_answered_as_it_is():
 
 
 @pytest.mark.parametrize("challenge", ["no base64", "YWJj\xff"])
-def test_a_challenge_that_is_none_is_cancelled_and_the_next_mechanism_tried(challenge):
+def test_invalid_challenge_is_cancelled_and_the_next_mechanism_tried(challenge):
     heard = log_in_to("AUTH PLAIN CRAM-MD5", f"334 {challenge}", "501 cancelled", "235 welcome")
     assert heard == ["AUTH CRAM-MD5", "*", f"AUTH PLAIN {PLAIN}"]
 
@@ -307,7 +307,7 @@ def test_a_server_that_asks_on_and_on_is_left():
 @pytest.mark.parametrize(
     ("offer", "shown"), [([], "none"), (["AUTH GSSAPI \x1b[2JX"], "GSSAPI \\x1b[2JX")]
 )
-def test_a_server_that_offers_no_login_is_an_error_that_says_what_it_offers(offer, shown):
+def test_missing_login_support_is_an_error_that_lists_the_offers(offer, shown):
     heard, error = fail_to_log_in_to(offer)
     assert heard == []
     assert isinstance(error, smtplib.SMTPNotSupportedError)

@@ -181,7 +181,7 @@ def test_a_token_that_just_fits_in_a_command_needs_no_challenge(more, lines):
     assert "".join(heard).endswith(xoauth2(token))
 
 
-def test_a_token_is_said_again_to_a_server_that_overlooks_the_initial_response():
+def test_token_is_repeated_if_the_initial_response_is_ignored():
     server = Server(["AUTH XOAUTH2"], "334 ", "235 welcome")
     assert log_in_to(server) == [f"AUTH XOAUTH2 {xoauth2()}", xoauth2()]
 
@@ -319,7 +319,7 @@ def test_a_server_that_objects_and_has_logged_in_all_the_same_is_content(code):
 
 @pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
 @pytest.mark.parametrize("refusal", [["535 expired"], [challenge(OBJECTION), "535 expired"]])
-def test_a_callable_is_asked_once_more_for_a_token_in_place_of_a_refused_one(mechanism, refusal):
+def test_token_callable_is_called_again_after_a_refusal(mechanism, refusal):
     tokens = Tokens("old", "new")
     server = Server([f"AUTH {mechanism}"], *refusal, "235 welcome")
     heard = log_in_to(server, MAIL_OAUTH2_TOKEN=tokens)
@@ -458,9 +458,7 @@ def test_an_interrupt_in_a_callable_goes_through(error):
         ("s3cr\udce9t", "something else"),
     ],
 )
-def test_a_callable_that_returns_no_secret_is_an_error_that_does_not_show_it(
-    value, found, setting, offer
-):
+def test_callable_without_a_valid_secret_is_an_error_that_hides_it(value, found, setting, offer):
     server = Server([offer])
     error = fail_to_log_in_to(server, **{"MAIL_OAUTH2_TOKEN": None, setting: lambda: value})
     assert server.heard == []

@@ -225,7 +225,7 @@ def test_an_app_that_is_no_longer_needed_leaves_no_connection(server):
     assert host.sock is None
 
 
-def test_a_connection_that_is_kept_goes_on_with_the_window_that_it_had_reached(server):
+def test_pooled_connection_keeps_its_window(server):
     """It grows with each message that is accepted, and is one after a refusal."""
     server.recorder.answers["no@example.com"] = "550 5.1.1 no such user"
     mail = pooled(server)

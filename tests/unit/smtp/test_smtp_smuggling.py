@@ -92,7 +92,7 @@ def refuse(number):
 
 @CHUNKED
 @pytest.mark.parametrize("body", [None, FORGED], ids=["ordinary", "forged"])
-def test_a_refused_message_is_refused_also_if_its_chunk_is_taken_for_commands(mode, body):
+def test_refused_message_stays_refused_if_its_chunk_runs_as_commands(mode, body):
     server = {"answers_to_bdat": "if refused"}
     with Play(mode, *refuse(1), server=server, body=body) as play:
         play.send()
@@ -116,7 +116,7 @@ def test_no_message_of_a_batch_is_sent_twice_behind_such_a_chunk(mode, number):
 
 @CHUNKED
 @pytest.mark.parametrize("resets", [1, 5])
-def test_refused_rset_makes_nothing_unknown_if_refused_chunks_are_discarded(mode, resets):
+def test_refused_rset_is_harmless_if_refused_chunks_are_discarded(mode, resets):
     """The first of the replies to RSET shows that they are; each message in flight costs one."""
     with Play(mode, *refuse(1), server={"resets": resets}) as play:
         play.send_many(30)
@@ -186,7 +186,7 @@ def test_any_other_positive_reply_accepts_a_content(text):
 
 
 @pytest.mark.parametrize("mode", ["lockstep", "pipelining"])
-def test_421_before_the_content_is_complete_proves_that_nothing_was_accepted(mode):
+def test_421_before_complete_content_proves_no_acceptance(mode):
     body = ("x" * 70 + "\n") * 40_000
     with Play(mode, Fault("half", "421"), server={"room": ROOM}, body=body) as play:
         play.send()
@@ -194,7 +194,7 @@ def test_421_before_the_content_is_complete_proves_that_nothing_was_accepted(mod
     assert play.problems == []
 
 
-def test_421_that_comes_unasked_before_the_content_is_a_break_and_the_message_is_sent_again():
+def test_unsolicited_421_before_the_content_is_retried():
     def leaving(connection):
         with Dialogue(connection) as talk:
             talk.greet("PIPELINING")

@@ -113,7 +113,7 @@ def test_a_host_of_a_program_gets_the_reverse_path_that_was_asked_for(envelope_f
     assert host.sendmail.call_args.args[0] == envelope_from.strip("<>")
 
 
-def test_recipients_that_a_host_refuses_are_in_the_receipt_by_their_address():
+def test_host_refusals_are_in_the_receipt_by_address():
     with mock.patch("flask_mail.smtplib.SMTP") as kind:
         kind.return_value.sendmail.return_value = {
             "Ann <ann@example.com>": (550, b"5.1.1 no such user"),

@@ -280,7 +280,7 @@ def test_a_login_that_was_offered_before_tls_only_is_not_used(certified, ca_file
     assert heard == []
 
 
-def test_tls_with_a_port_that_starts_in_clear_is_an_error_that_names_the_setting():
+def test_tls_on_a_plain_port_is_an_error_that_names_the_setting():
     with smtp_server() as server:
         error = failing(server.port, **IMPLICIT)
     assert isinstance(error, ssl.SSLError)
@@ -288,7 +288,7 @@ def test_tls_with_a_port_that_starts_in_clear_is_an_error_that_names_the_setting
     assert error.stage == "tls"
 
 
-def test_no_tls_with_a_port_that_speaks_it_is_an_error_that_names_the_setting(certified):
+def test_plain_on_a_tls_port_is_an_error_that_names_the_setting(certified):
     with smtp_server(ssl_context=certified) as server:
         error = failing(server.port, MAIL_TIMEOUT=0.3)
     assert "MAIL_USE_SSL" in str(error)
@@ -324,9 +324,7 @@ def test_a_batch_negotiates_tls_again_when_it_reconnects(way, certified, ca_file
     assert first is not second
 
 
-def test_a_session_that_is_interrupted_in_the_handshake_leaves_nothing_open(
-    certified, ca_file, monkeypatch
-):
+def test_interrupted_handshake_leaves_nothing_open(certified, ca_file, monkeypatch):
     """A ResourceWarning would fail this test."""
 
     def do_handshake(sock, block=False):
@@ -443,7 +441,7 @@ def test_the_authorities_of_the_system_are_read_again(tmp_path, monkeypatch, aut
     assert tls.context() is not before
 
 
-def test_a_file_that_cannot_be_read_for_another_class_of_contexts_is_an_error(tmp_path, authority):
+def test_unreadable_file_for_another_context_class_is_an_error(tmp_path, authority):
     """The context that was read before wraps no sockets of gevent's."""
     ca_file = Renewed(tmp_path / "ca.pem")
     ca_file.write(authority.cert_pem)

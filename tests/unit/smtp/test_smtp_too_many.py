@@ -159,7 +159,7 @@ def expect_once(server, subject, recipients):
 
 @every_mode
 @pytest.mark.parametrize(("count", "parts"), [(4, 2), (6, 2), (7, 3), (9, 3)])
-def test_recipients_that_are_too_many_get_the_message_in_another_transaction(mode, count, parts):
+def test_too_many_recipients_continue_in_another_transaction(mode, count, parts):
     with limited(mode, recipients=3) as (server, mail):
         receipt = mail.send(message("A", count))
     assert receipt.sent
@@ -363,7 +363,7 @@ def test_block_renews_a_connection_that_the_server_has_had_enough_of(mode):
 
 
 @every_mode
-def test_recipients_that_are_too_many_on_a_connection_get_the_message_over_a_new_one(mode):
+def test_too_many_recipients_continue_on_a_new_connection(mode):
     answers = {(2, f"RCPT {each}"): TOO_MANY for each in people(2)}
     with limited(mode, answers=answers) as (server, mail):
         assert mail.send(message("A", 2)).sent
@@ -374,7 +374,7 @@ def test_recipients_that_are_too_many_on_a_connection_get_the_message_over_a_new
 
 @every_mode
 @pytest.mark.parametrize("enough", ["452 4.5.3 too many", "450 4.1.8 sender unknown"])
-def test_server_that_takes_no_message_gets_no_more_connections_than_messages(mode, enough):
+def test_server_that_accepts_nothing_gets_few_connections(mode, enough):
     with limited(mode, messages=0, enough=enough) as (server, mail):
         receipts = mail.send_many(message(number) for number in range(6))
         assert [each.outcome for each in receipts] == [NOT_SENT] * 6
@@ -443,7 +443,7 @@ def test_connection_on_which_all_recipients_were_put_off_is_not_kept(mode):
 
 
 @every_mode
-def test_recipients_that_a_connection_is_too_old_for_get_the_message_over_a_new_one(mode):
+def test_recipients_of_a_worn_out_connection_move_to_a_new_one(mode):
     answers = {(2, "RCPT 0@example.com"): "452 4.7.0 too many messages"}
     with limited(mode, answers=answers) as (server, mail):
         assert mail.send(message(0)).sent
