@@ -604,7 +604,7 @@ class Stuck:
         self.let_go.wait(60)
 
 
-def test_a_process_that_was_forked_while_a_thread_wrote_has_a_lock_of_its_own() -> None:
+def test_write_lock_is_reset_after_fork() -> None:
     stuck = Stuck()
     with ThreadPoolExecutor(1) as pool:
         receipt = pool.submit(ConsoleBackend(stuck).send, plain())

@@ -236,7 +236,7 @@ def test_one_that_is_made_of_another_checks_for_that():
     assert len(child.arrived) == 1
 
 
-def test_where_one_that_is_made_of_another_is_not_built_its_class_says_what_it_can():
+def test_features_of_unbuilt_composite_backend():
     app = Flask("shop")
     app.config.update(MAIL_BACKEND=CourierBackend, TESTING=True)
     assert Mail(app).send(message(tags=["welcome"])).sent

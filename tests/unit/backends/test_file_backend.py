@@ -353,9 +353,7 @@ def test_processes_and_threads_share_a_folder(folder: Path) -> None:
             assert numbers == list(range(200))
 
 
-def test_a_process_that_was_forked_while_a_thread_took_a_name_has_a_lock_of_its_own(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_name_lock_is_reset_after_fork(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, let_go = threading.Event(), threading.Event()
 
     def clock() -> datetime:

@@ -135,7 +135,7 @@ class TestByName:
         loader.load("null")
         assert not caplog.messages
 
-    def test_a_plugin_that_cannot_be_imported_shows_its_error_and_where_it_is_from(self, install):
+    def test_unimportable_plugin_shows_its_error_and_distribution(self, install):
         install(
             "flask-mail-pigeon",
             "1.2",
@@ -188,7 +188,7 @@ class TestByName:
         with pytest.raises(ConfigurationError, match="pigeon"):
             loader.load("pigeon")
 
-    def test_what_can_be_read_is_listed_where_one_distribution_stops_the_others(self, monkeypatch):
+    def test_unreadable_distribution_does_not_hide_the_others(self, monkeypatch):
         """Some versions of the backport raise ValueError for all if one entry is malformed."""
         metadata = importlib.import_module(
             "importlib.metadata" if sys.version_info >= (3, 12) else "importlib_metadata"

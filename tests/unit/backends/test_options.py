@@ -321,7 +321,7 @@ class TestSecrets:
         assert (type(token), token.setting) == (Token, "MAIL_PIGEON_VALUE")
         assert token.reveal() == "s3cret"
 
-    def test_a_callable_is_asked_when_it_is_needed_and_its_error_names_the_setting(self):
+    def test_callable_is_called_lazily_and_its_error_names_the_setting(self):
         fresh = read(taking(Secret), value=iter(["one", None]).__next__)["value"]
 
         assert fresh.reveal() == "one"

@@ -61,7 +61,7 @@ def test_a_file_without_certificates_names_the_setting(tmp_path, content):
         SmtpBackend(use_tls=True, tls_ca_file=path)
 
 
-def test_an_encrypted_key_is_an_error_and_asks_no_terminal_for_its_password(tmp_path):
+def test_encrypted_key_raises_without_a_password_prompt(tmp_path):
     key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -117,7 +117,7 @@ def test_a_login_over_tls_is_not_warned_about(options, caplog):
 # The envelope
 
 
-def test_the_envelope_names_every_recipient_once_and_the_bytes_no_blind_copy(server):
+def test_envelope_has_each_recipient_once_and_content_no_bcc(server):
     message = Message(
         "Hello",
         ["a@example.com", "Ann <a@example.com>"],
@@ -151,7 +151,7 @@ def test_five_hundred_blind_copies_are_one_transaction(server):
     assert envelope.rcpt_tos == everybody
 
 
-def test_recipients_that_were_refused_are_in_the_receipt_and_the_others_get_the_message(caplog):
+def test_refused_recipients_are_in_the_receipt_of_a_sent_message(caplog):
     recorder = Recorder(
         answers={"gone@example.com": "550 5.1.1 no such user", "full@example.com": "452 full"}
     )
@@ -273,7 +273,7 @@ def test_an_ipv6_address_is_given_as_the_literal_that_rfc_5321_wants(address, li
 
 
 @pytest.mark.parametrize("pipelining", [True, False])
-def test_a_message_over_the_announced_size_is_refused_before_anything_of_it_is_sent(pipelining):
+def test_message_over_the_announced_size_is_not_transmitted(pipelining):
     heard = []
 
     def script(connection):

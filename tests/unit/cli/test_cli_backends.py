@@ -179,9 +179,7 @@ def test_two_distributions_that_claim_one_name_are_both_listed(monkeypatch, tmp_
     assert "is claimed by" in result.stdout
 
 
-def test_a_plugin_that_claims_the_name_of_a_built_in_backend_is_told_and_not_used(
-    monkeypatch, tmp_path
-):
+def test_plugin_with_a_built_in_name_is_listed_and_not_used(monkeypatch, tmp_path):
     source = backend_source("smtp")
     install(monkeypatch, tmp_path, "Rival", "9.0", "smtp = rival_smtp:Plugin", rival_smtp=source)
     app = make_app()

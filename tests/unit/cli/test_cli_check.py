@@ -671,7 +671,7 @@ class TestDialogue:
             report = run_json(app, "check", status=1)
         assert detail_of(report, "sender") == "bücher@example.com needs SMTPUTF8 (RFC 6531)"
 
-    def test_under_testing_the_chosen_backend_is_tried_out_and_the_replacement_named(self, server):
+    def test_check_under_testing_tries_the_chosen_backend(self, server):
         app = smtp_app(server, TESTING=True)
         result = run(app, "check")
         assert (

@@ -203,7 +203,7 @@ def test_html_that_is_not_utf_8_is_bad_usage_that_names_option_and_file(app, tmp
     assert "p.html' is not UTF-8 at byte 2" in result.stderr
 
 
-def test_standard_input_that_is_not_utf_8_is_bad_usage_that_names_the_option(app):
+def test_stdin_that_is_not_utf_8_is_a_usage_error(app):
     result = run(app, "send", "a@example.com", "--body", "-", input=b"\xff", status=2)
     assert "'--body': standard input is not UTF-8 at byte 0" in result.stderr
 
@@ -249,13 +249,13 @@ def test_a_name_that_nobody_has_is_bad_usage_with_the_nearest_one(app):
     assert "'--backend': 'smpt' is not installed; did you mean 'smtp'?" in result.stderr
 
 
-def test_a_backend_that_cannot_be_loaded_is_the_reason_why_nothing_was_sent(app):
+def test_send_reports_a_backend_that_cannot_be_loaded(app):
     result = run(app, "send", "ann@example.com", "--backend", "nowhere:Backend", status=1)
     assert result.stdout == ""
     assert result.stderr.startswith("Not sent: MAIL_BACKEND 'nowhere:Backend' could not be")
 
 
-def test_settings_that_choose_no_backend_are_the_reason_why_nothing_was_sent(app):
+def test_send_reports_settings_without_a_backend(app):
     app.config["MAIL_BACKEND"] = "smpt"
     result = run(app, "send", "ann@example.com", status=1)
     assert "Not sent: MAIL_BACKEND 'smpt' is not installed" in result.stderr

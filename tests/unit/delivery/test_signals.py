@@ -111,7 +111,7 @@ def test_extra_keywords_get_only_what_the_signal_offers():
     assert call(lambda sender, **extra: set(extra), APP, dict(OFFERED)) == {"message", "receipt"}
 
 
-def test_a_receiver_whose_signature_is_hidden_gets_the_app_and_the_rest_by_keyword():
+def test_receiver_with_hidden_signature_gets_keywords():
     class Hidden:
         __signature__ = "none"
 
@@ -121,7 +121,7 @@ def test_a_receiver_whose_signature_is_hidden_gets_the_app_and_the_rest_by_keywo
     assert call(Hidden(), APP, dict(OFFERED)) == ((APP,), {"message", "receipt"})
 
 
-def test_a_receiver_that_can_be_neither_hashed_nor_referred_to_weakly_is_called():
+def test_unhashable_receiver_without_weakref_is_called():
     class Bare:
         __slots__ = ()
         __hash__ = None
@@ -228,7 +228,7 @@ def explode(message):
     raise RuntimeError("broken receiver")
 
 
-def test_a_receiver_that_raises_after_delivery_is_logged_and_the_receipt_returned(mail, caplog):
+def test_receiver_error_after_delivery_is_logged(mail, caplog):
     with email_dispatched.connected_to(explode), mail.record_messages() as outbox:
         receipt = mail.send_message("Hi", ["to@example.com"])
     assert receipt.sent

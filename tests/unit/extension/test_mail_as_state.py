@@ -59,7 +59,7 @@ def test_what_is_assigned_on_a_mail_counts_for_all_of_its_apps():
             assert hello().sender == "shared@example.com"
 
 
-def test_a_mail_that_no_app_was_given_to_follows_the_app_it_is_registered_in():
+def test_mail_without_an_app_follows_the_app_that_registers_it():
     app = make_app()
     app.extensions["mail"] = mail = Mail()
 
@@ -201,7 +201,7 @@ def test_a_state_made_of_the_vars_of_another_follows_its_app():
     assert mail.suppress is True
 
 
-def test_a_state_made_by_hand_follows_its_app_in_the_settings_it_was_not_given():
+def test_handmade_state_reads_missing_settings_from_its_app():
     """Above all in those that keep mail from leaving."""
 
     class OwnMail(Mail):

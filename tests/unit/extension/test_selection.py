@@ -234,7 +234,7 @@ def test_what_cannot_be_hashed_is_no_backend(app):
         selected(app, MAIL_BACKEND=["smtp"])
 
 
-def test_a_backend_made_of_others_is_built_anew_when_an_option_of_theirs_changes(app):
+def test_composite_is_rebuilt_when_a_child_option_changes(app):
     class AroundBackend(OutsideBackend):
         name = "around"
 

@@ -181,7 +181,7 @@ def test_the_setting_may_name_the_prefix(prefix):
 
 
 @pytest.mark.parametrize("wanted", ["inbox", "/", "/a b", "/a//b", 2.5, "//evil.example"])
-def test_a_setting_that_is_neither_a_bool_nor_a_prefix_is_an_error_that_names_it(wanted):
+def test_inbox_setting_must_be_a_bool_or_a_prefix(wanted):
     app = make_app(DEBUG=True, MAIL_INBOX=wanted)
     Mail(app)
     with pytest.raises(ConfigurationError, match="MAIL_INBOX must be true, false or a URL"):

@@ -132,9 +132,7 @@ def test_one_source_is_required(given: Any) -> None:
         ("a.unheard-of", "text", "text/plain"),
     ],
 )
-def test_the_type_is_that_of_the_name_else_of_the_content_where_that_is_certain(
-    name: str | None, data: Any, kind: str
-) -> None:
+def test_type_is_guessed_from_name_then_content(name: str | None, data: Any, kind: str) -> None:
     assert Attachment(name, data=data).content_type == kind
 
 

@@ -96,7 +96,7 @@ def test_every_copy_has_its_own(copied: Callable[[Message], Message]) -> None:
     assert message.options == {"ses": {"c": [2]}}
 
 
-def test_a_secret_among_the_options_is_kept_or_refused_and_never_becomes_its_mask() -> None:
+def test_secret_option_never_becomes_its_mask() -> None:
     message = compose(options={"pigeon": {"key": Secret("k3y")}})
 
     assert message.snapshot().options["pigeon"]["key"].reveal() == "k3y"

@@ -294,7 +294,7 @@ def test_a_rule_that_stays_is_left_as_it_is_if_nothing_takes_its_place(css: str)
         " .a:hover { color: lime }",
     ],
 )
-def test_what_such_a_rule_must_beat_is_not_inlined_where_it_cannot_be_important(css: str) -> None:
+def test_rule_is_not_inlined_over_one_that_cannot_be_important(css: str) -> None:
     own = ' style="color: gray"' if "i {" in css else ""
     source = f'<style>{css}</style><p class="a">a</p><p class="b"{own}>b</p>'
     html = inline_css(source, True)

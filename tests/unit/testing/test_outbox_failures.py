@@ -88,7 +88,7 @@ def test_a_class_makes_an_error_that_says_why(outbox, send):
     assert caught.value.receipt.outcome is Outcome.UNKNOWN
 
 
-def test_an_error_that_is_no_delivery_error_is_one_of_a_backend_that_is_broken(outbox, send):
+def test_other_errors_are_those_of_a_broken_backend(outbox, send):
     error = OSError("disk full")
     outbox.fail_next(error, times=2)
     for _ in range(2):

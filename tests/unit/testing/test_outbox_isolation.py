@@ -254,7 +254,7 @@ def test_a_pool_that_several_tests_share_keeps_them_apart(send):
     assert subjects(third) == ["third"]
 
 
-def test_an_early_thread_that_gives_work_to_a_pool_of_a_test_is_not_that_test(early_worker, send):
+def test_early_thread_in_the_pool_of_a_test_is_not_that_test(early_worker, send):
     with ThreadPoolExecutor(1) as pool:
         with Outbox() as first:
             pool.submit(send, "first").result()
@@ -522,7 +522,7 @@ def test_a_failure_does_not_wait_where_nothing_runs(outbox, waits):
     assert not waits.is_set()
 
 
-def test_a_test_that_asserts_in_a_thread_of_its_own_does_not_wait_for_itself(outbox, send):
+def test_assert_sent_in_thread_does_not_deadlock(outbox, send):
     def check():
         send()
         outbox.assert_not_sent(subject="Other")

@@ -19,7 +19,7 @@ def test_a_lock_keeps_other_threads_out_and_lets_its_own_in_again():
     assert tried == [False]
 
 
-def test_a_lock_is_free_in_a_child_and_whoever_held_it_lets_go_of_the_old_one():
+def test_lock_is_reset_after_fork():
     lock = ForkSafeLock()
     with lock():
         _renew_all()  # what a child does first
@@ -30,7 +30,7 @@ def test_a_lock_is_free_in_a_child_and_whoever_held_it_lets_go_of_the_old_one():
     assert taken == [True]
 
 
-def test_a_child_of_a_real_fork_takes_a_lock_that_a_thread_of_its_parent_holds():
+def test_child_of_a_real_fork_can_take_a_held_lock():
     program = """
 import os, threading
 from flask_mail.util.locks import ForkSafeLock
