@@ -401,7 +401,7 @@ def test_headers_are_encoded_in_the_character_set_of_the_message() -> None:
         assert value in decoded(received(msg)[name])
 
 
-def test_a_header_that_the_character_set_cannot_express_is_encoded_in_utf_8() -> None:
+def test_header_beyond_its_charset_is_encoded_in_utf_8() -> None:
     msg = compose(subject="→ Grüße", charset="iso-8859-1")
 
     assert decoded(received(msg)["Subject"]) == "→ Grüße"

@@ -264,7 +264,7 @@ def test_the_replaced_message_class_is_what_a_connection_makes(mail: Mail) -> No
     assert [type(each) for each in outbox] == [Stamped, Stamped, Message]
 
 
-def test_a_mock_in_the_place_of_the_message_class_is_what_a_connection_sends(mail: Mail) -> None:
+def test_connection_sends_a_mocked_message_class(mail: Mail) -> None:
     with (
         mock.patch("flask_mail.Message") as message_class,
         mock.patch("flask_mail.Connection.send") as send,

@@ -1084,7 +1084,7 @@ def test_every_promise_has_a_backend_that_breaks_it():
     assert {case.test for case in CASES} == set(TESTS)
 
 
-def test_kinds_of_values_that_only_a_type_checker_can_read_are_not_looked_at(run):
+def test_type_checker_only_annotations_are_skipped(run):
     BackendContract().test_an_option_of_the_wrong_kind_is_refused(IsAnnotatedForCheckersOnly(), {})
 
 

@@ -137,9 +137,7 @@ def test_a_message_for_nobody_leaves_the_connection_to_the_others(
 @pytest.mark.parametrize(
     ("kind", "expected", "connections"), [("4xx", SENT, 2), ("5xx", REFUSED, 1)]
 )
-def test_354_for_a_message_whose_sender_was_refused_is_answered_with_nothing(
-    mode, kind, expected, connections
-):
+def test_354_after_a_refused_sender_gets_empty_content(mode, kind, expected, connections):
     """After 4xx, it goes over a new connection."""
     fault = Fault("mail", kind, ((1, 2),))
     with Play(mode, fault, server={"goes_ahead_for_nobody": True}) as play:
@@ -160,9 +158,7 @@ TOO_MANY = [
 
 
 @pytest.mark.parametrize(("mode", "stage", "kind"), TOO_MANY)
-def test_a_message_that_is_refused_does_not_pass_for_sent_because_of_an_answer_too_many(
-    mode, stage, kind
-):
+def test_extra_reply_does_not_turn_refused_into_sent(mode, stage, kind):
     """An extra 250 makes each reply look like the one to the command before."""
     extra = Fault(stage, "two", ((1, 1),))
     refusal = Fault("content", kind, ((1, 1),), accepts=False)
@@ -185,7 +181,7 @@ def test_an_answer_too_many_in_a_batch_passes_no_refused_message_for_sent(mode, 
 
 
 @pytest.mark.parametrize("kind", CLOSING)
-def test_replies_that_are_lost_with_the_connection_leave_what_is_true_unknown(kind):
+def test_replies_lost_with_the_connection_are_unknown(kind):
     """A server may have accepted more than it got round to telling."""
     fault = Fault("mail", kind, ((1, 4),))
     with Play("both", fault, server={"keeps_replies": True}) as play:

@@ -251,9 +251,7 @@ def test_a_fault_leaves_each_message_with_the_outcome_that_is_true_of_it(way, ce
 @pytest.mark.parametrize("kind", LASTING)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("way", [single, warm, batch])
-def test_silence_at_any_stage_leaves_each_message_with_the_outcome_that_is_true_of_it(
-    way, mode, kind
-):
+def test_silence_at_any_stage_gives_true_outcomes(way, mode, kind):
     """All stages of a mode at the same time, because each takes until MAIL_TIMEOUT."""
     chosen = [each for each in SLOW if (each.mode, each.kind) == (mode, kind)]
     with ThreadPoolExecutor(len(chosen)) as pool:

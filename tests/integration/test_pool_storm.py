@@ -69,7 +69,7 @@ def number_of(accepted):
     return number
 
 
-def test_threads_that_share_a_pool_in_a_storm_are_told_what_became_of_each_message():
+def test_pool_under_contention_reports_each_outcome():
     """Each of 8,000 is accepted once at most, and each receipt agrees with the server's record."""
     start = threading.Barrier(THREADS)
     weather = Weather(SEED)
@@ -168,7 +168,7 @@ def connections_of(server, who):
 
 @needs_fork
 @pytest.mark.parametrize("mode", MODES, ids="-".join)
-def test_a_child_opens_connections_of_its_own_and_its_parent_keeps_the_warm_ones(mode):
+def test_child_opens_its_own_connections_and_parent_keeps_its_pool(mode):
     """Nothing that a child says, or leaves unsaid at its end, comes between its parent's words."""
     with fault_server(extensions=mode) as server:
         run(FORKING, server)

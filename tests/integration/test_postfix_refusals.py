@@ -102,7 +102,7 @@ def test_a_message_that_is_refused_by_its_content_is_refused(
     assert not error.receipt.refused
 
 
-def test_no_content_of_a_large_message_goes_out_where_all_recipients_are_refused(
+def test_large_content_is_not_sent_if_all_recipients_are_refused(
     postfix: Postfix,
 ) -> None:
     message = Message("Hi", ["nobody@example.test"], "0123456789\n" * 100_000)
@@ -139,7 +139,7 @@ def test_refused_messages_of_a_batch_leave_nothing_behind_for_the_others(
 @pytest.mark.parametrize(
     "settings", [{}, {"MAIL_CHUNKING": False}, {"MAIL_PIPELINING": False}], ids=str
 )
-def test_what_is_told_of_a_batch_is_true_where_postfix_hangs_up_after_too_many_errors(
+def test_batch_outcomes_when_postfix_disconnects_after_errors(
     postfix: Postfix, settings: dict[str, bool]
 ) -> None:
     """It does so with a 421, to whatever command comes next, and throws away what is behind that.
@@ -163,7 +163,7 @@ def test_what_is_told_of_a_batch_is_true_where_postfix_hangs_up_after_too_many_e
         assert taken[receipt.message_id] <= (receipt.outcome in {SENT, Outcome.UNKNOWN})
 
 
-def test_a_message_over_the_announced_size_is_refused_before_a_byte_of_it_is_sent(
+def test_message_over_the_announced_size_is_not_transmitted(
     postfix: Postfix,
 ) -> None:
     message = Message("Large", ["juergen@example.test"], "0123456789\n" * 2000)

@@ -112,7 +112,7 @@ def test_a_message_that_is_too_large_may_have_been_kept(mail: Mail) -> None:
         mail.send(_too_large())
 
 
-def test_a_message_that_is_too_large_was_not_taken_by_a_program_that_keeps_none(
+def test_oversized_message_is_not_sent_with_all_or_nothing(
     mail: Mail,
 ) -> None:
     mail.app.config["MAIL_SENDMAIL_ALL_OR_NOTHING"] = "true"
