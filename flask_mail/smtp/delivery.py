@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from ..errors import BackendUnavailable, MailError, MessageError
 from ..util.clocks import monotonic
 from . import borrowed as lending
-from . import errors
+from . import errors, failures
 from . import session as client
 from .alarms import is_of_link
-from .deadline import Clock, Deadline, DeadlinePassed
+from .deadline import Clock, Deadline
 from .lessons import Lessons
 from .pipeline import Flight
 from .results import Result
@@ -195,7 +195,7 @@ class Courier:
                 self._leave_to_parent()
                 return
             error.with_traceback(None)  # its frames would keep the content alive
-            if not _is_own_deadline(error):
+            if not failures.is_own_deadline(error):
                 self._gone = error
             transaction.give_up()  # the first error wins
             transaction.end_with(transaction.result or Result(error=error))
@@ -301,9 +301,3 @@ class Courier:
     def _is_too_old(self, link: Link) -> bool:
         max_age = self._server.max_age  # so that changes of DNS are noticed
         return max_age is not None and link.messages > 0 and link.age >= max_age
-
-
-def _is_own_deadline(error: MailError) -> bool:
-    """Return True if one message's own deadline passed while a connection was opened."""
-    cause = error.__cause__
-    return isinstance((cause and errors.hidden_cause(cause)) or cause, DeadlinePassed)

@@ -13,7 +13,7 @@ from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DeliveryError, DeliveryUnknown
-from . import errors
+from . import failures
 from . import session as client
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def connect(server: client.Server) -> Any:
     except BaseException as error:
         client.drop(host)
         if isinstance(error, OSError):
-            raise errors.failure(error, stage, str(server)) from error
+            raise failures.failure(error, stage, str(server)) from error
         raise
     return host
 
@@ -125,11 +125,11 @@ def sendmail(
         raise
     except OSError as error:
         # sendmail() does not report whether the message was complete.
-        made = errors.failure(error, "accept", str(server))
+        made = failures.failure(error, "accept", str(server))
         if isinstance(made, DeliveryUnknown) and not isinstance(made, type(error)):
             raise  # programs depend on its class; its outcome is UNKNOWN all the same
         raise made from error
-    return errors.refusals(answer)
+    return failures.refusals(answer)
 
 
 def end(host: Any) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import DeliveryError, MailError
 from . import borrowed as lending
-from . import dialing, errors, reaching
+from . import dialing, errors, failures, reaching
 from .alarms import TOLERANT
 from .auth import log_in
 from .deadline import Deadline
@@ -40,7 +40,7 @@ _FULL_NAME = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 def connect(server: Server, deadline: Deadline | None = None) -> smtplib.SMTP:
     """Open a connection that is ready for transactions.
 
-    :raises DeliveryError: from the table in :mod:`flask_mail.smtp.errors`; nothing stays open.
+    :raises DeliveryError: from the table in :mod:`flask_mail.smtp.failures`; nothing stays open.
     """
     # Any name keeps smtplib from looking up this host's, which takes seconds if DNS is slow.
     arguments: dict[str, Any] = {"timeout": server.timeout, "local_hostname": "localhost"}
@@ -75,7 +75,7 @@ def establish(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
         if not isinstance(error, (OSError, ValueError)) or isinstance(error, MailError):
             raise
         # It has greeted, so MAIL_USE_SSL is right.
-        raise errors.failure(error, stage, str(server), knows_tls=True) from error
+        raise failures.failure(error, stage, str(server), knows_tls=True) from error
 
 
 def _reach_in_time(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
@@ -118,14 +118,14 @@ def greet_if_needed(host: smtplib.SMTP, server: Server) -> None:
     """
     if host.sock is None:
         closed = smtplib.SMTPServerDisconnected("the session is not connected")
-        raise errors.failure(closed, "connect", str(server))
+        raise failures.failure(closed, "connect", str(server))
     if host.ehlo_resp is not None or host.helo_resp is not None:
         return
     try:
         host.ehlo_or_helo_if_needed()
     except OSError as error:
         drop(host)
-        raise errors.failure(error, "greeting", str(server)) from error
+        raise failures.failure(error, "greeting", str(server)) from error
 
 
 def end(host: smtplib.SMTP) -> None:

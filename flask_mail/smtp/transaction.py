@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..mime.content import LARGE
-from . import errors
+from . import errors, failures
 from .commands import Command, body, opening
 from .extensions import mail_options, suited
 from .replies import Reply, reply_of
@@ -373,7 +373,7 @@ class Transaction:
         self._refusal = self._refusal or (error, stage)  # the others only follow from the first
 
     def _fail(self, error: OSError, stage: str) -> None:
-        made = errors.failure(error, stage, self._server)
+        made = failures.failure(error, stage, self._server)
         # Its frames would keep the content alive for as long as the receipt lives.
         made.__cause__ = error.with_traceback(None)
         made.attempts = max(1, self.attempts)
@@ -415,5 +415,5 @@ class Transaction:
 
 def is_break(error: OSError) -> bool:
     """Return True if the connection broke, and not if the peer was silent or malformed."""
-    cause = errors.hidden_cause(error) or error
+    cause = failures.hidden_cause(error) or error
     return not isinstance(cause, (TimeoutError, smtplib.SMTPResponseException))

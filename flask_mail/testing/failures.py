@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from ..address.domain import domain_to_ascii
 from ..errors import DeliveryError
 from ..receipt import Refusal
-from ..smtp import errors
+from ..smtp import failures
 
 if TYPE_CHECKING:
     from ..delivery.outgoing import Outgoing
@@ -44,7 +44,7 @@ class Faults:
     def time_out(self, *, after_content: bool, times: int | None) -> None:
         """Time out for a number of messages."""
         stage = "accept" if after_content else "connect"
-        self.fail(errors.failure(TimeoutError("timed out"), stage, _SERVER), times)
+        self.fail(failures.failure(TimeoutError("timed out"), stage, _SERVER), times)
 
     def refuse(self, recipient: str | re.Pattern[str], refusal: Refusal) -> None:
         """Refuse matching recipients from now on."""
@@ -114,7 +114,7 @@ def _all_refused(refused: dict[str, Refusal]) -> DeliveryError:
         address: (each.code, f"{each.enhanced} {each.text}".strip().encode())
         for address, each in refused.items()
     }
-    return errors.failure(smtplib.SMTPRecipientsRefused(replies), "recipient", _SERVER)
+    return failures.failure(smtplib.SMTPRecipientsRefused(replies), "recipient", _SERVER)
 
 
 def _copy(error: Exception) -> Exception:

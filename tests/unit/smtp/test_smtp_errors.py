@@ -19,7 +19,7 @@ from flask_mail import (
     Outcome,
     Receipt,
 )
-from flask_mail.smtp import errors
+from flask_mail.smtp import errors, failures
 from flask_mail.smtp.replies import Reply, reply_of
 
 FOREIGN = sorted(
@@ -73,7 +73,7 @@ def test_smtplib_has_exceptions_to_walk():
 @pytest.mark.parametrize("foreign", [*FOREIGN, *OF_THE_SYSTEM])
 def test_each_foreign_error_has_a_class_of_ours_that_is_also_its_own(foreign):
     """`except smtplib.SMTPHeloError` and `except ConnectionRefusedError` go on to match."""
-    kind = errors.class_for(made(foreign))
+    kind = failures.class_for(made(foreign))
     assert issubclass(kind, BackendUnavailable)
     assert issubclass(kind, WITHOUT_A_CLASS.get(foreign, foreign))
 
@@ -149,7 +149,7 @@ def test_a_receipt_is_pickled_with_its_error():
     ids=repr,
 )
 def test_once_the_content_is_out_only_a_no_proves_that_it_was_not_accepted(foreign, kind):
-    assert isinstance(errors.failure(foreign, "accept", "mx.test:25"), kind)
+    assert isinstance(failures.failure(foreign, "accept", "mx.test:25"), kind)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_once_the_content_is_out_only_a_no_proves_that_it_was_not_accepted(forei
     ids=repr,
 )
 def test_the_attributes_that_programs_read_are_carried_over(foreign, attributes):
-    error = pickle.loads(pickle.dumps(errors.failure(foreign, "data", "mx.test:25")))
+    error = pickle.loads(pickle.dumps(failures.failure(foreign, "data", "mx.test:25")))
     for name in attributes:
         assert getattr(error, name) == getattr(foreign, name)
 
@@ -173,7 +173,7 @@ def test_refused_recipients_are_told_with_code_and_text():
     foreign = smtplib.SMTPRecipientsRefused(
         {"a@x": (450, b"4.2.0 later"), "b@x": (550, b"5.1.1 no\nsuch user"), "c@x": (451, "busy")}
     )
-    error = errors.failure(foreign, "recipient", "mx.test:25")
+    error = failures.failure(foreign, "recipient", "mx.test:25")
     assert error.refused == {
         "a@x": (450, "4.2.0", "later"),
         "b@x": (550, "5.1.1", "no such user"),
@@ -222,7 +222,7 @@ AT = {
 )
 def test_reply_about_login_or_tls_is_not_sent_and_names_the_setting(stage, reply, setting):
     foreign = AT[stage](reply)
-    error = errors.failure(foreign, stage, "mx.test:25")
+    error = failures.failure(foreign, stage, "mx.test:25")
     assert isinstance(error, BackendUnavailable)
     assert isinstance(error, type(foreign))
     assert setting in str(error)
@@ -232,14 +232,14 @@ def test_reply_about_login_or_tls_is_not_sent_and_names_the_setting(stage, reply
 @pytest.mark.parametrize("stage", AT)
 @pytest.mark.parametrize("reply", OF_THE_MESSAGE)
 def test_reply_about_the_message_stays_refused(stage, reply):
-    error = errors.failure(AT[stage](reply), stage, "mx.test:25")
+    error = failures.failure(AT[stage](reply), stage, "mx.test:25")
     assert isinstance(error, MessageRefused)
     assert "MAIL_" not in str(error)
 
 
 def test_permanent_refusal_outweighs_a_required_login():
     replies = {"a@x": (550, b"5.1.1 no such user"), "b@x": LOGIN[0]}
-    error = errors.failure(smtplib.SMTPRecipientsRefused(replies), "recipient", "mx.test:25")
+    error = failures.failure(smtplib.SMTPRecipientsRefused(replies), "recipient", "mx.test:25")
     assert isinstance(error, MessageRefused)
     assert error.response == "550 5.1.1 no such user"
 
@@ -248,7 +248,7 @@ def test_permanent_refusal_outweighs_a_required_login():
     ("reply", "names_tls"), [(TLS[0], True), (TLS[2], True), (LOGIN[4], False), (LOGIN[5], False)]
 )
 def test_refused_login_names_tls_where_that_is_missing(reply, names_tls):
-    error = errors.failure(smtplib.SMTPAuthenticationError(*reply), "login", "mx.test:25")
+    error = failures.failure(smtplib.SMTPAuthenticationError(*reply), "login", "mx.test:25")
     assert "MAIL_PASSWORD or MAIL_OAUTH2_TOKEN" in str(error)
     assert ("MAIL_USE_TLS" in str(error)) is names_tls
     assert "after a login" not in str(error)
@@ -266,13 +266,13 @@ def hidden(cause):
 
 def test_what_smtplib_hides_is_the_reason_that_is_shown():
     foreign = hidden(ConnectionResetError(104, "Connection reset by peer"))
-    error = errors.failure(foreign, "data", "mx.test:25")
+    error = failures.failure(foreign, "data", "mx.test:25")
     assert type(error) is errors.ServerDisconnected
     assert str(error).endswith("with mx.test:25: [Errno 104] Connection reset by peer.")
 
 
 def test_a_timeout_that_smtplib_hides_is_a_timeout_error_too():
-    error = errors.failure(hidden(TimeoutError("timed out")), "sender", "mx.test:25")
+    error = failures.failure(hidden(TimeoutError("timed out")), "sender", "mx.test:25")
     assert isinstance(error, TimeoutError)
     assert isinstance(error, smtplib.SMTPServerDisconnected)
 
@@ -285,7 +285,7 @@ def test_what_a_program_was_dealing_with_when_it_sent_is_no_cause():
         with pytest.raises(smtplib.SMTPServerDisconnected) as caught:
             smtplib.SMTP(local_hostname="shop.test").send(b"content")
     assert isinstance(caught.value.__context__, TimeoutError)
-    error = errors.failure(caught.value, "data", "mx.test:25")
+    error = failures.failure(caught.value, "data", "mx.test:25")
     assert not isinstance(error, TimeoutError)
     assert "database" not in str(error)
 
@@ -306,7 +306,7 @@ def test_what_a_program_was_dealing_with_when_it_sent_is_no_cause():
     ids=repr,
 )
 def test_the_sentence_ends_in_what_to_do(foreign, stage, advice):
-    sentence = str(errors.failure(foreign, stage, "mx.test:25"))
+    sentence = str(failures.failure(foreign, stage, "mx.test:25"))
     assert "mx.test:25" in sentence
     assert advice in sentence
 
