@@ -10,7 +10,7 @@ import smtplib
 import socket
 import ssl
 
-from ..errors import BackendUnavailable, DeliveryError, DeliveryUnknown, MessageRefused
+from ..errors import BackendUnavailable, DeliveryUnknown, MessageRefused
 
 # Flask-Mail's class comes first: its constructor and text win over the foreign class.
 

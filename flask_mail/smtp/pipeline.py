@@ -6,8 +6,9 @@ import smtplib
 from collections import deque
 from typing import TYPE_CHECKING
 
+from .attempt import AT_ONCE
 from .results import Result
-from .transaction import AT_ONCE, Transaction, is_break
+from .transaction import Transaction, is_break
 from .wire import FIRST_MESSAGES, Link
 
 if TYPE_CHECKING:

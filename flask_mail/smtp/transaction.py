@@ -7,34 +7,20 @@ Does no I/O. The point at which a transaction ends decides the outcome of the me
 from __future__ import annotations
 
 import smtplib
-from collections import deque
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..mime.content import LARGE
 from . import errors, failures
-from .commands import Command, body, opening
-from .extensions import mail_options, suited
+from .attempt import Attempt
+from .commands import Command
 from .replies import Reply, reply_of
-from .results import Part, Parts, Result
-from .smuggling import may_hold_commands
+from .results import Part, Result
 
 if TYPE_CHECKING:
-    from ..mime.content import Content
-    from ..receipt import Envelope, Refusal
-    from .deadline import Deadline
-    from .session import Server
-
-AT_ONCE = LARGE
-"""Octets: larger content waits for the replies to RCPT, which may refuse every recipient."""
+    from ..receipt import Refusal
 
 _TRIES = 2
 """Maximum number of connections to try for a message that was provably not accepted."""
-
-_CHUNK = 1024 * 1024
-"""Octets per BDAT: large, because each chunk costs a round trip; small, because a break before the
-last chunk proves that the message was not accepted."""
 
 # Where 250 is expected, any 25z does (RFC 5321 section 4.2.1: the first two digits decide); 354
 # answers DATA.
@@ -51,139 +37,8 @@ _STAGES = {"reset": "sender", "chunk": "data", "accept": "data"}
 """Stages to report for a connection that broke before the content was complete."""
 
 
-class Transaction:
-    """Delivery of one message, over several connections if necessary, until it has a result.
-
-    :param deadline: limit for the whole delivery.
-    :ivar attempts: how often it was started for its current recipients.
-    :ivar was_moved: True if it continues on a new connection because the server may limit the
-        messages per connection.
-    """
-
-    def __init__(self, envelope: Envelope, content: bytes | Content, deadline: Deadline) -> None:
-        self.envelope = envelope
-        self.content = self._given = content
-        self.deadline = deadline
-        self.attempts = 0
-        self._strikes = 0  # how many connections broke at this message
-        self.was_moved = False
-        self.is_over = False
-        """True if it is finished on this connection, though it may continue on another one."""
-        self.result: Result | None = None
-        """The result of the message; ``None`` until it is known."""
-        self._parts = Parts()
-        self._reason: tuple[OSError, str] | None = None  # why it was not accepted, and the stage
-
-    def end_with(self, result: Result) -> None:
-        """Set the result, merged with those for earlier parts of the recipients."""
-        self.result = self._parts.with_last(result)
-        self.is_over = True
-
-    def begin(
-        self,
-        host: smtplib.SMTP,
-        server: Server,
-        *,
-        reset: bool,
-        waits: bool,
-        moves: Callable[[Reply], bool],
-    ) -> None:
-        """Start the transaction, or start it again, on the connection of `host`.
-
-        :param reset: send RSET first, because another transaction may be open.
-        :param waits: send the content only after recipients are accepted, as large content.
-        :param moves: returns True if the server may reply differently on another connection.
-        :raises MessageError: the message needs an extension that the server does not offer.
-        :raises MessageRefused: it exceeds the server's SIZE.
-        """
-        self.content = suited(host, self._given)
-        options = mail_options(host, server, self.envelope, self.content)
-        self.attempts += 1
-        self._server = str(server)
-        self.is_pipelined = server.pipelining and host.has_extn("pipelining")
-        self._moves = moves
-        self._lacks, self._proven = server.lacks, server.proven
-        self._is_chunked = (
-            server.chunking
-            and host.has_extn("chunking")
-            and "chunking" not in server.lacks
-            and not may_hold_commands(self.content, is_cut=len(self.content) > _CHUNK)
-        )
-        waits = waits or not self.is_pipelined or len(self.content) > AT_ONCE
-        # The recipients that were too many before may all be refused again.
-        waits = waits or bool(self._parts)
-        self._script = deque(
-            opening(
-                self.envelope,
-                options,
-                None if waits else self.content,
-                reset=reset,
-                is_chunked=self._is_chunked,
-                is_pipelined=self.is_pipelined,
-            )
-        )
-        self._asked: deque[Command] = deque()
-        self._replies: dict[str, Reply] = {}  # to RCPT, by recipient
-        self._refusals = 0  # of recipients
-        self._refusal: tuple[OSError, str] | None = None  # what makes acceptance impossible
-        self.is_left = False  # the server does not process it any more
-        self.is_heard = False  # the server went on after 421
-        self._is_reset_refused = False
-        self.is_doubtful = False  # replies may belong to lines of a refused chunk
-        self.is_chunk_refused = False
-        self._is_unheard = False  # the server does not know BDAT, so it did not read it
-        self._may_send_data = False
-        self._content_is_said = False
-        self._part: Part | None = None  # the accepted part, if some recipients were too many
-        self._is_put_off = False
-        self.is_over = self.result is not None
-        self._is_certain = False  # all other commands were answered before the content
-        self._begins_at = 0
-        self._content_ends_at: int | None = None
-        self.leaves_open = True
-
-    @property
-    def has_said_all(self) -> bool:
-        """True if all commands of this message were sent, so that the next one may follow."""
-        return self.is_over or self._content_is_said
-
-    @property
-    def is_trial(self) -> bool:
-        """True if it is sent with BDAT to a server that has not accepted a message that way yet.
-
-        Some offer CHUNKING but do not know BDAT; messages pipelined behind would be UNKNOWN then.
-        """
-        return self._is_chunked and "chunking" not in self._proven
-
-    @property
-    def is_accepted(self) -> bool:
-        """True if the server has accepted it, for all recipients or for some."""
-        return self._part is not None or (self.result is not None and self.result.error is None)
-
-    @property
-    def next_reply(self) -> str:
-        """The stage of the command that the next reply belongs to; empty without one."""
-        return self._asked[0].stage if self._asked else ""
-
-    def next_commands(self) -> list[Command]:
-        """Return the commands to write now, up to the first one whose reply must be awaited."""
-        commands: list[Command] = []
-        if self._script and not self.is_left and not self._asked:
-            while self._script and not (commands and commands[-1].holds):
-                commands.append(self._script.popleft())
-        self._asked.extend(commands)
-        if commands and commands[-1].stage == "accept":
-            self._content_is_said = True
-            self._is_certain = len(self._asked) == 1
-        return commands
-
-    def begins_at(self, position: int) -> None:
-        """Record how many octets were written to this connection before it."""
-        self._begins_at = position
-
-    def content_ends_at(self, position: int) -> None:
-        """Record after how many octets on this connection the content is complete."""
-        self._content_ends_at = position
+class Transaction(Attempt):
+    """Delivery of one message, over several connections if necessary, until it has a result."""
 
     def answered(self, reply: Reply, *, server_left: bool, is_early: bool) -> None:
         """Process the reply to the oldest unanswered command.
@@ -318,8 +173,7 @@ class Transaction:
         """Choose the next commands, once all that were sent are answered."""
         if self._refusal is None:
             if not self._script:
-                how = {"is_chunked": self._is_chunked, "is_pipelined": self.is_pipelined}
-                self._script.extend(body(self.content, _CHUNK, **how))
+                self._add_content()
             return
         self._script.clear()
         if self._may_send_data:

@@ -17,8 +17,8 @@ from servers import mail_to
 from flask_mail import Message, MessageError, Outcome
 from flask_mail.backends.smtp import SmtpBackend
 from flask_mail.delivery.outgoing import Outgoing
+from flask_mail.smtp import attempt
 from flask_mail.smtp import pipeline as flight
-from flask_mail.smtp import transaction
 from flask_mail.smtp.wire import Link
 
 pytestmark = pytest.mark.exhaustive
@@ -105,8 +105,8 @@ def stored(server, splits, send):
     server.accepted.clear()
     server.read_size = splits["read"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transaction, "_CHUNK", splits["chunk"])
-        patch.setattr(transaction, "AT_ONCE", splits["at once"])
+        patch.setattr(attempt, "_CHUNK", splits["chunk"])
+        patch.setattr(attempt, "AT_ONCE", splits["at once"])
         patch.setattr(flight, "MESSAGES", splits["under way"])
         patch.setattr(flight, "OCTETS", splits["octets under way"])
         send()

@@ -21,9 +21,9 @@ from servers import mail_to
 
 from flask_mail import DeliveryError, Message, Outcome, Receipt
 from flask_mail.backends.smtp import SmtpBackend
+from flask_mail.smtp import attempt
 from flask_mail.smtp import pipeline as flight
 from flask_mail.smtp import session as client
-from flask_mail.smtp import transaction
 from flask_mail.smtp import wire as link
 
 SENT, REFUSED, NOT_SENT, UNKNOWN = (
@@ -71,9 +71,9 @@ def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
         return sock
 
     monkeypatch.setattr(socket, "create_connection", create_connection)
-    monkeypatch.setattr(transaction, "AT_ONCE", _AT_ONCE)
+    monkeypatch.setattr(attempt, "AT_ONCE", _AT_ONCE)
     monkeypatch.setattr(flight, "OCTETS", _AT_ONCE)
-    monkeypatch.setattr(transaction, "_CHUNK", _CHUNK)
+    monkeypatch.setattr(attempt, "_CHUNK", _CHUNK)
     monkeypatch.setattr(client, "QUIT_SECONDS", 0.1)
     monkeypatch.setattr(link, "_VERDICT_FACTOR", 1)
 
