@@ -24,7 +24,7 @@ from flask_mail.backends.smtp import SmtpBackend
 from flask_mail.smtp import attempt
 from flask_mail.smtp import pipeline as flight
 from flask_mail.smtp import session as client
-from flask_mail.smtp import wire as link
+from flask_mail.smtp import transport as link
 
 SENT, REFUSED, NOT_SENT, UNKNOWN = (
     Outcome.SENT,

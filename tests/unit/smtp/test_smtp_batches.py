@@ -300,7 +300,7 @@ def test_421_without_disconnect_settles_outcome(replies, outcome, monkeypatch):
             talk.wait()
 
     monkeypatch.setattr(flight, "_GRACE", 0.05)
-    monkeypatch.setattr("flask_mail.smtp.wire._VERDICT", 0.3)
+    monkeypatch.setattr("flask_mail.smtp.transport._VERDICT", 0.3)
     with scripted_server(script) as port:
         patience = 10 if "421 bye" in replies else 0.3
         [receipt] = mail_to(port, MAIL_TIMEOUT=patience).send_many(messages("one"))

@@ -131,7 +131,7 @@ def test_silence_is_a_timeout_error_that_names_the_setting(step):
 
 
 def test_silence_after_the_content_is_not_a_timeout_error(monkeypatch):
-    monkeypatch.setattr("flask_mail.smtp.wire._VERDICT", 0.3)
+    monkeypatch.setattr("flask_mail.smtp.transport._VERDICT", 0.3)
     with (
         scripted_server(server_that(fall_silent, "accept")) as port,
         pytest.raises(

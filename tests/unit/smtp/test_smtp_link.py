@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from flask_mail.smtp import wire as module
+from flask_mail.smtp import transport as module
 from flask_mail.smtp.deadline import Deadline, DeadlinePassed
 from flask_mail.smtp.wire import Link
 from flask_mail.smtp.writer import JOINED

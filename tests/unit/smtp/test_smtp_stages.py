@@ -9,7 +9,7 @@ from servers import Dialogue, mail_to, scripted_server
 
 from flask_mail import Message, Outcome
 from flask_mail.backends.smtp import SmtpBackend
-from flask_mail.smtp import wire as link
+from flask_mail.smtp import transport as link
 from flask_mail.smtp.wire import Link
 
 OFFERS = pytest.mark.parametrize(
