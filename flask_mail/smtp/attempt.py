@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..mime.content import LARGE
-from .commands import Command, body, opening
+from .commands import Command, opening
 from .extensions import mail_options, suited
 from .replies import Reply
 from .results import Part, Parts, Result
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 AT_ONCE = LARGE
 """Octets: larger content waits for the replies to RCPT, which may refuse every recipient."""
 
-_CHUNK = 1024 * 1024
+CHUNK = 1024 * 1024
 """Octets per BDAT: large, because each chunk costs a round trip; small, because a break before the
 last chunk proves that the message was not accepted."""
 
@@ -84,7 +84,7 @@ class Attempt:
             server.chunking
             and host.has_extn("chunking")
             and "chunking" not in server.lacks
-            and not may_hold_commands(self.content, is_cut=len(self.content) > _CHUNK)
+            and not may_hold_commands(self.content, is_cut=len(self.content) > CHUNK)
         )
         waits = waits or not self.is_pipelined or len(self.content) > AT_ONCE
         # The recipients that were too many before may all be refused again.
@@ -161,8 +161,3 @@ class Attempt:
     def content_ends_at(self, position: int) -> None:
         """Record after how many octets on this connection the content is complete."""
         self._content_ends_at = position
-
-    def _add_content(self) -> None:
-        """Continue with the content, now that the replies before it allow that."""
-        how = {"is_chunked": self._is_chunked, "is_pipelined": self.is_pipelined}
-        self._script.extend(body(self.content, _CHUNK, **how))

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from operator import methodcaller
 from typing import TYPE_CHECKING
 
-from ..errors import BackendUnavailable, MailError, MessageError
+from ..errors import MailError, MessageError
 from ..util.clocks import monotonic
 from . import borrowed as lending
 from . import errors, failures
@@ -267,7 +267,7 @@ class Courier:
             elif self._reopen is not None and self._is_used_up(link):
                 client.end(host)
         if host.sock is None and self._reopen is not None:
-            self._connect(self._reopen, deadline)
+            client.reconnect(self._reopen, self._server, deadline)
         client.greet_if_needed(host, self._server)
         link = client.link_of(host, self._server)
         link.settle = self.settle
@@ -276,16 +276,6 @@ class Courier:
             self._flight = Flight(
                 host, self._server, link, moves=self._moves, overlaps=self._lessons.overlaps
             )
-
-    def _connect(self, reopen: Callable[[Deadline], None], deadline: Deadline) -> None:
-        try:
-            reopen(deadline)
-        except MailError:
-            raise
-        except Exception as error:
-            raise BackendUnavailable(
-                f"Could not connect to {self._server}: {type(error).__name__}", stage="connect"
-            ) from error
 
     def _moves(self, reply: Reply) -> bool:
         return self._reopen is not None and self._lessons.moves(reply)

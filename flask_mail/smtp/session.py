@@ -10,9 +10,10 @@ import re
 import smtplib
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
-from ..errors import DeliveryError, MailError
+from ..errors import BackendUnavailable, DeliveryError, MailError
 from . import borrowed as lending
 from . import dialing, errors, failures, reaching
 from .alarms import TOLERANT
@@ -76,6 +77,21 @@ def establish(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
             raise
         # It has greeted, so MAIL_USE_SSL is right.
         raise failures.failure(error, stage, str(server), knows_tls=True) from error
+
+
+def reconnect(reopen: Callable[[Deadline], None], server: Server, deadline: Deadline) -> None:
+    """Connect a session again by `reopen`, which may be the program's.
+
+    :raises MailError: it failed.
+    """
+    try:
+        reopen(deadline)
+    except MailError:
+        raise
+    except Exception as error:
+        raise BackendUnavailable(
+            f"Could not connect to {server}: {type(error).__name__}", stage="connect"
+        ) from error
 
 
 def _reach_in_time(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:

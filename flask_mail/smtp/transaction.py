@@ -10,9 +10,8 @@ import smtplib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from . import errors, failures
-from .attempt import Attempt
-from .commands import Command
+from . import attempt, errors, failures
+from .commands import Command, body
 from .replies import Reply, reply_of
 from .results import Part, Result
 
@@ -37,7 +36,7 @@ _STAGES = {"reset": "sender", "chunk": "data", "accept": "data"}
 """Stages to report for a connection that broke before the content was complete."""
 
 
-class Transaction(Attempt):
+class Transaction(attempt.Attempt):
     """Delivery of one message, over several connections if necessary, until it has a result."""
 
     def answered(self, reply: Reply, *, server_left: bool, is_early: bool) -> None:
@@ -173,7 +172,8 @@ class Transaction(Attempt):
         """Choose the next commands, once all that were sent are answered."""
         if self._refusal is None:
             if not self._script:
-                self._add_content()
+                how = {"is_chunked": self._is_chunked, "is_pipelined": self.is_pipelined}
+                self._script.extend(body(self.content, attempt.CHUNK, **how))
             return
         self._script.clear()
         if self._may_send_data:

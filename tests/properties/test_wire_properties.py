@@ -105,7 +105,7 @@ def stored(server, splits, send):
     server.accepted.clear()
     server.read_size = splits["read"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attempt, "_CHUNK", splits["chunk"])
+        patch.setattr(attempt, "CHUNK", splits["chunk"])
         patch.setattr(attempt, "AT_ONCE", splits["at once"])
         patch.setattr(flight, "MESSAGES", splits["under way"])
         patch.setattr(flight, "OCTETS", splits["octets under way"])

@@ -73,7 +73,7 @@ def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "create_connection", create_connection)
     monkeypatch.setattr(attempt, "AT_ONCE", _AT_ONCE)
     monkeypatch.setattr(flight, "OCTETS", _AT_ONCE)
-    monkeypatch.setattr(attempt, "_CHUNK", _CHUNK)
+    monkeypatch.setattr(attempt, "CHUNK", _CHUNK)
     monkeypatch.setattr(client, "QUIT_SECONDS", 0.1)
     monkeypatch.setattr(link, "_VERDICT_FACTOR", 1)
 
