@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import secrets
-import time
 import warnings
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from .. import _context
 from ..address.parser import parse_address
 from ..errors import MessageError
-from ..mime import render as mime
 from ..receipt import Envelope
 from ..util.text import describe
 from . import fields as copies
@@ -24,7 +22,6 @@ from .attachment import Attaching, Attachment
 from .fields import (
     Copied,
     CopiedLater,
-    Delivered,
     by_backend,
     copied,
     deep_copy,
@@ -36,15 +33,13 @@ from .fields import (
 from .formats import Forms
 from .header_fields import Conventions
 from .metadata import EXTRAS
+from .rendering import Rendering
 from .validation import has_bad_headers
 
 if TYPE_CHECKING:
-    from email.message import Message as ParsedMessage
-
     from typing_extensions import Self
 
     from ..extension.connection import Connection
-    from ..mime.content import Content
     from ..receipt import Receipt
 
 AddressLike: TypeAlias = str | tuple[str, str]
@@ -65,7 +60,7 @@ def make_msgid(idstring: str | None = None, domain: str | None = None) -> str:
 _own_make_msgid = make_msgid
 
 
-class Message(Attaching, Conventions, Forms):
+class Message(Attaching, Conventions, Forms, Rendering):
     """An email message.
 
     :param subject: the subject.
@@ -221,11 +216,6 @@ class Message(Attaching, Conventions, Forms):
             domain = "localhost"
         return f"<{self._token}@{domain}>"
 
-    @cached_property
-    def _first_rendered(self) -> float:
-        # Keeps the octets of a message without a date the same each time.
-        return time.time()
-
     @property
     def send_to(self) -> set[AddressLike]:
         """All recipients: To, Cc and Bcc."""
@@ -248,63 +238,10 @@ class Message(Attaching, Conventions, Forms):
         """Send this message over `connection`."""
         return connection.send(self)
 
-    def as_bytes(self) -> bytes:
-        """Return the message as transmitted: with CRLF line ends and without Bcc.
-
-        Line breaks and other controls in headers are removed; sending refuses them.
-        """
-        if getattr(self._message, "__func__", None) is not Message._message:
-            return self._message().as_bytes()
-        return bytes(self._rendered())
-
-    def as_string(self) -> str:
-        """Return :meth:`as_bytes` as a str."""
-        return self.as_bytes().decode("utf-8", "surrogateescape")
-
-    def __str__(self) -> str:
-        return self.as_string()
-
-    def __bytes__(self) -> bytes:
-        return self.as_bytes()
-
     def __repr__(self) -> str:
         fields: list[object] = [self.recipients, self.cc, self.bcc]
         count = sum(len(each) if isinstance(each, list) else 1 for each in fields)
         return f"<Message {describe(self.subject)} to {count}>"
-
-    def _message(self) -> ParsedMessage:
-        # Programs override this to add headers or to sign, as in 0.10.
-        from email import message_from_bytes, policy  # slow to import, and seldom needed
-
-        content = bytes(self._rendered())
-        # Refolding by the standard library would split mailboxes. Headers with an internationalized
-        # address are raw UTF-8 (RFC 6532), which encoding would break.
-        return message_from_bytes(
-            content, policy=policy.SMTP.clone(refold_source="none", utf8=not content.isascii())
-        )
-
-    def content_to_send(self) -> bytes | Content:
-        """Return :meth:`as_bytes`, or a `Content` that saves memory if the message is large.
-
-        Overrides of `as_bytes` in subclasses are respected.
-        """
-        kind = type(self)
-        is_own = kind.as_bytes is Message.as_bytes and kind._message is Message._message  # noqa: SLF001
-        # A program may also set a function on the message itself.
-        put = self.__dict__.keys() & {"as_bytes", "_message"}
-        if isinstance(self.__dict__.get("as_bytes"), Delivered):
-            put = put - {"as_bytes"}  # render its fields, which may have changed since
-        if is_own and not put:
-            return self._rendered()
-        return self.as_bytes() if "as_bytes" in put else kind.as_bytes(self)
-
-    def _rendered(self) -> bytes | Content:
-        state = _context.current_state()
-        return mime.render(
-            self,
-            ascii_attachments=bool(getattr(state, "ascii_attachments", False)),
-            now=self._first_rendered,
-        )
 
     def snapshot(self) -> Message:
         """Return a deep copy with lazy strings evaluated."""
