@@ -21,10 +21,10 @@ from ..smtp import dialing
 from ..smtp import legacy as stand_in
 from ..smtp import session as client
 from ..smtp.deadline import Deadline
-from ..smtp.delivery import Courier, Item
+from ..smtp.delivery import Delivery, Item
 from ..smtp.pool import Pool
 from ..smtp.tls import ClientTLS
-from ..smtp.wire import Link
+from ..smtp.wire import Wire
 from ..util.clocks import monotonic
 from ..util.secret import Password, Secret, Token
 from .base import Backend
@@ -244,12 +244,12 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         finally:
             end(session)
 
-    def _courier(self, session: Any, seconds: Callable[[int], float | None]) -> Courier:
+    def _courier(self, session: Any, seconds: Callable[[int], float | None]) -> Delivery:
         def reopen(deadline: Deadline) -> None:
             client.establish(session, self._server, deadline)
             self._pool.count("opened")
 
-        return Courier(
+        return Delivery(
             session,
             self._server,
             reopen=reopen if session in self._own else None,
@@ -269,7 +269,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
     def _is_fit(self, session: Any) -> bool:
         """Whether a session can carry messages of others."""
         link = session.file
-        if session not in self._own or lending.was_used(session) or not isinstance(link, Link):
+        if session not in self._own or lending.was_used(session) or not isinstance(link, Wire):
             return False
         if dialing.memory.is_crowded((self._server.host, self._server.port)):
             return False  # others wait for the slot
@@ -305,7 +305,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
 def _spent(session: Any) -> float:
     """Return how many seconds it took to open a session, once."""
     link, spent = session.file, 0.0
-    if isinstance(link, Link):
+    if isinstance(link, Wire):
         spent, link.spent = link.spent, 0.0
     return spent
 

@@ -6,7 +6,7 @@ import smtplib
 import weakref
 from typing import Any
 
-from .wire import Link
+from .wire import Wire
 
 
 def watch(host: smtplib.SMTP) -> None:
@@ -59,7 +59,7 @@ class _Send:
             )
         self.was_used = True
         link = host.file
-        if isinstance(link, Link):
+        if isinstance(link, Wire):
             if link.settle is not None:
                 link.settle()
             if link.is_dirty and not link.is_lent:

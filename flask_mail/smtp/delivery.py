@@ -19,10 +19,10 @@ from . import session as client
 from .alarms import is_of_link
 from .deadline import Clock, Deadline
 from .lessons import Lessons
-from .pipeline import Flight
+from .pipeline import Pipeline
 from .results import Result
 from .transaction import Transaction
-from .wire import Link
+from .wire import Wire
 
 if TYPE_CHECKING:
     from ..mime.content import Content
@@ -41,7 +41,7 @@ _SLOW = 0.1
 Item = tuple["Envelope", "bytes | Content"]
 
 
-class Courier:
+class Delivery:
     """Delivery of messages over one session.
 
     :param host: the session; may be closed.
@@ -67,7 +67,7 @@ class Courier:
         self._seconds = seconds
         self._clock = clock
         self._pid = os.getpid()
-        self._flight: Flight | None = None
+        self._flight: Pipeline | None = None
         self._waiting: deque[Transaction] = deque()  # not yet yielded, in order
         self._upcoming: Item | None = None
         self._again: deque[Transaction] = deque()  # to be started again, in order
@@ -108,14 +108,14 @@ class Courier:
 
     def settle(self) -> None:
         """Wait until nothing is in flight, before other code uses the session."""
-        self._attempt(Flight.settle)
+        self._attempt(Pipeline.settle)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Reserve the session. Completes a batch in flight first, such as one whose signal receiver
         sends a message."""
         link = self._host.file
-        if isinstance(link, Link) and link.settle is not None:
+        if isinstance(link, Wire) and link.settle is not None:
             link.settle()
         lending.occupy(self._host, True)
         try:
@@ -175,7 +175,7 @@ class Courier:
     def _leave_to_parent(self) -> None:
         """Give up the messages that were taken: the parent process continues the batch."""
         link = self._host.file
-        if isinstance(link, Link) and not link.is_own:
+        if isinstance(link, Wire) and not link.is_own:
             client.drop(self._host)
         self._flight = None
         self._again.clear()
@@ -202,7 +202,7 @@ class Courier:
         else:
             self._attempt(lambda flight: self._add(flight, transaction))
 
-    def _add(self, flight: Flight, transaction: Transaction) -> None:
+    def _add(self, flight: Pipeline, transaction: Transaction) -> None:
         try:
             flight.add(transaction)
         except MailError as error:  # it cannot be sent here, and no command was written
@@ -212,7 +212,7 @@ class Courier:
             while flight.under_way and flight.has_room and flight.advance(wait=False):
                 pass
 
-    def _attempt(self, step: Callable[[Flight], object]) -> None:
+    def _attempt(self, step: Callable[[Pipeline], object]) -> None:
         """Take a step, and handle a connection that breaks."""
         flight = self._flight
         if flight is None:
@@ -233,7 +233,7 @@ class Courier:
         self._again.extend(flight.unfinished)
         flight.unfinished.clear()
 
-    def _lose(self, flight: Flight, error: OSError) -> None:
+    def _lose(self, flight: Pipeline, error: OSError) -> None:
         if self._is_child:
             self._leave_to_parent()
             return
@@ -273,21 +273,21 @@ class Courier:
         link.settle = self.settle
         link.be_prompt()
         if self._flight is None or self._flight.link is not link:
-            self._flight = Flight(
+            self._flight = Pipeline(
                 host, self._server, link, moves=self._moves, overlaps=self._lessons.overlaps
             )
 
     def _moves(self, reply: Reply) -> bool:
         return self._reopen is not None and self._lessons.moves(reply)
 
-    def _is_used_up(self, link: Link) -> bool:
+    def _is_used_up(self, link: Wire) -> bool:
         flight = self._flight
         is_retired = flight is not None and flight.link is link and flight.is_retired
         return is_retired or self._is_full(link) or self._is_too_old(link)
 
-    def _is_full(self, link: Link, under_way: int = 0) -> bool:
+    def _is_full(self, link: Wire, under_way: int = 0) -> bool:
         return self._max_emails is not None and link.messages + under_way >= self._max_emails
 
-    def _is_too_old(self, link: Link) -> bool:
+    def _is_too_old(self, link: Wire) -> bool:
         max_age = self._server.max_age  # so that changes of DNS are noticed
         return max_age is not None and link.messages > 0 and link.age >= max_age

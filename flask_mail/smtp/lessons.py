@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .pipeline import Flight
+    from .pipeline import Pipeline
     from .replies import Reply
     from .results import Result
     from .transaction import Transaction
@@ -34,7 +34,7 @@ class Lessons:
         if transaction.was_moved:
             self._moved_in_vain = 0 if result.error is None else self._moved_in_vain + 1
 
-    def note_break(self, flight: Flight) -> None:
+    def note_break(self, flight: Pipeline) -> None:
         """Learn from a connection that broke."""
         self._is_overlap_proven = self._is_overlap_proven or flight.is_overlap_proven
         if flight.has_overlapped and not self._is_overlap_proven:

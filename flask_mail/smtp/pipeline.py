@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .attempt import AT_ONCE
 from .results import Result
 from .transaction import Transaction, is_break
-from .wire import FIRST_MESSAGES, Link
+from .wire import FIRST_MESSAGES, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ _GRACE = 1.0
 """Seconds to wait after 421 until the server closes, which shows what it has read."""
 
 
-class Flight:
+class Pipeline:
     """Transactions of one connection, in order.
 
     :param moves: returns True if a message with this reply is started again on a new connection,
@@ -43,7 +43,7 @@ class Flight:
         self,
         host: smtplib.SMTP,
         server: Server,
-        link: Link,
+        link: Wire,
         *,
         moves: Callable[[Reply], bool],
         overlaps: bool,

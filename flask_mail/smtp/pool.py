@@ -12,7 +12,7 @@ from ..util.clocks import monotonic
 from . import idling
 from . import session as client
 from .deadline import Clock
-from .wire import Link
+from .wire import Wire
 
 if TYPE_CHECKING:
     import smtplib
@@ -148,7 +148,7 @@ class Pool:
     def _reason_against(self, host: smtplib.SMTP, kind: Any) -> str:
         """Return the counter for a session that cannot be used any more, else an empty string."""
         link = host.file
-        if type(host) is not kind or not isinstance(link, Link) or not link.is_own:
+        if type(host) is not kind or not isinstance(link, Wire) or not link.is_own:
             return "surplus"
         if self._is_too_old(host):
             return "expired"
@@ -156,7 +156,7 @@ class Pool:
 
     def _is_too_old(self, host: smtplib.SMTP) -> bool:
         link = host.file
-        return self._max_age is not None and isinstance(link, Link) and link.age >= self._max_age
+        return self._max_age is not None and isinstance(link, Wire) and link.age >= self._max_age
 
 
 def _leave_all(idle: deque[tuple[float, smtplib.SMTP]]) -> None:

@@ -13,7 +13,7 @@ from .deadline import Deadline, DeadlinePassed
 from .dialing import Address
 from .server import Server, link_of
 from .tls import wrapped
-from .wire import Link
+from .wire import Wire
 
 _STAGES = ("connect", "tls", "greeting")
 _BRIEF = 2.0
@@ -150,7 +150,7 @@ def _addresses(host: Any, server: Server) -> list[Address]:
     return found
 
 
-def _patient(host: Any, server: Server, deadline: Deadline, others: list[Address]) -> Link:
+def _patient(host: Any, server: Server, deadline: Deadline, others: list[Address]) -> Wire:
     """Return the wire of a new connection; it waits for half of the time if there are `others`."""
     link = link_of(host, server)
     link.deadline = deadline

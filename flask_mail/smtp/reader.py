@@ -26,7 +26,7 @@ def _short(code: bytes, text: bytes) -> Reply:
     return reply_of((int(code), text))
 
 
-class Incoming:
+class Reader:
     """Buffer of received octets, read as lines or replies.
 
     :ivar code: the code of a reply of which lines are missing.

@@ -7,7 +7,7 @@ import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .wire import Link
+from .wire import Wire
 
 if TYPE_CHECKING:
     from ..util.secret import Secret, Token
@@ -60,9 +60,9 @@ def kind(server: Server) -> Any:
     return smtplib.SMTP_SSL if server.implicit_tls else smtplib.SMTP
 
 
-def link_of(host: Any, server: Server) -> Link:
+def link_of(host: Any, server: Server) -> Wire:
     """Return the wire of a session; one that a program has opened gets its own here."""
     link = host.file
-    if not isinstance(link, Link):
-        link = host.file = Link(host.sock, server.timeout, str(server), debug=server.debug)
+    if not isinstance(link, Wire):
+        link = host.file = Wire(host.sock, server.timeout, str(server), debug=server.debug)
     return link

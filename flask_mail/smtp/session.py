@@ -23,7 +23,7 @@ from .reaching import drop
 from .replies import reply_of
 from .server import Server, kind, link_of
 from .tls import wrapped
-from .wire import Link
+from .wire import Wire
 
 __all__ = ["Server", "connect", "drop", "end", "establish", "kind", "leave", "link_of"]
 
@@ -148,7 +148,7 @@ def end(host: smtplib.SMTP) -> None:
     """Send QUIT, wait for the reply for at most a second, and close. Never raises."""
     try:
         with TOLERANT:
-            if isinstance(host.file, Link):
+            if isinstance(host.file, Wire):
                 if host.file.is_own:
                     hurry(host)
                     host.file.ask(b"QUIT", "QUIT")
@@ -161,7 +161,7 @@ def end(host: smtplib.SMTP) -> None:
 
 def hurry(host: Any) -> None:
     """Limit what follows to :data:`QUIT_SECONDS`."""
-    if isinstance(host.file, Link):
+    if isinstance(host.file, Wire):
         host.file.deadline = Deadline(QUIT_SECONDS)
     elif host.sock is not None:
         host.sock.settimeout(QUIT_SECONDS)
@@ -170,7 +170,7 @@ def hurry(host: Any) -> None:
 def leave(host: smtplib.SMTP) -> None:
     """Send QUIT and close without waiting for the reply. Never raises."""
     with TOLERANT:
-        if isinstance(host.file, Link) and host.file.is_own:
+        if isinstance(host.file, Wire) and host.file.is_own:
             host.file.write(b"QUIT\r\n")
             host.file.look()
     drop(host)

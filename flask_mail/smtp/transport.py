@@ -16,8 +16,8 @@ from ..util.clocks import monotonic
 from .alarms import TOLERABLE, TOLERANT, is_of_link, is_tolerable
 from .deadline import Clock, Deadline, DeadlinePassed, Silence
 from .polling import is_ready
-from .reader import Incoming
-from .writer import WOULD_BLOCK, Unsent
+from .reader import Reader
+from .writer import WOULD_BLOCK, Writer
 
 if TYPE_CHECKING:
     from ..mime.content import Content, Portion
@@ -56,9 +56,9 @@ class Transport:
         self._wants_read = False  # before more can be written
         self._since: float | None = None  # start of the current wait
         self._written = 0  # octets written since then
-        self._out = Unsent(sock)
+        self._out = Writer(sock)
         self._failure: OSError | None = None
-        self._in = Incoming()
+        self._in = Reader()
         self._is_over = False
         self._lent_timeout: float | None = timeout
         self._probed_at: float | None = None  # when it was not stale, if nothing was written since

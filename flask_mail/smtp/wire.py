@@ -29,7 +29,7 @@ _MOMENT = 0.002
 """Seconds for which the result of a probe for a stale connection is valid."""
 
 
-class Link(Transport):
+class Wire(Transport):
     """One connection of a session.
 
     Replaces :attr:`smtplib.SMTP.file`, so that reads by smtplib are bounded too.

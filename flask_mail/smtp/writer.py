@@ -23,7 +23,7 @@ WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 """Errors of a non-blocking socket that is not ready."""
 
 
-class Unsent:
+class Writer:
     """Queue of octets that were not sent yet.
 
     :ivar put: number of octets that were queued so far.

@@ -18,8 +18,8 @@ from flask_mail.address import syntax
 from flask_mail.message import parse as parsing
 from flask_mail.mime import charsets, parts
 from flask_mail.mime import parser as entities
-from flask_mail.smtp.reader import Incoming
-from flask_mail.smtp.writer import Unsent
+from flask_mail.smtp.reader import Reader
+from flask_mail.smtp.writer import Writer
 
 pytestmark = pytest.mark.exhaustive
 
@@ -41,11 +41,11 @@ def test_a_few_new_values_keep_their_promises(target: str, data: st.DataObject) 
     TARGETS[target](data.draw(VALUES[target]))
 
 
-def _last_code(incoming: Incoming, line: bytes) -> tuple[bytes, bool]:
+def _last_code(incoming: Reader, line: bytes) -> tuple[bytes, bool]:
     return line, line[3:4] != b"-"
 
 
-def _count_afterwards(unsent: Unsent) -> None:
+def _count_afterwards(unsent: Writer) -> None:
     while (first := unsent._first()) is not None:
         count = 0
         try:
@@ -68,8 +68,8 @@ def _count_afterwards(unsent: Unsent) -> None:
             "decode_best",
             lambda octets, label: octets.decode(errors="replace"),
         ),
-        ("replies", Incoming, "_read", _last_code),
-        ("alarms", Unsent, "flush", _count_afterwards),
+        ("replies", Reader, "_read", _last_code),
+        ("alarms", Writer, "flush", _count_afterwards),
         ("charsets", parsing, "decode_best", lambda octets, label: octets.decode(errors="replace")),
     ],
 )

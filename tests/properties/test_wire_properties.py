@@ -19,7 +19,7 @@ from flask_mail.backends.smtp import SmtpBackend
 from flask_mail.delivery.outgoing import Outgoing
 from flask_mail.smtp import attempt
 from flask_mail.smtp import pipeline as flight
-from flask_mail.smtp.wire import Link
+from flask_mail.smtp.wire import Wire
 
 pytestmark = pytest.mark.exhaustive
 
@@ -195,7 +195,7 @@ STEPS = st.lists(
 def test_what_a_peer_can_have_read_counts_as_sent(steps):
     """Otherwise a message that it has may be taken for one that it never saw, and be sent again."""
     with encrypted_pair() as (client, server):
-        link = Link(client, 10, "mx.test", debug=False)
+        link = Wire(client, 10, "mx.test", debug=False)
         arrived = 0
         for written, read in [*steps, *[(0, 1 << 16)] * 100]:
             link.write(b"x" * written)

@@ -24,8 +24,8 @@ from flask_mail.delivery.outgoing import Outgoing
 from flask_mail.mime.fields import mailboxes
 from flask_mail.mime.parser import Entity, decode_text
 from flask_mail.mime.render import addresses_in
-from flask_mail.smtp.reader import Incoming
-from flask_mail.smtp.writer import Unsent
+from flask_mail.smtp.reader import Reader
+from flask_mail.smtp.writer import Writer
 
 if HAS_SECOND:
     import fast_mail_parser
@@ -261,7 +261,7 @@ def _is_octets(data: Any) -> bool:
 
 def replies(value: list[str]) -> None:
     """Each reply has the code of all its lines, or none, in whatever pieces it comes."""
-    incoming = Incoming()
+    incoming = Reader()
     found: list[int] = []
     for piece in value:
         incoming.unread += piece.encode("utf-8", "surrogatepass")
@@ -309,7 +309,7 @@ def alarms(value: list[Any]) -> None:
     """What a peer can have read counts as sent, whenever a signal handler raises."""
     pieces, taken, moment = value
     sock = _Interrupted(taken, moment)
-    unsent = Unsent(sock)
+    unsent = Writer(sock)
     for piece in pieces:
         unsent.write(b"x" * piece)
         try:

@@ -17,7 +17,7 @@ from flask_mail.errors import DeliveryError, MailError
 from flask_mail.smtp import delivery as courier
 from flask_mail.smtp import session as client
 from flask_mail.smtp.deadline import Deadline
-from flask_mail.smtp.delivery import Courier
+from flask_mail.smtp.delivery import Delivery
 from flask_mail.smtp.pipeline import MESSAGES
 
 MODES = {
@@ -222,7 +222,7 @@ def test_reply_received_before_deadline_counts(fast):
                 fast.changed.wait_for(lambda: fast.accepted, 10)
             now[0] += 100
 
-    carrier = Courier(host, where, reopen=None, seconds=lambda octets: 5, clock=lambda: now[0])
+    carrier = Delivery(host, where, reopen=None, seconds=lambda octets: 5, clock=lambda: now[0])
     assert [each.error for each in carrier.carry(items())] == [None] * 3
     client.drop(host)
 
@@ -253,7 +253,7 @@ def test_timeout_while_reconnecting_leaves_other_messages_their_time():
                 now[0] += 100
             client.establish(host, where, deadline)
 
-        carrier = Courier(
+        carrier = Delivery(
             host, where, reopen=reopen, seconds=lambda octets: 5, clock=lambda: now[0]
         )
         results = list(carrier.carry([(envelope, b"Hi\r\n")] * 3))
@@ -299,7 +299,7 @@ def test_whatever_opening_raises_leaves_the_messages_not_sent(server, error):
         raise error
 
     envelope = Envelope("me@example.com", ("to@example.com",))
-    results = list(Courier(host, where, reopen=reopen).carry([(envelope, b"Hi\r\n")] * 3))
+    results = list(Delivery(host, where, reopen=reopen).carry([(envelope, b"Hi\r\n")] * 3))
     assert all(isinstance(each.error, BackendUnavailable) for each in results)
     assert len({id(each.error) for each in results}) == 3
 
@@ -316,7 +316,7 @@ def test_settings_that_are_wrong_when_it_reconnects_stay_what_they_are(server):
         raise Wrong
 
     envelope = Envelope("me@example.com", ("to@example.com",))
-    [result] = Courier(host, where, reopen=reopen).carry([(envelope, b"Hi\r\n")])
+    [result] = Delivery(host, where, reopen=reopen).carry([(envelope, b"Hi\r\n")])
     assert isinstance(result.error, Wrong)
 
 
@@ -327,14 +327,14 @@ def test_a_session_of_a_program_that_broke_is_not_opened_again():
         host = smtplib.SMTP("127.0.0.1", server.port, timeout=10)
         envelope = Envelope("me@example.com", ("to@example.com",))
         items = [(envelope, b"x" * 300_000 + b"\r\n")] * 4
-        results = list(Courier(host, where, reopen=None).carry(items))
+        results = list(Delivery(host, where, reopen=None).carry(items))
     assert [each.error is None for each in results] == [True, False, False, False]
     assert all(isinstance(each.error, DeliveryError) for each in results[1:])
 
 
 def test_settling_without_anything_under_way_does_nothing():
     where = client.Server("127.0.0.1", 1, timeout=10)
-    Courier(smtplib.SMTP(), where, reopen=None).settle()
+    Delivery(smtplib.SMTP(), where, reopen=None).settle()
 
 
 def test_an_explicit_deadline_holds_for_each_message_of_a_batch():

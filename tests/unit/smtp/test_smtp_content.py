@@ -13,13 +13,13 @@ from servers import Dialogue, mail_to, scripted_server, smtp_server
 from flask_mail import Envelope, Message, MessageError, Outcome
 from flask_mail.delivery.outgoing import Outgoing
 from flask_mail.smtp import session as client
-from flask_mail.smtp.delivery import Courier
+from flask_mail.smtp.delivery import Delivery
 
 ENVELOPE = Envelope("me@example.com", ("to@example.com",))
 
 
 def transact(host, where, envelope, content):
-    [result] = Courier(host, where, reopen=None).carry([(envelope, content)])
+    [result] = Delivery(host, where, reopen=None).carry([(envelope, content)])
     assert result.error is None
 
 

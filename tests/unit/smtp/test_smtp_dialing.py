@@ -195,7 +195,7 @@ def test_an_alarm_is_not_taken_for_a_dead_address(monkeypatch, error, place):
     if place == "connect":
         monkeypatch.setattr(socket.socket, "connect", alarmed)
     else:
-        monkeypatch.setattr("flask_mail.smtp.wire.Link.hear", alarmed)
+        monkeypatch.setattr("flask_mail.smtp.wire.Wire.hear", alarmed)
     tried = Tried(monkeypatch)
     with silent("127.0.0.1", 0) as first:
         port = first.getsockname()[1]

@@ -17,7 +17,7 @@ from flask_mail import (
     Outcome,
 )
 from flask_mail.smtp import session as client
-from flask_mail.smtp.wire import Link
+from flask_mail.smtp.wire import Wire
 
 NORMAL = {
     "greeting": "220 scripted",
@@ -322,7 +322,7 @@ def interrupt_after(count, monkeypatch):
         return method
 
     for name in ("hear", "readline"):
-        monkeypatch.setattr(Link, name, counting(getattr(Link, name)))
+        monkeypatch.setattr(Wire, name, counting(getattr(Wire, name)))
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -23,7 +23,7 @@ from flask_mail.smtp import dialing, idling
 from flask_mail.smtp import session as client
 from flask_mail.smtp.idling import Closer
 from flask_mail.smtp.pool import Pool
-from flask_mail.smtp.wire import Link
+from flask_mail.smtp.wire import Wire
 
 
 @pytest.fixture
@@ -255,7 +255,7 @@ def test_a_connection_that_is_too_old_is_renewed(server, monkeypatch):
     mail.send(message())
     assert len(server.conversations) == 1
     with monkeypatch.context() as patch:
-        patch.setattr(Link, "age", 61.0)
+        patch.setattr(Wire, "age", 61.0)
         mail.send(message())  # the idle one is too old, and so is the new one afterwards
     assert mail.stats()["expired"] == 2
     assert len(server.conversations) == 2
@@ -270,14 +270,14 @@ def test_a_block_that_is_open_for_long_gets_a_new_connection(server, monkeypatch
         connection.send(message())
         assert len(server.conversations) == 1
         with monkeypatch.context() as patch:
-            patch.setattr(Link, "age", 61.0)
+            patch.setattr(Wire, "age", 61.0)
             connection.send(message())
         assert len(server.conversations) == 2
 
 
 def test_the_age_of_a_connection_is_that_of_its_link():
     now = [10.0]
-    link = Link(None, 1, "mx", debug=False, clock=lambda: now[0])
+    link = Wire(None, 1, "mx", debug=False, clock=lambda: now[0])
     now[0] = 15.5
     assert link.age == 5.5
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_mail.smtp.reader import MAX_LINE, MAX_LINES, MAX_REPLY, Incoming
+from flask_mail.smtp.reader import MAX_LINE, MAX_LINES, MAX_REPLY, Reader
 from flask_mail.smtp.replies import Reply
 
 
 def replies_of(*pieces):
-    incoming = Incoming()
+    incoming = Reader()
     found = []
     for piece in pieces:
         incoming.unread += piece
@@ -63,7 +63,7 @@ def test_a_reply_whose_lines_differ_in_code_is_malformed(first, last, between):
 
 @pytest.mark.parametrize("said", [b"550-no\r\n250 ok\r\n", b"250-ok\r\n251-ok\r\n", b"what?\r\n"])
 def test_smtplib_reads_no_line_of_a_malformed_reply(said):
-    incoming = Incoming()
+    incoming = Reader()
     incoming.unread += said
     with pytest.raises(smtplib.SMTPResponseException) as caught:
         list(iter(incoming.line, None))
@@ -71,7 +71,7 @@ def test_smtplib_reads_no_line_of_a_malformed_reply(said):
 
 
 def test_a_reply_that_has_begun_is_part_of_what_came_after_the_last():
-    incoming = Incoming()
+    incoming = Reader()
     incoming.unread += b"250 ok\r\n550-no\r\n55"
     assert incoming.reply() == Reply(250, "ok")
     assert incoming.reply() is None

@@ -11,7 +11,7 @@ import pytest
 
 from flask_mail.smtp import transport as module
 from flask_mail.smtp.deadline import Deadline, DeadlinePassed
-from flask_mail.smtp.wire import Link
+from flask_mail.smtp.wire import Wire
 from flask_mail.smtp.writer import JOINED
 
 
@@ -30,7 +30,7 @@ def pair():
 
 
 def link_to(sock, timeout=10.0, **options):
-    return Link(sock, timeout, "mx.test:25", debug=False, **options)
+    return Wire(sock, timeout, "mx.test:25", debug=False, **options)
 
 
 class Clock:

@@ -13,7 +13,7 @@ import trustme
 from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
 
 from flask_mail import BackendUnavailable, Message, Outcome
-from flask_mail.smtp.wire import Link
+from flask_mail.smtp.wire import Wire
 
 ACCOUNT = {"MAIL_USERNAME": "kätchen", "MAIL_PASSWORD": "s3cret-pässword"}
 
@@ -272,7 +272,7 @@ def test_all_refusals_of_mechanisms_are_told_by_the_first():
 
 
 def test_an_alarm_in_the_second_attempt_is_not_taken_for_a_hang_up(monkeypatch):
-    ask = Link.ask
+    ask = Wire.ask
 
     def alarmed(link, line, shown):
         if line == b"AUTH LOGIN":
@@ -285,7 +285,7 @@ def test_an_alarm_in_the_second_attempt_is_not_taken_for_a_hang_up(monkeypatch):
             talk.answer("504 no")
             talk.wait()
 
-    monkeypatch.setattr(Link, "ask", alarmed)
+    monkeypatch.setattr(Wire, "ask", alarmed)
     with scripted_server(script) as port, pytest.raises(TimeoutError, match="signal handler"):
         mail_to(port, **ACCOUNT).send(message())
 

@@ -19,7 +19,7 @@ from servers import Dialogue, mail_to, scripted_server
 import flask_mail
 from flask_mail import Message
 from flask_mail.backends.smtp import SmtpBackend
-from flask_mail.smtp.wire import Link
+from flask_mail.smtp.wire import Wire
 from flask_mail.util.secret import Secret, Token
 
 PACKAGE = str(Path(flask_mail.__file__).parent)
@@ -248,7 +248,7 @@ def test_a_break_in_an_echo_keeps_the_secret(caplog):
 
 
 def test_what_an_error_in_the_login_was_raised_for_shows_no_frames(monkeypatch):
-    hear = Link.hear
+    hear = Wire.hear
 
     def gone(link):
         if link.secret is None:  # there was no login yet
@@ -258,7 +258,7 @@ def test_what_an_error_in_the_login_was_raised_for_shows_no_frames(monkeypatch):
         except OSError:
             raise smtplib.SMTPServerDisconnected("gone") from None
 
-    monkeypatch.setattr(Link, "hear", gone)
+    monkeypatch.setattr(Wire, "hear", gone)
     with (
         scripted_server(lambda connection: Dialogue(connection).greet("AUTH PLAIN")) as port,
         pytest.raises(flask_mail.BackendUnavailable) as caught,
@@ -304,7 +304,7 @@ def test_an_interrupt_in_the_login_keeps_the_secret(mechanism, monkeypatch, capl
             hear_login(talk, mechanism)
             talk.wait()
 
-    write = Link.write
+    write = Wire.write
     written = []
 
     def interrupted(link, data):
@@ -314,7 +314,7 @@ def test_an_interrupt_in_the_login_keeps_the_secret(mechanism, monkeypatch, capl
             link.look()
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Link, "write", interrupted)
+    monkeypatch.setattr(Wire, "write", interrupted)
     with (
         scripted_server(script) as port,
         pytest.raises(KeyboardInterrupt) as caught,

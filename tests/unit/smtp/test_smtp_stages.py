@@ -10,7 +10,7 @@ from servers import Dialogue, mail_to, scripted_server
 from flask_mail import Message, Outcome
 from flask_mail.backends.smtp import SmtpBackend
 from flask_mail.smtp import transport as link
-from flask_mail.smtp.wire import Link
+from flask_mail.smtp.wire import Wire
 
 OFFERS = pytest.mark.parametrize(
     "offered", [(), ("PIPELINING",), ("CHUNKING",), ("PIPELINING", "CHUNKING")], ids=str
@@ -108,7 +108,7 @@ def test_a_deadline_cuts_every_wait_short(monkeypatch, offered):
     ("timeout", "wait"), [(0.1, 3), (1, 30), (20, 600), (300, 600), (900, 900)]
 )
 def test_short_waits_are_wanted_where_the_timeout_is_short(timeout, wait):
-    assert Link(None, timeout, "mx", debug=False)._verdict_timeout == wait
+    assert Wire(None, timeout, "mx", debug=False)._verdict_timeout == wait
 
 
 def test_a_server_that_left_is_not_waited_for(monkeypatch):
