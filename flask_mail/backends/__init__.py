@@ -1,4 +1,4 @@
-"""All that the author of a backend imports."""
+"""The public API for authors of backends."""
 
 from ..delivery.outgoing import Outgoing
 from ..errors import (

@@ -1,4 +1,4 @@
-"""Backend: what delivers messages. Validation and signals happen here, once, for all of them."""
+"""Base class of backends, with the validation and signals common to all of them."""
 
 from __future__ import annotations
 
@@ -26,142 +26,140 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 
 API_VERSION: Final = 1
-"""The version of this interface. It goes up when a backend that was written for the one before
-would not be loaded, or would do something else than it did; what is only added changes nothing."""
+"""Version of this interface. It increases when a backend for the previous version would no longer
+load or would behave differently; additions do not change it."""
 
 
 class Backend(ABC, Generic[S]):
     """Delivers messages. Built once per app and mailer, and shared by its threads.
 
-    An author writes :meth:`deliver`; one that keeps connections also :meth:`open` and
-    :meth:`close`, and takes the type of its sessions as ``S``. The constructor's keyword parameters
-    are the backend's options: ``MAIL_<NAME>_<OPTION>`` in the configuration.
+    Subclasses implement :meth:`deliver`; if they keep connections, also :meth:`open` and
+    :meth:`close`, with ``S`` as the type of a session. The keyword parameters of the constructor
+    are the options of the backend: ``MAIL_<NAME>_<OPTION>`` in the configuration.
     """
 
     name: ClassVar[str]
     """One lowercase word: the `MAIL_BACKEND` value, the option prefix, the name in receipts."""
     api_version: ClassVar[int] = API_VERSION
-    """The version of this interface that it was written for; a plugin states it as a number."""
+    """Version of this interface that it implements; plugins set it to a number."""
     requires: ClassVar[Mapping[str, str]] = {}
-    """Libraries that it imports only when it is built: module -> what to install with pip."""
+    """Libraries imported by the constructor: module -> requirement for pip."""
     features: frozenset[Feature] = ORDINARY
-    """What of a message it can express: what it cannot is refused before :meth:`deliver`. By
-    default what everybody can do who hands on envelope and content as they are: no ESMTP options,
-    tags and metadata. An instance may narrow what its class has, as one that is made of others
-    does; where another stands in for it, in tests, what the class has counts. So do the limits."""
+    """The features it supports; messages that use others are refused before :meth:`deliver`.
+    Default: all but ESMTP options, tags and metadata. An instance may support fewer than its class,
+    such as a wrapper of other backends; when another backend replaces it in tests, those of the
+    class apply. The same is true of the limits."""
     max_size: int | None = None
-    """How many octets a message may have at most."""
+    """Maximum size of a message, in octets."""
     max_recipients: int | None = None
-    """How many recipients a message may have at most."""
+    """Maximum number of recipients of a message."""
     message_options: ClassVar[type[Any] | None] = None
-    """What ``message.options`` may hold for it: the keyword parameters of this class, such as
-    a frozen dataclass, checked as those of the constructor are."""
+    """Class whose keyword parameters are its options in ``message.options``, such as a frozen
+    dataclass; they are checked like those of the constructor."""
     external: ClassVar[bool] = True
-    """False: nothing leaves this machine, so tests need not suppress it."""
+    """False if nothing leaves this machine, so that tests do not replace it."""
     option_prefix: ClassVar[str | None] = None
-    """What the keys of the options begin with; ``MAIL_<NAME>_`` by default."""
+    """Prefix of the keys of its options; default: ``MAIL_<NAME>_``."""
     _recipient_guard: Callable[[], Guard | None] | None = None
-    """Returns what keeps mail to the recipients that the settings allow; the app sets it."""
+    """Returns the recipient allow-list of the settings; set by the app."""
     _wanted: Callable[[], type[Backend[Any]]] | None = None
-    """Returns the class that the settings name, for which it may only stand in; the app sets it."""
+    """Returns the configured class, which this one may replace; set by the app."""
 
     @classmethod
     def setting_key(cls, option: str) -> str:
-        """Return the setting that holds `option`."""
+        """Return the key of the setting for `option`."""
         prefix = cls.option_prefix or f"MAIL_{cls.name.upper()}_"
         return f"{prefix}{option.upper()}"
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], build: Callable[[str], Backend[Any]]) -> Self:
-        """Build the backend from `options`: those that are set, by lowercase name.
+        """Build the backend from the options that are set, by lowercase name.
 
-        Checks names and kinds against the constructor and calls it.
+        Names and types are checked against the constructor.
 
-        :param build: makes a child backend by name, for backends that are made of others.
-        :raises ConfigurationError: for an option that is unknown, missing or of the wrong kind;
-            names the setting.
+        :param build: builds a backend by name, for wrapper backends.
+        :raises ConfigurationError: an option is unknown, missing or of the wrong type; names the
+            setting.
         """
         return cls(**read_options(cls, cls.setting_key, options))
 
     def open(self) -> S:
         """Start a session, such as a connection.
 
-        :raises DeliveryError: where that fails.
+        :raises DeliveryError: the session cannot be opened.
         """
         return None  # type: ignore[return-value]  # a backend without sessions
 
     def close(self, session: S) -> None:
-        """End a session, also if the peer is gone. Never raises.
+        """Close a session, even if the peer is gone. Never raises.
 
-        A backend may keep it, and give it again when the next one is opened.
+        A backend may keep it and return it from the next :meth:`open`.
         """
 
     def retire(self, session: S) -> None:
-        """End a session that must not be used again: it has carried all that it may. Never raises.
+        """Close a session that has reached its message limit. Never raises.
 
-        A backend whose :meth:`close` may keep sessions does not keep this one.
+        Unlike :meth:`close`, this must not keep the session.
         """
         self.close(session)
 
     def abort(self, session: S) -> None:
-        """End a session at once, without talking to the peer. Never raises."""
+        """Drop a session immediately, without talking to the peer. Never raises."""
         self.close(session)
 
     def shut_down(self) -> None:
-        """Let go of what is kept between sessions: another instance takes over. Never raises.
+        """Release idle resources before this instance is replaced. Never raises.
 
         Called when the backend's options have changed, and by ``mail.close()``. Messages may still
-        be under way in other threads, and their sessions are closed later.
+        be in flight in other threads, whose sessions are closed later.
         """
 
     def stats(self) -> Mapping[str, int]:
-        """Return what it has counted since it was built, such as connections that were opened."""
+        """Return statistics since it was built, such as the number of opened connections."""
         return {}
 
     @abstractmethod
     def deliver(self, mail: Outgoing, session: S) -> Receipt:
-        """Deliver one message: the one method that an author writes.
+        """Deliver one message. Subclasses implement this.
 
         Return ``self.accepted(mail)`` once the peer has taken responsibility for it.
 
-        :raises MessageRefused: the peer said no to this message.
+        :raises MessageRefused: the peer refused this message.
         :raises BackendUnavailable: nothing was accepted; a later attempt may succeed.
         :raises DeliveryUnknown: it may or may not have been accepted.
         """
 
     @classmethod
     def unsupported(cls, feature: str) -> UnsupportedFeature:
-        """Return the error for what this backend cannot express, to be raised by :meth:`deliver`.
+        """Return the error for an unsupported feature, to be raised by :meth:`deliver`.
 
-        :param feature: what the message asks for, such as ``"attachments over 10 MB"``.
+        :param feature: description, such as ``"attachments over 10 MB"``.
         """
         return UnsupportedFeature(
-            f"The {cls.name} backend cannot express {feature}: leave that out of the message, or"
-            " choose another backend."
+            f"The {cls.name} backend does not support {feature}: remove this from the message, or"
+            " use another backend."
         )
 
     @final
     def check(self, mail: Outgoing) -> None:
-        """Raise where `mail` asks for what this backend cannot do.
+        """Check that this backend supports the features of `mail`.
 
-        Done before :meth:`deliver`; a backend that is made of others does it for the one that it
-        delivers by.
+        Called before :meth:`deliver`; a wrapper backend calls it for the backend it selects.
 
-        :raises UnsupportedFeature: it cannot express something, or the message is too large.
-        :raises MessageError: ``message.options`` holds for it what is no option of it.
+        :raises UnsupportedFeature: a feature is not supported, or the message is too large.
+        :raises MessageError: ``message.options`` has an unknown option for this backend.
         """
         check(self, mail)
 
     @final
     def options_of(self, mail: Outgoing) -> Any:
-        """Return what ``message.options`` holds for this backend, as its `message_options`."""
+        """Return the options in ``message.options`` for this backend, as its `message_options`."""
         return read_message_options(self, mail)
 
     def deliver_many(self, mails: Iterable[Outgoing], session: S) -> Iterator[Receipt]:
-        """Deliver messages, one receipt for each, in order; by default one by one.
+        """Deliver messages and yield one receipt for each, in order; by default one by one.
 
-        A message that fails gets a receipt that says so; the others are still tried. Raises for
-        none of them.
+        A failed message gets a receipt with its error, and the others are still tried.
         """
         for mail in mails:
             yield self.attempt(mail, session)
@@ -177,9 +175,9 @@ class Backend(ABC, Generic[S]):
     ) -> Receipt:
         """Return the receipt of a message that was handed over.
 
-        :param response: what the peer answered, such as its id for the message.
-        :param refused: recipients that it did not take; they are logged as a warning.
-        :param attempts: how often it was tried.
+        :param response: the response of the peer, such as its id for the message.
+        :param refused: recipients that it refused; they are logged as a warning.
+        :param attempts: the number of attempts.
         """
         return Receipt(
             mail.message_id,
@@ -200,14 +198,14 @@ class Backend(ABC, Generic[S]):
         envelope_from: str | tuple[str, str] | None = None,
         open_session: Callable[[], S] | None = None,
     ) -> Receipt:
-        """Validate, render and deliver a message, and fire the signals.
+        """Validate, render and deliver a message, and send the signals.
 
         :param app: the sender of the signals.
-        :param envelope_from: the reverse-path if it is not the sender; ``"<>"`` is the empty one.
-        :param open_session: called for the session once the message is valid, so that nothing is
-            connected for one that is not.
-        :raises MessageError: the message must not be sent; nothing was handed over.
-        :raises DeliveryError: it was not delivered, or may not have been; its receipt tells.
+        :param envelope_from: the reverse-path, if it is not the sender; ``"<>"`` is the null one.
+        :param open_session: opens the session once the message is valid, so that an invalid one
+            opens no connection.
+        :raises MessageError: the message is not valid; nothing was sent.
+        :raises DeliveryError: it was not delivered, or may not have been; see its receipt.
         """
         started = time.perf_counter()
         mail = None
@@ -223,7 +221,7 @@ class Backend(ABC, Generic[S]):
             answer: object = self.deliver(mail, session)  # type: ignore[arg-type]
             receipt = checked(self.name, answer, mail)
         except BaseException as error:
-            # Also what ends the worker or its time: the message may have been accepted.
+            # BaseException: even if the worker is interrupted, the message may have been accepted.
             receipt = failure_of(self.name, error, mail, handed_over)
             receipt = logged(message, mail, receipt, started)
             attach(error, "receipt", receipt)
@@ -249,16 +247,16 @@ class Backend(ABC, Generic[S]):
         open_session: Callable[[], S] | None = None,
         receipts: list[Receipt] | None = None,
     ) -> Generator[Receipt, None, None]:
-        """Send messages, one receipt for each, in order, and fire the signals.
+        """Send messages, yield one receipt for each, in order, and send the signals.
 
-        Raises for none of them: a receipt's ``error`` says what is wrong. What the iterable itself
-        raises, or a receiver of `email_dispatched` where Flask would propagate it, is raised after
-        the last receipt.
+        A failed message does not raise: its receipt has the ``error``. Errors of the iterable
+        itself, or of a receiver of `email_dispatched` if Flask propagates exceptions, are raised
+        after the last receipt.
 
-        :param open_session: called for the session once there is a valid message; where it fails,
-            none is sent.
-        :param receipts: gets each receipt too, also those of the messages that are under way when
-            the batch is interrupted, which cannot be yielded any more.
+        :param open_session: opens the session at the first valid message; if it fails, no message
+            is sent.
+        :param receipts: list to which each receipt is appended, including those of messages in
+            flight when the batch is interrupted, which cannot be yielded.
         """
         batch = Batch(self.name, app, self._admitted, receipts)
         try:
@@ -281,17 +279,17 @@ class Backend(ABC, Generic[S]):
 
     @final
     def attempt(self, mail: Outgoing, session: Any) -> Receipt:
-        """Deliver one message and return its receipt, whatever happens; for `deliver_many`."""
+        """Deliver one message and return its receipt, even if it fails; for `deliver_many`."""
         try:
             return checked(self.name, self.deliver(mail, session), mail)
-        except Exception as error:  # noqa: BLE001 (the receipt tells)
+        except Exception as error:  # noqa: BLE001 (reported by the receipt)
             return failure_of(self.name, error, mail, handed_over=True)
 
     def _admitted(self, mail: Outgoing) -> Outgoing:
         guard = self._recipient_guard() if self._recipient_guard is not None else None
         if guard is not None:
             mail = guard.guarded(mail)
-        # What another backend could not do is an error also where this one takes its mail.
+        # The limits of the configured backend apply even if this one replaces it.
         wanted = None if self.external or self._wanted is None else self._wanted()
         check(self if wanted is None or not wanted.external else wanted, mail)
         return mail

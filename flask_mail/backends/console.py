@@ -1,4 +1,4 @@
-"""The console backend: shows messages to whoever develops the program."""
+"""The console backend: prints messages during development."""
 
 from __future__ import annotations
 
@@ -26,37 +26,37 @@ if TYPE_CHECKING:
     from ..receipt import Envelope, Receipt
 
 _RULE: Final = "-" * 72
-# They say how the message is built, which the lines about its parts say better.
+# The lines about the parts show the structure better.
 _STRUCTURE: Final = frozenset(
     {"mime-version", "content-type", "content-transfer-encoding", "content-disposition"}
 )
-# Our messages nest twice; one that a subclass renders could nest without end.
+# A message rendered by a subclass could nest without limit.
 _MOST_PARTS: Final = 1000
 
-# What is not printable ASCII is looked at more closely; most text costs nothing that way.
+# Only characters other than printable ASCII are checked one by one, since most text has none.
 _DOUBTFUL: Final = re.compile(r"[^ -~\n\t]")
 _DOUBTFUL_IN_LINE: Final = re.compile(r"[^ -~]")
-# Letters and marks by their category, yet nothing is seen of them.
+# Letters and marks by category, but invisible.
 _BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 
 _WORD: Final = r"=\?[^?\s]{1,60}\?[bq]\?[^?\s]*\?="  # RFC 2047 section 2
-# White space between two of them is no text (section 6.2).
+# White space between two of them is ignored (section 6.2).
 _WORDS: Final = re.compile(rf"{_WORD}(?:[ \t]+{_WORD})*", re.ASCII | re.IGNORECASE)
 _FOLD: Final = re.compile(r"\r\n(?=[ \t])")
 
-# One for the process: two backends may share a terminal. Reentrant: a stream may send mail itself.
+# Shared, since two backends may use one terminal; reentrant, since a stream may send mail.
 _lock = ForkSafeLock()
 
 
 class ConsoleBackend(Backend[None]):
-    """Prints every message: whom it goes to, its headers and text, and a line per attachment.
+    """Prints every message: its envelope, headers and text, and a line per attachment.
 
-    What could drive a terminal or deceive its reader is shown as an escape such as ``\\x1b``.
+    Terminal controls and deceptive characters are escaped, such as ``\\x1b``.
 
     :param stream: ``"stdout"``, ``"stderr"`` (as they are when a message is sent), or an object
         whose ``write`` takes text.
-    :param format: ``"readable"``, or ``"source"`` for the message as it travels.
-    :raises ConfigurationError: for any other stream or format.
+    :param format: ``"readable"``, or ``"source"`` for the rendered message.
+    :raises ConfigurationError: the stream or format is not valid.
     """
 
     name = "console"
@@ -67,11 +67,11 @@ class ConsoleBackend(Backend[None]):
         if not _is_stream(stream):
             raise ConfigurationError(
                 f'{self.setting_key("stream")} must be "stdout", "stderr" or an object whose'
-                f" write() takes text; it is a {type(stream).__name__} that is not."
+                f" write() takes text, not this {type(stream).__name__}."
             )
         if format not in tuple(_FORMATS):
             raise ConfigurationError(
-                f'{self.setting_key("format")} must be "readable" or "source"; it is neither.'
+                f'{self.setting_key("format")} must be "readable" or "source".'
             )
         self._stream = stream
         self._show = _FORMATS[format]
@@ -87,11 +87,11 @@ class ConsoleBackend(Backend[None]):
                 if flush is not None:
                     flush()
         except Exception as error:
-            where = self._stream if isinstance(self._stream, str) else type(self._stream).__name__
+            target = self._stream if isinstance(self._stream, str) else type(self._stream).__name__
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise BackendUnavailable(
-                f"The console backend cannot write to {where}: {_line(str(reason)).rstrip('.')}."
-                f" Give {self.setting_key('stream')} a stream that is open."
+                f"The console backend cannot write to {target}: {_line(str(reason)).rstrip('.')}."
+                f" Set {self.setting_key('stream')} to an open stream."
             ) from error
         recent = getattr(_context.current_state(), "recent", None)
         if recent is not None:
@@ -103,7 +103,7 @@ class ConsoleBackend(Backend[None]):
             return self._stream
         stream = getattr(sys, self._stream)
         if stream is None:
-            raise ValueError("this process has none")
+            raise ValueError("this process does not have one")
         return stream
 
 
@@ -118,7 +118,7 @@ def _readable(mail: Outgoing) -> str:
     try:
         shown = [*_envelope(mail.envelope), "", *_content(mail.content), *_extras(mail)]
         lines = [_RULE, *shown, _RULE]
-    except Exception:  # noqa: BLE001 (the parser gives up on some of what a subclass may render)
+    except Exception:  # noqa: BLE001 (the parser may fail on what a subclass renders)
         return _source(mail)
     return "\n".join(lines) + "\n"
 
@@ -139,7 +139,7 @@ def _envelope(envelope: Envelope) -> Iterator[str]:
 
 
 def _extras(mail: Outgoing) -> Iterator[str]:
-    """Yield what services are told beyond the content."""
+    """Yield the tags and metadata for mail services."""
     notes = []
     if mail.tags:
         notes.append(f"[tags: {', '.join(map(_line, mail.tags))}]")
@@ -173,7 +173,7 @@ def _content(content: bytes) -> Iterator[str]:
 
 
 def _leaves(content: bytes) -> list[Message]:
-    """Return the parts that hold no other part, in order; an attached message is one of them."""
+    """Return the parts without subparts, in order; an attached message is one part."""
     leaves: list[Message] = []
     pending = [content]
     seen = 0
@@ -192,7 +192,7 @@ def _pieces(part: Message) -> list[bytes]:
     boundary = part.get_boundary()
     if part.get_content_maintype() != "multipart" or not boundary:
         return []
-    # RFC 2046 section 5.1.1. What precedes the first delimiter is for programs without MIME.
+    # RFC 2046 section 5.1.1. The preamble is for programs without MIME.
     delimiter = re.escape(boundary.encode("utf-8", "replace"))
     pieces = re.split(rb"(?:^|\r\n)--%b(?:--)?[ \t]*(?=\r\n|\Z)" % delimiter, _octets(part))[1:]
     return [piece.removeprefix(b"\r\n") for piece in pieces]
@@ -203,7 +203,7 @@ def _kind(part: Message) -> str:
 
 
 def _is_attached(part: Message) -> bool:
-    # Some signers mark the text itself as inline.
+    # Some signing programs mark the text as inline.
     return part.get_content_disposition() not in (None, "inline") or bool(_filename(part))
 
 
@@ -231,7 +231,7 @@ def _name(part: Message) -> str:
 
 
 def _filename(part: Message) -> str:
-    # RFC 6266 section 4.3: the extended form is the better one, and the parser puts it last.
+    # RFC 6266 section 4.3: the extended form takes precedence; the parser returns it last.
     found: list[Any] = [
         value
         for header, wanted in (("content-type", "name"), ("content-disposition", "filename"))
@@ -248,7 +248,7 @@ def _description(part: Message) -> str:
 
 
 def _header(value: str) -> str:
-    # The parser keeps octets that are not ASCII as surrogates.
+    # The parser represents octets other than ASCII as surrogates.
     octets = _FOLD.sub("", value).encode("utf-8", "surrogateescape")
     text = octets.decode("utf-8", "backslashreplace").replace("\t", " ")
     return _line(_WORDS.sub(_decoded, text))

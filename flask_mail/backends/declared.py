@@ -1,4 +1,4 @@
-"""The options that a backend declares, in words: for ``flask mail check`` and the documentation."""
+"""Descriptions of a backend's options, for ``flask mail check`` and the documentation."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Option:
     key: str
     """The setting."""
     kind: str
-    """What it takes, in words; empty where only its backend knows."""
+    """Description of its type, or empty if it is unknown."""
     default: str
-    """The default, in words; empty where there is none."""
+    """Description of the default, or empty if there is no default."""
     required: bool
     secret: bool
     meaning: str
-    """What the docstring of the class says of it."""
+    """Description from the docstring of the class."""
 
 
 def options_declared_by(cls: type[Backend[Any]]) -> list[Option]:

@@ -1,4 +1,4 @@
-"""What a message may ask for that not every backend can do, and how that is found out."""
+"""Optional features of a message, and the check that a backend supports them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 class Feature(Enum):
-    """What a message may ask for; a backend names in ``features`` what it can do."""
+    """Optional feature of a message; a backend lists those it supports in ``features``."""
 
     ATTACHMENTS = "attachments"
     """Files."""
-    HEADERS = "headers of its own"
-    """Headers that ``message.extra_headers`` adds."""
-    ENVELOPE_SENDER = "an envelope sender that is not the sender"
-    """An address for bounces that is not the one in From."""
+    HEADERS = "custom headers"
+    """Headers in ``message.extra_headers``."""
+    ENVELOPE_SENDER = "an envelope sender other than the sender"
+    """A reverse-path other than the address in From."""
     NO_BOUNCES = "an empty envelope sender"
-    """The empty reverse-path (RFC 5321 section 4.5.5)."""
-    UNICODE_ADDRESSES = "local parts that are not ASCII"
+    """The null reverse-path (RFC 5321 section 4.5.5)."""
+    UNICODE_ADDRESSES = "non-ASCII local parts"
     """Addresses such as jörg@example.com (RFC 6531)."""
     DELIVERY_OPTIONS = "ESMTP options"
     """Options in ``message.mail_options`` and ``rcpt_options``, such as ``NOTIFY``."""
@@ -40,16 +40,16 @@ class Feature(Enum):
 
 
 ORDINARY: Final = frozenset(Feature) - {Feature.DELIVERY_OPTIONS, Feature.TAGS, Feature.METADATA}
-"""What everybody can do who hands on envelope and content as they are."""
+"""Features of any backend that passes on envelope and content unchanged."""
 
-# Said by each server to its next one: no wish of who sends.
+# Set by each server for the next one, not requested by the sender.
 _OF_THE_WAY = ("BODY", "SMTPUTF8", "SIZE")
 
 
 def check(backend: Backend[Any] | type[Backend[Any]], mail: Outgoing) -> None:
-    """Find what `backend` cannot do of what `mail` asks for, before anything of it is sent.
+    """Check that `backend` supports all features of `mail`.
 
-    :raises UnsupportedFeature: names the first of it, and the backend.
+    :raises UnsupportedFeature: names the first unsupported feature, and the backend.
     :raises MessageError: an option in ``message.options`` is not one of this backend.
     """
     for feature in _lacking(frozenset(backend.features)):
@@ -65,23 +65,23 @@ def check(backend: Backend[Any] | type[Backend[Any]], mail: Outgoing) -> None:
 
 
 def read_message_options(backend: Backend[Any] | type[Backend[Any]], mail: Outgoing) -> Any:
-    """Return ``message.options`` of `backend` as its ``message_options``, checked.
+    """Return the checked ``message.options`` for `backend` as its ``message_options``.
 
-    ``None`` for a backend that has none.
+    ``None`` if the backend does not have any.
 
-    :raises MessageError: one of them is unknown, missing or of the wrong kind.
+    :raises MessageError: an option is unknown, missing or of the wrong type.
     """
     given, kind = options_of(mail.message, backend.name), backend.message_options
     if kind is None:
         if given:
             raise MessageError(
-                f"{_key(backend.name, next(iter(given)))} is no option: the {backend.name} backend"
-                " takes none with a message."
+                f"{_key(backend.name, next(iter(given)))} is not valid: the {backend.name} backend"
+                " has no message options."
             )
         return None
     try:
         read = read_options(kind, lambda name: _key(backend.name, name), given)
-    except ConfigurationError as error:  # what is wrong is in the message
+    except ConfigurationError as error:  # the mistake is in the message
         raise MessageError(str(error)) from None
     try:
         return kind(**read)
@@ -90,13 +90,13 @@ def read_message_options(backend: Backend[Any] | type[Backend[Any]], mail: Outgo
 
 
 def declared_well(features: object) -> bool:
-    """Whether this can be the ``features`` of a backend."""
-    # Looked through for every message, so that an iterator would be empty from the second one on.
+    """Return True if this is valid as the ``features`` of a backend."""
+    # An iterator would be exhausted after the first message.
     return isinstance(features, AbstractSet) and all(isinstance(each, Feature) for each in features)
 
 
 def is_limit(value: object) -> bool:
-    """Whether this can be the ``max_size`` or ``max_recipients`` of a backend."""
+    """Return True if this is valid as ``max_size`` or ``max_recipients``."""
     return value is None or (type(value) is int and value > 0)
 
 
@@ -104,7 +104,7 @@ def _key(backend: str, name: object) -> str:
     return f"message.options['{backend}'][{describe(name)}]"
 
 
-@lru_cache(maxsize=64)  # asked for every message
+@lru_cache(maxsize=64)  # called for every message
 def _lacking(features: frozenset[Feature]) -> tuple[Feature, ...]:
     return tuple(each for each in Feature if each not in features)
 

@@ -1,4 +1,4 @@
-"""The file backend: one file per message, in a folder."""
+"""The file backend: writes each message to a file in a folder."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from ..delivery.outgoing import Outgoing
     from ..receipt import Envelope, Receipt
 
-# O_EXCL and O_NOFOLLOW: a link planted under our name is refused, not written through.
+# O_EXCL and O_NOFOLLOW: do not follow a symbolic link that an attacker placed there.
 _CREATE: Final = (
     os.O_WRONLY
     | os.O_CREAT
     | os.O_EXCL
     | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_BINARY", 0)  # Windows would turn each LF into CRLF
+    | getattr(os, "O_BINARY", 0)  # without it, Windows writes CRLF for LF
 )
 _TICK: Final = timedelta(microseconds=1)
 
@@ -40,11 +40,11 @@ _LEFT_OVER: Final = re.compile(
     r"\.?([0-9]{8}T[0-9]{6}_[0-9]{6}Z-[0-9a-f]{16})\.(?:(?:eml|json)\.tmp|json)"
 )
 _ABANDONED: Final = 3600.0
-"""Seconds without a write after which a temporary file is taken for that of a killed process."""
+"""Seconds after the last write when a temporary file is considered abandoned."""
 
 
 class Moments:
-    """The time, in UTC, later at each look, also where the clock stands still or is set back."""
+    """Strictly increasing UTC time, even if the clock stands still or is set back."""
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)) -> None:
         self._clock = clock
@@ -52,13 +52,13 @@ class Moments:
         self.lock = ForkSafeLock()
 
     def next(self) -> datetime:
-        """Return the next moment."""
+        """Return the next time."""
         with self.lock():
             self._last = max(self._clock(), self._last + _TICK)
             return self._last
 
 
-# One for the process: several backends may write into one folder.
+# Shared, since several backends may write to one folder.
 _moments = Moments()
 
 
@@ -67,18 +67,17 @@ def _unique() -> str:
 
 
 class FileBackend(Backend[None]):
-    """Writes every message to a file of its own, which mail programs open.
+    """Writes each message to a separate file, which mail programs can open.
 
-    ``<time>-<random>.eml`` holds the message, and ``<time>-<random>.json`` its envelope. Names sort
-    by time. An ``.eml`` is complete from the moment it is there, and so is its ``.json``. Only the
-    owner of the process can read them. The receipt's response is the path of the ``.eml``.
+    The message is in ``<time>-<random>.eml``, its envelope in ``<time>-<random>.json``. Names sort
+    by time. An ``.eml`` and its ``.json`` are complete as soon as they appear, and only readable by
+    the owner of the process. The receipt's response is the path of the ``.eml``.
 
-    What a process that was killed has left in the folder is removed after an hour, by the next
-    process that writes there.
+    Files left by a killed process are removed after an hour, when a process writes to the folder.
 
-    :param path: the folder; made for the first message if it is missing, with its parents. A
-        relative one is looked up once, from the working folder of now.
-    :raises ConfigurationError: where it is no path.
+    :param path: the folder, created with its parents at the first message. A relative path is
+        resolved once, from the current directory.
+    :raises ConfigurationError: the path is not valid.
     """
 
     name = "file"
@@ -93,12 +92,12 @@ class FileBackend(Backend[None]):
         except UnicodeEncodeError:
             usable = False
         if not usable:
-            raise ConfigurationError(f"{key} must be the path of a folder; it is none.")
+            raise ConfigurationError(f"{key} must be the path of a folder.")
         try:
             self._folder = Path(folder).absolute()
         except OSError as error:
             raise ConfigurationError(
-                f"{key} is relative, and this process has no working folder: {error.strerror}."
+                f"{key} is relative, but this process has no working directory: {error.strerror}."
             ) from error
 
         self._swept = -_ABANDONED
@@ -137,10 +136,10 @@ class FileBackend(Backend[None]):
         return self.accepted(mail, response=str(message))
 
     def _sweep(self, fresh: Path) -> None:
-        """Remove what killed processes have left, once in a while; a failure is no error.
+        """Remove files of killed processes from time to time; errors are ignored.
 
-        :param fresh: a file written just now. Its time is the clock of the file system, which
-            another machine may keep.
+        :param fresh: a file just written, for the clock of the file system, which may be on
+            another machine.
         """
         with contextlib.suppress(OSError):
             now = fresh.stat().st_mtime
@@ -171,7 +170,7 @@ def _make_folder(folder: Path) -> None:
     while not missing[-1].parent.exists():
         missing.append(missing[-1].parent)
     try:
-        # One by one: mkdir(parents=True) gives its mode to the last one alone.
+        # One by one, since mkdir(parents=True) applies the mode only to the last folder.
         for each in reversed(missing):
             each.mkdir(mode=0o700, exist_ok=True)
     except FileExistsError as error:
@@ -179,7 +178,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _abandoned(folder: Path, now: float) -> list[Path]:
-    """Return temporary files that nobody writes any more, and envelopes without a message."""
+    """Return abandoned temporary files, and envelopes without a message."""
     paths: dict[str, list[Path]] = {}
     written: dict[str, float] = {}
     with os.scandir(folder) as entries:
@@ -188,7 +187,7 @@ def _abandoned(folder: Path, now: float) -> list[Path]:
             if found and (entry.name[0] == ".") == entry.name.endswith(".tmp"):
                 try:
                     status = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:  # a message that was completed meanwhile
+                except FileNotFoundError:  # its message has been completed
                     continue
                 if stat.S_ISREG(status.st_mode):
                     paths.setdefault(found[1], []).append(folder / entry.name)
@@ -204,12 +203,12 @@ def _abandoned(folder: Path, now: float) -> list[Path]:
 
 
 def _write(path: Path, blocks: Iterable[bytes], ours: list[Path]) -> Path:
-    """Create a file that is on the disk when this returns; `ours` has its path once it exists."""
+    """Create a file and sync it to disk; add its path to `ours` if it may exist."""
     ours.append(path)  # before it exists: an interrupt may come right after
     try:
         descriptor = os.open(path, _CREATE, 0o600)
     except OSError:
-        ours.remove(path)  # what stands in the way is somebody else's
+        ours.remove(path)  # the existing file belongs to another process
         raise
     try:
         for block in blocks:
@@ -221,16 +220,16 @@ def _write(path: Path, blocks: Iterable[bytes], ours: list[Path]) -> Path:
         with contextlib.suppress(OSError):
             os.close(descriptor)
         raise
-    os.close(descriptor)  # reports what a network file system could not write
+    os.close(descriptor)  # a network file system reports write errors here
     return path
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the names last, where the platform can do that for a folder that we may list."""
+    """Sync the names in a folder to disk, if the platform and permissions allow it."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except PermissionError:
-        return  # Windows opens no folder; others need the permission to read it
+        return  # Windows cannot open folders; other systems need read permission
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -241,7 +240,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _remove(paths: Iterable[Path]) -> list[Path]:
-    """Remove files that may or may not exist; return those that could not be."""
+    """Remove files if they exist; return those that could not be removed."""
     left = []
     for path in paths:
         try:

@@ -1,4 +1,4 @@
-"""What ``MAIL_BACKEND`` names -> a backend class that was checked."""
+"""Loading and checking of backend classes by name, import path or class."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _SHARED_PREFIX = "MAIL_"
 _METADATA = (".dist-info", ".egg-info")
 _UNNAMED = "an unknown distribution"
 _NAME = re.compile(r"[a-z][a-z0-9]*")
-# What may be shown of a MAIL_BACKEND that is none: a URL would hold a password.
+# Values of MAIL_BACKEND that errors may show: a URL could contain a password.
 _REFERENCE = re.compile(r"[A-Za-z_][\w.-]{0,99}(?::[\w.]{0,99})?")
 
 
 @dataclass(frozen=True)
 class Installed:
-    """One backend that a distribution declares."""
+    """A backend declared by a distribution."""
 
     name: str
     target: str
@@ -47,13 +47,13 @@ class Installed:
 
     @property
     def built_in(self) -> bool:
-        """Whether it is one of Flask-Mail's own, whose names no plugin takes over."""
+        """True if it is built in; plugins cannot take over its name."""
         return self.target.startswith(f"{GROUP}.")
 
     def load(self) -> type[Backend[Any]]:
         """Import and check the class.
 
-        :raises ConfigurationError: where that fails; names the distribution and the reason.
+        :raises ConfigurationError: that fails; names the distribution and the reason.
         """
         return check_class(
             _imported(self.target, f"The backend {self.name!r} of {self.origin}"),
@@ -62,12 +62,11 @@ class Installed:
 
 
 def installed() -> list[Installed]:
-    """Return every backend that is declared in the entry point group ``flask_mail.backends``.
+    """Return every backend declared in the entry point group ``flask_mail.backends``.
 
-    They are read once, and again after a distribution was installed in a folder of ``sys.path`` or
-    removed from it.
+    Cached until a distribution is installed in a folder of ``sys.path`` or removed from it.
     """
-    # The backport behaves alike on all older versions, whose own differ from each other.
+    # The backport behaves the same on all older versions, unlike the standard library.
     name = "importlib.metadata" if sys.version_info >= (3, 12) else "importlib_metadata"
     metadata: Any = importlib.import_module(name)
     return list(_installed(metadata, metadata.entry_points, tuple(map(_state, sys.path))))
@@ -76,16 +75,16 @@ def installed() -> list[Installed]:
 def _state(path: str) -> tuple[str, tuple[str, ...]]:
     try:
         return path, _distributions_in(path, Path(path).stat().st_mtime_ns)
-    except (OSError, ValueError):  # an archive, or no folder at all
+    except (OSError, ValueError):  # an archive, or a missing folder
         return path, ()
 
 
-@lru_cache(maxsize=64)  # any file of a program, such as its database, may change its folder
+@lru_cache(maxsize=64)  # any file of a program, such as its database, may change the mtime
 def _distributions_in(path: str, changed: int) -> tuple[str, ...]:
     return tuple(sorted(each.name for each in Path(path).iterdir() if each.suffix in _METADATA))
 
 
-@lru_cache(maxsize=1)  # an app for each test would read all of them for its first message
+@lru_cache(maxsize=1)  # otherwise each app in a test suite would read them
 def _installed(
     metadata: Any, read: Callable[..., Any], paths: tuple[tuple[str, tuple[str, ...]], ...]
 ) -> list[Installed]:
@@ -101,7 +100,7 @@ def _entry_points(metadata: Any, read: Callable[..., Any]) -> list[Any]:
     try:
         return list(read(group=GROUP))
     except ValueError:
-        # Some versions of the backport read nothing at all where one distribution's are malformed.
+        # Some versions of the backport fail if one distribution's entry points are malformed.
         points: list[Any] = []
         for distribution in metadata.distributions():
             with contextlib.suppress(ValueError):
@@ -110,18 +109,18 @@ def _entry_points(metadata: Any, read: Callable[..., Any]) -> list[Any]:
 
 
 def _origin(distribution: Any) -> tuple[str, str]:
-    """Return a distribution's name and version; an interrupted uninstall leaves none."""
+    """Return the name and version of a distribution, even after an interrupted uninstall."""
     try:
         return distribution.name or _UNNAMED, distribution.version or ""
-    except Exception:  # noqa: BLE001 (which one depends on the version of importlib.metadata)
+    except Exception:  # noqa: BLE001 (the class depends on the version of importlib.metadata)
         return _UNNAMED, ""
 
 
 def load(chosen: object) -> type[Backend[Any]]:
     """Return the class for a value of ``MAIL_BACKEND``: a name, an import path or a class.
 
-    :raises BackendNotFound: where no installed backend has that name.
-    :raises ConfigurationError: where it is ambiguous, cannot be imported or is no backend.
+    :raises BackendNotFound: no installed backend has that name.
+    :raises ConfigurationError: it is ambiguous, cannot be imported or is not a backend.
     """
     if isinstance(chosen, str):
         if not _REFERENCE.fullmatch(chosen):
@@ -139,13 +138,13 @@ def load(chosen: object) -> type[Backend[Any]]:
 def check_class(candidate: object, label: str) -> type[Backend[Any]]:
     """Return `candidate` if it is a complete backend class.
 
-    :param label: what it is called in the error.
-    :raises ConfigurationError: where it is not; says what is missing.
+    :param label: its name in errors.
+    :raises ConfigurationError: it is not; says what is missing.
     """
     if not (inspect.isclass(candidate) and issubclass(candidate, Backend)):
         raise ConfigurationError(
-            f"{label} is no backend: give a subclass of flask_mail.backends.Backend, an import path"
-            ' "package.module:Class" or the name of an installed one.'
+            f"{label} is not a backend: use a subclass of flask_mail.backends.Backend, an import"
+            ' path "package.module:Class" or the name of an installed one.'
         )
     _check_version(candidate, label)
     missing = sorted(getattr(candidate, "__abstractmethods__", ()))
@@ -161,10 +160,9 @@ def check_class(candidate: object, label: str) -> type[Backend[Any]]:
     taken = keys_of_others(candidate.setting_key(""), name)
     if taken:
         raise ConfigurationError(
-            f"{label} cannot be used: the settings of {candidate.__name__} begin with"
-            f" {candidate.setting_key('')}, and {', '.join(taken)} would be among them, which"
-            f" {'is' if len(taken) == 1 else 'are'} Flask-Mail's own. It needs another `name`, or"
-            " an `option_prefix`."
+            f"{label} cannot be used: the option prefix {candidate.setting_key('')} of"
+            f" {candidate.__name__} clashes with {', '.join(taken)} of Flask-Mail. Give it another"
+            " `name` or an `option_prefix`."
         )
     if not declared_well(candidate.features):
         raise ConfigurationError(
@@ -181,11 +179,11 @@ def check_class(candidate: object, label: str) -> type[Backend[Any]]:
 
 
 def keys_of_others(prefix: str, name: str) -> list[str]:
-    """Return the settings of Flask-Mail that a backend would take for its options.
+    """Return the settings of Flask-Mail that clash with a backend's option prefix.
 
-    :param name: of the backend; the settings of a built-in one of this name are its own.
+    :param name: the name of the backend; a built-in one of this name may have these settings.
     """
-    if prefix == _SHARED_PREFIX:  # only what the constructor names is an option then
+    if prefix == _SHARED_PREFIX:  # then only parameters of the constructor are options
         return []
     own = f"MAIL_{name.upper()}_"
     keys = [
@@ -203,15 +201,15 @@ def _check_version(cls: type[Backend[Any]], label: str) -> None:
         )
     if version > API_VERSION:
         raise ConfigurationError(
-            f"{label} needs a newer Flask-Mail: it was written for version {version} of the"
-            f" interface of backends, and this one has version {API_VERSION}."
+            f"{label} needs a newer Flask-Mail: it uses version {version} of the backend"
+            f" interface, but this one has version {API_VERSION}."
         )
 
 
 def check_requirements(cls: type[Backend[Any]]) -> None:
-    """See that the libraries are there which a backend imports when it is built.
+    """Check that the libraries in ``requires`` are installed.
 
-    :raises ConfigurationError: one is missing; names the pip command.
+    :raises ConfigurationError: one is missing; gives the pip command.
     """
     for module, project in cls.requires.items():
         if not _is_there(module):
@@ -223,7 +221,7 @@ def check_requirements(cls: type[Backend[Any]]) -> None:
 def _is_there(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):  # of a package that is missing; what was blocked on purpose
+    except (ImportError, ValueError):  # a missing parent package, or a blocked import
         return False
 
 
@@ -239,7 +237,7 @@ def _by_name(name: str) -> Installed:
         )
     built_in = [each for each in matching if each.built_in]
     if built_in:
-        # An installed distribution that nobody chose must neither get the mail nor stop it.
+        # An installed distribution must not get or stop the mail unless it was selected.
         for each in matching:
             if not each.built_in:
                 _log.warning("%s", not_taken_over(each))
@@ -248,15 +246,15 @@ def _by_name(name: str) -> Installed:
         claims = " and ".join(f"{each.origin} ({each.target})" for each in matching)
         raise ConfigurationError(
             f"MAIL_BACKEND {name!r} is claimed by {claims}: uninstall one, or set MAIL_BACKEND to"
-            ' the import path of the one you mean, "package.module:Class".'
+            ' the import path of one of them, "package.module:Class".'
         )
     return matching[0]
 
 
 def not_taken_over(claim: Installed) -> str:
-    """Return what is to be said of a plugin that claims the name of a built-in backend."""
+    """Return the warning for a plugin that uses the name of a built-in backend."""
     return (
-        f"{claim.origin} claims the name {claim.name!r}, which is Flask-Mail's own: uninstall it,"
+        f"{claim.origin} claims the name {claim.name!r} of a built-in backend: uninstall it,"
         f" or set MAIL_BACKEND to the import path {claim.target!r} to use it."
     )
 

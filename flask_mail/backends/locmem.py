@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class LocmemBackend(Backend[None]):
-    """Keeps a copy of every message in :attr:`outbox`, in the order in which they were sent.
+    """Keeps a copy of every message in :attr:`outbox`, in sending order.
 
-    A later change of a message does not reach its copy. ``copy.envelope`` is whom it went to, and
-    ``copy.as_bytes()`` what was delivered.
+    Later changes of a message do not affect its copy. ``copy.envelope`` is the envelope, and
+    ``copy.as_bytes()`` the delivered content.
     """
 
     name = "locmem"

@@ -1,4 +1,4 @@
-"""The null backend: accepts and forgets."""
+"""The null backend: discards messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class NullBackend(Backend[None]):
-    """Accepts every message that could be sent, and forgets it."""
+    """Discards every message after validation."""
 
     name = "null"
     features = frozenset(Feature)

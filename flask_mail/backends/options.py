@@ -1,4 +1,4 @@
-"""A backend's options: declared by its constructor, checked against it."""
+"""Options of a backend, declared by its constructor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..util.secret import Secret
 
 
 def to_float(value: object) -> float:
-    """Read a number, also from a string."""
+    """Convert a number or string to float."""
     if isinstance(value, (int, float, str)) and not isinstance(value, bool):
         try:
             return float(value)
@@ -39,7 +39,7 @@ _READERS: Mapping[Any, Callable[[object], Any]] = {
 }
 
 
-# Since Python 3.14 signature() evaluates annotations, also those that only type checkers can.
+# Since Python 3.14 signature() evaluates annotations, which may only exist for type checkers.
 _UNEVALUATED: dict[str, Any] = (
     {"annotation_format": importlib.import_module("annotationlib").Format.FORWARDREF}
     if sys.version_info >= (3, 14)
@@ -50,13 +50,13 @@ _UNEVALUATED: dict[str, Any] = (
 def read_options(
     cls: type, key_of: Callable[[str], str], options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the keyword arguments for ``cls(...)``: `options` as the annotations want them.
+    """Return the keyword arguments for ``cls(...)``: `options`, converted as annotated.
 
-    Strings of the environment are read as bool, int, float or path where that is annotated, and
-    wrapped where it is :class:`Secret`; unset options are left out.
+    Strings are converted to bool, int, float or path if annotated so, and wrapped in
+    :class:`Secret`; unset options are omitted.
 
-    :param key_of: the setting of an option, for errors.
-    :raises ConfigurationError: for an option that is unknown, missing or of the wrong kind.
+    :param key_of: returns the setting of an option, for errors.
+    :raises ConfigurationError: an option is unknown, missing or of the wrong type.
     """
     parameters, takes_any = declared(cls)
     given = {name: value for name, value in options.items() if not is_unset(value)}
@@ -65,7 +65,7 @@ def read_options(
             known = ", ".join(key_of(each) for each in parameters) or "none"
             hint = nearest(key_of(name), map(key_of, parameters))
             raise ConfigurationError(
-                f"{key_of(name)} is no option of {cls.__name__}{hint} (its options: {known})."
+                f"{key_of(name)} is not an option of {cls.__name__}{hint} (its options: {known})."
             )
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in given:
@@ -79,9 +79,9 @@ def read_options(
     }
 
 
-@lru_cache(maxsize=64)  # read for every message that is sent
+@lru_cache(maxsize=64)  # called for every message
 def declared(cls: type) -> tuple[dict[str, inspect.Parameter], bool]:
-    """Return the options that a constructor names, and whether it takes any others."""
+    """Return the options of a constructor, and True if it takes any others."""
     parameters = list(inspect.signature(cls, **_UNEVALUATED).parameters.values())
     named = {
         each.name: each
@@ -93,11 +93,11 @@ def declared(cls: type) -> tuple[dict[str, inspect.Parameter], bool]:
 
 @lru_cache(maxsize=64)
 def secrets_of(cls: type) -> Mapping[str, type[Secret]]:
-    """Return the options of a constructor that are annotated as secrets, and which kind each is."""
+    """Return the options of a constructor that are annotated as secrets, with their types."""
     found = {}
     for name, parameter in declared(cls)[0].items():
         annotation = annotation_of(cls, parameter)
-        # A list or a table of them is not one of them.
+        # A list or dict of secrets is not a secret.
         for kind in typing.get_args(annotation) if _is_union(annotation) else (annotation,):
             if isinstance(kind, type) and issubclass(kind, Secret):
                 found[name] = kind
@@ -105,19 +105,19 @@ def secrets_of(cls: type) -> Mapping[str, type[Secret]]:
 
 
 def annotation_of(cls: type, parameter: inspect.Parameter | None) -> Any:
-    """Return what a parameter of the constructor is annotated with, ``Any`` where none can tell."""
+    """Return the annotation of a constructor's parameter, or ``Any`` if it is unknown."""
     if parameter is None or parameter.annotation is parameter.empty:
         return Any
 
     def holder() -> None: ...
 
     holder.__annotations__ = {"option": parameter.annotation}
-    # Of the module that wrote the constructor: a subclass elsewhere may inherit it.
+    # Resolved in the module of the constructor, which a subclass elsewhere may inherit.
     constructor = inspect.unwrap(cls.__init__)  # type: ignore[misc]
     try:
         found = typing.get_type_hints(holder, getattr(constructor, "__globals__", {}))["option"]
-        hash(found)  # [int] is an annotation that is none
-    except Exception:  # noqa: BLE001 (what only a type checker can read: a name that it imports)
+        hash(found)  # fails for invalid annotations such as [int]
+    except Exception:  # noqa: BLE001 (names imported only for type checkers)
         return Any
     return found
 
@@ -130,7 +130,7 @@ def _reader(annotation: Any) -> Callable[[object], Any]:
     origin = typing.get_origin(annotation)
     if _is_union(annotation):
         kinds = [each for each in typing.get_args(annotation) if each is not type(None)]
-        # Which of several kinds a value is meant to be is the constructor's to tell.
+        # Of several types, the constructor decides.
         return _reader(kinds[0]) if len(kinds) == 1 else to_anything
     if origin is Literal:
         choices = typing.get_args(annotation)

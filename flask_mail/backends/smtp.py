@@ -1,4 +1,4 @@
-"""The smtp backend: settings -> sessions of :mod:`flask_mail.smtp`."""
+"""The smtp backend."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from ..address.parser import parse_address, parse_addresses
 from ..config.converters import default_port
 from ..config.table import BY_KEY, convert
 from ..delivery.sending import failure_of
 from ..errors import BackendUnavailable
-from ..mime.fields import mailbox
 from ..receipt import Outcome, Receipt
 from ..smtp import borrowed as lending
 from ..smtp import dialing
@@ -30,6 +28,7 @@ from ..util.secret import Password, Secret, Token
 from .base import Backend
 from .features import ORDINARY, Feature
 from .smtp_checks import check_login, check_together, warn_of_dangers
+from .smtp_legacy import send_by_legacy
 
 if TYPE_CHECKING:
     import smtplib
@@ -39,25 +38,25 @@ if TYPE_CHECKING:
 
 
 _DEADLINE = 20.0
-"""Seconds for a message of its own, with the connection: web servers end a request that takes 30,
-and the request has other work to do as well."""
+"""Seconds to send a single message, including the connection: web servers end a request after 30,
+which also has other work to do."""
 
 _SLOWEST = 128 * 1024
-"""Octets a second: how slow a line may be that is given the time which large content takes."""
+"""Octets per second: the slowest network for which a large message gets enough time."""
 
 
 NO_HOST = object()
-"""The session of a connection whose host a program has taken away, or whose `configure_host` gave
-none: that was how mail was suppressed before there were backends."""
+"""Session of a connection whose host is None, or whose `configure_host` returned None, as 0.10
+suppressed mail."""
 
 
 class SmtpBackend(Backend["smtplib.SMTP"]):
-    """Delivers over SMTP. A session is an :class:`smtplib.SMTP`; one that `open` made is
-    connected again where it broke."""
+    """Delivers over SMTP. A session is an :class:`smtplib.SMTP`, and is reconnected if it broke,
+    provided that `open` made it."""
 
     name = "smtp"
     features = ORDINARY | {Feature.DELIVERY_OPTIONS}
-    option_prefix = "MAIL_"  # its settings are older than backends
+    option_prefix = "MAIL_"  # its settings are older than the other backends
 
     def __init__(
         self,
@@ -129,16 +128,16 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             max_age=self._server.max_age,
             place=(server, self._server.port, username),
         )
-        self._own: WeakSet[smtplib.SMTP] = WeakSet()  # the sessions that it may connect again
+        self._own: WeakSet[smtplib.SMTP] = WeakSet()  # the sessions that it may reconnect
         warn_of_dangers(self._server, verify=tls_verify)
 
     def __repr__(self) -> str:
-        # Also while it is built: a traceback may show it.
+        # A traceback may call it before the constructor is done.
         return f"<SmtpBackend {getattr(self, '_server', 'without a server')}>"
 
     @property
     def server(self) -> client.Server:
-        """Where it connects, and how; the password is hidden."""
+        """The server and how to connect to it, without the password."""
         return self._server
 
     def open(self) -> smtplib.SMTP:
@@ -150,7 +149,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         started = monotonic()
         host = client.connect(self._server, Deadline(self._seconds(0)))
         self._pool.count("opened")
-        # What is opened for a message is part of what that may take.
+        # The time to connect is part of the deadline of the message.
         client.link_of(host, self._server).spent = monotonic() - started
         self._own.add(host)
         return host
@@ -177,16 +176,18 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         self._pool.close()
 
     def stats(self) -> dict[str, int]:
-        """Return how many connections it has opened, reused and closed, and has idle now."""
+        """Return the numbers of opened, reused, closed and idle connections."""
         return self._pool.counts()
 
     def deliver(self, mail: Outgoing, session: Any) -> Receipt:
         if session is NO_HOST:
             return Receipt(mail.message_id, "null", Outcome.SENT)
         if session is None:
-            raise BackendUnavailable("The smtp backend needs a session: the one that open() gives.")
+            raise BackendUnavailable(
+                "The smtp backend needs a session: pass the one that open() returns."
+            )
         if not stand_in.is_genuine(session):
-            return self._deliver_by_stand_in(mail, session)
+            return self.accepted(mail, refused=send_by_legacy(session, self._server, mail))
         if lending.is_busy(session):
             with self._beside(session) as own:
                 return self.deliver(mail, own)
@@ -212,7 +213,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
                 given.append(mail)
                 yield mail.envelope, mail.octets
 
-        _spent(session)  # a batch has no limit that it would be part of
+        _spent(session)  # a batch has no deadline as a whole
         courier = self._courier(session, lambda octets: self._deadline)
         for result in courier.carry(items()):
             mail = given.popleft()
@@ -223,15 +224,15 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
 
     @contextmanager
     def _beside(self, busy: Any) -> Iterator[Any]:
-        """Open a session for what has interrupted another one, such as a signal handler.
+        """Open a second session while another one is in use, such as in a signal handler.
 
-        :raises BackendUnavailable: the other one is a program's, which may be for another server or
-            have another login.
+        :raises BackendUnavailable: the program opened the other one, maybe for another server or
+            login.
         """
         if busy not in self._own or lending.was_used(busy):
             raise BackendUnavailable(
-                "The connection is in the middle of a message, which a signal handler, a finalizer"
-                " or a log handler has interrupted: open another connection there."
+                "The connection is in the middle of a message that a signal handler, a finalizer or"
+                " a log handler has interrupted: open another connection there."
             )
         session = self.open()
         end = self.abort
@@ -263,47 +264,23 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         )
 
     def _seconds(self, octets: int) -> float:
-        """Return how long one message of its own may take, with the connection."""
+        """Return the seconds that a single message may take, including the connection."""
         return self._deadline or max(_DEADLINE, self._server.timeout) + octets // _SLOWEST
 
     def _is_fit(self, session: Any) -> bool:
-        """Whether a session can carry messages of others."""
+        """Return True if a session can be kept for other messages."""
         link = session.file
         if session not in self._own or lending.was_used(session) or not isinstance(link, Wire):
             return False
         if dialing.memory.is_crowded((self._server.host, self._server.port)):
-            return False  # others wait for the slot
+            return False  # others wait for a connection
         is_full = self._max_emails is not None and link.messages >= self._max_emails
         is_free = link.settle is None and not link.is_tired
         return not is_full and is_free and not link.is_stale()
 
-    def _deliver_by_stand_in(self, mail: Outgoing, session: Any) -> Receipt:
-        message = mail.message
-        named = {
-            each.addr_spec: mailbox(each)
-            for field in (message.recipients, message.cc, message.bcc)
-            for each in parse_addresses(field, "recipient")
-        }
-        sender = parse_address(message.sender, "sender")
-        named_sender = {sender.addr_spec: mailbox(sender)}
-        envelope = mail.envelope
-        refused = stand_in.sendmail(
-            session,
-            self._server,
-            named_sender.get(envelope.sender, envelope.sender),
-            [named.get(each, each) for each in envelope.recipients],
-            mail.content,
-            envelope.mail_options,
-            envelope.rcpt_options,
-        )
-        specs = {shown: spec for spec, shown in named.items()}
-        return self.accepted(
-            mail, refused={specs.get(shown, shown): why for shown, why in refused.items()}
-        )
-
 
 def _spent(session: Any) -> float:
-    """Return how many seconds it took to open a session, once."""
+    """Return the seconds that it took to open a session, and reset them."""
     link, spent = session.file, 0.0
     if isinstance(link, Wire):
         spent, link.spent = link.spent, 0.0

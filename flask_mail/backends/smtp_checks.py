@@ -1,4 +1,4 @@
-"""Options of the smtp backend that contradict each other, or are not safe."""
+"""Checks for conflicting or unsafe options of the smtp backend."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from ..util.secret import Secret, Token
 
 _log = logging.getLogger("flask_mail")
-# In AUTH PLAIN a NUL ends the name (RFC 4616), in OAUTHBEARER U+0001 does (RFC 7628); a line end
-# comes from a file. The environment gives surrogates for what is not UTF-8.
+# NUL ends the name in AUTH PLAIN (RFC 4616), U+0001 in OAUTHBEARER (RFC 7628). Line ends come from
+# files, surrogates from environment variables that are not UTF-8.
 _NOT_IN_A_NAME = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff]")
 _EHLO_NAME = re.compile("[!-~]{1,255}")
 
@@ -30,12 +30,12 @@ def check_together(
 ) -> None:
     """Check options that depend on each other.
 
-    :raises ConfigurationError: they contradict each other.
+    :raises ConfigurationError: they conflict.
     """
     if use_tls and use_ssl:
         raise ConfigurationError(
-            "MAIL_USE_TLS and MAIL_USE_SSL are both set: keep MAIL_USE_SSL for a port that"
-            " speaks TLS at once (465), MAIL_USE_TLS for STARTTLS (587)."
+            "MAIL_USE_TLS and MAIL_USE_SSL are both set: keep MAIL_USE_SSL for a port"
+            " with TLS from the first byte (465), or MAIL_USE_TLS for STARTTLS (587)."
         )
     if local_hostname is not None and not _EHLO_NAME.fullmatch(local_hostname):
         raise ConfigurationError(
@@ -52,12 +52,12 @@ def check_login(username: str | None, password: Secret | None, token: Token | No
     secret = token or password
     if username is None and secret is not None:
         raise ConfigurationError(
-            f"{secret.setting} is set and MAIL_USERNAME is not: set both to log in, or neither."
+            f"{secret.setting} is set, but MAIL_USERNAME is not: set both to log in, or neither."
         )
     if username is not None and secret is None:
         raise ConfigurationError(
-            "MAIL_USERNAME is set and MAIL_PASSWORD is not, nor is MAIL_OAUTH2_TOKEN: set one of"
-            " these two to log in, or unset MAIL_USERNAME."
+            "MAIL_USERNAME is set, but neither MAIL_PASSWORD nor MAIL_OAUTH2_TOKEN: set one of them"
+            " to log in, or unset MAIL_USERNAME."
         )
     if username is None or secret is None:
         return
@@ -70,8 +70,8 @@ def check_login(username: str | None, password: Secret | None, token: Token | No
             else f"MAIL_USERNAME must be {text}, and MAIL_OAUTH2_TOKEN {token.must_be}"
         )
         raise ConfigurationError(
-            f"{both}; {'MAIL_USERNAME' if is_name_wrong else secret.setting} is not, and may have"
-            " been read with the line end of its file, or decoded wrongly."
+            f"{both}; {'MAIL_USERNAME' if is_name_wrong else secret.setting} is not. Was it"
+            " read with the line end of a file, or decoded wrongly?"
         )
 
 
@@ -83,17 +83,17 @@ def is_loopback(server: str) -> bool:
 
 
 def warn_of_dangers(server: Server, *, verify: bool) -> None:
-    """Warn of settings that let others read mail or a password."""
+    """Log a warning for settings that let others read mail or a password."""
     if server.is_encrypted and not verify:
         _log.warning(
-            "MAIL_TLS_VERIFY is False: whoever is between this host and %s can read and change"
-            " mail and the password.",
+            "MAIL_TLS_VERIFY is False: anyone between this host and %s can read and change mail"
+            " and the password.",
             server,
         )
     secret = server.secret
     if secret is not None and not server.is_encrypted and not is_loopback(server.host):
         _log.warning(
-            "%s may go to %s in clear: set MAIL_USE_TLS or MAIL_USE_SSL.",
+            "%s may be sent to %s unencrypted: set MAIL_USE_TLS or MAIL_USE_SSL.",
             secret.setting,
             server,
         )

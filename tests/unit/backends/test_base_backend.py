@@ -248,7 +248,7 @@ class TestSendThatFails:
         assert receipt.outcome is UNKNOWN
 
     def test_a_message_error_of_the_backend_is_not_sent(self):
-        """It says that nothing was handed over: this backend cannot express the message."""
+        """It says that nothing was handed over: this backend does not support the message."""
         problem = MessageError("This service takes no attachments.")
         assert self.failure(PlainBackend(problem), MessageError).outcome is NOT_SENT
 

@@ -675,7 +675,7 @@ def test_a_closed_stream_is_told() -> None:
     error = failure_of(stream)
     assert str(error) == (
         "The console backend cannot write to StringIO: I/O operation on closed file."
-        " Give MAIL_CONSOLE_STREAM a stream that is open."
+        " Set MAIL_CONSOLE_STREAM to an open stream."
     )
     assert isinstance(error.__cause__, ValueError)
 
@@ -691,7 +691,7 @@ def test_a_broken_pipe_is_told() -> None:
 
 def test_a_process_without_standard_output_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
-    assert "to stdout: this process has none." in str(failure_of("stdout"))
+    assert "to stdout: this process does not have one." in str(failure_of("stdout"))
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ class TestConstructors:
             def __init__(self, speed: int = 1, *rest: int, colour: str = "grey") -> None: ...
 
         assert read(Pigeon, speed="2", colour="white") == {"speed": 2, "colour": "white"}
-        with pytest.raises(ConfigurationError, match="MAIL_PIGEON_REST is no option"):
+        with pytest.raises(ConfigurationError, match="MAIL_PIGEON_REST is not an option"):
             read(Pigeon, rest="1")
 
     def test_without_a_constructor_there_are_none(self):
@@ -164,7 +164,7 @@ class TestConstructors:
         with pytest.raises(ConfigurationError) as caught:
             read(Pigeon, speed="2")
         assert str(caught.value) == (
-            "MAIL_PIGEON_SPEED is no option of Pigeon (its options: none)."
+            "MAIL_PIGEON_SPEED is not an option of Pigeon (its options: none)."
         )
 
     def test_the_fields_of_a_dataclass_are_options(self):
@@ -241,7 +241,7 @@ class TestUnknownOptions:
         with pytest.raises(ConfigurationError) as caught:
             read(self.Pigeon, sped="s3cret")
         assert str(caught.value) == (
-            "MAIL_PIGEON_SPED is no option of Pigeon; did you mean 'MAIL_PIGEON_SPEED'? (its"
+            "MAIL_PIGEON_SPED is not an option of Pigeon; did you mean 'MAIL_PIGEON_SPEED'? (its"
             " options: MAIL_PIGEON_LOFT, MAIL_PIGEON_SPEED)."
         )
 

@@ -31,8 +31,8 @@ def server():
     ("options", "named"),
     [
         ({"use_tls": True, "use_ssl": True}, "MAIL_USE_TLS and MAIL_USE_SSL are both set"),
-        ({"username": "me"}, "MAIL_USERNAME is set and MAIL_PASSWORD is not"),
-        ({"password": "s3cret"}, "MAIL_PASSWORD is set and MAIL_USERNAME is not"),
+        ({"username": "me"}, "MAIL_USERNAME is set, but neither MAIL_PASSWORD"),
+        ({"password": "s3cret"}, "MAIL_PASSWORD is set, but MAIL_USERNAME is not"),
         ({"username": "me", "password": "s3\0cret"}, "MAIL_PASSWORD must be Unicode text"),
         ({"username": "m\0e", "password": "s3cret"}, "MAIL_USERNAME and MAIL_PASSWORD must be"),
         ({"username": "me", "password": "s3cr\udce9t"}, "MAIL_PASSWORD must be Unicode text"),
