@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 import unicodedata
 from typing import Final
 
 from ..errors import MessageError
+from ..util.patterns import lazy_pattern
 from ..util.text import MAX_TEXT, becomes_ascii, check_controls, describe
 
 _MAX_DOMAIN: Final = 253  # RFC 1035 2.3.4: 255 octets on the wire
 
 # RFC 5321 4.1.2, RFC 1035 2.3.4; and underscores, which some real hosts have.
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
-_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_HOST = lazy_pattern(rf"{_LABEL}(?:\.{_LABEL})*")
 # idna.encode reads these as dots, which would turn one label into two.
-_FOREIGN_DOT = re.compile("[\u3002\uff0e\uff61]")
+_FOREIGN_DOT = lazy_pattern("[\u3002\uff0e\uff61]")
 
 
 def domain_to_ascii(domain: str) -> str:

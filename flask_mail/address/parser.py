@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 from ..errors import MessageError
+from ..util.patterns import lazy_pattern
 from ..util.text import (
     MAX_TEXT,
     check_controls,
@@ -32,8 +33,8 @@ __all__ = [
     "tolerant_address",
 ]
 
-_ITEM_END = re.compile("[,;]")
-_ENCODED_WORD = re.compile(r"=\?+")
+_ITEM_END = lazy_pattern("[,;]")
+_ENCODED_WORD = lazy_pattern(r"=\?+")
 _PLURAL = {"recipient": "recipients"}
 
 

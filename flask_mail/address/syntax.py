@@ -7,13 +7,13 @@ then linear scans.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from ..errors import MessageError
+from ..util.patterns import lazy_pattern
 from ..util.text import MAX_TEXT, becomes_ascii, check_controls, decode_words
 from .domain import domain_to_ascii
 
@@ -21,21 +21,21 @@ MAX_ADDRESS: Final = 320  # characters, before the domain is encoded: bounds the
 _MAX_ADDR_SPEC: Final = 254  # RFC 5321 4.5.3.1.3: a path of 256 octets less its < and >
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"  # RFC 5322 3.2.3
-ATOMS = re.compile(rf"[{_ATEXT}]+(?: [{_ATEXT}]+)*")
+ATOMS = lazy_pattern(rf"[{_ATEXT}]+(?: [{_ATEXT}]+)*")
 # RFC 6531 3.3 adds all non-ASCII characters. Written as a negated class because a range up to
 # U+10FFFF takes milliseconds to compile.
 _ATEXT_8 = r'[^\x00- "(),.:;<>@\[\\\]\x7f]'
 # Mailbox providers have given out addresses with a dot at the end, or two in a row.
-_DOT_ATOM = re.compile(rf"(?:{_ATEXT_8}|\.)+")
-_QUOTED_LOCAL = re.compile(r'"(?:[^\x00-\x1f"\\\x7f]|\\[ -~])*"')  # RFC 5321 4.1.2
+_DOT_ATOM = lazy_pattern(rf"(?:{_ATEXT_8}|\.)+")
+_QUOTED_LOCAL = lazy_pattern(r'"(?:[^\x00-\x1f"\\\x7f]|\\[ -~])*"')  # RFC 5321 4.1.2
 
 QUOTED = r'"(?:[^"\\]|\\.)*"'
-_WORD = re.compile(rf'{QUOTED}|[^"<>@;]+')
-_ESCAPED = re.compile(r"\\(.)")
-_ADDR_SPEC = re.compile(rf'({QUOTED}|[^"@]*)@(.*)')
-_COMMENT = re.compile(r"[^()<>@\\]*\)")
-_SIMPLE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_ -]*")
-_SIMPLE_SPEC = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9._-]+")
+_WORD = lazy_pattern(rf'{QUOTED}|[^"<>@;]+')
+_ESCAPED = lazy_pattern(r"\\(.)")
+_ADDR_SPEC = lazy_pattern(rf'({QUOTED}|[^"@]*)@(.*)')
+_COMMENT = lazy_pattern(r"[^()<>@\\]*\)")
+_SIMPLE_NAME = lazy_pattern(r"[A-Za-z0-9_-][A-Za-z0-9_ -]*")
+_SIMPLE_SPEC = lazy_pattern(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9._-]+")
 
 _EMPTY = "it is empty"
 _NO_DOMAIN = "it has no domain; write it as name@example.com"

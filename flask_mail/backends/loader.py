@@ -7,7 +7,6 @@ import importlib
 import importlib.util
 import inspect
 import logging
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 
 from ..config.table import FAIL_SILENTLY, TABLE, nearest
 from ..errors import BackendNotFound, ConfigurationError
+from ..util.patterns import lazy_pattern
 from .base import API_VERSION, Backend
 from .features import declared_well, is_limit
 
@@ -26,9 +26,9 @@ GROUP = "flask_mail.backends"
 _SHARED_PREFIX = "MAIL_"
 _METADATA = (".dist-info", ".egg-info")
 _UNNAMED = "an unknown distribution"
-_NAME = re.compile(r"[a-z][a-z0-9]*")
+_NAME = lazy_pattern(r"[a-z][a-z0-9]*")
 # Values of MAIL_BACKEND that errors may show: a URL could contain a password.
-_REFERENCE = re.compile(r"[A-Za-z_][\w.-]{0,99}(?::[\w.]{0,99})?")
+_REFERENCE = lazy_pattern(r"[A-Za-z_][\w.-]{0,99}(?::[\w.]{0,99})?")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from ..message.metadata import check_extras, metadata_of, tags_of
 from ..message.validation import check_message, check_options
 from ..mime.content import Content
 from ..receipt import Envelope, Refusal
+from ..util.patterns import lazy_pattern
 
 
 class _Whole:
@@ -168,7 +168,7 @@ def _message_id(message: Message) -> str:
     return str(extra.get("message-id") or message.msgId).strip()
 
 
-_STRAY = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+_STRAY = lazy_pattern(rb"\r(?!\n)|(?<!\r)\n")
 
 
 def canonical(content: object) -> bytes:

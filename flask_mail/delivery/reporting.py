@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OPENING, DeliveryError
+from ..util.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from ..message.message import Message
@@ -27,9 +28,9 @@ _LONGEST = 500
 _MOST_READ = 4 * _LONGEST
 _HIDDEN = "..."
 # A value that an error quotes, even if it was cut off; not an apostrophe within a word.
-_QUOTED = re.compile(r"""(?<!\w)(?:'(?:\\.|[^'\\])*(?:'|$)|"(?:\\.|[^"\\])*(?:"|$))""")
-_ADDRESS = re.compile(r"\S*@\S*")
-_LOCAL_PART = re.compile(r'[^\s<>@",;:()]+(?=@)')
+_QUOTED = lazy_pattern(r"""(?<!\w)(?:'(?:\\.|[^'\\])*(?:'|$)|"(?:\\.|[^"\\])*(?:"|$))""")
+_ADDRESS = lazy_pattern(r"\S*@\S*")
+_LOCAL_PART = lazy_pattern(r'[^\s<>@",;:()]+(?=@)')
 
 
 def logged(message: Message, mail: Outgoing | None, receipt: Receipt, started: float) -> Receipt:

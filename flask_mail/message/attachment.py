@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from ..errors import MessageError
 from ..mime.parts import content_id_in
 from ..util.files import FileData
+from ..util.patterns import lazy_pattern
 from ..util.text import describe
 from .uploads import NothingUploaded, name_of_upload, read_upload
 
@@ -51,12 +52,12 @@ _COMPRESSED = {
 }
 _UNKNOWN = "application/octet-stream"
 # Only registered top-level types (RFC 6838 section 4.2), so that no path matches.
-_TYPE = re.compile(
+_TYPE = lazy_pattern(
     r" *(application|audio|font|haptics|image|message|model|multipart|text|video|example|chemical"
     r"|x-[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+)/[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+ *(;|$)",
     re.ASCII | re.IGNORECASE,
 )
-_CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}")
+_CONTENT_ID = lazy_pattern(r"[!-;=?-~]{1,200}")
 
 
 class Attachment:

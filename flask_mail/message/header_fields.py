@@ -10,6 +10,7 @@ from urllib.parse import quote
 from ..address.parser import parse_address
 from ..errors import MessageError
 from ..util.hosts import is_in_development
+from ..util.patterns import lazy_pattern
 from ..util.text import describe, plain_text
 
 if TYPE_CHECKING:
@@ -25,15 +26,15 @@ _LEVELS = {"1": "high", "2": "high", "3": "normal", "4": "low", "5": "low"}
 
 # Lenient, as other programs' Message-IDs may break RFC 5322 section 3.6.4. Without brackets, only
 # an @ distinguishes one from a word.
-_ID = re.compile(r"<(?! *>)([ -;=?-~]+)>|<?([!-;=?A-~]+@[!-;=?-~]*)>?")
-_IDS = re.compile(r"<[^<>]*>|\S+")
+_ID = lazy_pattern(r"<(?! *>)([ -;=?-~]+)>|<?([!-;=?A-~]+@[!-;=?-~]*)>?")
+_IDS = lazy_pattern(r"<[^<>]*>|\S+")
 _LONGEST_ID = 900  # it cannot be folded, so it must fit in a line of 998 octets
 # RFC 3834 section 5 and RFC 5436 section 2.7.1; later RFCs may add more.
-_AUTOMATIC = re.compile(r"no|auto-[a-z]{1,40}")
+_AUTOMATIC = lazy_pattern(r"no|auto-[a-z]{1,40}")
 
 # re.ASCII: KELVIN SIGN and LONG S would match as letters.
-_URL = re.compile(r"https?://[!$-.0-;=@-\[\]_a-z~][!#-;=?-\[\]_a-z~]*", re.ASCII | re.IGNORECASE)
-_QUERY = re.compile(r"[!#-;=?-\[\]_a-z~]*", re.ASCII | re.IGNORECASE)
+_URL = lazy_pattern(r"https?://[!$-.0-;=@-\[\]_a-z~][!#-;=?-\[\]_a-z~]*", re.ASCII | re.IGNORECASE)
+_QUERY = lazy_pattern(r"[!#-;=?-\[\]_a-z~]*", re.ASCII | re.IGNORECASE)
 _LONGEST_LINK = 900  # it cannot be folded, so it must fit in a line of 998 octets
 # Unescaped in the local part of a mailto URL (RFC 6068 section 2).
 _OF_A_LOCAL_PART = "!$'()*+-._~"

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 
+from ..util.patterns import lazy_pattern
 from .encodings import LONGEST_LINE
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[,:]')
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_TOKEN = lazy_pattern(r'"(?:[^"\\]|\\.)*"|[,:]')
+_NOT_ASCII = lazy_pattern(r"[^\x00-\x7f]")
 # RFC 5322 section 3.6, RFC 2369, RFC 2919, RFC 8601, RFC 6376.
-_DATA = re.compile(
+_DATA = lazy_pattern(
     r"x-smtpapi|x-mc-.*|x-mailgun-.*|x-msys-api|x-mailin-.*|x-mj-.*|x-pm-.*|x-ses-.*"
     r"|list-(?!id$).*|(?:arc-)?authentication-results|arc-.*|dkim-signature|feedback-id"
     r"|received|references|in-reply-to|message-id|resent-message-id|return-path"

@@ -6,7 +6,6 @@ breaks lines at VT, FF and FS, which allows header injection.
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from unicodedata import combining, normalize
@@ -14,6 +13,7 @@ from urllib.parse import quote
 
 from ..address.parser import parse_address, quote_display_name
 from ..errors import MessageError
+from ..util.patterns import lazy_pattern
 from ..util.text import decode_words
 from .checks import CRLF, TOKEN, UTF_8, charset_of
 from .encodings import LONGEST_LINE, encode_words
@@ -30,15 +30,15 @@ RFC 2047 section 2 wants 76 for lines with encoded-words."""
 
 _LONGEST_CACHED = 200  # characters; names and subjects are shorter
 
-_SHORT = re.compile(r"[!-<>-~](?:[ -<>-~]*[!-<>-~])?")  # no "=", so no encoded-word
-_CHUNK = re.compile(r"[ \t]*[^ \t]+")
+_SHORT = lazy_pattern(r"[!-<>-~](?:[ -<>-~]*[!-<>-~])?")  # no "=", so no encoded-word
+_CHUNK = lazy_pattern(r"[ \t]*[^ \t]+")
 # An unclosed quoted-string ends with the text: no backtracking, so linear time.
-_LIST_ITEM = re.compile(r'(?:"(?:[^"\\]|\\.?)*"?|[^",])+')
+_LIST_ITEM = lazy_pattern(r'(?:"(?:[^"\\]|\\.?)*"?|[^",])+')
 # No backslash, as many readers keep the backslash of an escape.
-_QUOTABLE = re.compile(r"[ !#-\[\]-~]*")
+_QUOTABLE = lazy_pattern(r"[ !#-\[\]-~]*")
 _MAX_PARAMETER = 60
 _MAX_SECTION = 54  # so that ' filename*10*=...;' fits in a line
-_ODD_DOTS = re.compile(r'\.|[^"@]+(?<=\.)[.@]')
+_ODD_DOTS = lazy_pattern(r'\.|[^"@]+(?<=\.)[.@]')
 _MAX_ADDR_SPEC = 254  # RFC 5321 section 4.5.3.1.3; a longer one cannot be sent
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from html import unescape
 from typing import NamedTuple, TypeVar
 
+from .patterns import lazy_pattern
+
 T = TypeVar("T", str, bytes)
 
 _SHORT = 4
@@ -17,25 +19,25 @@ _ENOUGH = 6  # octets: a piece this long does not occur in a word by chance
 _MUCH = 2000  # characters: longer texts are not searched for nested encodings
 
 _HEX_PAIR = "(?:0[Xx])?[0-9A-Fa-f]{2}"
-_HEX = re.compile(rf"{_HEX_PAIR}(?:[ :,;-]{{0,2}}{_HEX_PAIR}){{3,}}[0-9A-Fa-f]?")
-_HEX_PREFIX = re.compile("0[Xx]|[^0-9A-Fa-f]")
-_PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
-_FORM = re.compile(r"%([0-9A-Fa-f]{2})|\+")
-_QUOTED_PRINTABLE = re.compile(r"=([0-9A-Fa-f]{2})")
-_HTML = re.compile(
+_HEX = lazy_pattern(rf"{_HEX_PAIR}(?:[ :,;-]{{0,2}}{_HEX_PAIR}){{3,}}[0-9A-Fa-f]?")
+_HEX_PREFIX = lazy_pattern("0[Xx]|[^0-9A-Fa-f]")
+_PERCENT = lazy_pattern(r"%([0-9A-Fa-f]{2})")
+_FORM = lazy_pattern(r"%([0-9A-Fa-f]{2})|\+")
+_QUOTED_PRINTABLE = lazy_pattern(r"=([0-9A-Fa-f]{2})")
+_HTML = lazy_pattern(
     r"&(?:#0{0,8}[0-9]{1,7}|#[Xx]0{0,8}[0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?"
 )
-_ESCAPE = re.compile(
+_ESCAPE = lazy_pattern(
     r"\\(?:x([0-9A-Fa-f]{2})|([0-3][0-7]{2})"
     r"|u([Dd][89ABab][0-9A-Fa-f]{2})\\u([Dd][C-Fc-f][0-9A-Fa-f]{2})"
     r"|(?:u|U0000)([0-9A-Fa-f]{4})|U(00(?:0[1-9A-Fa-f]|10)[0-9A-Fa-f]{4})"
     r"|[ux]\{0{0,4}((?:10|[0-9A-Fa-f])?[0-9A-Fa-f]{1,4})\}|([ -~]))"
 )
-_CODE_POINT = re.compile(r"[Uu]\+((?:10|[0-9A-Fa-f])?[0-9A-Fa-f]{4})[ ,;]?")
-_RUN = re.compile(r"[A-Za-z0-9+/_-]{4,}={0,2}")  # of base64
+_CODE_POINT = lazy_pattern(r"[Uu]\+((?:10|[0-9A-Fa-f])?[0-9A-Fa-f]{4})[ ,;]?")
+_RUN = lazy_pattern(r"[A-Za-z0-9+/_-]{4,}={0,2}")  # of base64
 # A NUL, and a name: how a line of AUTH PLAIN begins (RFC 4616).
-_BEGINNING = re.compile(r"A[A-P][A-Za-z0-9+/]{4,}")
-_SPELLED = re.compile(rf"[%&\\=+]|{_HEX.pattern}|{_BEGINNING.pattern}")
+_BEGINNING = lazy_pattern(r"A[A-P][A-Za-z0-9+/]{4,}")
+_SPELLED = lazy_pattern(rf"[%&\\=+]|{_HEX.pattern}|{_BEGINNING.pattern}")
 _URL_SAFE = str.maketrans("+/", "-_")
 _OF_A_TOKEN = b"auth=Bearer "  # OAUTHBEARER, XOAUTH2
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from ..errors import BackendUnavailable
 from .echoes import Echoes, masked
+from .patterns import lazy_pattern
 
 
 class Secret:
@@ -26,7 +27,7 @@ class Secret:
     must_be: ClassVar[str] = "Unicode text without NUL"
     # In AUTH PLAIN a NUL ends the name (RFC 4616). The environment gives surrogates for what is
     # not UTF-8, and the error of encoding them would show the password.
-    _unfit: ClassVar[re.Pattern[str]] = re.compile("[\0\ud800-\udfff]")
+    _unfit: ClassVar[re.Pattern[str]] = lazy_pattern("[\0\ud800-\udfff]")
 
     def __init__(
         self, value: str | int | Callable[[], object] | Secret, setting: str | None = None
@@ -149,7 +150,7 @@ class Password(Secret):
 
     must_be = "Unicode text without line ends and other control characters"
     # A line end comes from the file that it was read from. A tab inside may be intended.
-    _unfit = re.compile("[\0-\x08\n-\x1f\x7f-\x9f\ud800-\udfff]|\\A\t|\t\\Z")
+    _unfit = lazy_pattern("[\0-\x08\n-\x1f\x7f-\x9f\ud800-\udfff]|\\A\t|\t\\Z")
 
 
 class Token(Secret):
@@ -160,4 +161,4 @@ class Token(Secret):
     _usual_setting = "MAIL_OAUTH2_TOKEN"
     must_be = "a token of visible ASCII characters, without blanks and newlines (RFC 6750)"
     # U+0001 would end it (RFC 7628 section 3.1).
-    _unfit = re.compile("[^!-~]")
+    _unfit = lazy_pattern("[^!-~]")

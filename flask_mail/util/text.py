@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 from ..errors import BadHeaderError
+from .patterns import lazy_pattern
 
 MAX_TEXT: Final = 998  # RFC 5322 2.1.1: the longest header line
 _MAX_SHOWN: Final = 60
@@ -20,14 +21,14 @@ _MAX_CHARSET: Final = 40  # RFC 2978 2.3
 
 # Header injection: besides CR and LF, the standard library folds at VT, FF, FS, GS, RS and NEL,
 # and str.splitlines knows U+2028 and U+2029. A lone surrogate would only fail once it is encoded.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL = lazy_pattern("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 _NOT_TEXT = (bytes, bytearray, memoryview, tuple, list, set, frozenset, Mapping, numbers.Number)
 
-_ENCODED_WORD = re.compile(  # RFC 2047 2, with the language of RFC 2231 5
+_ENCODED_WORD = lazy_pattern(  # RFC 2047 2, with the language of RFC 2231 5
     r"=\?([\w.:+-]{1,40})(?:\*[\w-]*)?\?([bq])\?([!->@-~]*)\?=", re.ASCII | re.IGNORECASE
 )
-_ENCODED_WORDS = re.compile(
+_ENCODED_WORDS = lazy_pattern(
     rf"{_ENCODED_WORD.pattern}(?: +{_ENCODED_WORD.pattern})*", re.ASCII | re.IGNORECASE
 )
 # Text encodings of Python that are not used in mail, and are slow (idna), warn (unicode-escape) or
