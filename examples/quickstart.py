@@ -1,6 +1,6 @@
 """The smallest real app: a page with a form that sends a welcome mail.
 
-Serve the page, and see the mail in the terminal, and in the browser at ``/_mail``::
+Serve the page, and see the mail in the terminal and in the browser at ``/_mail``::
 
     flask --app examples/quickstart.py run --debug
 
@@ -8,8 +8,8 @@ Send one mail without the page::
 
     python examples/quickstart.py --send ann@example.com
 
-The environment chooses another backend: ``MAIL_BACKEND=file MAIL_FILE_PATH=mail``, or ``FLASK_``
-before each name, as Flask has it.
+Set another backend in the environment: ``MAIL_BACKEND=file MAIL_FILE_PATH=mail``, with or without
+Flask's prefix ``FLASK_``.
 """
 
 from __future__ import annotations
@@ -104,10 +104,10 @@ def welcome() -> ResponseReturnValue:
     form = {"name": name, "address": address}
     try:
         send_welcome(name, address)
-    except MessageError as error:  # such as an address that is none; nothing was sent
+    except MessageError as error:  # such as an invalid address; nothing was sent
         return render_template_string(PAGE, **form, error=error), 422
     except DeliveryError as error:  # refused, not sent or unknown: error.receipt.outcome
-        current_app.logger.warning("%s", error)  # names the server, which visitors need not know
+        current_app.logger.warning("%s", error)  # names the server, so not for visitors
         sorry = "Sorry, the mail server has not confirmed your mail."
         return render_template_string(PAGE, **form, error=sorry), 502
     return render_template_string(PAGE, sent_to=address)

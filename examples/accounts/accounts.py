@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS accounts (
 
 
 def create_app(**config: Any) -> Flask:
-    """Return the app; what is given wins over the environment (``FLASK_...``)."""
+    """Return the app; ``config`` overrides the environment (``FLASK_...``)."""
     app = Flask(__name__)
     app.config.update(
         DATABASE="accounts.sqlite",
@@ -86,7 +86,7 @@ def register() -> ResponseReturnValue:
             generate_password_hash(password),
             registration,
         )
-    return page("Look into your mail.")  # the same for an address that is known
+    return page("Check your mail.")  # the same for an address that is known
 
 
 def confirm(token: str) -> ResponseReturnValue:
@@ -96,13 +96,13 @@ def confirm(token: str) -> ResponseReturnValue:
     except BadSignature:
         values = [None, None]
     if not one("SELECT 1 FROM accounts WHERE address = ? AND registration = ?", *values):
-        return page("This link does not hold any more."), 400
+        return page("This link has expired or is invalid."), 400
     change("UPDATE accounts SET confirmed = 1 WHERE address = ? AND registration = ?", *values)
     return page("Your address is confirmed.")
 
 
 def login() -> ResponseReturnValue:
-    """Tell whether address and password are those of an account."""
+    """Check address and password."""
     if request.method == "GET":
         return page("Log in", "address", "password")
     found = one(
@@ -114,7 +114,7 @@ def login() -> ResponseReturnValue:
 
 
 def forgot() -> ResponseReturnValue:
-    """Send a code to whoever has an account."""
+    """Send a code to the address if it has an account."""
     if request.method == "GET":
         return page("Forgot your password?", "address")
     address = request.form["address"].strip()
@@ -131,7 +131,7 @@ def forgot() -> ResponseReturnValue:
 
 
 def reset() -> ResponseReturnValue:
-    """Set a new password for whoever knows the code, and tell the owner."""
+    """Set a new password with a valid code, and notify the owner."""
     if request.method == "GET":
         return page("Set a new password", "address", "code", "password")
     address = request.form["address"].strip()
@@ -143,20 +143,20 @@ def reset() -> ResponseReturnValue:
         MOST_TRIES,
     )
     if not found or not check_password_hash(found["code"], request.form["code"]):
-        return page("This code does not hold."), 403
+        return page("This code has expired or is invalid."), 403
     change(
         "UPDATE accounts SET password = ?, code = NULL, code_until = NULL WHERE address = ?",
         generate_password_hash(request.form["password"]),
         address,
     )
-    # Nobody waits for this one.
+    # In a thread, because the response does not depend on it.
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
     threading.Thread(target=tell_owner, args=(app, address)).start()
     return page("Your password is changed.")
 
 
 def tell_owner(app: Flask, address: str) -> None:
-    """Tell the owner of an account that its password was changed; runs in a thread."""
+    """Notify the owner of an account that its password was changed; runs in a thread."""
     with app.app_context():
         try:
             mail.send(mail.render("mail/changed", [address]))
@@ -165,20 +165,20 @@ def tell_owner(app: Flask, address: str) -> None:
 
 
 def no_address(error: MessageError) -> ResponseReturnValue:
-    """Tell what is wrong with an address; nothing was sent."""
+    """Report an invalid address; nothing was sent."""
     return page(str(error)), 422
 
 
 def no_delivery(error: DeliveryError) -> ResponseReturnValue:
-    """Tell that a mail was not delivered, and whether it is worth another try."""
+    """Report that a mail was not delivered, and if a retry makes sense."""
     current_app.logger.warning("%s", error)  # names the server, which visitors need not know
     if isinstance(error, MessageRefused):
-        return page("This address takes no mail."), 422
+        return page("This address does not accept mail."), 422
     return page("Mail cannot be sent now. Please try again later."), 503
 
 
 def signer() -> URLSafeTimedSerializer:
-    """Return what signs the addresses in links."""
+    """Return the signer of the links."""
     return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt="confirm")
 
 
@@ -188,7 +188,7 @@ def page(title: str, *fields: str) -> str:
 
 
 def one(query: str, *values: object) -> Any:
-    """Return the first row that a query gives, or ``None``."""
+    """Return the first row of a query, or ``None``."""
     with closing(database()) as connection:
         return connection.execute(query, values).fetchone()
 
