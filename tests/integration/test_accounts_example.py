@@ -69,7 +69,7 @@ def test_its_readme_shows_its_tests() -> None:
             'mail.render("mail/code", ["eve@example.com"]',
             "No message was sent with",
         ),
-        ("accounts.py", "code=code, minutes", "code=123, minutes", "holds no number of 6 digits"),
+        ("accounts.py", "code=code, minutes", "code=123, minutes", "Expected one code of 6 digits"),
         ("accounts.py", "target=tell_owner", "target=print", "No message was sent with"),
         ("accounts.py", "if isinstance(error, MessageRefused)", "if False", "assert 503 == 422"),
         ("templates/mail/confirm.html", "<p>Hello,</p>", "", "The message differs"),
