@@ -421,7 +421,7 @@ def test_mail_without_an_app_renders_as_the_current_one(outside: Mail, app: Flas
 
 
 def test_without_any_app_it_is_an_error_that_says_what_to_do() -> None:
-    with pytest.raises(RuntimeError, match=r"mail\.render\(\), or an app_context"):
+    with pytest.raises(RuntimeError, match=r"No app context: use mail\.render\(\)"):
         Message.from_template("a")
 
 
