@@ -1,4 +1,4 @@
-"""The elements of HTML, and what each means for the text. Pure."""
+"""Handlers for the elements of HTML. Pure."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _NUMBER = re.compile(r"[ \t\n\r\f]*(-?[0-9]{1,9})")
 
 _PRE: Final = frozenset({"pre", "pre-wrap", "break-spaces"})
 _INLINE: Final = frozenset({"a", "button", "q"})
-_ROOT: Final = frozenset({"html", "body"})  # who hides all of it means to show it by a script
+_ROOT: Final = frozenset({"html", "body"})  # if hidden, a script is meant to show them
 
 _Action: TypeAlias = "Callable[[Reader, str, str], None]"
 
 
 class Reader(Frames):
-    """Reads one mail."""
+    """Converter of one HTML mail to text."""
 
     hidden: Hidden | None = None
     sheet: Sheet | None = None
     base = ""
-    """What relative links are relative to."""
+    """Base URL of relative links."""
 
     def read(self, html: str) -> str:
         """Return the text of `html`."""
@@ -67,14 +67,14 @@ class Reader(Frames):
         return prose.text()
 
     def hides(self, hidden: Hidden, tag: str) -> bool:
-        """Tell whether a tag belongs to a hidden element."""
+        """Return True if a tag belongs to a hidden element."""
         if not hidden.ended_by(tag):
             return True
         self.hidden = None
         return tag == hidden.end_tag
 
     def look_of(self, tag: str, attributes: str) -> tuple[int, str | None]:
-        """Return how an element is hidden, and its ``white-space`` if that is said."""
+        """Return how an element is hidden, and its ``white-space`` if it has one."""
         if tag in _ROOT or not (attributes or self.sheet):
             return self.state, None
         found = read_attributes(attributes) if attributes else {}
@@ -82,12 +82,12 @@ class Reader(Frames):
             found["style"] = self.sheet.style_of(tag, found)
         state = hiding(found, self.state)
         if tag in VOID:
-            # Around images, mails set the text size 0, so that there is no gap: they are seen.
+            # Mails set the text size 0 around images to avoid gaps; the images are visible.
             return GONE if state & (GONE | UNSEEN) else self.state, None
         return state, white_space(found.get("style", ""))
 
     def start(self, tag: str, attributes: str, state: int, space: str | None) -> None:
-        """Start an element that differs from its parent, or is in one of its name."""
+        """Start an element that differs from its parent, or is nested in one of its name."""
         changed = state != self.state
         above = self.frames[-1] if self.frames else None
         if action := _ACTIONS.get(tag):
@@ -99,7 +99,7 @@ class Reader(Frames):
         if changed:
             self.state = state
         if space:
-            # Within a line, spaces are one all the same.
+            # In inline elements, spaces still collapse.
             self.prose.pre = space in _PRE and f"/{tag}" in _ACTIONS and tag not in _INLINE
             self.prose.breaks = space in _PRE or space == "pre-line"
 
@@ -141,7 +141,7 @@ class Reader(Frames):
         self.prose.start_link(self.url_in(read_attributes(attributes)), len(self.frames))
 
     def area(self, _tag: str, attributes: str) -> None:
-        """Read a part of an image that is a link."""
+        """Add the link of an image map."""
         found = read_attributes(attributes)
         self.prose.end_line()
         self.prose.start_link(self.url_in(found), len(self.frames))
@@ -242,7 +242,7 @@ class Reader(Frames):
         table.end_cell(frame.lines, len(self.prose.lines))
 
     def set_off(self, *, apart: bool = True) -> None:
-        """End the line before something that makes its cell more than a text."""
+        """End the line before a block, which makes its table cell more than text."""
         self.prose.end_line(apart)
         if self.table:
             self.table.nesting = True
@@ -261,7 +261,7 @@ _BOTH: Final[dict[str, _Action]] = {
     "q": Reader.quotation_mark,
 }
 _START: Final[dict[str, _Action]] = {
-    "br /br": Reader.line_break,  # browsers read </br> so
+    "br /br": Reader.line_break,  # browsers treat </br> as <br>
     "hr": Reader.rule,
     "blockquote": Reader.quote,
     "pre listing xmp": Reader.preformatted,

@@ -10,7 +10,7 @@ from .prose import Prose
 from .tables import Table
 
 Close: TypeAlias = "Callable[[Frame], None]"
-"""What is done at the end of an element."""
+"""Called at the end of an element."""
 
 
 @dataclass(slots=True)
@@ -19,13 +19,13 @@ class List:
 
     depth: int
     number: int | None
-    """That of the next item, if it has one."""
+    """Number of the next item in an ordered list."""
     item: int = 0
     """The depth of the open item."""
 
 
 class Frame(NamedTuple):
-    """What was so before an element was opened."""
+    """The state before an element was opened, to restore at its end."""
 
     name: str
     close: Close | None
@@ -41,17 +41,17 @@ class Frame(NamedTuple):
 
 
 class Frames:
-    """Keeps what each open element changes, until it ends.
+    """The stack of open elements, each with the state to restore at its end.
 
-    Elements are in a list, and not within each other: no depth is too deep.
+    It is a list and not recursive, so any depth is allowed.
     """
 
     def __init__(self) -> None:
         self.prose = Prose()
         self.frames: list[Frame] = []
-        self.state = 0  # how what is read now is hidden
-        # The frames of each name. A cell and an item have their own, so that an end tag in them
-        # ends nothing outside.
+        self.state = 0  # how the current text is hidden
+        # Open frames by name. Cells and items have their own table, so that an end tag in them does
+        # not end elements outside.
         self.counts: dict[str, int] = {}
         self.items: List | None = None
         self.table: Table | None = None
@@ -63,9 +63,9 @@ class Frames:
                 self.pop()
 
     def push(self, name: str, close: Close | None = None, *, apart: bool = False) -> int:
-        """Keep what an element may change, and return its depth.
+        """Save the state before an element, and return its depth.
 
-        :param apart: end tags in it end nothing outside.
+        :param apart: end tags in it do not end elements outside.
         """
         prose = self.prose
         self.frames.append(
@@ -105,7 +105,7 @@ class Frames:
         self.state, self.counts = frame.state, frame.counts
         self.items, self.table = frame.items, frame.table
         prose.prefix, prose.pre, prose.breaks = frame.prefix, frame.pre, frame.breaks
-        # The mark of an outer item still waits for the first line.
+        # The marker of an outer item still precedes the first line.
         prose.marker = frame.marker if len(prose.lines) == frame.lines else ""
 
     def pop_to(self, depth: int) -> None:

@@ -1,4 +1,4 @@
-"""Words, links and images -> lines of text. Pure."""
+"""Layout of words, links and images as lines of text. Pure."""
 
 from __future__ import annotations
 
@@ -6,32 +6,31 @@ import re
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-_DEEPEST: Final = 24  # characters of indentation; without a limit, nested quotes become gigabytes
+_DEEPEST: Final = 24  # characters of indentation; unlimited, nested quotes would fill gigabytes
 
 _SPACES = re.compile("[ \t\n\r\f\xa0\u2007\u202f\u2028\u2029]+")
 _LINE_END = re.compile("\r\n|[\r\n\u2028\u2029]")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
 _IN_URLS = re.compile("[\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
-# Mails fill the preview that an inbox shows with characters that have no width. One that stands
-# alone between others has a meaning.
+# Mails pad their preheader with runs of zero-width characters. A single one has a meaning.
 _FILLING = re.compile("[ \xad\u034f\u180e\u200b-\u200d\u2060]{2,}")
 _JOINERS: Final = ("\u200c", "\u200d")
 
 _NO_URLS: Final = ("#", "javascript:", "vbscript:", "data:")
-_UNSAID = re.compile(r"(?:https?://)?(?:www\.)?", re.IGNORECASE)  # what people leave out of URLs
+_UNSAID = re.compile(r"(?:https?://)?(?:www\.)?", re.IGNORECASE)  # people omit it from URLs
 _NO_DIGITS = re.compile(r"[^0-9]+")
 
 
 class Line(NamedTuple):
-    """A line of text that is complete."""
+    """A complete line of text."""
 
     lead: str
-    """What stands before the text: indentation and marks."""
+    """Indentation and markers before the text."""
     text: str
     apart: bool
     """A blank line comes before it."""
     prefix: str
-    """What stands before further lines of the same element."""
+    """Indentation of further lines of the same element."""
 
 
 @dataclass(slots=True)
@@ -41,24 +40,24 @@ class Link:
     url: str
     depth: int
     start: int
-    """Where it begins in the parts of the line."""
+    """Index of its first part in the line."""
     lines: int
-    """How many lines there were when it began."""
+    """Number of lines before it."""
     pictured: bool = False
 
 
 class Prose:
-    """Takes text a piece at a time, and keeps the lines."""
+    """Collects pieces of text into lines."""
 
     def __init__(self) -> None:
         self.lines: list[Line] = []
         self.apart = False
         self.prefix = self.marker = ""
         self.pre = False
-        self.breaks = False  # line ends of the text count, spaces do not
+        self.breaks = False  # keep line ends, collapse spaces
         self.link: Link | None = None
         self._parts: list[str] = []
-        self._joint = -1  # after so many parts, a word would run into what is before it
+        self._joint = -1  # number of parts after which a word needs a space
 
     def add(self, text: str) -> None:
         """Add text to the line."""
@@ -80,7 +79,7 @@ class Prose:
         parts.append(text)
 
     def add_image(self, alt: str) -> None:
-        """Add an image to the line: its alternative text, a word by itself."""
+        """Add the alternative text of an image to the line, as a separate word."""
         if self.link:
             self.link.pictured = True
         if alt and not alt.isspace():
@@ -98,9 +97,9 @@ class Prose:
             self.apart = True
 
     def end_line(self, apart: bool = False) -> bool:
-        """End the line, and tell whether there was one; nothing is done to an empty one.
+        """End the line unless it is empty; return True if a line was added.
 
-        :param apart: let a blank line come before the next.
+        :param apart: insert a blank line before the next.
         """
         written = len(self.lines)
         if self._parts:
@@ -116,7 +115,7 @@ class Prose:
             if link:
                 link.start = 0
                 if begins and link.lines == written:
-                    link.lines = len(self.lines)  # what was written is not of the link
+                    link.lines = len(self.lines)  # the line that ended precedes the link
         self.apart |= apart
         return len(self.lines) > written
 
@@ -127,7 +126,7 @@ class Prose:
         self.apart = False
 
     def indent(self, marker: str, rest: str) -> None:
-        """Let `marker` stand before the next line, and `rest` before those that follow."""
+        """Put `marker` before the next line, and `rest` before those that follow."""
         if len(self.prefix) < _DEEPEST:
             self.marker = (self.marker or self.prefix) + marker
             self.prefix += rest
@@ -135,7 +134,7 @@ class Prose:
             self.marker = self.prefix + marker
 
     def start_link(self, url: str, depth: int) -> None:
-        """Begin a link; it ends before an element that is open at a lower depth does."""
+        """Begin a link, which ends at the latest with an element at a lower depth."""
         if self.link:
             self.end_link()
         url = "%20".join(_IN_URLS.sub("", url).split())
@@ -143,7 +142,7 @@ class Prose:
             self.link = Link(url, depth, len(self._parts), len(self.lines))
 
     def end_link(self) -> None:
-        """End the link, if there is one: its URL follows its text."""
+        """End the link, if any, and add its URL after its text."""
         link, self.link = self.link, None
         if not link:
             return
@@ -167,7 +166,7 @@ class Prose:
             self._joint = len(self._parts)
 
     def text(self) -> str:
-        """Return the lines, each with its line end."""
+        """Return the lines as text that ends with a line end."""
         written: list[str] = []
         before = ""
         for lead, text, apart, prefix in self.lines:
@@ -203,7 +202,7 @@ def _collapse(text: str) -> str:
 
 
 def _without_filling(found: re.Match[str]) -> str:
-    # At the end of a word, a single joiner gives its last letter another shape.
+    # A single joiner at the end of a word changes the shape of its last letter.
     run = found[0]
     if run.startswith(_JOINERS) and not run[1:].strip(" "):
         return f"{run[0]} "
@@ -211,14 +210,14 @@ def _without_filling(found: re.Match[str]) -> str:
 
 
 def _shown(url: str) -> str:
-    # Without its scheme, an address is an address; with a subject, it is more.
+    # Drop "mailto:" unless the URL has a query, such as a subject.
     if url[:7].lower() == "mailto:" and "@" in url and "?" not in url:
         return url[7:]
     return url[4:] if url[:4].lower() == "tel:" else url
 
 
 def _names(text: str, url: str) -> bool:
-    """Tell whether a text is the URL, or as much of it as people write."""
+    """Return True if a text is the URL, or as much of it as people write."""
     scheme, _, rest = url.partition(":")
     if scheme.lower() == "tel":
         return _NO_DIGITS.sub("", text) == _NO_DIGITS.sub("", rest)

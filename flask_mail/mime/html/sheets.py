@@ -1,7 +1,7 @@
-"""Style sheets in an HTML mail, as far as they hide text or keep its line breaks. Pure.
+"""Rules of style sheets that hide text or keep its line breaks. Pure.
 
-Selectors of one element are read, such as ``.preheader``, ``span#top.note`` or ``body .preheader``:
-what mails hide text with. Rules for print or for small screens alone do not count.
+Only selectors of one element are read, such as ``.preheader``, ``span#top.note`` or
+``body .preheader``, which mails use to hide text. Rules for print or small screens are ignored.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _COMMENT_END = re.compile("--!?>")
 _STYLE_END = re.compile(r"</style(?=[ \t\n\r\f/>])", re.IGNORECASE)
 _BRACE = re.compile("[{}]")
 _SELECTOR = re.compile(r"(\*|[a-z][a-z0-9]*)?((?:[.#][\w-]+)*)")
-# Every element that can be hidden is in these, so they say nothing.
+# These match every element, so they can be dropped.
 _IN_ROOT = re.compile(r"(?:html\s+)?body\s+(?=[\w.#*])")
 _SIMPLE = re.compile(r"[.#][\w-]+")
 _FOR_ALL: Final = frozenset({"", "all", "screen", "only screen"})
@@ -30,17 +30,17 @@ _PROPERTIES: Final = frozenset(
 )
 _DEEPEST: Final = 3
 _MOST: Final = 30
-"""Rules that are looked at for one class: a mail with more has been made to take time."""
+"""Rules per class; only mail that is made to take time has more."""
 
 
 class Rule(NamedTuple):
-    """Declarations for the elements that a selector names."""
+    """Declarations for the elements that a selector matches."""
 
     specificity: tuple[int, int, int]
     order: int
     tag: str
     names: frozenset[str]
-    """Classes and ids, with the mark before each."""
+    """Classes and ids, with their "." or "#"."""
     normal: str
     important: str
 
@@ -75,7 +75,7 @@ class Sheet:
         return bool(self._rules)
 
     def style_of(self, tag: str, attributes: Mapping[str, str]) -> str:
-        """Return the declarations for an element, its own among them, in rising order of weight."""
+        """Return the declarations for an element, including its own, in rising precedence."""
         names = {f".{each}" for each in attributes.get("class", "").lower().split()}
         if identifier := attributes.get("id", "").strip().lower():
             names.add(f"#{identifier}")
@@ -98,7 +98,7 @@ def sheet_of(html: str) -> Sheet:
     sheets: list[str] = []
     at = 0
     while start := _STYLE.search(html, at):
-        if start[0] == "<!--":  # such as one that only Outlook reads
+        if start[0] == "<!--":  # such as a conditional comment for Outlook
             comment = _COMMENT_END.search(html, start.start() + 2)
             at = comment.end() if comment else len(html)
             continue
@@ -114,14 +114,14 @@ def sheet_of(html: str) -> Sheet:
 
 
 def _rules_in(css: str) -> Iterator[tuple[str, str]]:
-    """Yield selector and declarations of each rule that counts on every screen."""
+    """Yield selector and declarations of each rule that applies to every screen."""
     open_blocks: list[str] = []
     start = 0
     for brace in _BRACE.finditer(css):
         text = css[start : brace.start()]
         start = brace.end()
         if brace[0] == "{":
-            # An @import may stand before it.
+            # An @import may precede it.
             open_blocks.append(text.rpartition(";")[2].strip())
         elif open_blocks:
             selector = open_blocks.pop()

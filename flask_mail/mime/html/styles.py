@@ -1,4 +1,4 @@
-"""Which elements of an HTML mail its reader does not see. Pure."""
+"""Detection of hidden elements in HTML mail. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Final
 
 TINY: Final = 1
-"""Its text has the size 0; its images are seen."""
+"""Its text has the size 0; its images are visible."""
 UNSEEN: Final = 2
-"""It is invisible; what it holds may be visible again."""
+"""It is invisible; elements in it may be visible."""
 GONE: Final = 4
-"""It is not shown, nor is anything that it holds."""
+"""It is not rendered, nor is anything in it."""
 
 VOID: Final = frozenset(
     {
@@ -32,7 +32,7 @@ VOID: Final = frozenset(
         "wbr",
     }
 )
-"""The elements that hold nothing and have no end tag."""
+"""Elements without content and end tag."""
 
 _NOT_DISPLAYED = re.compile(r"display\s*:\s*none")
 _NO_SIZE = re.compile(r"font-size\s*:\s*\.?0")
@@ -42,7 +42,7 @@ _DECLARATION = re.compile(
 )
 _WHITE_SPACE = re.compile(r"(?:^|;)\s*white-space\s*:\s*([^;!\s]+)")
 _UNITS: Final = string.ascii_lowercase + "%"
-# The tags that end an element whose own end tag may be left out (HTML, optional tags).
+# Start tags that end an element with an optional end tag (HTML, optional tags).
 _PARTS_OF_TABLES: Final = frozenset({"tr", "tbody", "tfoot", "thead"})
 _ENDED_BY: Final = {
     "li": frozenset({"li"}),
@@ -88,7 +88,7 @@ _ENDED_BY: Final = {
 
 
 def may_hide(text: str) -> bool:
-    """Tell, quickly, whether text in lower case may hold an attribute that hides something."""
+    """Return True if text in lower case may contain an attribute that hides something; fast."""
     return (
         "hidden" in text
         or "opacity" in text
@@ -100,7 +100,7 @@ def may_hide(text: str) -> bool:
 def hiding(attributes: Mapping[str, str], inherited: int) -> int:
     """Return how an element with these attributes is hidden, in an element hidden as `inherited`.
 
-    ``mso-hide:all`` says nothing: it hides from Outlook alone what all others see.
+    ``mso-hide:all`` is ignored, as it hides elements in Outlook alone.
     """
     if "hidden" in attributes:
         return GONE
@@ -109,7 +109,7 @@ def hiding(attributes: Mapping[str, str], inherited: int) -> int:
     if (
         style.get("display") == "none"
         or _is_zero(style.get("opacity", ""))
-        # Without overflow:hidden, what is no pixel high is seen: some layouts overlap so.
+        # Without overflow:hidden, an element of height 0 is visible: some layouts overlap this way.
         or (clipped and any(_is_zero(style.get(each, "")) for each in ("max-height", "height")))
     ):
         return GONE
@@ -126,7 +126,7 @@ def hiding(attributes: Mapping[str, str], inherited: int) -> int:
 
 
 def white_space(style: str) -> str | None:
-    """Return the ``white-space`` of an element; ``None`` where it says nothing of it."""
+    """Return the ``white-space`` of an element, or ``None``."""
     found = _WHITE_SPACE.findall(style.lower()) if "white-space" in style.lower() else []
     return found[-1] if found and found[-1] != "inherit" else None
 
@@ -137,12 +137,12 @@ def _is_zero(value: str) -> bool:
 
 
 def ends(tag: str, name: str) -> bool:
-    """Tell whether the start tag `tag` ends an element `name` that has no end tag."""
+    """Return True if the start tag `tag` ends an open element `name`."""
     return name in _ENDED_BY and tag in _ENDED_BY[name]
 
 
 class Hidden:
-    """An element that is not shown, and how far it reaches."""
+    """A hidden element, and the search for its end."""
 
     def __init__(self, name: str) -> None:
         self.end_tag = f"/{name}"
@@ -150,9 +150,10 @@ class Hidden:
         self._inside = {name: 1}
 
     def ended_by(self, tag: str) -> bool:
-        """Take the next tag; tell whether the element ends there.
+        """Process the next tag; return True if it ends the element.
 
-        That may be its end tag; one that ends what holds it; or a start tag that it cannot hold.
+        That is its end tag, the end tag of an enclosing element, or a start tag that it cannot
+        contain.
         """
         inside = self._inside
         name = tag.removeprefix("/")

@@ -1,4 +1,4 @@
-"""Tables: which of their rows are lines, and which are paragraphs. Pure."""
+"""Layout of table rows as lines or paragraphs. Pure."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ class Table:
 
     depth: int
     layout: bool
-    """It says of itself that it holds no data."""
+    """True if it is declared as a layout table, without data."""
     headed: bool = False
     nesting: bool = False
-    """A cell of this row holds more than text."""
+    """True if a cell of this row contains more than text."""
     cell: int = 0
     """The depth of the open cell."""
     _cells: list[tuple[int, int]] = field(default_factory=list)  # of this row: the lines of each
     _end: int = -1  # where the last row ended, if that was one line
 
     def end_cell(self, start: int, end: int) -> None:
-        """Note that a cell has ended, and which lines it holds."""
+        """Record the lines of a cell that has ended."""
         self.cell = 0
         self._cells.append((start, end))
 
     def end_row(self, prose: Prose) -> None:
-        """Make the cells of the row one line, where that reads better than paragraphs."""
+        """Join the cells of the row in one line if that reads better than paragraphs."""
         if not self._cells:
             return
         cells, self._cells = self._cells, []
@@ -44,7 +44,7 @@ class Table:
             return
         heights = [end - start for start, end in filled]
         first = filled[0][0]
-        # Where that differs, there is text between the cells.
+        # If the sum differs, there is text between the cells.
         if sum(heights) != len(lines) - first or max(heights) > (_TALLEST_CELL if data else 1):
             return
         texts = [" ".join([line.text for line in lines[start:end]]) for start, end in cells]

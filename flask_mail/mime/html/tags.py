@@ -1,7 +1,7 @@
-"""HTML -> its tags and the text between them, in linear time for any input. Pure.
+"""Tokenizer of HTML: tags and the text between them, in linear time for any input. Pure.
 
-Not by :mod:`html.parser`: in many releases that people run, its time grows with the square of what
-it reads, so that a mail of 100 kB such as ``"<!--" * 25000`` stops a process for minutes.
+:mod:`html.parser` takes quadratic time in many supported releases of Python: a mail of 100 kB such
+as ``"<!--" * 25000`` stops a process for minutes.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from html import unescape
 from html.entities import html5
 from typing import Final
 
-# A text and the tag after it, if there is nothing odd about that. It goes no further than the next
-# "<", and can match in one way only, so that no failure is expensive.
+# Text and a well-formed tag. It stops at the next "<" and matches in one way only, so failures are
+# cheap.
 _PLAIN = re.compile(
     r"[^<]*<(/?[a-zA-Z][^ \t\n\r\f/<>\"']*)"
     r"((?:[ \t\n\r\f/][^<>\"']*(?:\"[^\"<>]*\"[^<>\"']*)*)?)>"
 )
-# Only tried where a ">" follows, so that it matches wherever a name begins.
+# Only tried if a ">" follows, so it matches wherever a name begins.
 _TAG = re.compile(r"<(/?[a-zA-Z][^ \t\n\r\f/>]*)([^>]*)>")
 _COMMENT_END = re.compile("--!?>")
 _END_OR_QUOTE = re.compile(r">|=[ \t\n\r\f]*[\"']?")
@@ -26,26 +26,26 @@ _ATTRIBUTE = re.compile(
     r"([^ \t\n\r\f/>=]+)"
     r"(?:[ \t\n\r\f]*=[ \t\n\r\f]*(?:\"([^\"]*)\"|'([^']*)'|[\"']?([^ \t\n\r\f>]+)))?"
 )
-# Elements that hold no tags, and whose text no reader sees.
+# Elements without tags in them, whose text is not rendered.
 _RAW: Final = frozenset({"script", "style", "title", "iframe", "noembed", "noframes"})
 
-# In an attribute, "&copy=1" is what it says, as URLs have it (HTML, named character references).
+# In an attribute, "&copy=1" is literal, for URLs (HTML, named character references).
 _REFERENCE = re.compile(r"&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[a-zA-Z][a-zA-Z0-9]{1,31}(?![\w=]);?)")
-# Such a number is converted in quadratic time, or refused, and names no character but for zeros.
+# Long numbers are converted in quadratic time, or refused; only leading zeros may make one valid.
 _LONG_NUMBER = re.compile("&#([xX][0-9a-fA-F]{8,}|[0-9]{8,});?")
 
 
 def split_tags(html: str) -> Iterator[tuple[str, str, str]]:
-    """Yield each tag with the text before it: text, name, attributes; the last name is empty.
+    """Yield text, name and attributes for each tag and the text before it; the last name is empty.
 
-    Names are in lower case; that of an end tag begins with a slash; that of a comment, a
-    declaration and the like is ``!``. Texts and attributes are as they are written. What looks like
-    no tag is text. What stands in scripts, styles and titles is left out.
+    Names are in lower case, with a slash for end tags and ``!`` for comments, declarations and the
+    like. Texts and attributes are not decoded. Malformed tags are text. The content of scripts,
+    styles and titles is left out.
     """
     plain = _PLAIN.match
     last = html.rfind(">")
     quotes = True
-    start = look = 0  # where the text begins; where the next tag may begin
+    start = look = 0  # of the text; of the search for the next tag
     while True:
         if tag := plain(html, look):
             name, attributes = tag.groups()
@@ -70,13 +70,13 @@ def split_tags(html: str) -> Iterator[tuple[str, str, str]]:
                 continue
             name, attributes = tag.groups()
             end = tag.end()
-            # With an odd number of quotation marks, that ">" may be within an attribute.
+            # With an odd number of quotation marks, that ">" may be in an attribute.
             if quotes and (attributes.count('"') & 1 or attributes.count("'") & 1):
                 if closed := _end_of_tag(html, tag.end(1)):
                     end = closed
                     attributes = html[tag.end(1) : end - 1]
                 else:
-                    quotes = False  # looking for it each time would take quadratic time
+                    quotes = False  # repeated searches would take quadratic time
         name = name.lower()
         yield html[start:opening], name, attributes
         start = look = end
@@ -84,13 +84,13 @@ def split_tags(html: str) -> Iterator[tuple[str, str, str]]:
             raw_end = re.compile(rf"</{name}(?=[ \t\n\r\f/>])", re.IGNORECASE)
             closing = raw_end.search(html, end, last + 1)
             start = look = closing.start() if closing else len(html)
-    # Nothing ends here any more: not even a comment, which stays hidden.
+    # No ">" is left, so an open comment hides the rest.
     comment_start = html.find("<!--", look)
     yield html[start : comment_start if comment_start >= 0 else len(html)], "", ""
 
 
 def read_attributes(attributes: str) -> dict[str, str]:
-    """Return the attributes by their names in lower case; of two of a name, the first counts."""
+    """Return the attributes by lower-case name; the first of duplicates wins."""
     found: dict[str, str] = {}
     for name, double, single, bare in _ATTRIBUTE.findall(attributes):
         value = double or single or bare
@@ -117,7 +117,7 @@ def _shorten(found: re.Match[str]) -> str:
 
 
 def _end_of_tag(html: str, position: int) -> int:
-    """Return where the tag ends whose name ends at `position`; 0 if it never does."""
+    """Return the end of the tag whose name ends at `position`, or 0 if it is unclosed."""
     while found := _END_OR_QUOTE.search(html, position):
         position = found.end()
         if found[0] == ">":
