@@ -1,1 +1,1 @@
-"""All that is Flask: Mail, the state of an app, connections."""
+"""The Flask extension: Mail, the mail state of an app, connections."""

@@ -1,4 +1,4 @@
-"""What send() and send_many() say of arguments that are no messages."""
+"""Checks of the arguments of send() and send_many()."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _NO_MESSAGE = (str, bytes, bytearray, int, float, type, type(None), *_SEVERAL)
 
 
 class WrongArgument(MessageError, TypeError):
-    """An argument that is not a message, or not several. A TypeError too."""
+    """Raised for an argument of the wrong type. Also a TypeError."""
 
 
 def check_message(value: object) -> None:
-    """Refuse what is meant for another method.
+    """Refuse text, collections and other arguments meant for another method.
 
-    Messages may be of any class, so nothing is asked of the others.
+    Messages may be of any class, so other types pass.
 
-    :raises WrongArgument: it is text, a collection or the like; says which method takes it.
+    :raises WrongArgument: names the method to use.
     """
     if hasattr(type(value), "send_to"):  # of its class: the property would collect all recipients
         return
@@ -31,21 +31,21 @@ def check_message(value: object) -> None:
     if isinstance(value, _SEVERAL):
         advice = "use send_many() for several messages"
     elif isinstance(value, str):
-        advice = "use send_message(subject, recipients, body), or make a Message of it"
+        advice = "use send_message(subject, recipients, body), or pass a Message"
     else:
-        advice = "make one by Message(subject, recipients, body)"
+        advice = "use Message(subject, recipients, body)"
     raise WrongArgument(f"send() takes one Message, not {describe(value)}: {advice}.")
 
 
 def check_messages(values: Any) -> None:
-    """Refuse one message, and whatever else is not several.
+    """Refuse a single message, text, and objects that cannot be iterated over.
 
-    :raises WrongArgument: it is.
+    :raises WrongArgument: names the method to use.
     """
     is_one = isinstance(values, (str, bytes, bytearray, Mapping, type))
     if not is_one and isinstance(values, Iterable):
         return
-    # Those of other classes that can be iterated over by __getitem__ alone.
+    # Classes with only __getitem__ can be iterated over too.
     if not is_one and hasattr(values, "__getitem__"):
         return
     is_message = hasattr(values, "recipients")

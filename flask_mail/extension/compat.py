@@ -1,4 +1,4 @@
-"""Functions that programs and tests know from 0.9.1 and 0.10."""
+"""Functions of 0.9.1 and 0.10."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class FlaskMailUnicodeDecodeError(UnicodeDecodeError):
-    """Bytes that are not in the expected encoding, shown with what they are."""
+    """Decoding error that shows the bytes."""
 
     def __init__(self, obj: Any, *args: Any) -> None:
         self.obj = obj
@@ -35,12 +35,12 @@ def force_text(s: Any, encoding: str = "utf-8", errors: str = "strict") -> str:
 
 
 def sanitize_subject(subject: str, encoding: str = "utf-8") -> str:
-    """Return `subject` in encoded-words, unless it is ASCII."""
+    """Return `subject` as encoded-words, unless it is ASCII."""
     return subject if subject.isascii() else " ".join(encode_words(subject, charset_of(encoding)))
 
 
 def sanitize_address(addr: str | tuple[str, str], encoding: str = "utf-8") -> str:
-    """Return an address as it is written in a header."""
+    """Return an address as written in a header."""
     return mailbox(tolerant_address(addr), charset_of(encoding))
 
 
@@ -52,5 +52,5 @@ def sanitize_addresses(
 
 
 def _has_newline(line: str) -> bool:
-    """Whether there is a line break in `line`."""
+    """Return True if `line` contains a line break."""
     return "\n" in line or "\r" in line

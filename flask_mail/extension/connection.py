@@ -1,10 +1,9 @@
-"""Connection: a session of a backend, kept for several messages."""
+"""Connection: a session of a backend for several messages."""
 
 from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain, islice
@@ -20,6 +19,7 @@ from ..message.message import Message
 from ..util.locks import ForkSafeLock
 from .arguments import check_message, check_messages
 from .live import selection_of
+from .sessions import OpenUntilFailure, close_host, is_smtp
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -33,15 +33,15 @@ _log = logging.getLogger("flask_mail")
 
 
 class Connection:
-    """A session with the mail server, or with whatever backend delivers.
+    """A session with the mail server or another backend.
 
     Used as ``with mail.connect() as connection``: the session is opened at the start, renewed after
-    `max_emails` messages and closed at the end. Threads that share one wait for each other.
+    `max_emails` messages and closed at the end. Threads that share one take turns.
 
     :ivar mail: the state of the app: ``server``, ``port``, ``suppress``, ...
     :ivar host: the session; an :class:`smtplib.SMTP` with the smtp backend, ``None`` with the
-        local ones. A host that a program puts here gets the messages by ``host.sendmail``.
-    :ivar num_emails: how many messages the session has carried.
+        local ones. If a program assigns a host, messages are sent by ``host.sendmail``.
+    :ivar num_emails: the number of messages sent over the session.
     """
 
     def __init__(self, mail: Mail | _Mail, *, max_emails: int | None = None) -> None:
@@ -59,22 +59,22 @@ class Connection:
         self._is_open = False
         self._opened_by = os.getpid()
         self._deferred = False
-        self._blocks = 0  # how many with blocks are open
-        self._uses = 0  # how many sends are under way: receivers of signals may send too
+        self._blocks = 0  # number of open with blocks
+        self._uses = 0  # number of sends in progress: receivers of signals may send too
         self._used_by = os.getpid()
 
     def __enter__(self) -> Self:
         with self._lock(), _context.bound(self._state):
             if not self._blocks:
                 self.num_emails = 0
-            if not self._deferred:  # else the first send looks at the settings, once
+            if not self._deferred:  # else the first send reads the settings
                 self._follow_settings()
                 try:
                     self._open_session()
                 except BackendUnavailable as error:
                     if not self._fails_silently:
                         raise
-                    _log.warning("%s", error)  # sending tries again, and tells by its receipt
+                    _log.warning("%s", error)  # sending tries again and reports the error
             self._blocks += 1
         return self
 
@@ -86,8 +86,8 @@ class Connection:
     ) -> None:
         with self._lock():
             self._blocks = max(0, self._blocks - 1)  # a subclass may enter in its own way
-            if not self._blocks and not self._uses:  # else a batch goes on, and closes it
-                # An interrupted worker has no time left to say goodbye.
+            if not self._blocks and not self._uses:  # else a batch is in progress, and closes it
+                # An interrupted worker has no time for QUIT.
                 politely = exc_type is None or issubclass(exc_type, Exception)
                 self._close_session(politely=politely)
                 self._close_own_host(politely=politely)
@@ -97,7 +97,7 @@ class Connection:
         return self._current_backend().open()
 
     def defer(self) -> None:
-        """Open the session when the first message is valid, not at the start of the block."""
+        """Open the session at the first valid message, not at the start of the block."""
         self._deferred = True
 
     def send(self, message: Message, envelope_from: str | tuple[str, str] | None = None) -> Receipt:
@@ -105,8 +105,8 @@ class Connection:
 
         :param envelope_from: the address in MAIL FROM if it is not the sender; ``"<>"`` for a
             message that must not bounce.
-        :raises MessageError: the message must not be sent; nothing was handed over.
-        :raises DeliveryError: it was not delivered, or may not have been; its receipt tells.
+        :raises MessageError: the message is not valid; nothing was sent.
+        :raises DeliveryError: it was not delivered, or may not have been; see its receipt.
         """
         check_message(message)
         with self._in_use():
@@ -146,10 +146,10 @@ class Connection:
     def send_many(self, messages: Iterable[Message]) -> list[Receipt]:
         """Send messages and return one receipt for each, in order.
 
-        Raises for none of them: a receipt's ``error`` says why its message was not sent. Messages
-        are taken from the iterable as they are sent. What the iterable itself raises, or a receiver
-        where Flask propagates exceptions, is raised after the last message. This, and whatever else
-        ends the batch, has the receipts so far as its attribute ``receipts``.
+        A failed message does not raise: its receipt has the ``error``. The iterable is consumed as
+        messages are sent. Its exceptions, or those of a receiver if Flask propagates them, are
+        raised after the last message. These, and any other exception that ends the batch, have the
+        receipts so far in the attribute ``receipts``.
         """
         receipts: list[Receipt] = []
         try:
@@ -167,11 +167,11 @@ class Connection:
     def _send_each(
         self, messages: Iterable[Message], receipts: list[Receipt]
     ) -> BaseException | None:
-        """Send messages, add their receipts, and return what is to be raised after the last."""
+        """Send messages, add their receipts, and return the error to raise after the last."""
         raised: BaseException | None = None
         with self._in_use():
             backend, open_session = self._target()
-            opener = _TriedOnce(open_session)
+            opener = OpenUntilFailure(open_session)
             waiting = self._prepared(messages)
             for first in waiting:
                 room = max(1, self._limit - self.num_emails) if self._limit else None
@@ -182,7 +182,7 @@ class Connection:
                     receipts=receipts,
                 )
                 try:
-                    with closing(sending):  # what is under way ends here, not when it is collected
+                    with closing(sending):  # ends messages in flight now, not at garbage collection
                         for receipt in sending:
                             self.num_emails += receipt.sent
                 except Exception as error:  # noqa: BLE001 (a receiver's or the iterable's own)
@@ -195,7 +195,7 @@ class Connection:
         return getattr(self._state, "app", None)
 
     def _follow_settings(self) -> None:
-        """Take the backend and the limit that the settings choose now, also within a block."""
+        """Update the backend and the limit from the settings, even within a block."""
         self._limit = convert(
             "max_emails", to_limit, self._max_emails or self._state.max_emails or 0
         )
@@ -209,7 +209,7 @@ class Connection:
     def _in_use(self) -> Iterator[None]:
         with self._lock(), _context.bound(self._state):
             if self._used_by != os.getpid():
-                # Threads of the parent of a fork that were sending are not in the child.
+                # After a fork, the sending threads of the parent do not exist in the child.
                 self._uses, self._used_by = 0, os.getpid()
             if not self._uses:
                 self._follow_settings()
@@ -222,17 +222,17 @@ class Connection:
                 politely = True
                 raise
             finally:
-                self._uses = max(0, self._uses - 1)  # a child may end what its parent began
-                if not self._uses:  # else a batch is under way, and goes on over its session
+                self._uses = max(0, self._uses - 1)  # a forked child may end a send of its parent
+                if not self._uses:  # else a batch is in progress and keeps its session
                     if self._blocks:
                         self._renew_if_full()
-                    else:  # there is nobody to close the session later
+                    else:  # nothing else would close the session
                         self._close_session(politely=politely)
 
     def _target(self) -> tuple[Backend[Any], Callable[[], Any]]:
-        """Return the backend to hand messages to, and what opens its session."""
+        """Return the backend, and a function that opens its session."""
         if self.host is not self._session and hasattr(self.host, "sendmail"):
-            # A program has put a host of its own in place.
+            # A program has assigned a host.
             return self._selection.deliverer("smtp"), lambda: self.host
         return self._current_backend(), self._open_session
 
@@ -252,24 +252,19 @@ class Connection:
         if not self._is_open:
             backend = self._current_backend()
             self._selection.note_settings(backend, self._app())
-            # A host of a subclass's own is for mail that leaves; what stays here needs none.
+            # A host of a subclass is only for external backends.
             session = self.configure_host() if backend.external else backend.open()
-            if self._session is not None:  # a signal handler has sent something meanwhile
+            if self._session is not None:  # a signal handler has opened one
                 backend.close(session)
             else:
                 self._session = self.host = session
                 self._is_open = True
                 self._opened_by = os.getpid()
-        if self.host is None and self._sends_by_smtp():
+        if self.host is None and is_smtp(self._backend):
             from ..backends.smtp import NO_HOST
 
-            return NO_HOST  # a program has taken it away
+            return NO_HOST  # a program has set it to None
         return self._session
-
-    def _sends_by_smtp(self) -> bool:
-        # Without an import: most programs that suppress mail never need the smtp backend.
-        smtp = sys.modules.get("flask_mail.backends.smtp")
-        return smtp is not None and isinstance(self._backend, smtp.SmtpBackend)
 
     def _renew_if_full(self) -> None:
         if self._limit and self.num_emails >= self._limit:
@@ -279,12 +274,12 @@ class Connection:
 
     def _close_session(self, *, politely: bool = True, is_full: bool = False) -> None:
         session, self._session = self._session, None
-        if self.host is session:  # not a program's own
+        if self.host is session:  # not assigned by a program
             self.host = None
         if self._is_open:
             self._is_open = False
             backend = self._current_backend()
-            # What a child of a fork says on its parent's session would come in between.
+            # A forked child must not write to a session of its parent.
             own = self._opened_by == os.getpid()
             if not (politely and own):
                 backend.abort(session)
@@ -294,26 +289,7 @@ class Connection:
                 backend.close(session)
 
     def _close_own_host(self, *, politely: bool = True) -> None:
-        """End a host that a program has put in place, as 0.10 did."""
+        """Close a host that a program has assigned, as 0.10 did."""
         host, self.host = self.host, None
         if host is not None:
-            from ..smtp import legacy, session
-
-            (legacy.end if politely else session.drop)(host)
-
-
-class _TriedOnce:
-    """Opens sessions until that fails once: a server that cannot be reached costs one time-out."""
-
-    def __init__(self, open_session: Callable[[], Any]) -> None:
-        self._open_session = open_session
-        self._failure: BackendUnavailable | None = None
-
-    def __call__(self) -> Any:
-        if self._failure is not None:
-            raise self._failure
-        try:
-            return self._open_session()
-        except BackendUnavailable as error:
-            self._failure = error
-            raise
+            close_host(host, politely=politely)

@@ -1,4 +1,4 @@
-"""What an app keeps open between messages."""
+"""Control of the connections that are kept open between messages."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Keeping:
     """Mixin that closes and counts the connections kept for the next message."""
 
     def close(self) -> None:
-        """Close the connections that are kept for the next message; that opens a new one.
+        """Close the idle connections of this app; the next message opens a new one.
 
-        They are those of the app that was given, else of the current app, else of all apps in this
-        process. Never raises. Messages that other threads are sending are not interrupted.
+        Without an app, those of the current app, or of all apps in this process. Never raises.
+        Messages in flight in other threads are not interrupted.
         """
         for each in self._selections():
             each.close()
@@ -27,8 +27,8 @@ class Keeping:
         """Return how many connections were opened, reused and closed since the process started.
 
         The keys of the smtp backend are ``opened``, ``reused``, ``expired``, ``closed_by_peer``,
-        ``surplus`` and, for those that are idle now, ``idle``; one that is missing counts as 0. The
-        apps are those that :meth:`close` is about.
+        ``surplus`` and, for those that are idle now, ``idle``; a missing key means 0. The apps are
+        those of :meth:`close`.
         """
         found: Counter[str] = Counter()
         for each in self._selections():

@@ -1,4 +1,4 @@
-"""Attributes of a mail state: they follow the configuration until something is assigned to them."""
+"""Attributes of a mail state, which follow the configuration until they are assigned."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ATTRIBUTES = (
     "suppress",
     "ascii_attachments",
 )
-"""The attributes that a state has had since 0.9, in the order of its constructor."""
+"""The attributes of a state since 0.9, in the order of its constructor."""
 
 
 class _State(Protocol):
@@ -31,9 +31,9 @@ class _State(Protocol):
 
 
 class Live:
-    """An attribute of a state that is read from the configuration each time.
+    """Attribute that is read from the configuration each time.
 
-    Assigning it overrides the configuration, and deleting it brings that back.
+    Assigning it overrides the configuration; deleting it reverts to the configuration.
     """
 
     def __init__(self, key: str, default: Callable[[Any], Any] | None = None) -> None:
@@ -63,7 +63,7 @@ class Live:
 
 
 def own_attributes(holder: object) -> dict[str, Any]:
-    """Return those of :data:`ATTRIBUTES` that `holder` was given, or that its class has."""
+    """Return the :data:`ATTRIBUTES` that `holder` or its class has."""
     kind = type(holder)
     return {
         name: getattr(holder, name)
@@ -73,7 +73,7 @@ def own_attributes(holder: object) -> dict[str, Any]:
 
 
 def selection_of(mail: Any) -> Selection:
-    """Return how `mail` selects backends; a program's own state has just 0.10's attributes."""
+    """Return the selection of `mail`; a program's own state only has the attributes of 0.10."""
     if hasattr(mail, "selection"):
         return mail.selection  # type: ignore[no-any-return]
     return Selection(

@@ -1,4 +1,4 @@
-"""Mail: what programs make, and register with their apps."""
+"""Mail, the extension object of programs."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 
 class Mail(_MailMixin, Previewing):
-    """Sends mail from a Flask app, through the backend that ``MAIL_BACKEND`` chooses.
+    """Sends mail from a Flask app, through the backend in ``MAIL_BACKEND``.
 
-    :param app: the app; without it, call :meth:`init_app` for each app, and the current app's
-        settings apply when something is sent.
+    :param app: the app; without it, call :meth:`init_app` for each app, and mail is sent with the
+        settings of the current app.
     """
 
     def __init__(self, app: Flask | None = None) -> None:
         self.app = app
-        self._state: _Mail | None = None  # what a program has assigned, where no app was given
+        self._state: _Mail | None = None  # assigned by a program without an app
         if app is not None:
             self.init_app(app)
 
     def init_mail(
         self, config: dict[str, Any], debug: bool | int = False, testing: bool = False
     ) -> _Mail:
-        """Return a mail state that follows `config`."""
+        """Return a mail state for `config`."""
         initial: dict[str, Any] = {name: config.get(f"MAIL_{name.upper()}") for name in ATTRIBUTES}
-        # Programs put a class of their own in place of _Mail.
+        # Programs may replace _Mail with their own class.
         state: Any = _Mail(**initial)
         if hasattr(state, "follow"):
             state.follow(config, initial, is_on(debug), testing)
@@ -48,7 +48,7 @@ class Mail(_MailMixin, Previewing):
     def init_app(self, app: Flask) -> _Mail:
         """Register the mail state of `app` as ``app.extensions["mail"]`` and return it.
 
-        The configuration may still change: it is read when something is sent.
+        Later changes of the configuration take effect.
         """
         state = self._make_state(app)
         app.extensions["mail"] = state
@@ -64,7 +64,7 @@ class Mail(_MailMixin, Previewing):
 
     @property
     def state(self) -> _Mail | None:
-        """The mail state of the app that was given, else of the current app, else ``None``."""
+        """The mail state of this object's app, else of the current app, else ``None``."""
         registered = self._registered()
         if registered is None:
             return self.__dict__.get("_state")
@@ -82,9 +82,9 @@ class Mail(_MailMixin, Previewing):
 
     @property
     def outbox(self) -> list[Message]:
-        """Copies of the messages that the locmem backend was given, in order; for tests.
+        """Copies of the messages sent with the locmem backend, in order; for tests.
 
-        Assigning a list replaces what it holds: ``mail.outbox = []`` forgets all messages.
+        Assigning a list replaces the messages: ``mail.outbox = []`` removes all.
         """
         outbox: list[Message] = self.__getattr__("outbox")
         return outbox
@@ -94,17 +94,17 @@ class Mail(_MailMixin, Previewing):
         self.outbox[:] = messages
 
     def _standing(self) -> Any:
-        """Return the state that this object stands for, with what was assigned on the object.
+        """Return the state of this object, with the attributes assigned on the object.
 
-        Programs put a Mail in the place of its state: ``app.extensions["mail"] = mail``.
+        Programs set ``app.extensions["mail"] = mail`` in place of the state.
 
-        :raises RuntimeError: it has no app, and none is current.
+        :raises RuntimeError: there is no app.
         """
         state = self.state
         if state is None:
             raise RuntimeError(
-                "This Mail has no app, and no app that was configured with Flask-Mail is current:"
-                " call mail.init_app(app), and use an app context."
+                "This Mail has no app, and there is no current app with Flask-Mail: call"
+                " mail.init_app(app), and use an app context."
             )
         return state._seen_through(self) if _is_a_state(state) else self  # noqa: SLF001
 
@@ -126,19 +126,19 @@ class Mail(_MailMixin, Previewing):
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         if name in ATTRIBUTES or name == "outbox":
-            hint = ": no app was given, and none is current; use `with app.app_context():`"
+            hint = " without an app: use `with app.app_context():`"
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
 
 def _states_of(app: Flask) -> WeakKeyDictionary[Mail, Any]:
-    # In the app, not in a Mail that serves many: an app that is gone takes its state along.
+    # Stored in the app, so that its state is freed with it.
     states: WeakKeyDictionary[Mail, Any] = app.extensions.setdefault(
         "mail_states", WeakKeyDictionary()
     )
     return states
 
 
-# By what their classes have: the classes themselves are replaced by mocks.
+# Checked by attributes, since tests replace the classes with mocks.
 
 
 def _is_a_mail(each: object) -> bool:

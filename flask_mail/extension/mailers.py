@@ -1,4 +1,4 @@
-"""Which backend delivers, and with which options: the settings of one app, as they are now."""
+"""Selection of the backend and its options from the current settings of an app."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ class Selection:
 
         It is kept until one of its options changes.
 
-        :raises ConfigurationError: where there is no such backend or its options are wrong.
+        :raises ConfigurationError: the backend does not exist, or its options are wrong.
         """
         cls = self.backend_class(chosen)
         seen = self._settings.snapshot(cls, self._assigned)
@@ -234,7 +234,7 @@ class Selection:
     def backend_class(self, chosen: Any) -> type[Backend[Any]]:
         """Return the class for a value of ``MAIL_BACKEND``; finding it once is enough.
 
-        :raises ConfigurationError: where there is none.
+        :raises ConfigurationError: it does not exist.
         """
         try:
             return self._classes[chosen]

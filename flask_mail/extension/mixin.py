@@ -1,4 +1,4 @@
-"""What Mail and the state of an app have in common: ways to send."""
+"""Sending methods shared by Mail and the mail state of an app."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..receipt import Receipt
 
 
-# As they are written: programs replace them.
+# The originals, which programs may replace.
 _OWN_CLASS, _OWN_SEND, _OWN_MESSAGE_SEND = Connection, Connection.send, Message.send
 
 
@@ -42,14 +42,14 @@ def _sends_by(each: object, own: object) -> bool:
 
 
 class _MailMixin(Keeping):
-    """What :class:`Mail` and the state of an app have in common; programs patch and subclass it."""
+    """Mixin of :class:`Mail` and the mail state; programs patch and subclass it."""
 
     @contextmanager
     def record_messages(self) -> Iterator[list[Message]]:
-        """Collect the messages that are sent in a block, also when they are suppressed.
+        """Collect the messages sent in a block, including suppressed ones.
 
-        ``with mail.record_messages() as outbox:`` makes `outbox` a list, to which each message is
-        appended once it was handed over, whichever app and thread sent it.
+        In ``with mail.record_messages() as outbox:``, `outbox` is a list to which each sent message
+        of any app and thread is appended.
         """
         outbox: list[Message] = []
 
@@ -62,8 +62,8 @@ class _MailMixin(Keeping):
     def send(self, message: Message) -> Receipt:
         """Send one message.
 
-        :raises MessageError: the message must not be sent; nothing was handed over.
-        :raises DeliveryError: it was not delivered, or may not have been; its receipt tells.
+        :raises MessageError: the message is not valid; nothing was sent.
+        :raises DeliveryError: it was not delivered, or may not have been; see its receipt.
         """
         check_message(message)
         receipt: Receipt | None = None
@@ -71,7 +71,7 @@ class _MailMixin(Keeping):
             with _defer_for(self.connect(), message) as connection:
                 receipt = message.send(connection)
         except BaseException as error:
-            if receipt is not None:  # it was sent, and then its connection failed to end
+            if receipt is not None:  # it was sent, but closing the connection failed
                 attach(error, "receipt", receipt)
             raise
         return receipt
@@ -85,7 +85,7 @@ class _MailMixin(Keeping):
     def render(
         self, name: str, recipients: Iterable[Any] | None = None, /, **given: Any
     ) -> Message:
-        """Return :meth:`Message.from_template` of the app, also where none is current."""
+        """Return :meth:`Message.from_template` with the app of this object or the current one."""
         app = getattr(self, "app", None)
         with self._applying():
             if app is None or (has_app_context() and current_app == app):
@@ -96,9 +96,8 @@ class _MailMixin(Keeping):
     def send_many(self, messages: Iterable[Message]) -> list[Receipt]:
         """Send messages over one connection and return one receipt for each, in order.
 
-        Raises for none of them: a receipt's ``error`` says why its message was not sent. What the
-        iterable itself raises, or whatever else ends the batch, has the receipts so far as its
-        attribute ``receipts``.
+        A failed message does not raise: its receipt has the ``error``. An error of the iterable, or
+        any other that ends the batch, has the receipts so far in its attribute ``receipts``.
         """
         receipts: list[Receipt] = []
         try:
@@ -106,7 +105,7 @@ class _MailMixin(Keeping):
             with _defer_for(self.connect()) as connection:
                 receipts = connection.send_many(messages)
         except BaseException as error:
-            if receipts or not hasattr(error, "receipts"):  # else the connection's own are there
+            if receipts or not hasattr(error, "receipts"):  # else the connection has set them
                 attach(error, "receipts", receipts)
             raise
         return receipts
@@ -114,14 +113,14 @@ class _MailMixin(Keeping):
     def connect(self, max_emails: int | None = None) -> Connection:
         """Return a :class:`Connection`, for use in a ``with`` block.
 
-        :param max_emails: renew the session after so many messages; ``MAIL_MAX_EMAILS`` by default.
+        :param max_emails: renew the session after this many messages; default: ``MAIL_MAX_EMAILS``.
         """
         app = getattr(self, "app", None)
         if app is None and not has_app_context():
             raise RuntimeError(
-                "Working outside of application context: this Mail was given no app, and none is"
-                " current. In a thread or a task, write `with app.app_context():` around the work;"
-                " or make it by Mail(app), which needs no context."
+                "Working outside of application context: this Mail has no app. In a thread or a"
+                " task, use `with app.app_context():` around the work, or create it with Mail(app),"
+                " which needs no context."
             )
         app = app or current_app
         try:

@@ -1,4 +1,4 @@
-"""The place of the development inbox, and how requests get there.
+"""Mounting of the development inbox.
 
 An app in production carries nothing of it: :func:`mount` wraps ``app.wsgi_app`` only if the app has
 an inbox by then. For apps that turn debug on later, as ``app.run(debug=True)`` does, a receiver of
@@ -31,14 +31,14 @@ _lock = ForkSafeLock()
 
 
 def is_developed(app: Flask) -> bool:
-    """Whether debug or testing is on, without which no inbox appears by itself."""
+    """Return True if debug or testing is on."""
     return is_on(app.debug) or is_on(app.testing)
 
 
 def prefix_of(app: Flask) -> str | None:
-    """Return the URL prefix of the inbox of `app` as its settings are now; ``None`` without one.
+    """Return the current URL prefix of the inbox of `app`, or ``None`` if it has no inbox.
 
-    There is none where neither debug nor testing is on, whatever ``MAIL_INBOX`` says.
+    Without debug and testing there is never an inbox, regardless of ``MAIL_INBOX``.
 
     :raises ConfigurationError: ``MAIL_INBOX`` is neither a bool nor a prefix.
     """
@@ -51,13 +51,13 @@ def prefix_of(app: Flask) -> str | None:
 
 
 def is_open(app: Flask) -> bool:
-    """Whether ``MAIL_INBOX`` opens the inbox to other machines: a value that was set by hand."""
+    """Return True if ``MAIL_INBOX`` is set explicitly, which allows other machines."""
     return bool(settings.lookup(app.config, "MAIL_INBOX", False))
 
 
 def mount(app: Flask) -> None:
-    """Put the inbox in front of `app`, now or as soon as the app has one."""
-    # An extension may be given current_app, which stands for the app in this context only.
+    """Mount the inbox in front of `app`, now or as soon as the app has one."""
+    # The argument may be current_app, a proxy that is only valid in this context.
     app = getattr(app, "_get_current_object", lambda: app)()
     request_started.connect(_look_again, sender=app)
     try:
@@ -92,9 +92,9 @@ def _look_again(app: Flask, **extra: Any) -> None:
 class Mount:
     """A WSGI application: the inbox below its prefix, and the app everywhere else.
 
-    It is beside the app, not in it: no route, no template and no hook of the one meets the other,
-    so a login, a CSRF check or a catch-all route of the app does not get in the way. Whether there
-    is an inbox is decided at each request, because ``app.run(debug=True)`` and tests decide late.
+    It is separate from the app, so that routes, templates and hooks of the app, such as a login, a
+    CSRF check or a catch-all route, do not affect it. Each request checks if there is an inbox,
+    because ``app.run(debug=True)`` and tests enable it late.
     """
 
     def __init__(self, app: Flask, inner: WSGI) -> None:
@@ -110,7 +110,7 @@ class Mount:
         return self._inner(environ, start_response)
 
     def is_asked(self, environ: dict[str, Any]) -> bool:
-        """Whether a request is for the inbox."""
+        """Return True if a request is for the inbox."""
         return self._prefix(environ) is not None
 
     def _prefix(self, environ: dict[str, Any]) -> str | None:
@@ -120,7 +120,7 @@ class Mount:
 
     def _serve(self, prefix: str, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         with self._lock():
-            # One for all: what names the messages of an outbox is known to one inbox alone.
+            # Shared, since only one inbox knows the ids of the messages of an outbox.
             if self._inbox is None:
                 # By name: the inbox is above this module, and an app in production has none.
                 module = importlib.import_module("flask_mail.inbox.blueprint")

@@ -1,4 +1,4 @@
-"""Previews: functions that make messages with sample data, by name. The inbox shows them."""
+"""Registry of previews: functions that return messages with sample data for the inbox."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)  # part of an address
 
 
 class Previewing:
-    """What has previews."""
+    """Mixin that registers previews."""
 
     @property
     def previews(self) -> dict[str, Preview]:
-        """The functions that were registered."""
-        # Not made by a constructor, which a subclass may have replaced.
+        """The registered functions, by name."""
+        # Not set in the constructor, which a subclass may replace.
         kept: dict[str, Preview] = self.__dict__.setdefault("_previews", {})
         return kept
 
@@ -30,15 +30,16 @@ class Previewing:
         """Register a function that returns a message with sample data, for the inbox to show.
 
         Used as ``@mail.preview("welcome")``. The function is called in a request context of the
-        app, each time its preview is looked at; nothing is sent. Of two with one name, the later
-        one counts.
+        app each time its preview is shown; nothing is sent. A later function with the same name
+        replaces the earlier one.
 
-        :raises ConfigurationError: `name` is not made of letters, digits, ``-``, ``_`` and ``.``.
+        :raises ConfigurationError: `name` has characters other than letters, digits, ``-``, ``_``
+            and ``.``.
         """
         if not _NAME.fullmatch(name):
             raise ConfigurationError(
-                f"The preview {describe(name)} needs another name: letters, digits, '-', '_' and"
-                " '.', and a letter or digit first."
+                f"The preview {describe(name)} needs another name: use letters, digits, '-', '_'"
+                " and '.', with a letter or digit first."
             )
 
         def register(function: P) -> P:

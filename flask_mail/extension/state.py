@@ -1,4 +1,4 @@
-"""The mail state of an app: its settings as they are now, and what was assigned."""
+"""The mail state of an app: its current settings and assigned attributes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 _NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
-# Of a state, apart from its __dict__, which holds what was assigned and nothing else.
+# Apart from __dict__, which only contains assigned attributes.
 _SLOTS = ("_app", "_config", "_debug", "_mail", "_recent", "_testing", "previews", "selection")
 _FOLLOW: Any = object()  # of a parameter: read it from the configuration
 
@@ -34,16 +34,16 @@ _FOLLOW: Any = object()  # of a parameter: read it from the configuration
 class _Mail(_MailMixin):
     """The mail state of one app: ``app.extensions["mail"]``.
 
-    Its attributes follow ``app.config``, whenever that changes. Assigning one overrides it.
+    Its attributes follow ``app.config``. Assigning one overrides the configuration.
     """
 
     __slots__ = _SLOTS
 
     _decided: ClassVar[tuple[str, ...]] = ()
-    """The attributes that a subclass decides, such as by a property."""
+    """The attributes that a subclass overrides, such as by a property."""
 
     previews: Mapping[str, Preview]
-    """The functions that :meth:`Mail.preview` registered, by name."""
+    """The functions registered by :meth:`Mail.preview`, by name."""
 
     server: Any = Live("MAIL_SERVER", lambda state: "localhost")
     username: Any = Live("MAIL_USERNAME")
@@ -89,7 +89,7 @@ class _Mail(_MailMixin):
                 setattr(self, name, given[name])
 
     def __copy__(self) -> Self:
-        # A second account: what is assigned on the copy is the copy's alone.
+        # For a second account: attributes assigned on the copy do not affect the original.
         clone = self._like()
         clone.__dict__ = dict(self.__dict__)
         clone.selection = clone._selecting()  # noqa: SLF001 (its own class)
@@ -98,10 +98,10 @@ class _Mail(_MailMixin):
     def follow(
         self, config: Mapping[str, Any], initial: Mapping[str, Any], debug: bool, testing: bool
     ) -> None:
-        """Let the attributes follow `config` from now on.
+        """Make the attributes follow `config` from now on.
 
-        :param initial: the values that were read from it; an attribute with another one stays.
-        :param debug: what ``DEBUG`` is where `config` does not say; `testing` for ``TESTING``.
+        :param initial: the values read from it; attributes with other values are kept.
+        :param debug: the default of ``DEBUG``, as `testing` is of ``TESTING``.
         """
         self._connect_to(config, debug=debug, testing=testing)
         for name, value in initial.items():
@@ -133,9 +133,9 @@ class _Mail(_MailMixin):
         return clone
 
     def bind(self, app: Flask, previews: Mapping[str, Preview]) -> None:
-        """Make `app` the one that this state belongs to, and `previews` what its inbox shows.
+        """Set the app of this state and the previews of its inbox.
 
-        A state that a program has made itself follows `app` in what it was not given.
+        A state made by the program itself follows `app` in all attributes that it was not given.
         """
         if self._config is _NO_SETTINGS:
             self._connect_to(app.config, debug=app.debug, testing=app.testing)
@@ -143,7 +143,7 @@ class _Mail(_MailMixin):
         self.previews = previews
 
     def _assigned(self) -> Mapping[str, Any]:
-        """Return what was assigned: it wins over the configuration."""
+        """Return the assigned attributes, which take precedence over the configuration."""
         if self._mail is None:
             return self.__dict__
         return {**self.__dict__, **own_attributes(self._mail)}
@@ -154,7 +154,7 @@ class _Mail(_MailMixin):
         return {**{name: getattr(self, name) for name in self._decided}, **self._assigned()}
 
     def _seen_through(self, mail: object) -> Self:
-        """Return this state as it is where `mail` stands for it: what was assigned on that wins."""
+        """Return this state with the attributes assigned on `mail`, which take precedence."""
         seen = self._like()
         seen.__dict__ = self.__dict__
         seen._mail = mail  # noqa: SLF001 (its own class)
@@ -166,53 +166,53 @@ class _Mail(_MailMixin):
 
     @property
     def app(self) -> Flask | None:
-        """The app, else the current one: the sender of signals."""
+        """The app, else the current one; the sender of signals."""
         if self._app is None and has_app_context():
             return current_app._get_current_object()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001
         return self._app
 
     @property
     def testing(self) -> bool:
-        """Flask's ``TESTING``, as it is now.
+        """The current value of Flask's ``TESTING``.
 
-        :raises ConfigurationError: it is a word that is not a bool. Either reading of it would be
-            wrong: mail of production would be kept, or that of tests would leave.
+        :raises ConfigurationError: it is a str that is not a boolean. A guess could suppress mail
+            of production, or send mail of tests.
         """
         value = self._config.get("TESTING", self._testing)
         return value if type(value) is bool else bool(settings.convert("TESTING", to_flag, value))
 
     @property
     def app_debug(self) -> bool:
-        """Flask's ``DEBUG``, as it is now."""
+        """The current value of Flask's ``DEBUG``."""
         return is_on(self._config.get("DEBUG", self._debug))
 
     @property
     def fails_silently(self) -> bool:
-        """Whether a failed connection raises nothing (``MAIL_FAIL_SILENTLY``, before 0.8)."""
+        """True if a failed connection does not raise (``MAIL_FAIL_SILENTLY``, before 0.8)."""
         return settings.fails_silently(self._config)
 
     @property
     def recent(self) -> Recent | None:
-        """Where a backend that keeps no messages leaves them for the inbox, if there is one."""
+        """Store for the messages of a backend that does not keep them, if there is an inbox."""
         app = self._app
         if app is None:
             return None
         try:
             has_inbox = "mail_inbox" in app.extensions or prefix_of(app) is not None
-        except ConfigurationError:  # told by each request, and no reason to send no mail
+        except ConfigurationError:  # reported by each request, and must not prevent sending
             has_inbox = False
         return self._recent if has_inbox else None
 
     @property
     def outbox(self) -> list[Message]:
-        """Copies of the messages that the locmem backend of this app was given, in order."""
+        """Copies of the messages sent with the locmem backend of this app, in order."""
         from ..backends.locmem import LocmemBackend
 
         chosen, _ = self.selection.chosen()
         for each in (chosen, "locmem"):
             if issubclass(self.selection.backend_class(each), LocmemBackend):
                 return self.selection.build(each).outbox  # type: ignore[attr-defined,no-any-return]
-        raise ConfigurationError("The backend that is installed as locmem is not Flask-Mail's.")
+        raise ConfigurationError("The installed backend named locmem is not that of Flask-Mail.")
 
     @outbox.setter
     def outbox(self, messages: Iterable[Message]) -> None:

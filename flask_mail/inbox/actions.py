@@ -1,4 +1,4 @@
-"""What the forms of the inbox do: delete, and send once more."""
+"""Actions of the inbox: delete and resend messages."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def list_messages() -> ResponseReturnValue:
         seconds = _seconds(arguments.get("wait", ""))
     except ValueError as error:
         return {"error": str(error)}, 400
-    # A server with one thread has none to spare for somebody who waits.
+    # A single-threaded server must not block on a waiting request.
     found = inbox.find_soon(query, seconds if request.is_multithread else 0.0)
     backend, _ = inbox.source()
     return {"messages": [_summary(each, backend) for each in found]}
@@ -100,7 +100,7 @@ def delete_message(name: str) -> ResponseReturnValue:
 
 
 def _gone() -> ResponseReturnValue:
-    return {"error": "There is no such message (any more)."}, 404
+    return {"error": "This message does not exist or was deleted."}, 404
 
 
 def _summary(summary: Summary, backend: str) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def _moment(text: str) -> datetime | None:
     if not text:
         return None
     try:
-        # As JavaScript writes it; a + in a query that nobody has escaped is a space.
+        # As JavaScript writes it; an unescaped + in a query is a space.
         text = _SPACE.sub(r"\1+\2", text)
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:

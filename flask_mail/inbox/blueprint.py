@@ -22,11 +22,11 @@ _log = logging.getLogger("flask_mail")
 
 
 def inbox_blueprint(name: str = "flask_mail_inbox") -> Blueprint:
-    """Return a blueprint of the inbox, for an app that wants it behind a login of its own.
+    """Return a blueprint of the inbox, for an app that adds its own login.
 
-    Whoever gets through to it reads all mail that is kept, and with it links that reset passwords.
-    The app has to see to that, with ``before_request`` of the blueprint for instance. A warning is
-    logged where neither debug nor testing is on.
+    Everyone with access can read all stored mail, including links that reset passwords. The app
+    must restrict access, for instance with ``before_request`` of the blueprint. A warning is logged
+    if neither debug nor testing is on.
     """
     blueprint = Blueprint(
         name,
@@ -49,7 +49,7 @@ def inbox_blueprint(name: str = "flask_mail_inbox") -> Blueprint:
 
 
 def standalone(app: Flask) -> Flask:
-    """Return an app that serves the inbox of `app`, for whatever mounts it."""
+    """Return a WSGI app that serves the inbox of `app`."""
     server = Flask(__name__, static_folder=None)
     server.extensions["mail_inbox"] = Inbox(app)
     # What a preview raises is for the debugger, or for the test client that asked.
@@ -57,7 +57,7 @@ def standalone(app: Flask) -> Flask:
     server.before_request(lambda: protection.check_peer(app))
     server.before_request(lambda: protection.check_host(app))
     server.before_request(_complete_root)
-    server.after_request(protection.protect)  # also where there is no page
+    server.after_request(protection.protect)  # even for missing pages
     server.register_blueprint(inbox_blueprint())
     return server
 

@@ -11,7 +11,7 @@ _FIRST, _LAST = 0.0, 253_370_764_800.0  # 1970, 9999: a local time zone leads to
 
 
 def clean_text(text: str) -> str:
-    """Return `text` as any page can hold it: half a character, a lone surrogate, is replaced."""
+    """Return `text` with lone surrogates replaced, which cannot be encoded."""
     return text if text.isascii() else _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 

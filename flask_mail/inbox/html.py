@@ -11,7 +11,7 @@ from urllib.parse import unquote
 if TYPE_CHECKING:
     from .rendered import Letter
 
-# Popups: a link opens in a tab of its own, which is no part of the sandbox.
+# Popups: a link opens in a new tab outside the sandbox.
 SANDBOX: Final = "allow-popups allow-popups-to-escape-sandbox"
 
 _CID: Final = re.compile(r"cid:([^\s\"'<>()]{1,300})", re.IGNORECASE)
@@ -67,10 +67,10 @@ def document(letter: Letter, *, is_dark: bool) -> str:
     """Return the HTML with its own pictures in it, as a light or a dark mail program shows it."""
     scheme = "dark" if is_dark else "light"
     source = _CID.sub(_Pictures(letter), letter.html or "")
-    # Browsers do not agree on whose preference counts in a frame, so none is asked.
+    # Browsers differ in which preference applies in a frame, so none is used.
     source = _SCHEME.sub(lambda found: _ALWAYS if found[1].lower() == scheme else _NEVER, source)
     source = _TAG.sub(_harmless, source)
-    # Before the message's own: of several <base>, the first counts.
+    # Before the message's own, since the first <base> applies.
     return (
         '<!doctype html><base target="_blank">'
         f'<meta name="color-scheme" content="{scheme}">'
@@ -91,12 +91,12 @@ def _harmless(tag: re.Match[str]) -> str:
 
 
 def has_remote_images(source: str) -> bool:
-    """Whether the HTML seems to want pictures from other servers."""
+    """Return True if the HTML seems to refer to remote images."""
     return _REMOTE.search(source) is not None
 
 
 class _Pictures:
-    """Puts the pictures of a message where its HTML refers to them."""
+    """Replaces references to the images of a message in its HTML."""
 
     def __init__(self, letter: Letter) -> None:
         self._left = _MOST_PICTURES

@@ -31,14 +31,14 @@ _MOST_TEXT: Final = 20_000
 """Characters of a message's text that a search looks at."""
 LONGEST_WAIT: Final = 30.0
 _INTERVAL: Final = 0.2
-"""Seconds between two looks while somebody waits."""
+"""Seconds between two checks while a request waits."""
 _MOST_WAITING: Final = 16
-"""Requests: each of them holds a thread of the server."""
+"""Maximum number of waiting requests, each of which blocks a thread of the server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What is listed of a message."""
+    """Entry of a message in the list."""
 
     id: str
     moment: datetime
@@ -48,7 +48,7 @@ class Summary:
     size: int
     attachments: int
     recipients: tuple[str, ...]
-    """Those of the envelope; where that is not known, none."""
+    """The recipients of the envelope; empty if it is unknown."""
     text: str
     error: str
 
@@ -71,7 +71,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which messages are asked for: those that match all that is given."""
+    """Search criteria; a message must match all of them."""
 
     words: str = ""
     """In the addresses, the subject or the text; each of the words."""
@@ -81,7 +81,7 @@ class Query:
     since: datetime | None = None
 
     def matches(self, summary: Summary) -> bool:
-        """Whether a message is one of them. Upper and lower case are the same."""
+        """Return True if a message matches, ignoring case."""
         recipients = " ".join((summary.to, *summary.recipients)).casefold()
         subject = summary.subject.casefold()
         everything = "\n".join((summary.sender.casefold(), recipients, subject, summary.text))
@@ -118,9 +118,9 @@ class Inbox:
         return state
 
     def source(self) -> tuple[str, Source]:
-        """Return the name of the backend that delivers now, and where it keeps messages.
+        """Return the name of the backend in use, and its store of messages.
 
-        :raises ConfigurationError: it keeps none, or the settings are wrong.
+        :raises ConfigurationError: it does not keep messages, or the settings are wrong.
         """
         state = self.state
         chosen, _ = state.selection.chosen()
@@ -150,15 +150,15 @@ class Inbox:
         return found
 
     def find_soon(self, query: Query, seconds: float, **timing: Any) -> list[Summary]:
-        """Return what :meth:`find` does once that is something, or after some seconds nothing.
+        """Return the result of :meth:`find` once it is not empty, or an empty one after a time-out.
 
-        :param timing: what :meth:`wait` takes besides.
+        :param timing: further arguments of :meth:`wait`.
         """
         known = ""
 
         def look() -> list[Summary]:
             nonlocal known
-            # Messages are looked at again only where there are others.
+            # Messages are only searched again if the store has changed.
             before, known = known, self.version()
             return [] if known == before else self.find(query)
 
@@ -172,7 +172,7 @@ class Inbox:
         return hashlib.sha256(state.encode()).hexdigest()[:16]
 
     def get(self, wanted: str) -> Kept | None:
-        """Return a message, or ``None`` where there is none of that name."""
+        """Return a message, or ``None`` if it does not exist."""
         return self.source()[1].get(wanted)
 
     def delete(self, unwanted: Iterable[str]) -> None:
@@ -191,9 +191,9 @@ class Inbox:
         clock: Callable[[], float] = monotonic,
         pause: Callable[[float], object] = time.sleep,
     ) -> Any:
-        """Return what `done` returns once that is true, or after some seconds.
+        """Return the result of `done` once it is true, or after a time-out.
 
-        At once where too many are waiting already.
+        Returns immediately if too many requests are waiting.
         """
         result = done()
         until = clock() + min(seconds, LONGEST_WAIT)

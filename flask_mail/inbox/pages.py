@@ -63,7 +63,7 @@ def messages() -> ResponseReturnValue:
 def changes() -> ResponseReturnValue:
     """Answer once there are other messages than those of a version that is known."""
     inbox, known = inbox_here(), request.args.get("version", "")
-    # A server with one thread has none to spare for somebody who waits.
+    # A single-threaded server must not block on a waiting request.
     seconds = 20.0 if request.is_multithread else 0.0
     inbox.wait(lambda: inbox.version() != known, seconds)
     return {"version": inbox.version()}
@@ -143,11 +143,11 @@ def part(where: str, name: str, number: int) -> ResponseReturnValue:
     """Give an attachment as a file, or with ``?inline=1`` a picture to look at."""
     parts = find(where, name).letter.parts
     if number >= len(parts):
-        abort(404, "There is no such part.")
+        abort(404, "This part does not exist.")
     found = parts[number]
     if found.is_image and request.args.get("inline") == "1":
         return Response(found.octets, content_type=found.content_type)
-    # Its own type may be one that a browser would open; the name tells programs what it is.
+    # Browsers might open its real type; programs use the file name.
     return _download(found.octets, found.name, "application/octet-stream")
 
 
@@ -159,7 +159,7 @@ def _download(octets: bytes, name: str, content_type: str) -> Response:
 
 
 def _file_name(name: str) -> str:
-    """Return a name that says where nothing is put, and that nothing hides."""
+    """Return a safe file name, without folders and invisible characters."""
     last = name.replace("\\", "/").rpartition("/")[2]
     shown = "".join(each for each in last if each.isprintable()).strip(". ")
     return shown[-150:] or "attachment"

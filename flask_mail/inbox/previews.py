@@ -1,4 +1,4 @@
-"""Previews: messages with sample data, which the program makes for the inbox and nobody sends."""
+"""Previews: messages with sample data, which are shown in the inbox and never sent."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def names(inbox: Inbox) -> dict[str, str]:
 
 
 def make(inbox: Inbox, name: str, locale: str | None, base_url: str) -> Sample | None:
-    """Return the preview of that name; ``None`` where there is none. Whatever it raises is raised.
+    """Return the preview of that name, or ``None`` if it does not exist. Its errors are raised.
 
-    :param locale: the locale of Flask-Babel to make it in.
-    :param base_url: where the links of the message lead: the address of the app.
-    :raises ConfigurationError: it returned no message, or there is no such locale.
+    :param locale: the Flask-Babel locale to render it in.
+    :param base_url: URL of the app, for the links of the message.
+    :raises ConfigurationError: it did not return a message, or the locale does not exist.
     """
     state = inbox.state
     function = state.previews.get(name)
@@ -101,7 +101,7 @@ def _in_locale(inbox: Inbox, locale: str | None) -> AbstractContextManager[objec
     except (ValueError, babel.UnknownLocaleError):
         known = None
     if known is None:
-        raise ConfigurationError(f"There is no locale {describe(locale)}.")
+        raise ConfigurationError(f"The locale {describe(locale)} does not exist.")
     forced: AbstractContextManager[object] = importlib.import_module("flask_babel").force_locale(
         str(known)
     )

@@ -1,8 +1,8 @@
-"""What keeps the pages of others out: checks of each request, and headers of each response.
+"""Protection from other web pages: checks of requests, and headers of responses.
 
-The server of a developer listens where every page in their browser can reach it. Such a page may
-name a host of its own that leads to this machine (DNS rebinding), send forms (CSRF), or show the
-inbox in a frame.
+Every page in a developer's browser can reach the development server. A malicious page may use a
+host name that resolves to this machine (DNS rebinding), send forms (CSRF), or show the inbox in a
+frame.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def check_peer(app: Flask) -> None:
 
 
 def _peers(environ: dict[str, Any]) -> Iterator[str]:
-    """Yield all addresses that the request came from, as far as anything names them."""
+    """Yield all known client addresses of a request, including those of proxies."""
     yield environ.get("REMOTE_ADDR", "")
     # ProxyFix replaces it by what a header says, and anybody can send that header.
     replaced: dict[str, Any] = environ.get("werkzeug.proxy_fix.orig") or {}
@@ -71,7 +71,7 @@ def _is_loopback(address: str) -> bool:
         found = ipaddress.ip_address(address.strip("[]"))
     except ValueError:  # a Unix socket has no address, and what asks there is a proxy for others
         return False
-    # Before Python 3.13, ::ffff:127.0.0.1 is no loopback address.
+    # Before Python 3.13, ::ffff:127.0.0.1 is not a loopback address.
     return (getattr(found, "ipv4_mapped", None) or found).is_loopback
 
 
@@ -162,7 +162,7 @@ def token() -> str:
 
 
 def check_token() -> None:
-    """Refuse a form that is none of this inbox's own."""
+    """Refuse a form that was not served by this inbox."""
     given, kept = request.form.get("token", ""), request.cookies.get(_COOKIE, "")
     if len(kept) < 40 or not hmac.compare_digest(given.encode(), kept.encode()):
         abort(403, "This form has no valid token: reload the page, and try again.")

@@ -1,4 +1,4 @@
-"""What is shown of a message: its content, read once."""
+"""Parsed content of a message, for display."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from ..message.attachment import Attachment
     from ..receipt import Envelope
 
-# What browsers show as a picture and nothing else; SVG may hold scripts.
+# Types that browsers only show as an image; SVG may contain scripts.
 IMAGES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _NO_TYPE: Final = "application/octet-stream"
 
 
 @dataclass(frozen=True)
 class Part:
-    """An attachment, or an image that the HTML shows."""
+    """An attachment or an inline image."""
 
     number: int
     name: str
@@ -40,7 +40,7 @@ class Part:
 
     @property
     def is_image(self) -> bool:
-        """Whether it can be looked at in the browser."""
+        """True if the browser can show it."""
         return self.content_type in IMAGES
 
     @classmethod
@@ -58,13 +58,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Letter:
-    """A message as it is shown."""
+    """A parsed message."""
 
     content: bytes
     headers: list[tuple[str, str]]
     """Name and value of each header field, unfolded and decoded, in order."""
     message: Message | None
-    """The message, where its parts can be read."""
+    """The message, or None if it cannot be parsed."""
     text: str | None = None
     html: str | None = None
     others: dict[str, str] = field(default_factory=dict)
@@ -105,23 +105,21 @@ class Letter:
 
     @property
     def attachments(self) -> list[Part]:
-        """The parts that are no images of the HTML."""
+        """The parts that are not inline."""
         return [part for part in self.parts if not part.is_inline]
 
     def advice(self, envelope: Envelope | None, served: str = "") -> list[Finding]:
-        """Return what is likely to be wrong with it, and with the recipients of its envelope.
+        """Return the lint findings for it and the recipients of its envelope.
 
-        :param served: the host of the inbox, whose pages its reader can reach.
+        :param served: the host of the inbox, to which links are allowed.
         """
         if self.message is None:
             return []
         message = copy(self.message)
         message.bcc = envelope.recipients if envelope else ()
-        return lint(
-            message, as_is=True, served=served
-        )  # it has been sent, and gets no text any more
+        return lint(message, as_is=True, served=served)  # it was sent as it is
 
     @property
     def source(self) -> str:
-        """The message as it travels."""
+        """The source of the message."""
         return self.content.decode("utf-8", "replace")

@@ -29,10 +29,10 @@ class Again(Message):
 
 
 def backends(inbox: Inbox) -> list[str]:
-    """Return the names of the backends that can carry a message off this machine.
+    """Return the names of the backends that can resend a message.
 
-    There are none if mail is suppressed, as it is in tests, and none unless the settings say whom
-    mail may reach: the inbox must not be a relay to strangers.
+    Empty if mail is suppressed, as in tests, or if there is no recipient allow-list: the inbox must
+    not be an open relay.
     """
     if inbox.state.suppress or not _is_guarded(inbox):
         return []
@@ -41,7 +41,7 @@ def backends(inbox: Inbox) -> list[str]:
         try:
             if each.load().external:
                 names.append(each.name)
-        except ConfigurationError:  # a plugin that is broken; `flask mail backends` tells
+        except ConfigurationError:  # a broken plugin; `flask mail backends` lists it
             continue
     return names
 
@@ -64,16 +64,16 @@ def _fill(again: Again, read: Message, kept: Kept, backend: Backend[Any]) -> Non
     try:
         check_message(again)
     except MessageError:
-        # Written by somebody who sends what we would not: the octets have it as it is.
+        # Not written by Flask-Mail: the octets are sent unchanged.
         again.body, again.alts, again.attachments = None, {}, []
 
 
 def resend(inbox: Inbox, kept: Kept, letter: Letter, address: str, backend_name: str) -> Receipt:
-    """Send a message to `address` and to nobody else, whatever its headers say.
+    """Send a message to `address` only, regardless of its headers.
 
-    :raises ConfigurationError: no setting says whom mail may reach, mail is suppressed, or the
-        backend is not one of :func:`backends`.
-    :raises MessageError: the address is none.
+    :raises ConfigurationError: there is no recipient allow-list, mail is suppressed, or the backend
+        is not one of :func:`backends`.
+    :raises MessageError: the address is not valid.
     :raises DeliveryError: it was not delivered, or may not have been.
     """
     state = inbox.state

@@ -1,4 +1,4 @@
-"""Where the messages of an inbox are: a folder, an outbox, or the memory of the console backend."""
+"""Stores of messages for the inbox: a folder, an outbox, or the memory of a backend."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Kept:
     moment: datetime
     content: bytes
     envelope: Envelope | None = None
-    """``None`` where it is not known, as for a file that somebody put there."""
+    """``None`` if it is unknown, as for a file from elsewhere."""
     size: int = 0
     error: str = ""
     """Why the content cannot be shown; it is empty then."""
@@ -69,10 +69,10 @@ class Source(Protocol):
         """Return what names each message, newest first, and what changes with its content."""
 
     def get(self, wanted: str) -> Kept | None:
-        """Return a message, or ``None`` where there is none of that name (any more)."""
+        """Return a message, or ``None`` if it does not exist or was deleted."""
 
     def delete(self, unwanted: Iterable[str]) -> None:
-        """Delete messages; those that are gone already are no error."""
+        """Delete messages; missing ones are ignored."""
 
 
 class Folder:
@@ -88,7 +88,7 @@ class Folder:
                 for entry in entries:
                     name = entry.name.removesuffix(".eml")
                     if name != entry.name and _NAME.fullmatch(name):
-                        with contextlib.suppress(OSError):  # deleted meanwhile
+                        with contextlib.suppress(OSError):  # just deleted
                             status = entry.stat(follow_symlinks=False)
                             if stat.S_ISREG(status.st_mode):
                                 found.append((status.st_mtime_ns, name))
@@ -119,7 +119,7 @@ class Folder:
                 (self._path / f"{each}.eml").unlink(missing_ok=True)
             except OSError as error:
                 raise self._unusable("changed", error) from error
-            with contextlib.suppress(OSError):  # somebody else's, such as a folder
+            with contextlib.suppress(OSError):  # not a message file, such as a folder
                 (self._path / f"{each}.json").unlink()
 
     def _unusable(self, what: str, error: OSError) -> ConfigurationError:
@@ -145,7 +145,7 @@ class Folder:
                 metadata=dict(zip(_texts(metadata), _texts(metadata.values()), strict=True)),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return kept  # none was written, or somebody else wrote it
+            return kept  # not written, or not by Flask-Mail
 
 
 class Outbox:
@@ -194,7 +194,7 @@ class Outbox:
             for index, message in reversed(list(enumerate(self.messages))):
                 if id(message) in doomed:
                     # One by one: a list in its place would lack what is sent at this moment.
-                    with contextlib.suppress(IndexError):  # the program cleared it meanwhile
+                    with contextlib.suppress(IndexError):  # the program has cleared it
                         if self.messages[index] is message:
                             del self.messages[index]
 
@@ -210,7 +210,7 @@ class Outbox:
 
 
 class Memory:
-    """What a backend that prints has printed lately."""
+    """The recent messages of a backend that prints them."""
 
     def __init__(self, recent: Recent) -> None:
         self._recent = recent
@@ -243,7 +243,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def _read(path: Path, most: int) -> tuple[int, float, bytes | None]:
-    """Return size, time and content of a regular file; no content where it is larger."""
+    """Return size, time and content of a regular file; no content if it is larger."""
     descriptor = os.open(path, _READ)
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):  # a folder cannot even be opened as a file

@@ -1,4 +1,4 @@
-"""What a page shows: a message of the inbox, or a preview, with the addresses of its own pages."""
+"""View model of a page: a message or preview, with the URLs of its pages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Shown:
     size: int
     error: str
     kept: Kept | None = None
-    """``None`` for a preview, which nobody keeps."""
+    """``None`` for a preview, which is not stored."""
 
     def url(self, endpoint: str, **arguments: object) -> str:
         """Return the address of a page about this message."""
@@ -45,7 +45,7 @@ class Shown:
 
     @property
     def blind(self) -> list[str]:
-        """The recipients that the headers do not tell of."""
+        """The recipients that are not in the headers."""
         named = f"{self.letter.header('to')} {self.letter.header('cc')}".casefold()
         tokens = set(_TOKEN.findall(named))
         recipients = self.envelope.recipients if self.envelope else ()
@@ -53,7 +53,7 @@ class Shown:
 
     @property
     def is_redirected(self) -> bool:
-        """Whether recipients were replaced on the way: then those that the headers lack are new."""
+        """True if recipients were redirected; those missing from the headers are then new."""
         return bool(self.letter.header("x-original-to"))
 
     @property
@@ -76,7 +76,7 @@ def message(name: str) -> Shown:
     """Return a message of the inbox, or answer that it is gone."""
     kept = inbox_here().get(name)
     if kept is None:
-        abort(404, "There is no such message (any more).")
+        abort(404, "This message does not exist or was deleted.")
     letter = Letter.of(kept.content)
     error = kept.error or letter.error
     return Shown(MESSAGES, name, None, kept.moment, kept.envelope, letter, kept.size, error, kept)
@@ -85,11 +85,11 @@ def message(name: str) -> Shown:
 def _preview(name: str) -> Shown:
     locale = request.args.get("locale") or None
     inbox = inbox_here()
-    # Links of a preview lead to the app, which is at the root of where the inbox is mounted.
+    # Links of a preview point to the app, at the root of the mount.
     base_url = request.host_url if inbox.app is not current_app else request.url_root
     sample = samples.make(inbox, name, locale, base_url)
     if sample is None:
-        abort(404, "There is no preview of that name.")
+        abort(404, "This preview does not exist.")
     letter = Letter.of(sample.content)
     return Shown(
         PREVIEWS,

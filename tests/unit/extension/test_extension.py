@@ -283,12 +283,12 @@ class TestOutbox:
         assert len(mail.outbox) == 1
 
     def test_without_an_app_there_is_none_to_assign(self):
-        with pytest.raises(AttributeError, match="no app was given, and none is current"):
+        with pytest.raises(AttributeError, match="without an app: use"):
             Mail().outbox = []
 
     def test_without_an_app_there_is_none(self):
         assert not hasattr(Mail(), "outbox")
-        with pytest.raises(AttributeError, match="no app was given, and none is current"):
+        with pytest.raises(AttributeError, match="without an app: use"):
             Mail().outbox  # noqa: B018
 
 

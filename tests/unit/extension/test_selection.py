@@ -230,7 +230,7 @@ def test_an_unknown_backend_is_told_when_mail_is_sent_and_not_before(app):
 
 
 def test_what_cannot_be_hashed_is_no_backend(app):
-    with pytest.raises(ConfigurationError, match="MAIL_BACKEND is no backend"):
+    with pytest.raises(ConfigurationError, match="MAIL_BACKEND is not a backend"):
         selected(app, MAIL_BACKEND=["smtp"])
 
 

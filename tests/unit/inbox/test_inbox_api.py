@@ -218,7 +218,7 @@ class TestOne:
         assert browser.client.get(browser.messages()[0]["page"]).status_code == 200
 
     def test_one_that_is_gone_is_a_404_in_json(self, browser):
-        assert "no such message" in browser.get("/api/messages/gone").get_json()["error"]
+        assert "does not exist" in browser.get("/api/messages/gone").get_json()["error"]
         assert browser.client.delete("/_mail/api/messages/gone").status_code == 404
 
     def test_one_that_cannot_be_read_has_its_headers_and_the_reason(self, tmp_path):
