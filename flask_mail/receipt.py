@@ -41,7 +41,7 @@ class Receipt:
     """Outcome of sending one message.
 
     True in a boolean context if the message was sent. The JSON providers of Flask and of kombu
-    (Celery) encode its fields, with :attr:`reason` in place of :attr:`error`.
+    (Celery) encode its fields, with :attr:`reason` in place of ``error``.
     """
 
     message_id: str
