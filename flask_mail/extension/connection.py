@@ -122,8 +122,8 @@ class Connection:
             except DeliveryError as error:
                 unconnected = error.stage in OPENING or not self._is_open
                 if not error.response and error.attempts and self._uses == 1:
-                    # Nobody answered: the session is of no use any more, unless it is a batch's,
-                    # whose backend has it in hand. What was refused here never got to a session.
+                    # Without a response the session is useless, unless a batch uses it, whose
+                    # backend handles it. A message refused here never reached the session.
                     self._close_session(politely=False)
                 if (
                     self._fails_silently

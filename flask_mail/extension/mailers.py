@@ -76,10 +76,10 @@ class Selection:
         return other
 
     def chosen(self) -> tuple[Any, str]:
-        """Return what names the backend that delivers now, and the setting that decided it.
+        """Return the value that selects the current backend, and the setting that decided it.
 
-        Tests reach nobody by accident: under ``TESTING`` a backend through which mail would leave
-        this machine is replaced, unless ``MAIL_SUPPRESS_SEND`` is ``False``.
+        Under ``TESTING`` an external backend is replaced, so that tests send no real mail, unless
+        ``MAIL_SUPPRESS_SEND`` is ``False``.
         """
         chosen, reason = wanted_backend(self._config)
         if not self.backend_class(chosen).external:
@@ -104,7 +104,7 @@ class Selection:
         return chosen, reason
 
     def wanted(self) -> type[Backend[Any]]:
-        """Return the class that ``MAIL_BACKEND`` names, also where another delivers for it now."""
+        """Return the class in ``MAIL_BACKEND``, even if another one replaces it."""
         return self.backend_class(wanted_backend(self._config)[0])
 
     def backend(self) -> Backend[Any]:

@@ -77,8 +77,8 @@ def _check() -> None:
     if not is_developed(inbox.app) and not inbox.is_warned:
         inbox.is_warned = True
         _log.warning(
-            "The mail inbox is served by an app that is neither in debug nor testing: whoever can"
-            " open %s reads all mail that is kept. Let only people in who may.",
+            "The mail inbox is served by an app without debug and testing: anyone who can open"
+            " %s can read all stored mail. Restrict access to it.",
             url_for(".messages"),
         )
     protection.check_origin()

@@ -22,10 +22,10 @@ _ALWAYS, _NEVER = "(min-width:0)", "(max-width:0)"
 _REMOTE: Final = re.compile(
     r"(?:\b(?:src|srcset|background)\s{0,9}=|url\()[\s\"']{0,9}(?:https?:)?//", re.IGNORECASE
 )
-# Browsers connect to where a frame, a link or the like points before any policy is asked, and that
-# tells a stranger that the message was opened. So only elements stay that are known to show what
-# they hold. Every "<" with a letter after it is looked at, in comments and style sheets too: what a
-# browser takes for a tag is one of these, however the rest is spelled (HTML, 13.2.5.6).
+# Browsers may connect to the target of a frame or link before they apply a policy, which reveals
+# that the message was opened. So only elements that are known to be harmless are kept. Every "<"
+# before a letter is checked, even in comments and style sheets, since every tag that a browser
+# recognizes starts like this (HTML, 13.2.5.6).
 _TAG: Final = re.compile(r"<(/?)([A-Za-z][^ \t\n\r\f/>]*)")
 _NAMES: Final = (
     "a abbr acronym address area article aside b basefont bdi bdo big blink blockquote body br"
@@ -40,8 +40,8 @@ _NAMES: Final = (
     " radialgradient rect stop svg symbol text tspan"
 )
 _KNOWN: Final = frozenset(_NAMES.split())
-# Elements that never hold anything: renamed, they would hold all that follows. A <basefont> is as
-# empty, may stand wherever they may, and does nothing.
+# Void elements: under another name they would contain all that follows. A <basefont> is void too,
+# is allowed in the same places, and has no effect.
 _EMPTY: Final = frozenset(
     {"base", "bgsound", "command", "embed", "frame", "image", "isindex", "keygen", "link"}
     | {"meta", "param", "track"}

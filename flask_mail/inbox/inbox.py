@@ -133,8 +133,8 @@ class Inbox:
         if isinstance(backend, ConsoleBackend) and state.recent is not None:
             return backend.name, Memory(state.recent)
         raise ConfigurationError(
-            f"The {backend.name} backend keeps no messages that could be shown here: set"
-            ' MAIL_BACKEND to "file", "console" or "locmem" where you develop.'
+            f"The {backend.name} backend does not keep messages for the inbox: set"
+            ' MAIL_BACKEND to "file", "console" or "locmem" in development.'
         )
 
     def find(self, query: Query) -> list[Summary]:

@@ -84,7 +84,7 @@ def resend(inbox: Inbox, kept: Kept, letter: Letter, address: str, backend_name:
         )
     if backend_name not in backends(inbox):
         raise ConfigurationError(
-            "Choose an installed backend that sends mail. There is none under TESTING and with"
+            "Choose an installed backend that sends mail. Not available under TESTING and with"
             " MAIL_SUPPRESS_SEND."
         )
     read = letter.message or Message()

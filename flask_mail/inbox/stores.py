@@ -269,7 +269,7 @@ def _moment_of(message: Message) -> datetime:
 
 
 def _texts(values: Iterable[object]) -> tuple[str, ...]:
-    if isinstance(values, str):  # its letters are none
+    if isinstance(values, str):  # not its characters
         raise TypeError(f"no list: {describe(values)}")
     return tuple(map(_text, values))
 

@@ -413,5 +413,5 @@ class TestMemory:
 @pytest.mark.parametrize("backend", ["smtp", "null"])
 def test_a_backend_that_keeps_nothing_is_told(backend):
     page = Browser(make_mail(backend)).text()
-    assert f"The {backend} backend keeps no messages" in page
+    assert f"The {backend} backend does not keep messages" in page
     assert Browser(make_mail(backend)).get("/api/messages").status_code == 409
