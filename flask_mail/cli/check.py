@@ -15,9 +15,10 @@ from ..backends.smtp import SmtpBackend
 from ..errors import MessageError
 from ..extension.mounting import is_developed
 from .context import Choice, choice_of, mail_state
-from .dns import DomainReport, is_public, not_checked, report_on
+from .dns import is_public
 from .output import name_of, say, say_json, say_table
 from .plugins import plugins
+from .records import DomainReport, not_checked, report_on
 from .rules import Finding, judge_values, sender_of
 from .trial import Step, trial
 from .unknown import judge_names

@@ -6,11 +6,10 @@ import base64
 import binascii
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Final
 
-from .resolver import EXTRA, Names, Resolver, Unavailable
+from .resolver import Names, Unavailable
 from .rules import Finding
 
 _KEYS: Final = ("MAIL_DEFAULT_SENDER",)
@@ -24,8 +23,8 @@ _RESERVED: Final = re.compile(
     r"(?:.*\.)?(?:test|example|invalid|localhost|local|internal|example\.(?:com|net|org))",
     re.IGNORECASE,
 )
-_SPF: Final = re.compile(r"v=spf1(?: |$)", re.IGNORECASE)
-_DMARC: Final = re.compile(r"v=DMARC1(?:;|$| )")
+SPF: Final = re.compile(r"v=spf1(?: |$)", re.IGNORECASE)
+DMARC: Final = re.compile(r"v=DMARC1(?:;|$| )")
 _LOOKUPS: Final = frozenset({"include", "a", "mx", "ptr", "exists", "redirect"})
 _MECHANISMS: Final = ("all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists")
 _MECHANISM: Final = re.compile(rf"([-+~?]?)({'|'.join(_MECHANISMS)})(?:[:/](.+))?", re.IGNORECASE)
@@ -35,66 +34,6 @@ _MODIFIER: Final = re.compile(r"([a-z][a-z0-9_.-]*)=(.*)", re.IGNORECASE)
 def is_public(domain: str) -> bool:
     """Return True if public DNS can have records of a domain."""
     return "." in domain and not domain.startswith("[") and not _RESERVED.fullmatch(domain)
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """The DNS records of one purpose at one name; `values` is empty if there are none."""
-
-    purpose: str
-    """``"MX"``, ``"SPF"``, ``"DKIM"`` or ``"DMARC"``."""
-    name: str
-    values: list[str]
-
-
-@dataclass(slots=True)
-class DomainReport:
-    """The mail records of a domain, and the problems with them."""
-
-    records: list[Record] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-
-
-def report_on(
-    domain: str, selector: str | None, server: str | None, *, asked_for: bool
-) -> DomainReport:
-    """Look up the mail records of a domain and judge them.
-
-    :param asked_for: report a missing dnspython as a finding.
-    """
-    report = DomainReport()
-    try:
-        names = Resolver(server)
-        report.findings += judge_domain(domain, names, selector)
-        report.records += _records(domain, selector, names.answers)
-    except ImportError:
-        if asked_for:
-            report.findings.append(
-                _finding("dns-missing", f"DNS was not checked: dnspython is missing. {EXTRA}")
-            )
-    except (Unavailable, ValueError) as error:
-        report.findings.append(_unavailable(str(error)))
-    return report
-
-
-def not_checked(reason: str) -> DomainReport:
-    """Return the report of a check that was asked for and cannot be made."""
-    return DomainReport(findings=[_finding("dns-skipped", f"DNS was not checked: {reason}")])
-
-
-def _records(
-    domain: str, selector: str | None, answers: Mapping[tuple[str, str], list[str]]
-) -> Iterator[Record]:
-    key = f"{selector}._domainkey.{domain}"
-    for (kind, name), values in answers.items():
-        if kind == "MX":
-            yield Record("MX", name, values)
-        elif name.startswith("_dmarc."):
-            yield Record("DMARC", name, [each for each in values if _DMARC.match(each)])
-        elif name == key:
-            yield Record("DKIM", name, values)
-        elif name == domain:  # not those that it includes
-            yield Record("SPF", name, [each for each in values if _SPF.match(each)])
 
 
 def judge_domain(domain: str, names: Names, selector: str | None = None) -> Iterator[Finding]:
@@ -113,13 +52,13 @@ def judge_domain(domain: str, names: Names, selector: str | None = None) -> Iter
         except Unavailable as error:  # one zone, such as one that SPF includes
             unanswered.append(str(error))
     if unanswered:
-        yield _unavailable(unanswered[0])
+        yield unavailable(unanswered[0])
 
 
 def _mx(domain: str, names: Names) -> Iterator[Finding]:
     servers = names.servers(domain)
     if servers == [""] or not (servers or names.has_address(domain)):
-        yield _finding(
+        yield finding_of(
             "domain-receives-nothing",
             f"{domain} does not receive mail, so bounces and replies are lost: add an MX record.",
         )
@@ -136,13 +75,13 @@ class _Spf:
     def judge(self) -> Iterator[Finding]:
         records = self._records(self._domain)
         if not records:
-            yield _finding(
+            yield finding_of(
                 "no-spf",
                 f"{self._domain} has no SPF record: add a TXT record that lists the hosts which may"
                 ' send its mail, such as "v=spf1 include:... -all".',
             )
         elif len(records) > 1:
-            yield _finding(
+            yield finding_of(
                 "several-spf",
                 f"{self._domain} has {len(records)} SPF records, so receivers ignore all of them:"
                 " merge them into one.",
@@ -151,22 +90,22 @@ class _Spf:
             yield from self._terms(records[0])
 
     def _records(self, domain: str) -> list[str]:
-        return [each for each in self._names.texts(domain) if _SPF.match(each)]
+        return [each for each in self._names.texts(domain) if SPF.match(each)]
 
     def _terms(self, record: str) -> Iterator[Finding]:
         try:
             allows_all = self._walk(record)
         except ValueError as error:
-            yield _finding("bad-spf", f"The SPF record of {self._domain} is broken: {error}.")
+            yield finding_of("bad-spf", f"The SPF record of {self._domain} is broken: {error}.")
             return
         if allows_all:
-            yield _finding(
+            yield finding_of(
                 "spf-allows-all",
                 f'The SPF record of {self._domain} lets any host send its mail: end it with "-all"'
                 ' or "~all".',
             )
         if self._lookups > _MOST_LOOKUPS:
-            yield _finding(
+            yield finding_of(
                 "spf-too-many-lookups",
                 f"The SPF record of {self._domain} needs more than {_MOST_LOOKUPS} DNS lookups and"
                 " fails (RFC 7208 section 4.6.4): remove some of its includes.",
@@ -227,7 +166,7 @@ def _dkim(domain: str, selector: str, names: Names) -> Iterator[Finding]:
     place = f"{selector}._domainkey.{domain}"
     records = names.texts(place)
     if not records:
-        yield _finding("no-dkim", f"No DKIM key at {place}, so signatures fail: publish the key.")
+        yield finding_of("no-dkim", f"No DKIM key at {place}, so signatures fail: publish the key.")
         return
     tags = _tags(records[0])
     key = re.sub(r"\s", "", tags.get("p", ""))
@@ -237,12 +176,12 @@ def _dkim(domain: str, selector: str, names: Names) -> Iterator[Finding]:
         octets = b""
         key = ""
     if len(records) > 1 or not key:
-        yield _finding(
+        yield finding_of(
             "bad-dkim",
             f"The record at {place} contains no valid key: publish the key of the signer.",
         )
     elif tags.get("k", "rsa").lower() == "rsa" and len(octets) < _SHORTEST_KEY:
-        yield _finding(
+        yield finding_of(
             "weak-dkim", f"The key at {place} is shorter than 1024 bits: use one of 2048 bits."
         )
 
@@ -253,11 +192,11 @@ def _dmarc(domain: str, names: Names) -> Iterator[Finding]:
     # tree (DMARCbis), which needs no list of public suffixes.
     for skipped in range(max(0, min(len(labels) - 1, _MOST_LABELS))):
         owner = ".".join(labels[skipped:])
-        records = [each for each in names.texts(f"_dmarc.{owner}") if _DMARC.match(each)]
+        records = [each for each in names.texts(f"_dmarc.{owner}") if DMARC.match(each)]
         if records:
             yield from _policy(domain, owner, records)
             return
-    yield _finding(
+    yield finding_of(
         "no-dmarc",
         f"{domain} has no DMARC record, which Gmail and Yahoo require of bulk senders: add"
         f' a TXT record at _dmarc.{domain}, such as "v=DMARC1; p=none; rua=mailto:...".',
@@ -268,21 +207,21 @@ def _policy(domain: str, owner: str, records: list[str]) -> Iterator[Finding]:
     tags = _tags(records[0])
     wanted = tags.get("p", "") if owner == domain else tags.get("sp", tags.get("p", ""))
     if len(records) > 1 or wanted.lower() not in ("none", "quarantine", "reject"):
-        yield _finding(
+        yield finding_of(
             "bad-dmarc",
             f'_dmarc.{owner} must have exactly one DMARC record, with p="none", "quarantine" or'
             ' "reject".',
         )
         return
     if wanted.lower() == "none":
-        yield _finding(
+        yield finding_of(
             "dmarc-none",
             f"The DMARC record at _dmarc.{owner} has no effect (p=none): once its reports show"
             " that all mail passes, set quarantine or reject.",
         )
     strict = [name for name in ("adkim", "aspf") if tags.get(name, "").lower() == "s"]
     if strict:
-        yield _finding(
+        yield finding_of(
             "dmarc-strict",
             f"The DMARC record at _dmarc.{owner} is strict ({', '.join(strict)}): signatures and"
             f" the envelope sender must be of {domain} itself, not of a domain above or below it.",
@@ -294,9 +233,9 @@ def _tags(record: str) -> dict[str, str]:
     return {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
-def _unavailable(reason: str) -> Finding:
-    return _finding("dns-unavailable", f"The DNS lookup failed: {reason}")
+def unavailable(reason: str) -> Finding:
+    return finding_of("dns-unavailable", f"The DNS lookup failed: {reason}")
 
 
-def _finding(code: str, advice: str) -> Finding:
+def finding_of(code: str, advice: str) -> Finding:
     return Finding("warning", code, _KEYS, advice)

@@ -230,7 +230,7 @@ class TestOne:
         found = Browser(mail).only()
         assert (found["subject"], found["html"]) == ("Deep", None)
         assert "nested over 20 levels" in found["error"]
-        assert "parts in parts" in Browser(mail).text("/messages/deep")
+        assert "nested over 20 levels" in Browser(mail).text("/messages/deep")
 
 
 def test_the_list_has_an_end(mail, monkeypatch):
