@@ -78,6 +78,7 @@ _ROOMS = (
     "extension.connection",
     "extension.mail",
     "message.message",
+    "message.rendering",
     "extension.mixin",
     "delivery.signals",
     "extension.state",

@@ -94,6 +94,11 @@ def test_module_imports_only_lower_rooms(module):
 
 
 @pytest.mark.parametrize("module", modules())
+def test_module_is_short(module):
+    assert len(modules()[module].read_text("utf-8").splitlines()) <= 300
+
+
+@pytest.mark.parametrize("module", modules())
 def test_only_some_rooms_import_flask(module):
     foreign = {each.split(".")[0] for each in imports_of(module, modules()[module])}
     assert ("flask" in foreign) <= (room_of(module) in MAY_IMPORT_FLASK)

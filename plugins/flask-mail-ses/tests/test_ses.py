@@ -609,7 +609,7 @@ def test_a_secret_that_cannot_be_had_names_its_setting(service):
     def failing():
         raise RuntimeError
 
-    with pytest.raises(BackendUnavailable, match="MAIL_SES_SECRET_ACCESS_KEY is a callable"):
+    with pytest.raises(BackendUnavailable, match="the callable in MAIL_SES_SECRET_ACCESS_KEY"):
         built(service, secret_access_key=failing).send(message())
     assert service.requests == []
 

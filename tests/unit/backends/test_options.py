@@ -325,7 +325,7 @@ class TestSecrets:
         fresh = read(taking(Secret), value=iter(["one", None]).__next__)["value"]
 
         assert fresh.reveal() == "one"
-        with pytest.raises(BackendUnavailable, match="MAIL_PIGEON_VALUE is a callable"):
+        with pytest.raises(BackendUnavailable, match="the callable in MAIL_PIGEON_VALUE"):
             fresh.reveal()
 
     def test_nothing_else_is_a_secret(self):

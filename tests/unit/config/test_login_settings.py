@@ -122,7 +122,7 @@ def test_a_callable_that_returns_a_line_end_is_told_so(password):
         pytest.raises(BackendUnavailable, match="without line ends") as caught,
     ):
         mail_to(port, MAIL_USERNAME="me", MAIL_PASSWORD=password).send(hello())
-    assert "MAIL_PASSWORD is a callable" in str(caught.value)
+    assert "the callable in MAIL_PASSWORD" in str(caught.value)
     assert "cret" not in str(caught.value)
 
 

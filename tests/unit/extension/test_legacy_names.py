@@ -26,7 +26,7 @@ from flask_mail import (
 )
 from flask_mail.extension import mail as extension
 from flask_mail.extension import names
-from flask_mail.message import message
+from flask_mail.message import message, rendering
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_the_version_is_found_with_a_warning():
 
 @pytest.mark.parametrize("name", ["time", "current_app", "Flask"])
 def test_a_patched_import_of_0_10_is_put_back_where_it_is_used(name):
-    rooms = [room for room in (extension, message) if hasattr(room, name)]
+    rooms = [room for room in (extension, message, rendering) if hasattr(room, name)]
     before = [getattr(room, name) for room in rooms]
     # mock looks at what it replaces, and the current app has to be there for that.
     with Flask(__name__).app_context(), mock.patch(f"flask_mail.{name}") as patched:

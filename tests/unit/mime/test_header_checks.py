@@ -64,7 +64,7 @@ def test_a_long_value_is_shown_shortened() -> None:
 @pytest.mark.parametrize("check", [check_text, check_folded])
 @pytest.mark.parametrize("encoded", ["=?utf-8?q?a=0Ab?=", "Re: =?utf-8?b?YQpi?= [1]"])
 def test_a_control_that_only_decoding_reveals_is_refused(check: Any, encoded: str) -> None:
-    with pytest.raises(BadHeaderError, match=r"an encoded-word in it holds .* U\+000A"):
+    with pytest.raises(BadHeaderError, match=r"an encoded-word in it contains .* U\+000A"):
         check(encoded, "subject")
 
 
