@@ -76,6 +76,7 @@ def test_its_readme_shows_its_tests() -> None:
         ("templates/mail/confirm.txt", "{{ url }}", "", "The message differs"),
     ],
 )
+@pytest.mark.exhaustive
 def test_its_tests_find_mistakes(
     copied: Path, file: str, right: str, wrong: str, said: str
 ) -> None:

@@ -205,7 +205,7 @@ def test_tags_and_metadata_are_message_tags(service):
     ],
 )
 def test_tags_that_ses_does_not_take_are_not_left_out(service, fields):
-    with pytest.raises(UnsupportedFeature, match="ses backend cannot express"):
+    with pytest.raises(UnsupportedFeature, match="ses backend does not support"):
         built(service).send(message(**fields))
     assert service.requests == []
 

@@ -154,7 +154,7 @@ def test_broken_plugins_are_listed_with_their_error(monkeypatch, tmp_path):
         result.stdout
     )
     assert "OSError: no lib\\x1b[31m for key ***\n" in result.stdout
-    assert "Problem with vain: The backend 'vain' of Broken 0.3 is no backend" in result.stdout
+    assert "Problem with vain: The backend 'vain' of Broken 0.3 is not a backend" in result.stdout
     assert line_of(result, "smtp").startswith("*")
     row = row_of(run_json(app, "backends"), "vain")
     assert (row["external"], row["features"]) == (None, None)
@@ -205,7 +205,7 @@ def test_a_setting_that_is_no_backend_at_all_is_told(chosen):
     result = run(make_app(MAIL_BACKEND=chosen), "backends")
     kind = type(chosen).__name__
     assert f"No backend selected: <{kind}> (MAIL_BACKEND) cannot be used.\n" in result.stdout
-    assert "MAIL_BACKEND is no backend" in result.stdout
+    assert "MAIL_BACKEND is not a backend" in result.stdout
 
 
 def test_an_app_without_mail_gets_the_list_too():

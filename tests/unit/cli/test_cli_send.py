@@ -173,7 +173,7 @@ def test_a_failure_that_the_app_silences_is_told_all_the_same():
         app = make_app(MAIL_SERVER=gone.host, MAIL_PORT=gone.port, MAIL_FAIL_SILENTLY=True)
     with pytest.warns(DeprecationWarning, match="MAIL_FAIL_SILENTLY"):
         result = run(app, "send", "ann@example.com", status=1)
-    assert "Not sent: No connection" in result.stderr
+    assert "Not sent: Could not connect" in result.stderr
 
 
 def test_a_bad_address_is_refused_before_anything_is_connected(app, server):

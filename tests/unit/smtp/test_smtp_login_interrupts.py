@@ -117,7 +117,9 @@ def test_the_frames_of_a_callable_that_fails_are_kept_for_its_author():
     def password() -> str:
         raise LookupError("vault")
 
-    with pytest.raises(Exception, match="calling it raised LookupError") as caught:
+    with pytest.raises(
+        Exception, match="the callable in MAIL_PASSWORD raised LookupError"
+    ) as caught:
         login("PLAIN", Secret(password), [])
     cause = caught.value.__cause__
     assert isinstance(cause, LookupError)

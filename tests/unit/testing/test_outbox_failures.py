@@ -219,7 +219,7 @@ def test_a_server_that_is_silent_takes_nothing(outbox, send):
 def test_a_server_that_is_silent_after_the_content_may_have_taken_it(outbox, send):
     outbox.time_out(after_content=True, times=2)
     for _ in range(2):
-        with pytest.raises(DeliveryUnknown, match="look before you send it again") as caught:
+        with pytest.raises(DeliveryUnknown, match="check before you send it again") as caught:
             send("ann@example.com")
         assert caught.value.receipt.outcome is Outcome.UNKNOWN
 
