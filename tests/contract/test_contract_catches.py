@@ -817,8 +817,10 @@ CASES = [
     Case("test_the_receipt_tells_what_was_sent", TellsTheServicesId, "has the Message-ID '4711'"),
     Case("test_the_receipt_tells_what_was_sent", WritesItsOwnMessageId, "content '<4711@service"),
     Case("test_the_receipt_tells_what_was_sent", AnswersForAnother, "names the backend 'another'"),
-    Case("test_a_message_is_delivered_once", SendsTwice, "3 messages should .* and 6 have"),
-    Case("test_a_message_is_delivered_once", DeliversNothing, "3 messages should .* and 0 have"),
+    Case("test_a_message_is_delivered_once", SendsTwice, "3 messages should have arrived, not 6"),
+    Case(
+        "test_a_message_is_delivered_once", DeliversNothing, "3 messages should have arrived, not 0"
+    ),
     Case("test_the_message_is_left_as_it_is", MarksTheMessage, "changed subject"),
     Case("test_the_message_is_left_as_it_is", ClearsTheAttachments, "changed the attachments"),
     Case(
@@ -844,7 +846,7 @@ CASES = [
     Case(
         "test_another_envelope_sender_is_used_or_refused",
         IgnoresTheEnvelopeSender,
-        "should be 'bounces@example.com', and is 'ann@example.com'",
+        "should be 'bounces@example.com', not 'ann@example.com'",
     ),
     Case(
         "test_another_envelope_sender_is_used_or_refused",
@@ -882,7 +884,7 @@ CASES = [
     ),
     Case("test_signals_fire_once_and_in_order", MadeOfAnotherThatSends, "signals should be"),
     Case("test_signals_fire_once_and_in_order", FiresTheSignalItself, "signals should be"),
-    Case("test_signals_fire_once_and_in_order", Trusting, r"and are \[\]"),
+    Case("test_signals_fire_once_and_in_order", Trusting, r"not \[\]"),
     Case("test_a_refused_message_fires_email_failed_once", TellsOfFailuresTwice, "signals should"),
     Case("test_a_refused_message_fires_email_failed_once", RaisesValueErrors, "Expected a Messag"),
     Case("test_a_receiver_may_stop_a_message", KeepsGoing, "DID NOT RAISE"),
@@ -904,12 +906,12 @@ CASES = [
     Case(
         "test_a_recipient_that_is_refused_is_in_the_receipt",
         TellsThatTheyWereRefusedWithoutWhy,
-        "give a Refusal",
+        "must be a Refusal",
     ),
     Case(
         "test_a_recipient_that_is_refused_is_in_the_receipt",
         RefusesWithAPositiveReply,
-        "refuses nobody",
+        "is not a refusal",
     ),
     Case("test_a_refusal_is_never_tried_again", TriesRefusedMessagesAgain, "tried 2 times"),
     Case("test_a_refusal_is_never_tried_again", TakesARefusalForAFailure, "raise MessageRefused"),
@@ -918,7 +920,7 @@ CASES = [
     Case(
         "test_send_many_gives_one_receipt_for_each_in_order",
         LosesTheLastReceipt,
-        "should be SENT, and is UNKNOWN",
+        "should be SENT, not UNKNOWN",
     ),
     Case(
         "test_send_many_gives_one_receipt_for_each_in_order",
@@ -937,12 +939,12 @@ CASES = [
     Case(
         "test_send_many_of_nothing_that_can_be_sent_delivers_nothing",
         LeavesOutBadMessages,
-        r"are \[\]",
+        r"got \[\]",
     ),
     Case("test_threads_may_share_it", KeepsTheMessageOnItself, "receipt of another thread's"),
     Case("test_threads_may_share_it", DropsWhatComesAtTheSameTime, "200 messages should"),
-    Case("test_close_never_raises", RaisesInClose, r"close\(\) raised .* closed before"),
-    Case("test_close_never_raises", RaisesInCloseWhenUnused, "close.* raised .* never used"),
+    Case("test_close_never_raises", RaisesInClose, r"close\(\) raised .* already closed"),
+    Case("test_close_never_raises", RaisesInCloseWhenUnused, "close.* raised .* unused session"),
     Case("test_close_never_raises", ClosesAllSessions, "connection is closed"),
     Case("test_a_session_carries_several_messages", ForOneMessageOnly, "hung up"),
     Case(
@@ -952,8 +954,12 @@ CASES = [
     Case("test_an_unknown_option_is_refused", SuggestsNothing, "should suggest"),
     Case("test_an_option_of_the_wrong_kind_is_refused", TakesAnyKindOfValue, "a list was accepted"),
     Case("test_an_option_of_the_wrong_kind_is_refused", ShowsAValueOfTheWrongKind, "shows the val"),
-    Case("test_a_required_option_that_is_missing_is_named", GuessesWhatItNeeds, "may be left out"),
-    Case("test_a_required_option_that_is_missing_is_named", NeedsSomething, "PLACE; it is: An opt"),
+    Case(
+        "test_a_required_option_that_is_missing_is_named",
+        GuessesWhatItNeeds,
+        "was accepted as missing",
+    ),
+    Case("test_a_required_option_that_is_missing_is_named", NeedsSomething, "PLACE: An opt"),
     Case("test_it_is_built_from_the_settings_of_an_app", SharesOneConnection, "is closed"),
     Case("test_an_app_uses_it_except_in_tests", NeedsAnAppContext, "application context"),
     Case("test_an_app_uses_it_except_in_tests", SendsTwice, "1 messages should"),
@@ -961,15 +967,15 @@ CASES = [
         Case("test_what_it_cannot_do_is_refused_and_what_it_can_is_not", broken, says, "TAGS")
         for broken, says in (
             (LeavesOutTags, "was accepted"),
-            (RaisesAnotherErrorForTags, "is an UnsupportedFeature"),
+            (RaisesAnotherErrorForTags, "must raise UnsupportedFeature"),
             (RefusesTagsInTheNameOfAnother, "should name the backend"),
-            (DeclaresMoreThanItCan, "`features` names"),
+            (DeclaresMoreThanItCan, "`features` contains"),
         )
     ),
     Case(
         "test_what_it_cannot_do_is_refused_and_what_it_can_is_not",
         LeavesOutHeaders,
-        "`features` names HEADERS",
+        "`features` contains HEADERS",
         "HEADERS",
     ),
     *(
@@ -982,7 +988,11 @@ CASES = [
     ),
     Case("test_more_recipients_than_it_takes_are_refused", TakesMoreThanItSays, "was accepted"),
     Case("test_more_recipients_than_it_takes_are_refused", TakesLessThanItSays, "Too many"),
-    Case("test_more_recipients_than_it_takes_are_refused", RefusesTooManyAsInvalid, "It raises"),
+    Case(
+        "test_more_recipients_than_it_takes_are_refused",
+        RefusesTooManyAsInvalid,
+        "must raise UnsupportedFeature",
+    ),
     Case("test_options_for_other_backends_are_ignored", TakesNoOptionsOfOthers, "not known here"),
     *(
         Case("test_an_unknown_option_of_a_message_is_refused", broken, says)
@@ -993,12 +1003,12 @@ CASES = [
             (RefusesTheOptionsOfAMessageTooLate, "0 messages should"),
         )
     ),
-    Case("test_no_secret_shows", ShowsThePassword, "shows in the repr"),
-    Case("test_no_secret_shows", LogsThePassword, "shows in the log"),
+    Case("test_no_secret_shows", ShowsThePassword, "visible in the repr"),
+    Case("test_no_secret_shows", LogsThePassword, "visible in the log"),
     Case("test_no_secret_shows", HoldsThePasswordInAVariable, "in a variable of a frame"),
     Case("test_no_secret_shows", HoldsThePasswordWhereItsErrorCameFrom, "variable of a frame"),
-    Case("test_no_secret_shows", TellsThePassword, "shows in an error"),
-    Case("test_no_secret_shows", TellsThePasswordInTheReceipt, "shows in the receipt"),
+    Case("test_no_secret_shows", TellsThePassword, "visible in an error"),
+    Case("test_no_secret_shows", TellsThePasswordInTheReceipt, "visible in the receipt"),
 ]
 TESTS = [name for name in dir(BackendContract) if name.startswith("test_")]
 
