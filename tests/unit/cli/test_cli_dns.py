@@ -216,6 +216,9 @@ def test_check_of_a_private_domain_says_that_it_is_skipped() -> None:
     assert found["code"] == "dns-skipped"
     assert "set MAIL_DEFAULT_SENDER" in found["advice"]
 
+    app = make_app(MAIL_BACKEND="null", TESTING=True, MAIL_DEFAULT_SENDER="me@localhost")
+    assert "dns-skipped: DNS was not checked: localhost" in run(app, "check", "--dns").stdout
+
 
 def test_default_check_skips_a_private_domain_silently() -> None:
     app = make_app(MAIL_SERVER="127.0.0.1", MAIL_PORT=1, MAIL_DEFAULT_SENDER="me@localhost")
