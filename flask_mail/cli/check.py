@@ -52,8 +52,8 @@ def check_settings(
 ) -> None:
     """Check the settings and try the backend, without sending anything.
 
-    For smtp: connects, negotiates TLS, logs in and tests the default sender. The exit status is 0
-    if there are no problems other than warnings, else 1.
+    For smtp: connects, negotiates TLS, logs in and tests the default sender. Exits with status 1 if
+    it finds an error; warnings do not count as errors.
     """
     # Output of a plugin's import or constructor would corrupt the JSON.
     with mail_state() as state, redirect_stdout(sys.stderr) if as_json else nullcontext():

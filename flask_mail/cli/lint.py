@@ -23,8 +23,8 @@ _LARGEST: Final = 64 * 1024 * 1024
 def lint_files(files: tuple[str, ...], as_json: bool) -> None:
     """Check .eml files for common mistakes.
 
-    "-" reads standard input. The exit status is 0 if there are no findings, 1 if there are some,
-    and 2 if a file cannot be read.
+    Use "-" to read from standard input. Exits with status 1 if it finds a mistake, and 2 if it
+    cannot read a file.
     """
     report: dict[str, object] = {}
     count = 0

@@ -54,7 +54,7 @@ class Conventions:
 
         Sets X-Priority, Importance and Priority, as mail programs read different ones.
 
-        :raises MessageError: the value is none of these.
+        :raises MessageError: the value is not one of these.
         """
         importance = (self._header("Importance") or "").strip().lower()
         if importance in _PRIORITIES:

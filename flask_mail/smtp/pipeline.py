@@ -130,11 +130,10 @@ class Pipeline:
             return False
         transaction, end = self._asked.popleft()
         is_early = self.link.sent < end
-        is_reset = stage == "reset"
         if is_early and not reply.refuses:
             raise smtplib.SMTPResponseException(-1, _TOO_MANY)
         transaction.answered(reply, server_left=was_closing, is_early=is_early)
-        if is_reset and self._is_chunk_refused:
+        if stage == "reset" and self._is_chunk_refused:
             self._judge_chunks(transaction, reply)
         self._stays = self._stays or transaction.is_heard
         self.link.is_closing = self.link.is_closing or transaction.is_left

@@ -1,4 +1,4 @@
-"""What fuzzing has tried, and what it has found, keeps its promises (see `tests/support/fuzz`)."""
+"""Regression tests for all inputs that fuzzing has stored (see `tests/support/fuzz`)."""
 
 from __future__ import annotations
 

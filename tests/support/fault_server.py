@@ -316,7 +316,7 @@ class FaultServer:
         self.keeps_replies = keeps_replies
         self.answers_to_bdat = answers_to_bdat
         self.resets = resets
-        """How many RSET a connection accepts before it refuses one and closes, as Exim does."""
+        """Number of RSET commands that a connection accepts before it sends 554 and closes."""
         self.read_size = 1 << 18
         """How much the connections to come read at once."""
         self.accepted: list[Accepted] = []

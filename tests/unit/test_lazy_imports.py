@@ -1,4 +1,4 @@
-"""What a program does not use yet is not imported: it would slow down the start of each process."""
+"""Modules are imported when they are first used, because imports slow down every process start."""
 
 from __future__ import annotations
 

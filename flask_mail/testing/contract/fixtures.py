@@ -52,7 +52,7 @@ class Fixtures:
 
     @pytest.fixture
     def refusing(self) -> Backend[Any] | None:
-        """A backend like `backend` whose peer permanently refuses nobody@example.com."""
+        """A backend like `backend` whose peer rejects nobody@example.com with a 5xx code."""
         return None
 
     def _names(self, backend: Backend[Any]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What renders a message asks for fields that messages and attachments have."""
+"""Messages and attachments have every field that `mime` reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many Python calls a message costs: a count, so that no idle machine is needed."""
+"""Upper bounds for the Python calls per message. Unlike timings, they hold on a busy machine."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ from servers import mail_to, smtp_server
 
 from flask_mail import Message
 
+COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>")
+
 
 def hello() -> Message:
     return Message("Hello", ["to@example.com"], "Hello.\n", sender="from@example.com")
 
 
 def calls_of(do: Callable[[], object]) -> int:
-    """Return how many Python functions `do` enters or resumes."""
+    """Return how many Python functions `do` enters or resumes.
+
+    Comprehensions are left out: they are calls only before CPython 3.12 (PEP 709).
+    """
     calls = 0
 
     def count(frame: FrameType, event: str, given: object) -> None:
         nonlocal calls
-        calls += event == "call"
+        calls += event == "call" and frame.f_code.co_name not in COMPREHENSIONS
 
     before = sys.getprofile()
     sys.setprofile(count)
@@ -43,7 +48,7 @@ def test_a_message_through_the_pool_takes_few_calls() -> None:
         mail = mail_to(server.port, MAIL_POOL_SIZE=1)
         with mail.app.app_context():  # type: ignore[union-attr]
             mail.send(hello())
-            assert fewest(mail.send) <= 650
+            assert fewest(mail.send) <= 570
         mail.close()
     assert len({id(session) for session in server.recorder.sessions}) == 1
 
