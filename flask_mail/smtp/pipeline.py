@@ -65,8 +65,6 @@ class Pipeline:
         self._behind: set[Transaction] = set()
         self._stays = False  # the server went on after 421
         self._is_doubtful = False  # the server may have read content as commands
-        self._is_chunk_refused = False  # of the message before
-        self._discards_refused_chunks = False
         self._host = host
         self._server = server
         # Transaction and end position of each command that awaits its reply.
@@ -133,7 +131,7 @@ class Pipeline:
         if is_early and not reply.refuses:
             raise smtplib.SMTPResponseException(-1, _TOO_MANY)
         transaction.answered(reply, server_left=was_closing, is_early=is_early)
-        if stage == "reset" and self._is_chunk_refused:
+        if stage == "reset" and self.link.is_chunk_refused:
             self._judge_chunks(transaction, reply)
         self._stays = self._stays or transaction.is_heard
         self.link.is_closing = self.link.is_closing or transaction.is_left
@@ -190,7 +188,7 @@ class Pipeline:
             link.window = 1
         self._behind.discard(transaction)
         link.is_tired = transaction.is_unwelcome
-        self._is_chunk_refused = transaction.is_chunk_refused
+        link.is_chunk_refused = transaction.is_chunk_refused
         if not self.under_way and link.has_unread:
             transaction.doubt(link.unread)
             self._suspect_chunks()
@@ -206,14 +204,14 @@ class Pipeline:
         From any other server, the refusal may be the reply to a line of the chunk.
         """
         if not reply.refuses:
-            self._discards_refused_chunks = True
-        elif reply.code != 421 and not self._discards_refused_chunks:
+            self.link.discards_refused_chunks = True
+        elif reply.code != 421 and not self.link.discards_refused_chunks:
             self._is_doubtful = transaction.is_doubtful = True
             self._suspect_chunks()
 
     def _suspect_chunks(self) -> None:
         """Stop using BDAT if the server seems to read the chunks that it refuses as commands."""
-        if self._is_chunk_refused and not self.link.unread.startswith(b"421"):
+        if self.link.is_chunk_refused and not self.link.unread.startswith(b"421"):
             self._server.lacks.add("chunking")
 
     def _say(self, transaction: Transaction) -> None:

@@ -37,6 +37,8 @@ class Wire(Transport):
     :ivar messages: number of messages that were accepted on it.
     :ivar window: maximum number of messages in flight.
     :ivar is_dirty: True if a transaction may be open, which RSET must end.
+    :ivar is_chunk_refused: True if the last message ended with a refused chunk (BDAT).
+    :ivar discards_refused_chunks: True if the server has proved that it reads none as commands.
     :ivar is_unheard: True if the next replies may have waited to be read.
     :ivar is_lent: True if a program has used it since the last message.
     :ivar is_closing: True if the server has sent 421, after which it closes.
@@ -54,6 +56,8 @@ class Wire(Transport):
         self.messages = 0
         self.window = FIRST_MESSAGES
         self.is_dirty = False
+        self.is_chunk_refused = False
+        self.discards_refused_chunks = False
         self.is_lent = False
         self.is_unheard = False
         self.is_closing = False

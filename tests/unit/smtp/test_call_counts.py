@@ -1,11 +1,19 @@
-"""Upper bounds for the Python calls per message. Unlike timings, they hold on a busy machine."""
+"""Upper bounds for the Python calls per message. Unlike timings, they hold on a busy machine.
+
+They are counted in a process of their own: pools and outboxes of other tests cost calls too.
+"""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from types import FrameType
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
 
 from servers import mail_to, smtp_server
 
@@ -43,16 +51,28 @@ def fewest(do: Callable[[Message], object]) -> int:
     return min(calls_of(partial(do, hello())) for _ in range(20))
 
 
-def test_a_message_through_the_pool_takes_few_calls() -> None:
+def calls_of_a_send() -> int:
     with smtp_server() as server:
         mail = mail_to(server.port, MAIL_POOL_SIZE=1)
         with mail.app.app_context():  # type: ignore[union-attr]
             mail.send(hello())
-            assert fewest(mail.send) <= 570
+            calls = fewest(mail.send)
         mail.close()
     assert len({id(session) for session in server.recorder.sessions}) == 1
+    return calls
 
 
-def test_rendering_a_message_takes_few_calls() -> None:
+def calls_of_rendering() -> int:
     hello().as_bytes()
-    assert fewest(Message.as_bytes) <= 80
+    return fewest(Message.as_bytes)
+
+
+def test_a_message_takes_few_calls() -> None:
+    run = subprocess.run([sys.executable, __file__], capture_output=True, text=True, check=True)
+    sending, rendering = map(int, run.stdout.split())
+    assert 0 < sending <= 570
+    assert 0 < rendering <= 80
+
+
+if __name__ == "__main__":
+    print(calls_of_a_send(), calls_of_rendering())  # noqa: T201

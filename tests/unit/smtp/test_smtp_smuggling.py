@@ -125,6 +125,19 @@ def test_refused_rset_is_harmless_if_refused_chunks_are_discarded(mode, resets):
 
 
 @CHUNKED
+def test_refused_rset_behind_a_refused_chunk_ends_the_use_of_chunks(mode):
+    """It may be the reply to a line of that chunk."""
+    with Play(mode, Fault("content", "5xx", ((1, 1),)), server={"resets": 0}) as play:
+        play.send()
+        play.send()
+        play.expect(REFUSED, SENT)
+    assert play.problems == []
+    first, *others = play.server.conversations
+    assert any(each.startswith("BDAT") for each in first.commands)
+    assert not any(each.startswith("BDAT") for talk in others for each in talk.commands)
+
+
+@CHUNKED
 @pytest.mark.parametrize("reply", ["500 what?", "502 5.5.1 not implemented", "503 5.5.1 not now"])
 @pytest.mark.parametrize("body", [None, FORGED], ids=["ordinary", "forged"])
 @pytest.mark.parametrize("first", [Play.send, lambda play: play.send_many(5)], ids=["1", "5"])
