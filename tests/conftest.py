@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flask_mail import _context, signals
-from flask_mail.smtp import dialing
+from flask_mail.smtp import dialing, idling
 
 # With --import-mode=importlib the tests' own helpers are found this way, in any order of tests.
 sys.path.insert(0, str(Path(__file__).parent / "support"))
@@ -30,6 +30,16 @@ def no_receivers_of_other_tests():
     yield
     for signal in signals.values():
         signal._clear_state()
+
+
+@pytest.fixture(autouse=True)
+def no_idle_connections_of_other_tests():
+    """The thread that closes them would run through what a later test patches, or counts."""
+    yield
+    with idling.lock():
+        pools = idling.pools()
+    for pool in pools:
+        pool.close()
 
 
 @pytest.fixture(autouse=True)

@@ -14,16 +14,22 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+import flask_mail
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from fuzz.targets import SEEDS, TARGETS, VALUES, seeds_of
 
 SLOW = 1.0
 """Seconds that no value may take: at the lengths that are allowed, quadratic time is longer."""
 
-_WATCHED = (
-    *("addresses", "idn", "texts", "headers", "words", "parts", "mime", "checks"),
-    *("charsets", "entities", "parsing"),
-)
+PACKAGE = Path(flask_mail.__file__).parent
+
+_WATCHED = {
+    *(PACKAGE / "address").glob("*.py"),
+    *(PACKAGE / "mime").glob("*.py"),
+    *(PACKAGE / "message" / name for name in ("parse.py", "rendering.py", "validation.py")),
+    PACKAGE / "util" / "text.py",
+}
 
 
 class Watch:
@@ -45,13 +51,13 @@ class Watch:
 
     def _enter(self, frame: FrameType, event: str, arg: object) -> Any:
         path = Path(frame.f_code.co_filename)
-        if path.parent.name != "flask_mail" or path.stem not in _WATCHED:
+        if path not in _WATCHED:
             return None
         last = 0
 
         def step(frame: FrameType, event: str, arg: object) -> Any:
             nonlocal last
-            self._seen.add((path.stem, last, frame.f_lineno))
+            self._seen.add((str(path), last, frame.f_lineno))
             last = frame.f_lineno
             return step
 

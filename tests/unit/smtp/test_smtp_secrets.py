@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 import logging
 import pickle
 import re
 import smtplib
+import socket
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +21,12 @@ from servers import Dialogue, mail_to, scripted_server
 import flask_mail
 from flask_mail import Message
 from flask_mail.backends.smtp import SmtpBackend
+from flask_mail.smtp.transport import Transport
 from flask_mail.smtp.wire import Wire
 from flask_mail.util.secret import Secret, Token
 
 PACKAGE = str(Path(flask_mail.__file__).parent)
+READERS = {"wire.py", "transport.py", "smtplib.py", "socket.py"}
 PASSWORD = "s3cret-pässword"
 USERNAME = "kätchen"
 ACCOUNT = {"MAIL_USERNAME": USERNAME, "MAIL_PASSWORD": PASSWORD}
@@ -244,7 +248,12 @@ def test_a_break_in_an_echo_keeps_the_secret(caplog):
     assert_keeps_the_secret(caught.value, caplog)
     for each in errors_in(caught.value):
         for frame, _ in traceback.walk_tb(each.__traceback__):
-            assert Path(frame.f_code.co_filename).name not in ("link.py", "smtplib.py", "socket.py")
+            assert Path(frame.f_code.co_filename).name not in READERS
+
+
+def test_modules_that_read_and_write_have_these_names():
+    for module in (Wire, Transport, smtplib.SMTP, socket.socket):
+        assert Path(inspect.getfile(module)).name in READERS
 
 
 def test_what_an_error_in_the_login_was_raised_for_shows_no_frames(monkeypatch):

@@ -18,10 +18,10 @@ import pytest
 from flask import Flask
 from inbox_support import Browser, make_mail, welcome
 
+import flask_mail
 from flask_mail import Mail, MailError, Message
 from flask_mail.inbox.inbox import Inbox, Query
 from flask_mail.testing import Outbox
-from flask_mail.util import clocks
 from flask_mail.util.clocks import monotonic
 
 MOMENT = "2026-01-01"
@@ -156,7 +156,7 @@ def test_a_server_that_is_silent_ends_in_a_time_out(setting: str) -> None:
 
 
 def test_nothing_in_the_package_waits_by_a_clock_that_can_be_stopped() -> None:
-    package = Path(clocks.__file__).parent
+    package = Path(flask_mail.__file__).parent
     found = [
         path.name
         for path in package.rglob("*.py")
