@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
 import inspect
-import logging
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config.table import FAIL_SILENTLY, TABLE, nearest
 from ..errors import BackendNotFound, ConfigurationError
@@ -20,100 +13,22 @@ from ..util.patterns import lazy_pattern
 from .base import API_VERSION, Backend
 from .features import declared_well, is_limit
 
-_log = logging.getLogger("flask_mail")
+if TYPE_CHECKING:
+    from .entry_points import Installed
 
-GROUP = "flask_mail.backends"
+# The entry points of pyproject.toml. Reading those of all distributions, for each app of a test
+# suite, takes longer than its tests.
+BUILT_IN = {
+    "console": "flask_mail.backends.console:ConsoleBackend",
+    "file": "flask_mail.backends.file:FileBackend",
+    "locmem": "flask_mail.backends.locmem:LocmemBackend",
+    "null": "flask_mail.backends.null:NullBackend",
+    "smtp": "flask_mail.backends.smtp:SmtpBackend",
+}
 _SHARED_PREFIX = "MAIL_"
-_METADATA = (".dist-info", ".egg-info")
-_UNNAMED = "an unknown distribution"
 _NAME = lazy_pattern(r"[a-z][a-z0-9]*")
 # Values of MAIL_BACKEND that errors may show: a URL could contain a password.
 _REFERENCE = lazy_pattern(r"[A-Za-z_][\w.-]{0,99}(?::[\w.]{0,99})?")
-
-
-@dataclass(frozen=True)
-class Installed:
-    """A backend declared by a distribution."""
-
-    name: str
-    target: str
-    distribution: str
-    version: str
-
-    @property
-    def origin(self) -> str:
-        """The distribution and its version."""
-        return f"{self.distribution} {self.version}".strip()
-
-    @property
-    def built_in(self) -> bool:
-        """True if it is built in; plugins cannot take over its name."""
-        return self.target.startswith(f"{GROUP}.")
-
-    def load(self) -> type[Backend[Any]]:
-        """Import and check the class.
-
-        :raises ConfigurationError: that fails; names the distribution and the reason.
-        """
-        return check_class(
-            _imported(self.target, f"The backend {self.name!r} of {self.origin}"),
-            f"The backend {self.name!r} of {self.origin}",
-        )
-
-
-def installed() -> list[Installed]:
-    """Return every backend declared in the entry point group ``flask_mail.backends``.
-
-    Cached until a distribution is installed in a folder of ``sys.path`` or removed from it.
-    """
-    # The backport behaves the same on all older versions, unlike the standard library.
-    name = "importlib.metadata" if sys.version_info >= (3, 12) else "importlib_metadata"
-    metadata: Any = importlib.import_module(name)
-    return list(_installed(metadata, metadata.entry_points, tuple(map(_state, sys.path))))
-
-
-def _state(path: str) -> tuple[str, tuple[str, ...]]:
-    try:
-        return path, _distributions_in(path, Path(path).stat().st_mtime_ns)
-    except (OSError, ValueError):  # an archive, or a missing folder
-        return path, ()
-
-
-@lru_cache(maxsize=64)  # any file of a program, such as its database, may change the mtime
-def _distributions_in(path: str, changed: int) -> tuple[str, ...]:
-    return tuple(sorted(each.name for each in Path(path).iterdir() if each.suffix in _METADATA))
-
-
-@lru_cache(maxsize=1)  # otherwise each app in a test suite would read them
-def _installed(
-    metadata: Any, read: Callable[..., Any], paths: tuple[tuple[str, tuple[str, ...]], ...]
-) -> list[Installed]:
-    points = _entry_points(metadata, read)
-    origins = {id(each.dist): _origin(each.dist) for each in points}
-    return sorted(
-        {Installed(each.name, each.value, *origins[id(each.dist)]) for each in points},
-        key=lambda each: (each.name, each.distribution),
-    )
-
-
-def _entry_points(metadata: Any, read: Callable[..., Any]) -> list[Any]:
-    try:
-        return list(read(group=GROUP))
-    except ValueError:
-        # Some versions of the backport fail if one distribution's entry points are malformed.
-        points: list[Any] = []
-        for distribution in metadata.distributions():
-            with contextlib.suppress(ValueError):
-                points += distribution.entry_points.select(group=GROUP)
-        return points
-
-
-def _origin(distribution: Any) -> tuple[str, str]:
-    """Return the name and version of a distribution, even after an interrupted uninstall."""
-    try:
-        return distribution.name or _UNNAMED, distribution.version or ""
-    except Exception:  # noqa: BLE001 (the class depends on the version of importlib.metadata)
-        return _UNNAMED, ""
 
 
 def load(chosen: object) -> type[Backend[Any]]:
@@ -122,17 +37,57 @@ def load(chosen: object) -> type[Backend[Any]]:
     :raises BackendNotFound: no installed backend has that name.
     :raises ConfigurationError: it is ambiguous, cannot be imported or is not a backend.
     """
-    if isinstance(chosen, str):
-        if not _REFERENCE.fullmatch(chosen):
-            raise BackendNotFound(
-                "MAIL_BACKEND is neither the name of a backend nor an import path"
-                f' "package.module:Class". Installed: {_names(installed())}.'
-            )
-        if ":" in chosen:
-            label = f"MAIL_BACKEND {chosen!r}"
-            return check_class(_imported(chosen, label), label)
-        return _by_name(chosen).load()
-    return check_class(chosen, "MAIL_BACKEND")
+    if not isinstance(chosen, str):
+        return check_class(chosen, "MAIL_BACKEND")
+    # Plugins are not asked: an installed distribution must neither get nor stop the mail unless it
+    # was selected.
+    if chosen in BUILT_IN:
+        built_in: Any = _imported(BUILT_IN[chosen], f"The built-in backend {chosen!r}")
+        return built_in  # type: ignore[no-any-return]
+    if not _REFERENCE.fullmatch(chosen):
+        raise BackendNotFound(
+            "MAIL_BACKEND is neither the name of a backend nor an import path"
+            f' "package.module:Class". Installed: {", ".join(_names())}.'
+        )
+    if ":" in chosen:
+        label = f"MAIL_BACKEND {chosen!r}"
+        return check_class(_imported(chosen, label), label)
+    return load_installed(_plugin(chosen))
+
+
+def load_installed(declared: Installed) -> type[Backend[Any]]:
+    """Return the class that a distribution declares.
+
+    :raises ConfigurationError: it cannot be imported or is not a backend; names the distribution.
+    """
+    label = f"The backend {declared.name!r} of {declared.origin}"
+    return check_class(_imported(declared.target, label), label)
+
+
+def _plugin(name: str) -> Installed:
+    from .entry_points import installed
+
+    matching = [each for each in installed() if each.name == name]
+    if not matching:
+        hint = nearest(name.lower(), _names()) or "."
+        if "." in name:
+            hint = '; write an import path as "package.module:Class", with a colon.'
+        raise BackendNotFound(
+            f"MAIL_BACKEND {name!r} is not installed{hint} Installed: {', '.join(_names())}."
+        )
+    if len(matching) > 1:
+        claims = " and ".join(f"{each.origin} ({each.target})" for each in matching)
+        raise ConfigurationError(
+            f"MAIL_BACKEND {name!r} is claimed by {claims}: uninstall one, or set MAIL_BACKEND to"
+            ' the import path of one of them, "package.module:Class".'
+        )
+    return matching[0]
+
+
+def _names() -> list[str]:
+    from .entry_points import installed
+
+    return sorted({*BUILT_IN, *(each.name for each in installed())})
 
 
 def check_class(candidate: object, label: str) -> type[Backend[Any]]:
@@ -223,44 +178,6 @@ def _is_there(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):  # a missing parent package, or a blocked import
         return False
-
-
-def _by_name(name: str) -> Installed:
-    backends = installed()
-    matching = [each for each in backends if each.name == name]
-    if not matching:
-        hint = nearest(name.lower(), [each.name for each in backends]) or "."
-        if "." in name:
-            hint = '; write an import path as "package.module:Class", with a colon.'
-        raise BackendNotFound(
-            f"MAIL_BACKEND {name!r} is not installed{hint} Installed: {_names(backends)}."
-        )
-    built_in = [each for each in matching if each.built_in]
-    if built_in:
-        # An installed distribution must not get or stop the mail unless it was selected.
-        for each in matching:
-            if not each.built_in:
-                _log.warning("%s", not_taken_over(each))
-        return built_in[0]
-    if len(matching) > 1:
-        claims = " and ".join(f"{each.origin} ({each.target})" for each in matching)
-        raise ConfigurationError(
-            f"MAIL_BACKEND {name!r} is claimed by {claims}: uninstall one, or set MAIL_BACKEND to"
-            ' the import path of one of them, "package.module:Class".'
-        )
-    return matching[0]
-
-
-def not_taken_over(claim: Installed) -> str:
-    """Return the warning for a plugin that uses the name of a built-in backend."""
-    return (
-        f"{claim.origin} claims the name {claim.name!r} of a built-in backend: uninstall it,"
-        f" or set MAIL_BACKEND to the import path {claim.target!r} to use it."
-    )
-
-
-def _names(backends: list[Installed]) -> str:
-    return ", ".join(sorted({each.name for each in backends})) or "none"
 
 
 def _imported(target: str, label: str) -> object:

@@ -17,7 +17,7 @@ from ..extension.mounting import is_developed
 from .context import Choice, choice_of, mail_state
 from .dns import is_public
 from .output import name_of, say, say_json, say_table
-from .plugins import plugins
+from .plugins import judge_plugins, plugins
 from .records import DomainReport, not_checked, report_on
 from .rules import Finding, judge_values, sender_of
 from .trial import Step, trial
@@ -99,9 +99,11 @@ def check_settings(
 
 def _findings(entries: Entries, choice: Choice) -> list[Finding]:
     """Return all problems, errors first, with secrets masked."""
+    installed = plugins()
     found = [
         *judge_values(entries, choice, production=not is_developed(current_app)),
-        *judge_names(entries, choice, plugins()),
+        *judge_names(entries, choice, installed),
+        *judge_plugins(installed),
     ]
     # A value of the wrong type can also be the reason why no backend is selected.
     unique = {each.advice: each for each in reversed(found)}

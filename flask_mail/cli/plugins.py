@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..backends import loader
+from ..backends import entry_points, loader
 from ..errors import ConfigurationError
+from .rules import Finding
 
 if TYPE_CHECKING:
     from ..backends.base import Backend
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 class Plugin:
     """A backend declared by a distribution."""
 
-    declared: loader.Installed
+    declared: entry_points.Installed
     backend: type[Backend[Any]] | None
     error: str = ""
     """Reason why it cannot be selected by name."""
@@ -25,23 +27,31 @@ class Plugin:
 
 def plugins() -> list[Plugin]:
     """Return every installed backend, sorted by name; broken ones do not raise."""
-    declared = loader.installed()
+    declared = entry_points.installed()
     claims = Counter(each.name for each in declared)
     return [_loaded(each, declared if claims[each.name] > 1 else []) for each in declared]
 
 
-def _loaded(each: loader.Installed, declared: list[loader.Installed]) -> Plugin:
+def judge_plugins(found: Iterable[Plugin]) -> Iterator[Finding]:
+    """Yield the plugins that use the name of a built-in backend, which selects that one."""
+    for each in found:
+        if each.declared.name in loader.BUILT_IN and not each.declared.built_in:
+            advice = entry_points.not_taken_over(each.declared)
+            yield Finding("warning", "built-in-name", ("MAIL_BACKEND",), advice)
+
+
+def _loaded(each: entry_points.Installed, declared: list[entry_points.Installed]) -> Plugin:
     same = [other for other in declared if other.name == each.name]
     rivals = [other.origin for other in same]
     conflict = ""
     if any(other.built_in for other in same):
-        conflict = "" if each.built_in else loader.not_taken_over(each)
+        conflict = "" if each.built_in else entry_points.not_taken_over(each)
     elif rivals:
         conflict = (
             f"{' and '.join(rivals)} claim the name {each.name!r}: uninstall one, or set"
             f" MAIL_BACKEND to the import path, such as {each.target!r}."
         )
     try:
-        return Plugin(each, each.load(), conflict)
+        return Plugin(each, loader.load_installed(each), conflict)
     except ConfigurationError as error:
         return Plugin(each, None, f"{error} {conflict}".rstrip())

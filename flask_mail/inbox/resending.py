@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import _context
+from ..backends.entry_points import installed
 from ..backends.features import Feature
-from ..backends.loader import installed
+from ..backends.loader import load_installed
 from ..errors import ConfigurationError, MessageError
 from ..message.message import Message
 from ..message.validation import check_message
@@ -39,7 +40,7 @@ def backends(inbox: Inbox) -> list[str]:
     names = []
     for each in installed():
         try:
-            if each.load().external:
+            if load_installed(each).external:
                 names.append(each.name)
         except ConfigurationError:  # a broken plugin; `flask mail backends` lists it
             continue

@@ -112,8 +112,9 @@ def test_errors_name_its_settings(run, settings, error):
 
 def test_it_is_listed_with_its_distribution(run):
     program = """
-        [found] = [each for each in loader.installed() if each.name == "pigeon"]
-        print(found.origin, found.target, found.load().__name__)
+        from flask_mail.backends import entry_points
+        [found] = [each for each in entry_points.installed() if each.name == "pigeon"]
+        print(found.origin, found.target, loader.load_installed(found).__name__)
     """
     assert run(program) == "flask-mail-pigeon 1.2.0 flask_mail_pigeon:PigeonBackend PigeonBackend\n"
 

@@ -17,7 +17,7 @@ from flask_mail import (
     Outcome,
     UnsupportedFeature,
 )
-from flask_mail.backends import Backend, base, loader
+from flask_mail.backends import Backend, base, entry_points, loader
 from flask_mail.backends.console import ConsoleBackend
 from flask_mail.backends.file import FileBackend
 from flask_mail.backends.locmem import LocmemBackend
@@ -43,7 +43,7 @@ def install(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))
 
-    def install(distribution, version, entry_points, modules=None, group=loader.GROUP):
+    def install(distribution, version, entry_points, modules=None, group=entry_points.GROUP):
         info = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(
@@ -68,25 +68,25 @@ class TestByName:
         assert loader.load("console") is ConsoleBackend
 
     def test_installed_lists_them_with_their_distribution(self):
-        found = {each.name: each for each in loader.installed()}
+        found = {each.name: each for each in entry_points.installed()}
         assert set(found) >= {"console", "file", "locmem", "null", "smtp"}
         assert found["null"].distribution == "Flask-Mail"
         assert found["null"].target == "flask_mail.backends.null:NullBackend"
         assert found["null"].origin == f"Flask-Mail {found['null'].version}"
-        assert found["null"].load() is NullBackend
+        assert loader.load_installed(found["null"]) is NullBackend
 
     def test_a_plugin_is_found_by_its_entry_point(self, install):
         install(
             "flask-mail-pigeon", "1.2", {"pigeon": "pigeons:PigeonBackend"}, {"pigeons": PIGEON}
         )
-        [found] = [each for each in loader.installed() if each.name == "pigeon"]
+        [found] = [each for each in entry_points.installed() if each.name == "pigeon"]
         assert found.origin == "flask-mail-pigeon 1.2"
         assert loader.load("pigeon").__module__ == "pigeons"
         assert loader.load("pigeon") is loader.load("pigeons:PigeonBackend")
 
     def test_entry_points_of_other_groups_are_none_of_ours(self, install):
         install("other", "1", {"pigeon": "pigeons:PigeonBackend"}, group="other.backends")
-        assert "pigeon" not in {each.name for each in loader.installed()}
+        assert "pigeon" not in {each.name for each in entry_points.installed()}
 
     def test_an_unknown_name_suggests_the_nearest_and_lists_all(self):
         with pytest.raises(BackendNotFound) as caught:
@@ -94,17 +94,29 @@ class TestByName:
         text = str(caught.value)
         assert text.startswith("MAIL_BACKEND 'consol' is not installed; did you mean 'console'?")
         listed = text.partition("Installed: ")[2].rstrip(".").split(", ")
-        assert listed == sorted({each.name for each in loader.installed()})
+        assert listed == sorted({each.name for each in entry_points.installed()})
 
     def test_an_unknown_name_that_is_like_none_just_lists_all(self):
         with pytest.raises(BackendNotFound, match=r"'qqqqq' is not installed\. Installed: .*smtp"):
             loader.load("qqqqq")
 
-    def test_where_nothing_is_installed_it_says_so(self, monkeypatch):
+    def test_built_in_names_are_found_and_listed_without_metadata(self, monkeypatch):
         """As from a source tree that was never installed."""
-        monkeypatch.setattr(loader, "installed", list)
-        with pytest.raises(BackendNotFound, match=r"is not installed\. Installed: none\.$"):
-            loader.load("smtp")
+        monkeypatch.setattr(entry_points, "installed", list)
+        assert loader.load("smtp") is SmtpBackend
+        listed = "console, file, locmem, null, smtp"
+        with pytest.raises(BackendNotFound, match=rf"is not installed\. Installed: {listed}\.$"):
+            loader.load("qqqqq")
+
+    def test_built_in_table_equals_the_entry_points(self):
+        declared = {each.name: each.target for each in entry_points.installed() if each.built_in}
+        assert declared == loader.BUILT_IN
+
+    @pytest.mark.parametrize("name", loader.BUILT_IN)
+    def test_built_in_backend_passes_the_checks_of_plugins(self, name):
+        cls = loader.load(name)
+        assert loader.check_class(cls, name) is cls
+        assert cls.name == name
 
     def test_not_found_is_a_lookup_error_and_a_value_error(self):
         assert issubclass(BackendNotFound, (LookupError, ConfigurationError, ValueError))
@@ -122,16 +134,10 @@ class TestByName:
         assert "one_pigeon" not in sys.modules
         assert loader.load("two_pigeons:PigeonBackend").name == "pigeon"
 
-    def test_a_claim_of_a_built_in_name_neither_takes_it_over_nor_breaks_it(self, install, caplog):
+    def test_a_claim_of_a_built_in_name_neither_takes_it_over_nor_breaks_it(self, install):
         install("impostor", "6.6.6", {"null": "pigeons:PigeonBackend"}, {"pigeons": PIGEON})
         assert loader.load("null") is NullBackend
-        [warning] = caplog.messages
-        assert warning.startswith("impostor 6.6.6 claims the name 'null' of a built-in backend")
         assert "pigeons" not in sys.modules
-
-    def test_without_such_a_claim_nothing_is_logged(self, caplog):
-        loader.load("null")
-        assert not caplog.messages
 
     def test_unimportable_plugin_shows_its_error_and_distribution(self, install):
         install(
@@ -176,7 +182,7 @@ class TestByName:
     def test_a_broken_plugin_leaves_the_others_alone(self, install, target):
         install("flask-mail-pigeon", "1.2", {"pigeon": target}, {"pigeons": PIGEON})
         assert loader.load("null") is NullBackend
-        assert "pigeon" in {each.name for each in loader.installed()}
+        assert "pigeon" in {each.name for each in entry_points.installed()}
         with pytest.raises(ConfigurationError, match="flask-mail-pigeon"):
             loader.load("pigeon")
 
@@ -195,9 +201,9 @@ class TestByName:
         def refuse(group):
             raise ValueError("Invalid object reference")
 
-        before = loader.installed()
+        before = entry_points.installed()
         monkeypatch.setattr(metadata, "entry_points", refuse)
-        assert loader.installed() == before
+        assert entry_points.installed() == before
 
     @pytest.mark.parametrize("metadata", [None, "", "Metadata-Version: 2.1\n"])
     def test_what_an_interrupted_uninstall_left_behind_breaks_nothing(self, install, metadata):
@@ -207,7 +213,7 @@ class TestByName:
         if metadata is not None:
             left.write_text(metadata)
         assert loader.load("null") is NullBackend
-        [found] = [each for each in loader.installed() if each.name == "pigeon"]
+        [found] = [each for each in entry_points.installed() if each.name == "pigeon"]
         assert found.origin == "an unknown distribution"
 
     def test_an_entry_point_without_a_distribution_is_listed(self, monkeypatch):
@@ -215,9 +221,9 @@ class TestByName:
         metadata = importlib.import_module(
             "importlib.metadata" if sys.version_info >= (3, 12) else "importlib_metadata"
         )
-        point = metadata.EntryPoint("pigeon", "pigeons:PigeonBackend", loader.GROUP)
+        point = metadata.EntryPoint("pigeon", "pigeons:PigeonBackend", entry_points.GROUP)
         monkeypatch.setattr(metadata, "entry_points", lambda group: [point])
-        [found] = loader.installed()
+        [found] = entry_points.installed()
         assert found.origin == "an unknown distribution"
 
 
@@ -405,17 +411,25 @@ class TestReadOnce:
         monkeypatch.setattr(metadata, "entry_points", count)
         return counted
 
-    def test_many_apps_read_them_once(self, reads):
+    def test_built_in_backends_are_found_without_reading_them(self, reads):
+        mail_to(1, MAIL_BACKEND="smtp", TESTING=True).send_message("Hello", ["a@b.example"])
+        for name in loader.BUILT_IN:
+            loader.load(name)
+        assert reads == []
+
+    def test_many_apps_read_them_once(self, install, reads):
+        install("pigeon-post", "1", {"pigeon": "pigeons:PigeonBackend"}, {"pigeons": PIGEON})
         for _ in range(3):
-            mail_to(1, MAIL_BACKEND="smtp", TESTING=True).send_message("Hello", ["a@b.example"])
-        assert reads == [{"group": loader.GROUP}]
+            mail_to(1, MAIL_BACKEND="pigeon").send_message("Hello", ["a@b.example"], "Hi")
+        assert reads == [{"group": entry_points.GROUP}]
 
     def test_the_list_is_the_callers_own(self, reads):
-        loader.installed().clear()
-        assert loader.load("null") is NullBackend
+        before = entry_points.installed()
+        entry_points.installed().clear()
+        assert entry_points.installed() == before
 
     def test_what_is_installed_meanwhile_is_found(self, install, reads):
-        assert "pigeon" not in {each.name for each in loader.installed()}
+        assert "pigeon" not in {each.name for each in entry_points.installed()}
         install("pigeon-post", "1", {"pigeon": "pigeons:PigeonBackend"}, {"pigeons": PIGEON})
         later = install.folder.stat().st_mtime_ns + 1_000_000_000  # clocks of folders are coarse
         os.utime(install.folder, ns=(later, later))
@@ -423,20 +437,20 @@ class TestReadOnce:
         assert len(reads) == 2
 
     def test_what_else_changes_in_a_folder_is_no_reason_to_read_them(self, install, reads):
-        loader.installed()
+        entry_points.installed()
         for number in range(3):
             (install.folder / "shop.db").write_text(str(number))
             later = install.folder.stat().st_mtime_ns + 1_000_000_000
             os.utime(install.folder, ns=(later, later))
-            loader.installed()
+            entry_points.installed()
         assert len(reads) == 1
 
     def test_a_folder_that_joins_the_path_is_read(self, tmp_path, monkeypatch, reads):
-        loader.installed()
+        entry_points.installed()
         monkeypatch.syspath_prepend(str(tmp_path))
         monkeypatch.syspath_prepend(str(tmp_path / "gone"))
-        loader.installed()
-        loader.installed()
+        entry_points.installed()
+        entry_points.installed()
         assert len(reads) == 2
 
 
@@ -466,9 +480,9 @@ class TestVersions:
         source = PIGEON.replace('name = "pigeon"', 'name = "pigeon"; api_version = 9')
         install("pigeon-post", "2.1", {"pigeon": "pigeon:PigeonBackend"}, {"pigeon": source})
 
-        (pigeon,) = [each for each in loader.installed() if each.name == "pigeon"]
+        (pigeon,) = [each for each in entry_points.installed() if each.name == "pigeon"]
         with pytest.raises(ConfigurationError, match="'pigeon' of pigeon-post 2.1 needs a newer"):
-            pigeon.load()
+            loader.load_installed(pigeon)
         assert loader.load("null") is NullBackend
 
     @pytest.mark.parametrize("module", ["no_such_library", "no_such_library.part"])

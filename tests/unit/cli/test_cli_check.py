@@ -253,6 +253,13 @@ class TestNames:
         install(monkeypatch, tmp_path, "Post", backends="post = post_any:Plugin", post_any=source)
         assert findings_of(local_app(MAIL_POST_WHATEVER="x")) == {}
 
+    def test_a_plugin_with_the_name_of_a_built_in_backend_is_a_warning(self, monkeypatch, tmp_path):
+        source = backend_source("smtp")
+        install(monkeypatch, tmp_path, "Rival", "9", "smtp = rival_a:Plugin", rival_a=source)
+        finding = findings_of(local_app())["built-in-name"]
+        assert (finding["level"], finding["keys"]) == ("warning", ["MAIL_BACKEND"])
+        assert finding["advice"].startswith("Rival 9 claims the name 'smtp' of a built-in backend")
+
     def test_a_plugin_that_reads_its_options_itself_is_not_judged(self, monkeypatch, tmp_path):
         source = backend_source("post") + (
             "    @classmethod\n    def from_options(cls, options, build):\n        return cls()\n"

@@ -17,7 +17,7 @@ from inbox_support import (
 )
 
 from flask_mail import Message
-from flask_mail.backends import loader
+from flask_mail.backends import entry_points
 from flask_mail.inbox import rendered as letters
 from flask_mail.inbox.filters import clean_text, moment_of, moment_text
 from flask_mail.mime.parser import Entity
@@ -182,5 +182,5 @@ class TestWork:
         def fail(*args):
             raise AssertionError("read again")
 
-        monkeypatch.setattr(loader, "_entry_points", fail)
+        monkeypatch.setattr(entry_points, "_entry_points", fail)
         assert browser.client.get(page).status_code == 200

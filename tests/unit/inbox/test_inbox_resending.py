@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -11,7 +10,7 @@ from servers import Recorder, smtp_server
 
 from flask_mail import Message, email_dispatched
 from flask_mail.backends import Backend, Feature
-from flask_mail.backends.loader import Installed
+from flask_mail.backends.entry_points import Installed
 from flask_mail.extension.mailers import Selection
 from flask_mail.inbox import resending
 
@@ -67,7 +66,7 @@ class FieldsBackend(Backend[None]):
 @pytest.fixture
 def fields(monkeypatch):
     """The backend, as if it were installed."""
-    declared = SimpleNamespace(name="fields", load=lambda: FieldsBackend)
+    declared = Installed("fields", f"{__name__}:FieldsBackend", "Fields", "1")
     monkeypatch.setattr(resending, "installed", lambda: [declared])
     monkeypatch.setattr(Selection, "backend_class", chosen(Selection.backend_class))
     monkeypatch.setattr(FieldsBackend, "taken", [])
