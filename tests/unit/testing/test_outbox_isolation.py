@@ -1,4 +1,4 @@
-"""Whose outbox a message comes into, where several tests and threads run at the same time."""
+"""The outbox that a message goes to if several tests and threads run at the same time."""
 
 from __future__ import annotations
 
@@ -201,9 +201,10 @@ def test_tests_in_threads_do_not_see_each_others_mail(send):
             together.wait(PATIENCE)
             for _ in range(20):
                 send(f"{number}")
-            ran(lambda: send(f"{number}"))
+            context = copy_context()
+            ran(lambda: context.run(send, f"{number}"))
             with ThreadPoolExecutor(1) as pool:
-                pool.submit(send, f"{number}").result()
+                pool.submit(context.run, send, f"{number}").result()
             together.wait(PATIENCE)
             seen[number] = subjects(outbox)
 
@@ -239,36 +240,33 @@ def test_tests_in_tasks_do_not_see_each_others_mail(send):
     assert asyncio.run(main()) == [[f"{number}"] * 3 for number in range(4)]
 
 
-def test_a_pool_that_several_tests_share_keeps_them_apart(send):
-    """Its threads were started by one of them, and work for all."""
-    with ThreadPoolExecutor(1) as pool:
-        with Outbox() as first:
-            pool.submit(send, "first").result()
-            with Outbox() as second:
-                pool.submit(send, "second").result()
-            pool.submit(send, "first again").result()
-        with Outbox() as third:
-            pool.submit(ran, lambda: send("third")).result()
-    assert subjects(first) == ["first", "first again"]
-    assert subjects(second) == ["second"]
-    assert subjects(third) == ["third"]
-
-
-def test_early_thread_in_the_pool_of_a_test_is_not_that_test(early_worker, send):
+def test_pool_shared_by_consecutive_tests_keeps_their_mail_apart(send):
+    """The first test starts the worker, which serves all of them."""
     with ThreadPoolExecutor(1) as pool:
         with Outbox() as first:
             pool.submit(send, "first").result()
         with Outbox() as second:
-            early_worker.run(lambda: pool.submit(send, "second").result())
+            pool.submit(send, "second").result()
+        with Outbox() as third:
+            pool.submit(ran, lambda: send("third")).result()
     assert subjects(first) == ["first"]
     assert subjects(second) == ["second"]
+    assert subjects(third) == ["third"]
+
+
+def test_inner_outbox_gets_the_mail_until_it_closes(send):
+    with Outbox() as outer:
+        with Outbox() as inner:
+            send("inner")
+        send("outer")
+        ran(lambda: send("thread"))
+    assert subjects(inner) == ["inner"]
+    assert subjects(outer) == ["outer", "thread"]
 
 
 def test_a_request_that_names_an_outbox_goes_there(app, send):
     """Tests in threads share one server, which none of them has started."""
     app.add_url_rule("/<name>", view_func=lambda name: send(name).outcome.value)
-    in_thread = lambda name: ran(lambda: send(name)) or "sent"  # noqa: E731
-    app.add_url_rule("/thread/<name>", "in_thread", in_thread)
     together = threading.Barrier(4)
     seen = {}
 
@@ -276,23 +274,19 @@ def test_a_request_that_names_an_outbox_goes_there(app, send):
         with Outbox() as outbox:
             together.wait(PATIENCE)
             assert fetch(f"{url}{number}", outbox.headers) == "sent"
-            assert fetch(f"{url}thread/{number}", outbox.headers) == "sent"
             together.wait(PATIENCE)
             seen[number] = subjects(outbox)
 
     with served(app) as url:
         ran(*(lambda number=number: test(number, url) for number in range(4)))
-    assert seen == {number: [f"{number}"] * 2 for number in range(4)}
+    assert seen == {number: [f"{number}"] for number in range(4)}
 
 
-def test_the_header_wins_over_the_test_that_started_the_server(app, send):
-    app.add_url_rule("/", view_func=lambda: send().outcome.value)
-    with Outbox() as first, served(app) as url:
-        with Outbox() as second:
-            fetch(url, second.headers)
-        fetch(url)
-    assert subjects(second) == ["Hello"]
+def test_header_wins_over_the_context(app, send):
+    with Outbox() as first, Outbox() as second, app.test_request_context(headers=first.headers):
+        send()
     assert subjects(first) == ["Hello"]
+    assert subjects(second) == []
 
 
 def test_the_headers_of_a_test_client_name_an_outbox(app, send):
@@ -303,13 +297,14 @@ def test_the_headers_of_a_test_client_name_an_outbox(app, send):
     assert subjects(second) == []
 
 
-def test_what_cannot_be_told_is_an_error_and_no_guess(early_worker, send):
+@pytest.mark.parametrize("is_new", [True, False], ids=["own thread", "earlier thread"])
+def test_mail_without_context_is_ambiguous_with_two_outboxes(early_worker, send, is_new):
     with (
         Outbox() as first,
         Outbox() as second,
         pytest.raises(AmbiguousOutbox, match="2 tests have an outbox") as caught,
     ):
-        early_worker.run(send)
+        ran(send) if is_new else early_worker.run(send)
     assert isinstance(caught.value, (MailError, RuntimeError))
     assert subjects(first) == subjects(second) == []
     for outbox in (first, second):  # the app may have hidden the error
@@ -339,36 +334,25 @@ def late(send):
     return finish
 
 
-def test_late_mail_is_no_mail_of_the_next_test(send, caplog):
+def test_late_mail_is_discarded(send, caplog):
+    """The app's own backend would have connected to a server."""
     with Outbox() as first:
         finish = late(send)
-    with Outbox() as second:
-        assert finish().sent
-        assert subjects(second) == []
-        with pytest.raises(AssertionError, match="a thread, task or request of a test that"):
-            second.assert_sent()
+    assert finish().backend == "late"
     assert subjects(first) == []
     assert "was discarded because its test has ended (recipients: 1)" in caplog.text
     assert "ann@example.com" not in caplog.text
 
 
-def test_what_a_context_of_an_ended_test_sends_in_another_thread_is_late(early_worker, send):
+def test_late_mail_of_a_task_is_discarded(early_worker, send):
     """Such as a task of a loop that goes on."""
     with Outbox() as first:
         kept = copy_context()
-    with Outbox() as second:
-        assert early_worker.run(lambda: kept.run(send)).backend == "late"
-    assert subjects(first) == subjects(second) == []
+    assert early_worker.run(lambda: kept.run(send)).backend == "late"
+    assert subjects(first) == []
 
 
-def test_late_mail_leaves_nowhere_where_no_test_runs(send):
-    """The app's own backend would have connected to a server."""
-    with Outbox():
-        finish = late(send)
-    assert finish().backend == "late"
-
-
-def test_late_mail_goes_to_a_local_backend_as_ever(app, mail, send):
+def test_late_mail_goes_to_a_local_backend(app, mail, send):
     app.config["TESTING"] = True
     with Outbox():
         finish = late(send)
@@ -376,22 +360,15 @@ def test_late_mail_goes_to_a_local_backend_as_ever(app, mail, send):
     assert subjects(mail.outbox) == ["late"]
 
 
-def test_a_request_that_names_an_ended_outbox_is_late(app, send):
-    app.add_url_rule("/", view_func=lambda: send().outcome.value)
+def test_mail_of_a_request_that_names_an_ended_outbox_is_discarded(app, send):
+    app.add_url_rule("/", view_func=lambda: send().backend)
     with Outbox() as first:
         pass
     with Outbox() as second:
-        app.test_client().get("/", headers=first.headers)
+        assert app.test_client().get("/", headers=first.headers).text == "late"
+        with pytest.raises(AssertionError, match="outbox of an ended test: its mail was discarded"):
+            second.assert_sent()
     assert subjects(first) == subjects(second) == []
-
-
-def test_notes_are_bounded():
-    outbox = Outbox()
-    for number in range(100):
-        outbox._scope.note(f"{number}")
-        outbox._scope.note("the same")
-    assert len(outbox._scope.notes) == 10
-    assert outbox._scope.notes.count("the same") == 1
 
 
 def test_without_outbox_mail_goes_its_way_again(app, send, early_worker):
@@ -401,48 +378,6 @@ def test_without_outbox_mail_goes_its_way_again(app, send, early_worker):
     assert selection.capture is not None  # a thread may outlive its test
     assert send().backend == "null"
     assert early_worker.run(send).backend == "null"
-
-
-# ---------------------------------------------------------------------- threads are watched
-
-
-def test_nothing_of_the_standard_library_stays_changed():
-    start, submit = threading.Thread.start, ThreadPoolExecutor.submit
-    with Outbox():
-        assert threading.Thread.start is not start
-        with Outbox():
-            pass
-        assert threading.Thread.start is not start
-    assert threading.Thread.start is start
-    assert ThreadPoolExecutor.submit is submit
-
-
-def test_a_patch_over_ours_stays_and_goes_on(monkeypatch, send):
-    # What is put back at the end.
-    monkeypatch.setattr(threading.Thread, "start", threading.Thread.start)
-    monkeypatch.setattr(ThreadPoolExecutor, "submit", ThreadPoolExecutor.submit)
-    started = []
-    with Outbox():
-        start, submit = threading.Thread.start, ThreadPoolExecutor.submit
-
-        def patched_start(thread):
-            started.append("thread")
-            start(thread)
-
-        def patched_submit(pool, *args):
-            started.append("work")
-            return submit(pool, *args)
-
-        monkeypatch.setattr(threading.Thread, "start", patched_start)
-        monkeypatch.setattr(ThreadPoolExecutor, "submit", patched_submit)
-    assert threading.Thread.start is patched_start
-    assert ThreadPoolExecutor.submit is patched_submit
-    with Outbox() as outbox:
-        ran(send)
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(send).result()
-    assert subjects(outbox) == ["Hello"] * 2
-    assert started == ["thread", "work", "thread"]
 
 
 # ---------------------------------------------------------------------- waiting
@@ -522,6 +457,18 @@ def test_a_failure_does_not_wait_where_nothing_runs(outbox, waits):
     assert not waits.is_set()
 
 
+def test_failure_does_not_wait_with_two_outboxes(outbox, waits):
+    go = threading.Event()
+    thread = threading.Thread(target=go.wait, args=(PATIENCE,))
+    with Outbox():
+        thread.start()
+        with pytest.raises(AssertionError, match="Nothing was sent"):
+            outbox.assert_sent(subject="Hello")
+    go.set()
+    thread.join(PATIENCE)
+    assert not waits.is_set()
+
+
 def test_assert_sent_in_thread_does_not_deadlock(outbox, send):
     def check():
         send()
@@ -531,8 +478,7 @@ def test_assert_sent_in_thread_does_not_deadlock(outbox, send):
     ran(check)
 
 
-def test_the_request_of_another_program_is_read_only_while_the_kit_is_used(app, outbox):
-    """A header that is empty names nothing."""
+def test_empty_header_names_no_outbox(app, outbox):
     with app.test_request_context(headers={scopes.HEADER: ""}):
         assert not request.headers[scopes.HEADER]
-        assert scopes.evident() is outbox._scope
+        assert scopes.find_scope() is outbox._scope

@@ -294,16 +294,22 @@ def test_tests_in_several_threads_are_apart(project):
     """As plugins run them that run one test after the other in each of several threads."""
     project.makepyfile(
         """
+        import contextvars
         import threading
         from flask_mail.testing import Outbox
-        from shop import send, send_in_thread
+        from shop import send
 
         def run(number, problems):
             try:
                 for _ in range(10):
                     with Outbox() as outbox:
                         send(subject=f"{number}")
-                        send_in_thread(subject=f"{number}")
+                        context = contextvars.copy_context()
+                        thread = threading.Thread(
+                            target=context.run, args=(send,), kwargs={"subject": f"{number}"}
+                        )
+                        thread.start()
+                        thread.join()
                         outbox.assert_sent(subject=f"{number}", count=2)
                         assert len(outbox) == 2
             except BaseException as error:

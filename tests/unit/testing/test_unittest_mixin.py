@@ -63,7 +63,7 @@ def test_unittest_runs_it_without_pytest():
         loader.loadTestsFromTestCase(case).run(result)
         assert result.testsRun
         assert result.wasSuccessful(), result.failures + result.errors
-    assert scopes.evident() is None
+    assert scopes.find_scope() is None
 
 
 def test_a_test_that_runs_for_a_debugger_has_an_outbox_too():
@@ -71,7 +71,7 @@ def test_a_test_that_runs_for_a_debugger_has_an_outbox_too():
     case = Registration("test_the_mail_of_the_test_and_of_its_set_up_comes")
     case.debug()
     assert len(case.outbox) == 2
-    assert scopes.evident() is None
+    assert scopes.find_scope() is None
 
 
 def test_a_class_without_a_file_has_no_golden_messages(monkeypatch):
