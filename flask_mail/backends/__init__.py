@@ -1,5 +1,7 @@
 """The public API for authors of backends."""
 
+from typing import TYPE_CHECKING, Any
+
 from ..delivery.outgoing import Outgoing
 from ..errors import (
     BackendUnavailable,
@@ -14,6 +16,9 @@ from ..util.secret import Secret
 from .base import Backend
 from .features import Feature
 
+if TYPE_CHECKING:
+    from .values import ProbeStep
+
 __all__ = [
     "Backend",
     "BackendUnavailable",
@@ -25,8 +30,17 @@ __all__ = [
     "MessageRefused",
     "Outcome",
     "Outgoing",
+    "ProbeStep",
     "Receipt",
     "Refusal",
     "Secret",
     "UnsupportedFeature",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:  # imported when it is used, as programs that send mail need none of these
+        from . import values
+
+        return getattr(values, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

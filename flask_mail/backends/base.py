@@ -15,6 +15,7 @@ from ..delivery.signals import sending as tell_sending
 from ..errors import UnsupportedFeature, attach
 from ..receipt import Outcome, Receipt, Refusal
 from .features import ORDINARY, Feature, check, read_message_options
+from .inspection import Inspectable
 from .options import read_options
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ API_VERSION: Final = 1
 load or would behave differently; additions do not change it."""
 
 
-class Backend(ABC, Generic[S]):
+class Backend(Inspectable, ABC, Generic[S]):
     """Delivers messages. Built once per app and mailer, and shared by its threads.
 
     Subclasses implement :meth:`deliver`; if they keep connections, also :meth:`open` and
@@ -113,10 +114,6 @@ class Backend(ABC, Generic[S]):
         Called when the backend's options have changed, and by ``mail.close()``. Messages may still
         be in flight in other threads, whose sessions are closed later.
         """
-
-    def stats(self) -> Mapping[str, int]:
-        """Return statistics since it was built, such as the number of opened connections."""
-        return {}
 
     @abstractmethod
     def deliver(self, mail: Outgoing, session: S) -> Receipt:

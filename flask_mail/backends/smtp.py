@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from ..delivery.outgoing import Outgoing
     from ..smtp.results import Result
+    from .values import ProbeStep
 
 
 _DEADLINE = 20.0
@@ -57,6 +58,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
     name = "smtp"
     features = ORDINARY | {Feature.DELIVERY_OPTIONS}
     option_prefix = "MAIL_"  # its settings are older than the other backends
+    session_is_host = True  # programs assign another one, or None, to Connection.host
 
     def __init__(
         self,
@@ -178,6 +180,11 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
     def stats(self) -> dict[str, int]:
         """Return the numbers of opened, reused, closed and idle connections."""
         return self._pool.counts()
+
+    def probe(self, sender: str | None = None) -> Iterator[ProbeStep]:
+        from .smtp_probe import probe
+
+        return probe(self, sender)
 
     def deliver(self, mail: Outgoing, session: Any) -> Receipt:
         if session is NO_HOST:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 from flask import current_app
 
-from ..backends.smtp import SmtpBackend
 from ..errors import MessageError
 from ..extension.mounting import is_developed
 from .context import Choice, choice_of, mail_state
@@ -20,12 +19,13 @@ from .output import name_of, say, say_json, say_table
 from .plugins import judge_plugins, plugins
 from .records import DomainReport, not_checked, report_on
 from .rules import Finding, judge_values, sender_of
-from .trial import Step, trial
+from .trial import trial
 from .unknown import judge_names
 from .values import Entries, Entry
 
 if TYPE_CHECKING:
     from ..address.parser import Address
+    from ..backends.values import ProbeStep
     from ..extension.state import _Mail
 
 _HEADING = ("SETTING", "VALUE", "SOURCE")
@@ -52,8 +52,8 @@ def check_settings(
 ) -> None:
     """Check the settings and try the backend, without sending anything.
 
-    For smtp: connects, negotiates TLS, logs in and tests the default sender. Exits with status 1 if
-    it finds an error; warnings do not count as errors.
+    For smtp: connects, negotiates TLS, logs in and tests the default sender. Other backends have
+    steps of their own. Exits with status 1 if it finds an error; warnings do not count as errors.
     """
     # Output of a plugin's import or constructor would corrupt the JSON.
     with mail_state() as state, redirect_stdout(sys.stderr) if as_json else nullcontext():
@@ -119,11 +119,11 @@ def _domain(
     server: str | None,
     asked_for: bool,
 ) -> DomainReport:
-    is_smtp = choice.wanted_class is not None and issubclass(choice.wanted_class, SmtpBackend)
+    is_external = choice.wanted_class is not None and choice.wanted_class.external
     sender: Address | None = None
     with suppress(MessageError):  # already among the findings
         sender = sender_of(entries)
-    if not (is_smtp or asked_for):
+    if not (is_external or asked_for):
         return DomainReport()
     if not domain:
         domain = sender.domain if sender is not None else ""
@@ -137,7 +137,7 @@ def _domain(
     return report_on(domain, selector, server, asked_for=asked_for)
 
 
-def _steps(entries: Entries, choice: Choice, state: _Mail) -> Iterator[Step]:
+def _steps(entries: Entries, choice: Choice, state: _Mail) -> Iterator[ProbeStep]:
     if choice.wanted_class is None:
         return
     sender: Address | None = None

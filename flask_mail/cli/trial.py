@@ -2,140 +2,33 @@
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-from ..backends.smtp import SmtpBackend
-from ..errors import OPENING
-from ..smtp import legacy as stand_in
-from ..smtp.replies import reply_of
+from ..backends.values import ProbeStep
 
 if TYPE_CHECKING:
-    import smtplib
-
     from ..address.parser import Address
     from ..extension.state import _Mail
-    from ..smtp.session import Server
-
-_NAMES_SHOWN = 5  # certificates of big providers have a hundred
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step of the trial."""
-
-    name: str
-    status: Literal["ok", "failed", "skipped"]
-    detail: str
-
-
-def trial(state: _Mail, chosen: Any, sender: Address | None) -> Iterator[Step]:
-    """Build a backend, and for smtp connect, negotiate TLS, log in and test the sender.
-
-    Stops after the first step that fails.
+def trial(state: _Mail, chosen: Any, sender: Address | None) -> Iterator[ProbeStep]:
+    """Build a backend and yield the steps of its :meth:`Backend.probe`.
 
     :param chosen: the value that selects the backend, suppressed or not.
     """
+    step = "build"
+    has_steps = False
     try:
         backend = state.selection.build(chosen)
-    except Exception as error:  # noqa: BLE001 (a plugin's constructor may raise anything)
-        yield Step("build", "failed", str(error) or type(error).__name__)
+        yield ProbeStep("build", "ok", type(backend).__name__)
+        step = "probe"
+        for each in backend.probe(None if sender is None else sender.addr_spec):
+            has_steps = True
+            yield each
+    except Exception as error:  # noqa: BLE001 (a plugin may raise anything)
+        yield ProbeStep(step, "failed", str(error) or type(error).__name__)
         return
-    yield Step("build", "ok", type(backend).__name__)
-    if isinstance(backend, SmtpBackend):
-        yield from _dialogue(backend, sender)
-    else:
-        yield Step("connect", "skipped", f"the {backend.name} backend has no connection to test")
-
-
-def _dialogue(backend: SmtpBackend, sender: Address | None) -> Iterator[Step]:
-    server = backend.server
-    steps = ["connect", "greeting", "tls", "login"]
-    if server.implicit_tls:
-        steps = ["connect", "tls", "greeting", "login"]
-    skipped = _not_configured(server)
-    try:
-        session = backend.open()
-    except Exception as error:  # noqa: BLE001 (any error is a failed step)
-        failed = _failed_step(error)
-        for name in steps[: steps.index(failed)]:
-            yield skipped.get(name, Step(name, "ok", ""))
-        yield Step(failed, "failed", str(error) or type(error).__name__)
-        return
-    try:
-        details = _details(server, session)
-        for name in steps:
-            yield skipped.get(name, Step(name, "ok", details[name]))
-        yield _ask_for(sender, session)
-    finally:
-        backend.retire(session)
-
-
-def _not_configured(server: Server) -> Mapping[str, Step]:
-    skipped = {}
-    if not server.is_encrypted:
-        skipped["tls"] = "not configured (MAIL_USE_TLS, MAIL_USE_SSL)"
-    if server.username is None:
-        skipped["login"] = "not configured (MAIL_USERNAME)"
-    return {name: Step(name, "skipped", why) for name, why in skipped.items()}
-
-
-def _failed_step(error: Exception) -> str:
-    # With implicit TLS the handshake is part of connecting.
-    if isinstance(error, ssl.SSLError):
-        return "tls"
-    stage = getattr(error, "stage", "")
-    return stage if stage in OPENING else "connect"  # a subclass may have steps of its own
-
-
-def _details(server: Server, session: smtplib.SMTP) -> Mapping[str, str]:
-    if not stand_in.is_genuine(session):
-        return dict.fromkeys(("connect", "greeting", "tls", "login"), "smtplib is replaced")
-    return {
-        "connect": str(server),
-        "greeting": f"offers {' '.join(session.esmtp_features).upper() or 'no extensions'}",
-        "tls": _tls(session.sock) if isinstance(session.sock, ssl.SSLSocket) else "",
-        "login": f"as {server.username}",
-    }
-
-
-def _tls(sock: ssl.SSLSocket) -> str:
-    version, cipher, certificate = sock.version(), sock.cipher(), sock.getpeercert()
-    negotiated = f"{version}, {cipher[0] if cipher else 'no cipher'}"
-    if not certificate:
-        return f"{negotiated}, certificate not verified"
-    fields: Any = certificate
-    names = [f"{name}={value}" for part in fields.get("subject", ()) for name, value in part]
-    names += [f"{kind}={value}" for kind, value in fields.get("subjectAltName", ())]
-    expires = datetime.fromtimestamp(
-        ssl.cert_time_to_seconds(fields["notAfter"]), timezone.utc
-    ).date()
-    return f"{negotiated}, certificate of {', '.join(names[:_NAMES_SHOWN])} until {expires}"
-
-
-def _ask_for(sender: Address | None, session: smtplib.SMTP) -> Step:
-    """Test if the server accepts mail from `sender`, then reset the transaction."""
-    if sender is None:
-        return Step("sender", "skipped", "MAIL_DEFAULT_SENDER is not set to an address")
-    if not stand_in.is_genuine(session):
-        return Step("sender", "skipped", "smtplib is replaced")
-    argument = f"FROM:<{sender.addr_spec}>"
-    if sender.needs_smtputf8:
-        if not session.has_extn("smtputf8"):
-            return Step("sender", "failed", f"{sender.addr_spec} needs SMTPUTF8 (RFC 6531)")
-        session.command_encoding = "utf-8"
-        argument += " SMTPUTF8"
-    command = "MAIL"
-    try:
-        reply = accepted = reply_of(session.docmd(command, argument))
-        if reply.code == 250:
-            command = "RSET"
-            reply = reply_of(session.docmd(command))
-    except OSError as error:
-        return Step("sender", "failed", f"the connection broke at {command}: {error}")
-    if reply.code != 250:
-        return Step("sender", "failed", f"{sender.addr_spec}: {command} got {reply}")
-    return Step("sender", "ok", f"{sender.addr_spec}: {accepted}")
+    if not has_steps:
+        detail = f"the {backend.name} backend has no connection to test"
+        yield ProbeStep("connect", "skipped", detail)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +9,8 @@ from ..errors import BackendUnavailable
 
 
 def is_smtp(backend: object) -> bool:
-    """Return True if a backend is the smtp backend."""
-    # No import, since programs that suppress mail may never need the smtp backend.
-    smtp = sys.modules.get("flask_mail.backends.smtp")
-    return smtp is not None and isinstance(backend, smtp.SmtpBackend)
+    """Return True if the sessions of a backend are hosts as in 0.10."""
+    return getattr(backend, "session_is_host", False) is True
 
 
 def close_host(host: Any, *, politely: bool) -> None:

@@ -13,7 +13,7 @@ from cli_support import PASSWORD, Authority, backend_source, install, make_app, 
 from servers import Dialogue, Recorder, scripted_server, smtp_server
 
 from flask_mail import Mail
-from flask_mail.backends import Backend, Secret
+from flask_mail.backends import Backend, ProbeStep, Secret
 from flask_mail.backends.smtp import SmtpBackend
 from flask_mail.config.table import BY_KEY
 
@@ -502,6 +502,60 @@ class TestBackend:
         result = run(app, "check", "--json")
         assert json.loads(result.stdout)["ok"] is True
         assert "built" in result.stderr
+
+    def test_a_backend_yields_its_own_steps(self):
+        result = run(local_app(MAIL_BACKEND=Stable), "check", status=1)
+        assert result.stdout.endswith(
+            "ok      build    Stable\n"
+            "ok      stable   for shop@example.com\n"
+            "failed  probe    no pony\n"
+            "Found 1 problem (no message was sent).\n"
+        )
+
+    def test_the_steps_of_a_backend_show_no_secret(self):
+        app = local_app(MAIL_BACKEND=Stable, MAIL_STABLE_KEY="hunter-1")
+        assert detail_of(run_json(app, "check", status=1), "probe") == "no pony has ***"
+
+    def test_a_wrapper_backend_yields_the_steps_of_its_children(self, server):
+        report = run_json(smtp_app(server, MAIL_BACKEND=Wrapper), "check")
+        assert steps_of(report) == [
+            ("build", "ok"),
+            *[(name, "ok") for name in ("connect", "greeting")],
+            *[(name, "skipped") for name in ("tls", "login")],
+            ("sender", "ok"),
+        ]
+
+
+class Stable(Backend[None]):
+    name = "stable"
+
+    def __init__(self, *, key: Secret | None = None):
+        self.key = key
+
+    def deliver(self, mail, session):
+        raise NotImplementedError
+
+    def probe(self, sender=None):
+        yield ProbeStep("stable", "ok", f"for {sender}")
+        raise LookupError("no pony" if self.key is None else f"no pony has {self.key.reveal()}")
+
+
+class Wrapper(Backend[None]):
+    name = "wrapper"
+
+    def __init__(self, *children):
+        self.children = children
+
+    @classmethod
+    def from_options(cls, options, build):
+        return cls(build("null"), build("smtp"))
+
+    def deliver(self, mail, session):
+        raise NotImplementedError
+
+    def probe(self, sender=None):
+        for child in self.children:
+            yield from child.probe(sender)
 
 
 class Wordless(Backend[None]):

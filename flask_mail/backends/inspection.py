@@ -1,0 +1,27 @@
+"""Methods by which the inbox, the commands and the test kit ask a backend what it can do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .values import ProbeStep
+
+
+class Inspectable:
+    """Base class of :class:`Backend`: what only some backends can answer, with defaults."""
+
+    def probe(self, sender: str | None = None) -> Iterable[ProbeStep]:
+        """Try the connection for ``flask mail check`` without sending anything; yield each step.
+
+        Stop after the first step that fails. A wrapper backend yields the steps of its children.
+        By default, there is no connection to try, and no step.
+
+        :param sender: bare address of the default sender, if one is set.
+        """
+        return ()
+
+    def stats(self) -> Mapping[str, int]:
+        """Return statistics since it was built, such as the number of opened connections."""
+        return {}
