@@ -14,10 +14,9 @@ from flask import current_app
 from ..errors import MessageError
 from ..extension.mounting import is_developed
 from .context import Choice, choice_of, mail_state
-from .dns import is_public
+from .dns import DomainReport, is_public, not_checked, report_on
 from .output import name_of, say, say_json, say_table
 from .plugins import judge_plugins, plugins
-from .records import DomainReport, not_checked, report_on
 from .rules import Finding, judge_values, sender_of
 from .trial import trial
 from .unknown import judge_names
@@ -133,7 +132,7 @@ def _domain(
                 if domain
                 else "set MAIL_DEFAULT_SENDER, or name a domain with --dns DOMAIN."
             )
-            return not_checked(reason) if asked_for else DomainReport()
+            return not_checked("dns-skipped", reason) if asked_for else DomainReport()
     return report_on(domain, selector, server, asked_for=asked_for)
 
 

@@ -1,34 +1,54 @@
-"""MX, SPF, DKIM and DMARC checks of the sender's domain."""
+"""MX, SPF, DKIM and DMARC records of a sender's domain. Needs dnspython, the extra ``dns``."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
 import re
 from collections.abc import Iterator
-from typing import Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
-from .resolver import Names, Unavailable
+from ..config.converters import to_port
+from ..util.text import describe
 from .rules import Finding
 
-_KEYS: Final = ("MAIL_DEFAULT_SENDER",)
-_MOST_LOOKUPS: Final = 10
-"""RFC 7208 section 4.6.4: more lookups are a permanent error."""
-_SHORTEST_KEY: Final = 140
-"""Octets of an RSA key of 1024 bits (RFC 8301 section 3.2)."""
-_MOST_LABELS: Final = 8
+if TYPE_CHECKING:
+    from dns.resolver import Resolver
+
+_SECONDS: Final = 2.0  # for one lookup
 # Reserved by RFC 2606 and RFC 6761, or used inside networks: public DNS does not have them.
 _RESERVED: Final = re.compile(
     r"(?:.*\.)?(?:test|example|invalid|localhost|local|internal|example\.(?:com|net|org))",
     re.IGNORECASE,
 )
-SPF: Final = re.compile(r"v=spf1(?: |$)", re.IGNORECASE)
-DMARC: Final = re.compile(r"v=DMARC1(?:;|$| )")
-_LOOKUPS: Final = frozenset({"include", "a", "mx", "ptr", "exists", "redirect"})
-_MECHANISMS: Final = ("all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists")
-_MECHANISM: Final = re.compile(rf"([-+~?]?)({'|'.join(_MECHANISMS)})(?:[:/](.+))?", re.IGNORECASE)
-_MODIFIER: Final = re.compile(r"([a-z][a-z0-9_.-]*)=(.*)", re.IGNORECASE)
+_PATTERNS: Final = {
+    "SPF": re.compile(r"v=spf1(?: |$)", re.IGNORECASE),
+    # Without a key after "p=" it is revoked (RFC 6376 section 3.6.1).
+    "DKIM": re.compile(r"(?:.*;)?\s*p\s*=\s*[^\s;]", re.DOTALL),
+    "DMARC": re.compile(r"v=DMARC1(?:;|$| )"),
+}
+_ADVICE: Final = {
+    "SPF": 'list the hosts that may send its mail, such as "v=spf1 include:... -all"',
+    "DKIM": "signatures fail until you publish the key of the signer there",
+    "DMARC": 'Gmail and Yahoo require one, such as "v=DMARC1; p=none; rua=mailto:..."',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The MX, SPF, DKIM or DMARC records at one name; `values` is empty if there are none."""
+
+    purpose: str
+    name: str
+    values: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DomainReport:
+    """The mail records of a domain, and the problems with them."""
+
+    records: list[Record] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
 
 def is_public(domain: str) -> bool:
@@ -36,206 +56,95 @@ def is_public(domain: str) -> bool:
     return "." in domain and not domain.startswith("[") and not _RESERVED.fullmatch(domain)
 
 
-def judge_domain(domain: str, names: Names, selector: str | None = None) -> Iterator[Finding]:
-    """Yield the problems with a sender's domain.
+def not_checked(code: str, reason: str) -> DomainReport:
+    """Return the report of a check that was asked for and cannot be made."""
+    return DomainReport(findings=[_warning(code, f"DNS was not checked: {reason}")])
+
+
+def report_on(
+    domain: str, selector: str | None, server: str | None, *, asked_for: bool
+) -> DomainReport:
+    """Look up the mail records of a domain.
 
     :param selector: the DKIM selector of its mail; DKIM is not checked without one.
+    :param server: address of the name server, with or without ``:port``; default: the system's.
+    :param asked_for: report a missing dnspython as a finding.
     """
-    judgements = [_mx(domain, names), _Spf(domain, names).judge()]
-    if selector is not None:
-        judgements.append(_dkim(domain, selector, names))
-    judgements.append(_dmarc(domain, names))
-    unanswered: list[str] = []
-    for judgement in judgements:
-        try:
-            yield from judgement
-        except Unavailable as error:  # one zone, such as one that SPF includes
-            unanswered.append(str(error))
-    if unanswered:
-        yield unavailable(unanswered[0])
-
-
-def _mx(domain: str, names: Names) -> Iterator[Finding]:
-    servers = names.servers(domain)
-    if servers == [""] or not (servers or names.has_address(domain)):
-        yield finding_of(
-            "domain-receives-nothing",
-            f"{domain} does not receive mail, so bounces and replies are lost: add an MX record.",
-        )
-
-
-class _Spf:
-    """SPF check of a domain (RFC 7208)."""
-
-    def __init__(self, domain: str, names: Names) -> None:
-        self._domain = domain
-        self._names = names
-        self._lookups = 0
-
-    def judge(self) -> Iterator[Finding]:
-        records = self._records(self._domain)
-        if not records:
-            yield finding_of(
-                "no-spf",
-                f"{self._domain} has no SPF record: add a TXT record that lists the hosts which may"
-                ' send its mail, such as "v=spf1 include:... -all".',
-            )
-        elif len(records) > 1:
-            yield finding_of(
-                "several-spf",
-                f"{self._domain} has {len(records)} SPF records, so receivers ignore all of them:"
-                " merge them into one.",
-            )
-        else:
-            yield from self._terms(records[0])
-
-    def _records(self, domain: str) -> list[str]:
-        return [each for each in self._names.texts(domain) if SPF.match(each)]
-
-    def _terms(self, record: str) -> Iterator[Finding]:
-        try:
-            allows_all = self._walk(record)
-        except ValueError as error:
-            yield finding_of("bad-spf", f"The SPF record of {self._domain} is broken: {error}.")
-            return
-        if allows_all:
-            yield finding_of(
-                "spf-allows-all",
-                f'The SPF record of {self._domain} lets any host send its mail: end it with "-all"'
-                ' or "~all".',
-            )
-        if self._lookups > _MOST_LOOKUPS:
-            yield finding_of(
-                "spf-too-many-lookups",
-                f"The SPF record of {self._domain} needs more than {_MOST_LOOKUPS} DNS lookups and"
-                " fails (RFC 7208 section 4.6.4): remove some of its includes.",
-            )
-
-    def _walk(self, record: str) -> bool:
-        """Follow a record; return True if it allows every host."""
-        allows_all = is_over = False
-        terms = [_term(each) for each in record.split()[1:]]
-        names = {name for _, name, _ in terms}
-        for qualifier, name, value in terms:
-            # RFC 7208 sections 5.1 and 6.1: "all" disables redirect and the terms after it.
-            if is_over or (name == "redirect" and "all" in names):
-                continue
-            if self._lookups > _MOST_LOOKUPS:
-                break
-            self._lookups += name in _LOOKUPS
-            if name == "all":
-                is_over = True
-                allows_all = qualifier in ("", "+")
-            elif name in ("include", "redirect"):
-                # "all" in an included record does not apply here; in a redirect it does.
-                allows_all |= self._follow(name, value) and name == "redirect"
-        return allows_all
-
-    def _follow(self, name: str, target: str) -> bool:
-        if "%" in target:  # depends on the message
-            return False
-        records = self._records(target)
-        if len(records) != 1:
-            raise ValueError(f"{name} leads to {target}, which has {len(records)} SPF records")
-        return self._walk(records[0])
-
-
-def _term(written: str) -> tuple[str, str, str]:
-    """Return qualifier, name and value of a term; the name of an unknown modifier is empty.
-
-    :raises ValueError: the term is not valid.
-    """
-    qualifier, value = "", ""
-    if (found := _MODIFIER.fullmatch(written)) is not None:
-        name, value = found[1].lower(), found[2]
-        if name in _MECHANISMS:
-            raise ValueError(f"{written!r} is not valid, since {name} takes no =")
-        name = name if name == "redirect" else ""
-    elif (found := _MECHANISM.fullmatch(written)) is not None:
-        qualifier, name, value = found[1], found[2].lower(), found[3] or ""
-    else:
-        raise ValueError(f"{written!r} is not a valid term")
-    if name in ("ip4", "ip6") and ipaddress.ip_network(value, strict=False).version != int(name[2]):
-        raise ValueError(f"{written!r} is not a valid term")
-    if name in ("include", "redirect", "exists") and not value:
-        raise ValueError(f"{name} names no domain")
-    return qualifier, name, value
-
-
-def _dkim(domain: str, selector: str, names: Names) -> Iterator[Finding]:
-    place = f"{selector}._domainkey.{domain}"
-    records = names.texts(place)
-    if not records:
-        yield finding_of("no-dkim", f"No DKIM key at {place}, so signatures fail: publish the key.")
-        return
-    tags = _tags(records[0])
-    key = re.sub(r"\s", "", tags.get("p", ""))
     try:
-        octets = base64.b64decode(key, validate=True)
-    except binascii.Error:
-        octets = b""
-        key = ""
-    if len(records) > 1 or not key:
-        yield finding_of(
-            "bad-dkim",
-            f"The record at {place} contains no valid key: publish the key of the signer.",
-        )
-    elif tags.get("k", "rsa").lower() == "rsa" and len(octets) < _SHORTEST_KEY:
-        yield finding_of(
-            "weak-dkim", f"The key at {place} is shorter than 1024 bits: use one of 2048 bits."
-        )
+        from dns.exception import DNSException
+        from dns.resolver import Resolver
+    except ImportError:
+        advice = "dnspython is missing. pip install Flask-Mail[dns]"
+        return not_checked("dns-missing", advice) if asked_for else DomainReport()
+    report = DomainReport()
+    try:
+        resolver = Resolver(configure=server is None)
+        if server is not None:
+            host, resolver.port = _split(server)
+            resolver.nameservers = [host]
+        for purpose, names in _places(domain, selector).items():
+            record = _find(resolver, purpose, names)
+            report.records.append(record)
+            report.findings.extend(_problems(record))
+    except (DNSException, ValueError) as error:
+        text = f"The DNS lookup failed: {str(error) or type(error).__name__}"
+        report.findings.append(_warning("dns-unavailable", text))
+    return report
 
 
-def _dmarc(domain: str, names: Names) -> Iterator[Finding]:
-    labels = domain.split(".")
+def _places(domain: str, selector: str | None) -> dict[str, list[str]]:
+    """Return the names at which the records of each purpose can be, in order."""
+    places = {"MX": [domain], "SPF": [domain]}
+    if selector:
+        places["DKIM"] = [f"{selector}._domainkey.{domain}"]
     # Without a policy of its own, the domain has that of the organization, found by walking up the
     # tree (DMARCbis), which needs no list of public suffixes.
-    for skipped in range(max(0, min(len(labels) - 1, _MOST_LABELS))):
-        owner = ".".join(labels[skipped:])
-        records = [each for each in names.texts(f"_dmarc.{owner}") if DMARC.match(each)]
-        if records:
-            yield from _policy(domain, owner, records)
-            return
-    yield finding_of(
-        "no-dmarc",
-        f"{domain} has no DMARC record, which Gmail and Yahoo require of bulk senders: add"
-        f' a TXT record at _dmarc.{domain}, such as "v=DMARC1; p=none; rua=mailto:...".',
-    )
+    labels = domain.split(".")
+    parents = [".".join(labels[skipped:]) for skipped in range(max(1, len(labels) - 1))]
+    places["DMARC"] = [f"_dmarc.{each}" for each in parents]
+    return places
 
 
-def _policy(domain: str, owner: str, records: list[str]) -> Iterator[Finding]:
-    tags = _tags(records[0])
-    wanted = tags.get("p", "") if owner == domain else tags.get("sp", tags.get("p", ""))
-    if len(records) > 1 or wanted.lower() not in ("none", "quarantine", "reject"):
-        yield finding_of(
-            "bad-dmarc",
-            f'_dmarc.{owner} must have exactly one DMARC record, with p="none", "quarantine" or'
-            ' "reject".',
-        )
-        return
-    if wanted.lower() == "none":
-        yield finding_of(
-            "dmarc-none",
-            f"The DMARC record at _dmarc.{owner} has no effect (p=none): once its reports show"
-            " that all mail passes, set quarantine or reject.",
-        )
-    strict = [name for name in ("adkim", "aspf") if tags.get(name, "").lower() == "s"]
-    if strict:
-        yield finding_of(
-            "dmarc-strict",
-            f"The DMARC record at _dmarc.{owner} is strict ({', '.join(strict)}): signatures and"
-            f" the envelope sender must be of {domain} itself, not of a domain above or below it.",
-        )
+def _find(resolver: Resolver, purpose: str, names: list[str]) -> Record:
+    """Return the first records that exist, else none at the first name."""
+    from dns.resolver import NXDOMAIN, NoAnswer
+
+    pattern = _PATTERNS.get(purpose)
+    kind = "TXT" if pattern else "MX"
+    for name in names:
+        try:
+            # Without the search domains of the system.
+            answer: Any = resolver.resolve(name, kind, lifetime=_SECONDS, search=False)
+        except (NXDOMAIN, NoAnswer):
+            continue
+        if pattern is None:
+            return Record(purpose, name, [str(each.exchange).rstrip(".") for each in answer])
+        texts = [b"".join(each.strings).decode("utf-8", "replace") for each in answer]
+        if values := [each for each in texts if pattern.match(each)]:
+            return Record(purpose, name, values)
+    return Record(purpose, names[0], [])
 
 
-def _tags(record: str) -> dict[str, str]:
-    pairs = (each.partition("=") for each in record.split(";"))
-    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+def _problems(record: Record) -> Iterator[Finding]:
+    purpose, name, values = record.purpose, record.name, record.values
+    if not values and purpose in _ADVICE:
+        text = f"{name} has no {purpose} record: {_ADVICE[purpose]}."
+        yield _warning(f"no-{purpose.lower()}", text)
+    elif purpose == "SPF" and len(values) > 1:
+        text = f"{name} has {len(values)} SPF records, so receivers ignore all: merge them."
+        yield _warning("several-spf", text)
 
 
-def unavailable(reason: str) -> Finding:
-    return finding_of("dns-unavailable", f"The DNS lookup failed: {reason}")
+def _warning(code: str, advice: str) -> Finding:
+    return Finding("warning", code, ("MAIL_DEFAULT_SENDER",), advice)
 
 
-def finding_of(code: str, advice: str) -> Finding:
-    return Finding("warning", code, _KEYS, advice)
+def _split(server: str) -> tuple[str, int]:
+    # With more than one colon it is an IPv6 address, which takes no port here.
+    host, _, port = server.partition(":") if server.count(":") == 1 else (server, "", "")
+    try:
+        return str(ipaddress.ip_address(host)), to_port(port or 53) or 53
+    except ValueError:
+        raise ValueError(
+            f"{describe(server)} is not an address such as 192.0.2.53 or 192.0.2.53:5353."
+        ) from None
