@@ -16,6 +16,12 @@ _log = logging.getLogger("flask_mail")
 
 File = str | os.PathLike[str]
 
+# Reading the certificates of the system takes 20 ms and more, so all apps of a process with equal
+# settings share a context. The oldest are dropped, because their files were renewed.
+_MOST_CONTEXTS = 8
+_contexts: dict[tuple[Any, ...], ssl.SSLContext] = {}
+_lock = ForkSafeLock()
+
 
 class ClientTLS:
     """TLS context of the settings ``MAIL_TLS_...``, made again when its sources change.
@@ -38,9 +44,9 @@ class ClientTLS:
         self._ca_file = ca_file
         self._cert_file = cert_file
         self._key_file = key_file
-        self._lock = ForkSafeLock()
-        self._made_of = self._sources()
-        self._context = self._made()
+        with _lock():
+            self._made_of = self._sources()
+            self._context = self._shared(self._made_of)
 
     @property
     def verify_mode(self) -> ssl.VerifyMode:
@@ -49,11 +55,11 @@ class ClientTLS:
 
     def context(self) -> ssl.SSLContext:
         """Return the context for a new connection."""
-        with self._lock():
+        with _lock():
             sources = self._sources()
             if sources != self._made_of:
                 try:
-                    self._context, self._made_of = self._made(), sources
+                    self._context, self._made_of = self._shared(sources), sources
                 except ConfigurationError as error:
                     if sources[0] is not self._made_of[0]:
                         raise
@@ -62,10 +68,24 @@ class ClientTLS:
             return self._context
 
     def _sources(self) -> tuple[Any, ...]:
-        """Return the state that the context depends on."""
-        ca_file = self._ca_file or ssl.get_default_verify_paths().cafile
+        """Return everything that the context depends on."""
+        of_system = ssl.get_default_verify_paths()
+        # With a file of its own, those of the system are not read.
+        ca_file, folder = self._ca_file, None
+        if not ca_file:
+            ca_file, folder = of_system.cafile, of_system.capath
         files = (ca_file, self._cert_file, self._key_file)
-        return (ssl.SSLContext, *(each and _state_of(each) for each in files))
+        states = (each and _state_of(each) for each in files)
+        return ssl.SSLContext, ssl.create_default_context, self._verify, folder, *states
+
+    def _shared(self, sources: tuple[Any, ...]) -> ssl.SSLContext:
+        context = _contexts.get(sources)
+        if context is None:
+            context = self._made()
+            if len(_contexts) >= _MOST_CONTEXTS:
+                del _contexts[next(iter(_contexts))]
+            _contexts[sources] = context
+        return context
 
     def _made(self) -> ssl.SSLContext:
         try:
@@ -89,12 +109,12 @@ class ClientTLS:
         return context
 
 
-def _state_of(file: File) -> tuple[int, int, int] | None:
+def _state_of(file: File) -> tuple[object, ...]:
     try:
         found = Path(file).stat()
     except (OSError, TypeError, ValueError):
-        return None  # reading it says why
-    return found.st_mtime_ns, found.st_size, found.st_ino
+        return (str(file),)  # reading it says why
+    return str(file), found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev
 
 
 def wrapped(context: ssl.SSLContext, sock: socket.socket, **how: Any) -> ssl.SSLSocket:

@@ -11,6 +11,8 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import trustme
@@ -20,6 +22,7 @@ from servers import Dialogue, Recorder, mail_to, scripted_server, signed_by_itse
 from flask_mail import BackendUnavailable, ConfigurationError, Message, Outcome
 from flask_mail.backends.smtp import SmtpBackend
 from flask_mail.smtp import session as client
+from flask_mail.smtp import tls
 from flask_mail.smtp.tls import ClientTLS, wrapped
 
 STARTTLS, IMPLICIT = {"MAIL_USE_TLS": True}, {"MAIL_USE_SSL": True}
@@ -439,6 +442,63 @@ def test_the_authorities_of_the_system_are_read_again(tmp_path, monkeypatch, aut
     assert tls.context() is before
     ca_file.write(trustme.CA().cert_pem)
     assert tls.context() is not before
+
+
+def test_equal_settings_share_a_context(ca_file, tmp_path, authority):
+    first = ClientTLS(ca_file=ca_file)
+    assert ClientTLS(ca_file=ca_file).context() is first.context()
+    unverified = ClientTLS(ca_file=ca_file, verify=False).context()
+    assert unverified.verify_mode is ssl.CERT_NONE
+    assert first.context().verify_mode is ssl.CERT_REQUIRED
+    own = tmp_path / "own.pem"
+    own.write_bytes(authority.issue_cert("shop.test").private_key_and_cert_chain_pem.bytes())
+    certified = ClientTLS(ca_file=ca_file, cert_file=own).context()
+    assert certified is not first.context()
+    assert ClientTLS(ca_file=ca_file, cert_file=own).context() is certified
+    assert ClientTLS().context() not in (certified, unverified, first.context())
+
+
+def test_other_authorities_under_the_same_path_are_not_shared(tmp_path, monkeypatch):
+    """A path may be relative, and the program may change its folder."""
+    contexts = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        Renewed(folder / "ca.pem").write(trustme.CA().cert_pem)
+        monkeypatch.chdir(folder)
+        contexts.append(ClientTLS(ca_file="ca.pem").context())
+    one, two = (each.get_ca_certs(binary_form=True) for each in contexts)
+    assert len(one) == len(two) == 1
+    assert one != two
+
+
+def test_system_authorities_of_another_folder_are_not_shared(tmp_path, monkeypatch, ca_file):
+    monkeypatch.setenv("SSL_CERT_FILE", ca_file)
+    before = ClientTLS().context()
+    assert ClientTLS().context() is before
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    assert ClientTLS().context() is not before
+
+
+def test_few_contexts_are_kept(tmp_path, authority):
+    ca_file = Renewed(tmp_path / "ca.pem")
+    for _ in range(20):
+        ca_file.write(authority.cert_pem)
+        ClientTLS(ca_file=ca_file.path)
+    assert len(tls._contexts) <= tls._MOST_CONTEXTS
+
+
+def test_threads_make_one_context(tmp_path, authority, monkeypatch):
+    ca_file = Renewed(tmp_path / "ca.pem")
+    ca_file.write(authority.cert_pem)
+    barrier = threading.Barrier(8)
+
+    def make(_):
+        barrier.wait()
+        return ClientTLS(ca_file=ca_file.path).context()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(make, range(8)))) == 1
 
 
 def test_unreadable_file_for_another_context_class_is_an_error(tmp_path, authority):
