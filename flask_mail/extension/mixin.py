@@ -41,6 +41,16 @@ def _sends_by(each: object, own: object) -> bool:
     return getattr(type(each), "send", None) is own and "send" not in vars(each)
 
 
+class _Recorder:
+    # A method, because its signature is read once and that of a nested function for each block.
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    def record(self, app: object, message: Message) -> None:
+        self.messages.append(message)
+
+
 class _MailMixin(Keeping):
     """Mixin of :class:`Mail` and the mail state; programs patch and subclass it."""
 
@@ -51,13 +61,9 @@ class _MailMixin(Keeping):
         In ``with mail.record_messages() as outbox:``, `outbox` is a list to which each sent message
         of any app and thread is appended.
         """
-        outbox: list[Message] = []
-
-        def record(app: object, message: Message) -> None:
-            outbox.append(message)
-
-        with email_dispatched.connected_to(record):
-            yield outbox
+        recorder = _Recorder()
+        with email_dispatched.connected_to(recorder.record):
+            yield recorder.messages
 
     def send(self, message: Message) -> Receipt:
         """Send one message.
