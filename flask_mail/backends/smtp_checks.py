@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import re
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
+from ..util.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from ..smtp.server import Server
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("flask_mail")
 # NUL ends the name in AUTH PLAIN (RFC 4616), U+0001 in OAUTHBEARER (RFC 7628). Line ends come from
 # files, surrogates from environment variables that are not UTF-8.
-_NOT_IN_A_NAME = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff]")
-_EHLO_NAME = re.compile("[!-~]{1,255}")
+_NOT_IN_A_NAME = lazy_pattern("[\0-\x1f\x7f-\x9f\ud800-\udfff]")
+_EHLO_NAME = lazy_pattern("[!-~]{1,255}")
 
 
 def check_together(

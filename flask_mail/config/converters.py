@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..util.patterns import lazy_pattern
 from ..util.secret import Secret
 
 
@@ -17,7 +17,7 @@ class Unshown(ValueError):
 
 _TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
 _FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
-_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+_PREFIX = lazy_pattern(r"(?:/[A-Za-z0-9._~-]+)+")
 _LONGEST = 1_000_000
 _NO_TEXT = (bytes, bool, float, Mapping, list, tuple, set)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from ..util.patterns import lazy_pattern
 from ..util.text import describe
 
 # For settings that are not in the table: options of plugins, or an app's own.
@@ -11,7 +10,7 @@ _SECRET_WORDS = (
     *("PASS", "PWD", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "AUTH", "BEARER"),
     *("WEBHOOK", "DSN", "URL", "URI"),  # these often contain a secret
 )
-USERINFO = re.compile(r"(?<=://)\S*(?=@)")
+USERINFO = lazy_pattern(r"(?<=://)\S*(?=@)")
 """The user and password in a URL. Greedy: a password may contain a raw @ or /."""
 
 

@@ -8,12 +8,13 @@ from typing import Any
 from ..address.domain import domain_to_ascii
 from ..address.parser import parse_address, parse_addresses
 from ..errors import MessageError
+from ..util.patterns import lazy_pattern
 from ..util.text import describe
 
 _LONGEST = 1000  # characters of a pattern
 
 # Splits a string from the environment, but not at a comma within /.../.
-_ITEM = re.compile(r"\s*/.+?/(?=\s*(?:,|\Z))|[^,]+", re.DOTALL)
+_ITEM = lazy_pattern(r"\s*/.+?/(?=\s*(?:,|\Z))|[^,]+", re.DOTALL)
 
 # ASCII: to Unicode, "\u017f" is another case of "s", but it names another mailbox.
 _ANY_CASE = re.IGNORECASE | re.ASCII

@@ -8,12 +8,13 @@ from typing import TypeAlias, TypeVar
 
 from ..errors import ConfigurationError
 from ..message.message import Message
+from ..util.patterns import lazy_pattern
 from ..util.text import describe
 
 Preview: TypeAlias = Callable[[], Message]
 P = TypeVar("P", bound=Preview)
 
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)  # part of an address
+_NAME = lazy_pattern(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)  # part of an address
 
 
 class Previewing:

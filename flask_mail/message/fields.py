@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set, ValuesView
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ..mime.content import Content
 from ..receipt import Envelope
 from ..util.files import FileData
+from ..util.patterns import lazy_pattern
 from ..util.secret import Secret
 from ..util.text import plain_text
 from .attachment import Attachment
@@ -19,7 +19,7 @@ from .attachment import Attachment
 if TYPE_CHECKING:
     from .message import Message
 
-_NEEDS_QUOTES = re.compile(r'["\\@<>;]')
+_NEEDS_QUOTES = lazy_pattern(r'["\\@<>;]')
 
 _OF_AN_ATTACHMENT = frozenset({"filename", "content_type", "data", "disposition", "headers"})
 

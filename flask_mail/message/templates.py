@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jinja2
 
 from ..errors import MessageError
+from ..util.patterns import lazy_pattern
 from ..util.text import describe
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ SUBJECT = "subject"
 
 _PLAIN = "flask_mail_plain"
 _SUFFIXES = (".txt", ".html")
-_BLANK_LINES = re.compile(r"\A(?:[ \t]*\r?\n)+")
+_BLANK_LINES = lazy_pattern(r"\A(?:[ \t]*\r?\n)+")
 # Only these: ideographic and no-break spaces are intended, and sending refuses other controls.
-_SPACES = re.compile(r"[ \t\r\n]+")
+_SPACES = lazy_pattern(r"[ \t\r\n]+")
 
 
 class Source(Protocol):

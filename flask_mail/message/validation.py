@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from numbers import Number
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from ..mime.fields import parse_mailboxes
 from ..mime.parts import OURS, alternative_type
 from ..mime.render import OF_ADDRESSES, addresses_in
 from ..util.files import FileData
+from ..util.patterns import lazy_pattern
 from ..util.text import describe, digits_of, is_plain, plain_text
 from .alternatives import Alternatives
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("flask_mail")
 # esmtp-keyword ["=" esmtp-value], RFC 5321 section 4.1.2.
-_OPTION = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}(?:=[!-<>-~]{1,500})?")
+_OPTION = lazy_pattern(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}(?:=[!-<>-~]{1,500})?")
 _OF_AN_ATTACHMENT = ("filename", "content_type", "data", "disposition", "headers")
 
 

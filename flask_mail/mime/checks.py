@@ -9,6 +9,7 @@ from functools import lru_cache
 from numbers import Number
 
 from ..errors import BadHeaderError, MessageError
+from ..util.patterns import lazy_pattern
 from ..util.text import (
     check_controls,
     decode_words,
@@ -22,17 +23,17 @@ from .encodings import codec_of
 
 CRLF = "\r\n"
 UTF_8 = Charset("utf-8")
-TOKEN = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")  # RFC 2045 section 5.1
+TOKEN = lazy_pattern(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")  # RFC 2045 section 5.1
 
 _PROBE = "Aa..\r\n"  # idna refuses the dots
-_NAME = re.compile(r"[!-9;-~]{1,76}")
-_CHARSET = re.compile(r"[\w.:+-]{1,40}", re.ASCII)  # RFC 2978 section 2.3, as programs use it
+_NAME = lazy_pattern(r"[!-9;-~]{1,76}")
+_CHARSET = lazy_pattern(r"[\w.:+-]{1,40}", re.ASCII)  # RFC 2978 section 2.3, as programs use it
 # re.ASCII: KELVIN SIGN and LONG S would match as letters.
-_TYPE = re.compile(rf"(?!multipart/){TOKEN.pattern}/{TOKEN.pattern}", re.ASCII | re.IGNORECASE)
-_PARAMETER = re.compile(rf' *; *({TOKEN.pattern})=({TOKEN.pattern}|"(?:[^"\\]|\\.)*")')
+_TYPE = lazy_pattern(rf"(?!multipart/){TOKEN.pattern}/{TOKEN.pattern}", re.ASCII | re.IGNORECASE)
+_PARAMETER = lazy_pattern(rf' *; *({TOKEN.pattern})=({TOKEN.pattern}|"(?:[^"\\]|\\.)*")')
 # No two adjacent parts match the same characters, so spaces take linear time.
-_STRUCTURED = re.compile(rf"([^; ]*(?: +[^; ]+)*)((?:{_PARAMETER.pattern})*) *;?")
-_ESCAPED = re.compile(r"\\(.)")
+_STRUCTURED = lazy_pattern(rf"([^; ]*(?: +[^; ]+)*)((?:{_PARAMETER.pattern})*) *;?")
+_ESCAPED = lazy_pattern(r"\\(.)")
 _MAX_STRUCTURED = 900  # leaves room in a line for the name of the header
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ..errors import MessageError
 from ..util.files import BLOCK, FileData
+from ..util.patterns import lazy_pattern
 from ..util.text import decode_words
 from .checks import CRLF, as_text, check_content_type, check_disposition, check_header_name, clean
 from .content import Base64, encode_base64
@@ -42,8 +42,8 @@ OURS = frozenset(
     }
 )
 
-_LINE_END = re.compile("\r\n|\r|\n")
-_SPACES = re.compile(r"\s+")
+_LINE_END = lazy_pattern("\r\n|\r|\n")
+_SPACES = lazy_pattern(r"\s+")
 
 
 class Part(NamedTuple):

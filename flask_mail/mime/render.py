@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from ..address.parser import Address, is_pair, tolerant_address
+from ..util.patterns import lazy_pattern
 from .checks import UTF_8, as_text, charset_of, check_folded, clean
 from .content import LARGE, Content
 from .data_headers import is_data, with_folds
@@ -46,7 +47,7 @@ OF_ADDRESSES = frozenset(
 )
 # Headers that RFC 5322 section 3.6 allows once and that only users set.
 _ONCE = frozenset({"sender", "in-reply-to", "references"})
-_CID = re.compile(r"\bcid:([^\s\"'<>()]+)", re.IGNORECASE)
+_CID = lazy_pattern(r"\bcid:([^\s\"'<>()]+)", re.IGNORECASE)
 
 
 def render(

@@ -10,6 +10,7 @@ import ssl
 import sys
 
 from ..errors import BackendUnavailable
+from ..util.patterns import lazy_pattern
 from ..util.secret import Secret, Token
 from .deadline import DeadlinePassed
 from .replies import Reply, printable
@@ -25,7 +26,7 @@ _BY_TOKEN = ("OAUTHBEARER", "XOAUTH2")
 _OF_THE_MECHANISM = frozenset({500, 501, 502, 503, 504, 534, 538})
 # Gmail's 534 for accounts that need an application-specific password: no mechanism would work.
 # Several phrases, because redaction hides those that the secret contains.
-_OF_THE_ACCOUNT = re.compile(
+_OF_THE_ACCOUNT = lazy_pattern(
     r"\bapplication-specific\b|\bpassword\b|\bbrowser\b|\b5\.7\.14\b", re.IGNORECASE
 )
 # Not every OSError: a signal handler may raise one.

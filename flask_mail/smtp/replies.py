@@ -6,22 +6,23 @@ import re
 from typing import NamedTuple
 
 from ..receipt import Refusal
+from ..util.patterns import lazy_pattern
 
 # Codes of RFC 4954 section 6 and RFC 5248 that belong to AUTH, whatever command they answer;
 # 503 is "bad sequence of commands", such as "need EHLO and AUTH first".
 _WANTS_LOGIN = (523, 530, 534, 535, 538)
-_LOGIN_FIRST = re.compile(r"\bauth", re.IGNORECASE)
-_TLS_FIRST = re.compile(r"(?<![\w/.])(?:(START)?TLS\b|SSL\b|encrypt)", re.IGNORECASE)
+_LOGIN_FIRST = lazy_pattern(r"\bauth", re.IGNORECASE)
+_TLS_FIRST = lazy_pattern(r"(?<![\w/.])(?:(START)?TLS\b|SSL\b|encrypt)", re.IGNORECASE)
 
-_TOO_MANY = re.compile(r"too many (?:recipients|rcpts?)\b", re.IGNORECASE)
+_TOO_MANY = lazy_pattern(r"too many (?:recipients|rcpts?)\b", re.IGNORECASE)
 
-_ENOUGH = re.compile(
+_ENOUGH = lazy_pattern(
     r"\btoo many (?:e-?mails|mails|messages|transactions)\b"
     r"|\b(?:per|this) (?:connection|session)\b",
     re.IGNORECASE,
 )
 
-_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")
+_ENHANCED = lazy_pattern(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")
 
 
 class Reply(NamedTuple):

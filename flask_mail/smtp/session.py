@@ -6,7 +6,6 @@ A session is an :class:`smtplib.SMTP`.
 from __future__ import annotations
 
 import math
-import re
 import smtplib
 import socket
 import time
@@ -14,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import BackendUnavailable, DeliveryError, MailError
+from ..util.patterns import lazy_pattern
 from . import borrowed as lending
 from . import dialing, errors, failures, reaching
 from .alarms import TOLERANT
@@ -35,7 +35,7 @@ _PATIENCE = 0.75
 _PAUSE, _LONGEST_PAUSE = 0.25, 1.0
 """Seconds between two attempts; each pause is twice as long as the one before."""
 
-_FULL_NAME = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_FULL_NAME = lazy_pattern(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 
 
 def connect(server: Server, deadline: Deadline | None = None) -> smtplib.SMTP:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from ..mime.content import Content
+from ..util.patterns import lazy_pattern
 
 # Commands that begin, change or complete a transaction, or identify the client, including obsolete
 # and vendor-specific ones.
@@ -21,7 +22,7 @@ _VERBS = (
 )
 _WITH_FROM = (b"MAIL", b"SEND", b"SOML", b"SAML")
 _BEGINNINGS = frozenset(verb[:4] for verb in (*_VERBS, *_WITH_FROM))
-_COMMAND = re.compile(
+_COMMAND = lazy_pattern(
     rb"(?:%b|(?:%b)(?:[ :]*FROM|$))" % (b"|".join(_VERBS), b"|".join(_WITH_FROM))
     # A word ends here for every server. So a line of base64 only matches if it is nothing else, and
     # Mail-Followup-To and Data-driven do not.
