@@ -5,10 +5,12 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..util.patterns import lazy_pattern
-from ..util.secret import Secret
+
+if TYPE_CHECKING:
+    import re
 
 
 class Unshown(ValueError):
@@ -129,12 +131,28 @@ def to_host(value: object) -> str:
 
 def to_secret(value: object) -> Any:
     """Read text or a whole number, or return a callable, which is called at each use."""
+    from ..util.secret import Secret
+
     if isinstance(value, Secret):  # str() would make it ***
         return value
     # A string proxy, such as werkzeug's LocalProxy, may look like a callable too.
     if callable(value) and not isinstance(value, str):
         return value
     return _text_of(value, "a string, or a callable that returns one")
+
+
+def to_patterns(value: object) -> tuple[re.Pattern[str], ...]:
+    """Read the patterns of an allow-list; the parser of addresses is imported for that."""
+    from . import recipients
+
+    return recipients.to_patterns(value)
+
+
+def to_addresses(value: object) -> tuple[str, ...]:
+    """Read one or more addresses."""
+    from . import recipients
+
+    return recipients.to_addresses(value)
 
 
 def to_path(value: object) -> str:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import ConfigurationError
 from ..util.callers import warn_program
 from .converters import (
     Unshown,
+    to_addresses,
     to_anything,
     to_bool,
     to_count,
     to_host,
     to_limit,
     to_path,
+    to_patterns,
     to_port,
     to_prefix,
     to_seconds,
@@ -24,11 +25,9 @@ from .converters import (
     to_str,
 )
 from .masking import kind_of, shown, sounds_secret
-from .recipients import to_addresses, to_patterns
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting."""
 
     key: str

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..util.locks import ForkSafeLock
 
@@ -21,8 +20,7 @@ MOST_OCTETS: Final = 32 * 1024 * 1024
 """Of all messages together; a single larger message is kept without its content."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(NamedTuple):
     """One message as it was delivered."""
 
     id: str
@@ -31,8 +29,8 @@ class Delivered:
     content: bytes | None
     """``None`` if it was too large to be kept."""
     size: int
-    tags: tuple[str, ...] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...]
+    metadata: Mapping[str, str]
 
 
 class Recent:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import blinker
@@ -110,8 +109,7 @@ def call(receiver: Callable[..., Any], app: object, offered: dict[str, Any]) -> 
     return receiver(*positional, **named)
 
 
-@dataclass(frozen=True)
-class _Shape:
+class _Shape(NamedTuple):
     positional: tuple[str, ...]
     named: tuple[str, ...]
     rest: bool  # has **kwargs

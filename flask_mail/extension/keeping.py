@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from . import mailers as selection
-
 if TYPE_CHECKING:
     from .mailers import Selection
 
@@ -37,4 +35,8 @@ class Keeping:
 
     def _selections(self) -> list[Selection]:
         found = getattr(self, "selection", None)
-        return selection.everywhere() if found is None else [found]
+        if found is not None:
+            return [found]
+        from .mailers import everywhere
+
+        return everywhere()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..config import table as settings
-from .mailers import Selection
+
+if TYPE_CHECKING:
+    from .mailers import Selection
 
 ATTRIBUTES = (
     "server",
@@ -76,6 +78,8 @@ def selection_of(mail: Any) -> Selection:
     """Return the selection of `mail`; a program's own state only has the attributes of 0.10."""
     if hasattr(mail, "selection"):
         return mail.selection  # type: ignore[no-any-return]
+    from .mailers import Selection
+
     return Selection(
         {},
         lambda: {

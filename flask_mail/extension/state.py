@@ -13,8 +13,8 @@ from ..config import table as settings
 from ..config.converters import default_port, is_on, to_flag
 from ..delivery.recent import Recent
 from ..errors import ConfigurationError
+from ..util.locks import ForkSafeLock
 from .live import ATTRIBUTES, Live, own_attributes
-from .mailers import Selection
 from .mixin import _MailMixin
 from .mounting import prefix_of
 
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..message.message import Message
+    from .mailers import Selection
     from .previews import Preview
 
 
 _NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 # Apart from __dict__, which only contains assigned attributes.
-_SLOTS = ("_app", "_config", "_debug", "_mail", "_recent", "_testing", "previews", "selection")
+_SLOTS = ("_app", "_config", "_debug", "_mail", "_recent", "_selection", "_testing", "previews")
+_lock = ForkSafeLock()
 _FOLLOW: Any = object()  # of a parameter: read it from the configuration
 
 
@@ -92,7 +94,7 @@ class _Mail(_MailMixin):
         # For a second account: attributes assigned on the copy do not affect the original.
         clone = self._like()
         clone.__dict__ = dict(self.__dict__)
-        clone.selection = clone._selecting()  # noqa: SLF001 (its own class)
+        clone._selection = None  # noqa: SLF001 (its own class)
         return clone
 
     def follow(
@@ -116,15 +118,26 @@ class _Mail(_MailMixin):
         self._testing = testing
         self._recent = Recent()
         self.previews = {}
-        self.selection = self._selecting()
+        self._selection: Selection | None = None
 
-    def _selecting(self) -> Selection:
-        return Selection(
-            self._config,
-            self._overriding,
-            testing=lambda: self.testing,
-            debug=lambda: is_on(self.debug),
-        )
+    @property
+    def selection(self) -> Selection:
+        """Selection of the backend, made when it is used first."""
+        made = self._selection
+        if made is None:
+            # Programs that send no mail, such as commands and workers, do not import the backends.
+            from .mailers import Selection
+
+            with _lock():
+                made = self._selection
+                if made is None:
+                    made = self._selection = Selection(
+                        self._config,
+                        self._overriding,
+                        testing=lambda: self.testing,
+                        debug=lambda: is_on(self.debug),
+                    )
+        return made
 
     def _like(self) -> Self:
         clone = object.__new__(type(self))
@@ -158,7 +171,7 @@ class _Mail(_MailMixin):
         seen = self._like()
         seen.__dict__ = self.__dict__
         seen._mail = mail  # noqa: SLF001 (its own class)
-        seen.selection = self.selection.overridden(
+        seen._selection = self.selection.overridden(  # noqa: SLF001 (its own class)
             seen._overriding,  # noqa: SLF001 (its own class)
             debug=lambda: is_on(seen.debug),
         )

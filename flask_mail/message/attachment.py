@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ..errors import MessageError
-from ..mime.parts import content_id_in
-from ..util.files import FileData
 from ..util.patterns import lazy_pattern
 from ..util.text import describe
-from .uploads import NothingUploaded, name_of_upload, read_upload
 
 if TYPE_CHECKING:
+    from ..util.files import FileData
     from .fields import Copied
 
 Data: TypeAlias = str | bytes | bytearray | memoryview
@@ -105,9 +103,13 @@ class Attachment:
             path, file = file, None
         content: Data | FileData
         if path is not None:
+            from ..util.files import FileData
+
             content = FileData.of(path)
             filename = os.path.basename(content.path) if filename is None else filename  # noqa: PTH119
         elif file is not None:
+            from .uploads import read_upload
+
             upload = read_upload(file)
             content = upload.content
             filename = upload.name if filename is None else filename
@@ -115,6 +117,8 @@ class Attachment:
         elif data is not None:
             content = data
             if filename == "":  # browsers send this for a field without a file
+                from .uploads import name_of_upload
+
                 filename = name_of_upload(content_type, content)
         else:
             raise MessageError("The 'data' argument is required, unless 'path' or 'file' is given.")
@@ -136,6 +140,8 @@ class Attachment:
     @property
     def content_id(self) -> str | None:
         """The Content-ID without brackets, to which HTML refers as ``cid:...``, or ``None``."""
+        from ..mime.parts import content_id_in
+
         return content_id_in(self.headers)
 
     def __repr__(self) -> str:
@@ -165,6 +171,8 @@ class Attaching:
 
         The empty upload of a form in which no file was chosen adds nothing.
         """
+        from .uploads import NothingUploaded
+
         with suppress(NothingUploaded):
             self.attachments.append(
                 Attachment(
@@ -216,6 +224,8 @@ class Attaching:
         return str(attachment.content_id)
 
     def _unused_content_id(self) -> str:
+        from ..mime.parts import content_id_in
+
         used = {content_id_in(getattr(each, "headers", None)) for each in self.attachments}
         # Skip used ids: attachments may have been removed, so their number is not enough.
         numbers = count(len(self.attachments) + 1)
@@ -236,10 +246,10 @@ def guess_content_type(filename: object, data: object) -> str:
 
 
 def _certain_type(data: object) -> str | None:
-    if isinstance(data, FileData):
-        beginning = next(data.blocks(), b"")
-    else:
-        beginning = bytes(data[:8]) if isinstance(data, (bytes, bytearray, memoryview)) else b""
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        beginning = bytes(data[:8])
+    else:  # a FileData, or a wrong type
+        beginning = next(data.blocks(), b"") if hasattr(data, "blocks") else b""
     return next((kind for start, kind in _BEGINNINGS if beginning.startswith(start)), None)
 
 

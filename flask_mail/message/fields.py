@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set, ValuesView
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..mime.content import Content
-from ..receipt import Envelope
-from ..util.files import FileData
 from ..util.patterns import lazy_pattern
-from ..util.secret import Secret
 from ..util.text import plain_text
 from .attachment import Attachment
 
 if TYPE_CHECKING:
+    from ..mime.content import Content
     from .message import Message
+
+EXTRAS = ("tags", "metadata", "options")
+"""Fields for mail services; only those that were set are stored."""
 
 _NEEDS_QUOTES = lazy_pattern(r'["\\@<>;]')
 
@@ -57,7 +56,6 @@ class CopiedLater(Copied[Given, Kept]):
         return super().__get__(message, owner)
 
 
-@dataclass(frozen=True, slots=True)
 class Delivered:
     """The delivered octets, stored as ``as_bytes`` of the copy in an outbox.
 
@@ -65,7 +63,10 @@ class Delivered:
     a new signature of a subclass.
     """
 
-    octets: bytes | Content
+    __slots__ = ("octets",)
+
+    def __init__(self, octets: bytes | Content) -> None:
+        self.octets = octets
 
     def __call__(self) -> bytes:
         return bytes(self.octets)
@@ -120,12 +121,18 @@ def sender_text(sender: Any) -> Any:
 
 def frozen(value: Any) -> Any:
     """Copy the value of a field, evaluating lazy strings."""
+    if value is None or type(value) is str:
+        return value
     if isinstance(value, Mapping):
         return {frozen(key): frozen(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return (list if isinstance(value, list) else tuple)(map(frozen, value))
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
+    from ..receipt import Envelope
+    from ..util.files import FileData
+    from ..util.secret import Secret
+
     if isinstance(value, (FileData, Secret)):  # str() of a secret would be ***
         return value
     if isinstance(value, Attachment):

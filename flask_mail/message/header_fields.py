@@ -7,9 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ..address.parser import parse_address
 from ..errors import MessageError
-from ..util.hosts import is_in_development
 from ..util.patterns import lazy_pattern
 from ..util.text import describe, plain_text
 
@@ -161,6 +159,8 @@ class Conventions:
             links.append(_checked_mailto(plain_text(mailto) or ""))
         if not links:
             raise MessageError("list_unsubscribe needs url=... or mailto=..., or both.")
+        from ..util.hosts import is_in_development
+
         is_secure = links[0].lower().startswith("https://")
         if one_click and not is_secure and not is_in_development(links[0]):
             raise MessageError(
@@ -230,6 +230,8 @@ def _checked_url(url: str) -> str:
 
 def _checked_mailto(mailto: str) -> str:
     address, mark, query = mailto.removeprefix("mailto:").partition("?")
+    from ..address.parser import parse_address
+
     found = parse_address(address, "mailto")
     link = f"mailto:{quote(found.local, safe=_OF_A_LOCAL_PART)}@{found.domain}{mark}"
     link += query.replace(",", "%2C")

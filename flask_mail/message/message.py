@@ -12,14 +12,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .. import _context
-from ..address.parser import parse_address
 from ..errors import MessageError
-from ..receipt import Envelope
 from ..util.text import describe
 from . import fields as copies
 from .alternatives import Alternatives
 from .attachment import Attaching, Attachment
 from .fields import (
+    EXTRAS,
     Copied,
     CopiedLater,
     by_backend,
@@ -32,15 +31,13 @@ from .fields import (
 )
 from .formats import Forms
 from .header_fields import Conventions
-from .metadata import EXTRAS
 from .rendering import Rendering
-from .validation import has_bad_headers
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..extension.connection import Connection
-    from ..receipt import Receipt
+    from ..receipt import Envelope, Receipt
 
 AddressLike: TypeAlias = str | tuple[str, str]
 
@@ -210,6 +207,8 @@ class Message(Attaching, Conventions, Forms, Rendering):
     @cached_property
     def msgId(self) -> str:  # noqa: N802 (0.10's name)
         """The Message-ID: random, at the sender's domain, created on first access."""
+        from ..address.parser import parse_address
+
         try:
             domain = parse_address(self.sender, "sender").domain
         except MessageError:
@@ -225,7 +224,11 @@ class Message(Attaching, Conventions, Forms, Rendering):
         """Add a To address."""
         self.recipients.append(recipient)
 
-    has_bad_headers = has_bad_headers
+    def has_bad_headers(self) -> bool:
+        """Return True if a header, address, name or option contains a line break or control."""
+        from .validation import has_bad_headers
+
+        return has_bad_headers(self)
 
     def is_bad_headers(self) -> bool:
         """Deprecated: the name of :meth:`has_bad_headers` before 0.9."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import MessageError
 from ..mime.checks import check_text
 from ..util.text import describe
+from .fields import EXTRAS
 
 if TYPE_CHECKING:
     from .message import Message
 
-EXTRAS: Final = ("tags", "metadata", "options")
 _DEEPEST: Final = 50
 
 

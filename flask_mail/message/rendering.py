@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import _context
-from ..mime import render as mime
 from .fields import Delivered
 
 if TYPE_CHECKING:
@@ -70,9 +69,11 @@ class Rendering:
         return self.as_bytes() if "as_bytes" in put else kind.as_bytes(self)
 
     def _rendered(self) -> bytes | Content:
+        from ..mime.render import render
+
         message: Any = self  # a Message
         state = _context.current_state()
-        return mime.render(
+        return render(
             message,
             ascii_attachments=bool(getattr(state, "ascii_attachments", False)),
             now=self._first_rendered,
