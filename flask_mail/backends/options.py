@@ -70,11 +70,11 @@ def read_options(
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in given:
             raise ConfigurationError(f"{cls.__name__} needs {key_of(name)}: set it.")
-    secrets = secrets_of(cls)
+    secrets, readers = secrets_of(cls), _readers_of(cls)
     return {
         name: secrets[name](convert(key_of(name), to_secret, value, (key_of(name),)), key_of(name))
         if name in secrets and not isinstance(value, secrets[name])
-        else convert(key_of(name), _reader(annotation_of(cls, parameters.get(name))), value)
+        else convert(key_of(name), readers.get(name, to_anything), value)
         for name, value in given.items()
     }
 
@@ -95,13 +95,22 @@ def declared(cls: type) -> tuple[dict[str, inspect.Parameter], bool]:
 def secrets_of(cls: type) -> Mapping[str, type[Secret]]:
     """Return the options of a constructor that are annotated as secrets, with their types."""
     found = {}
-    for name, parameter in declared(cls)[0].items():
-        annotation = annotation_of(cls, parameter)
+    for name, annotation in _annotations_of(cls).items():
         # A list or dict of secrets is not a secret.
         for kind in typing.get_args(annotation) if _is_union(annotation) else (annotation,):
             if isinstance(kind, type) and issubclass(kind, Secret):
                 found[name] = kind
     return found
+
+
+@lru_cache(maxsize=64)
+def _readers_of(cls: type) -> dict[str, Callable[[object], Any]]:
+    return {name: _reader(annotation) for name, annotation in _annotations_of(cls).items()}
+
+
+@lru_cache(maxsize=64)  # each app would evaluate them
+def _annotations_of(cls: type) -> dict[str, Any]:
+    return {name: annotation_of(cls, each) for name, each in declared(cls)[0].items()}
 
 
 def annotation_of(cls: type, parameter: inspect.Parameter | None) -> Any:

@@ -19,10 +19,14 @@ def warn_of_misspelt(config: Mapping[str, Any], options: Collection[str]) -> Non
 
     :param options: the settings of the backend.
     """
-    known = {*BY_KEY, FAIL_SILENTLY, *options}
+    keys = map(str, list(config))  # a copy: other threads may set keys
+    unknown = {key for key in keys if key.startswith(_PREFIX) and key not in BY_KEY}
+    unknown -= {FAIL_SILENTLY, *options}
+    if not unknown:
+        return
     names = {key.removeprefix(_PREFIX): key for key in (*BY_KEY, *options)}
-    for key in sorted(map(str, list(config))):  # a copy: other threads may set keys
-        if not key.startswith(_PREFIX) or key in known or is_unset(config.get(key)):
+    for key in sorted(unknown):
+        if is_unset(config.get(key)):
             continue
         near = difflib.get_close_matches(key.removeprefix(_PREFIX), names, n=1, cutoff=_ALIKE)
         if near:

@@ -47,6 +47,7 @@ class _Mail(_MailMixin):
     previews: Mapping[str, Preview]
     """The functions registered by :meth:`Mail.preview`, by name."""
 
+    _recent: Recent
     server: Any = Live("MAIL_SERVER", lambda state: "localhost")
     username: Any = Live("MAIL_USERNAME")
     password: Any = Live("MAIL_PASSWORD")
@@ -68,6 +69,7 @@ class _Mail(_MailMixin):
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         # Not in the constructor, which a subclass may replace.
         state = super().__new__(cls)
+        state._recent = Recent()
         state._connect_to(_NO_SETTINGS, debug=False, testing=False)
         return state
 
@@ -116,7 +118,6 @@ class _Mail(_MailMixin):
         self._config = config
         self._debug = debug
         self._testing = testing
-        self._recent = Recent()
         self.previews = {}
         self._selection: Selection | None = None
 
