@@ -27,8 +27,8 @@ from ..util.clocks import monotonic
 from ..util.secret import Password, Secret, Token
 from .base import Backend
 from .features import ORDINARY, Feature
-from .smtp_checks import check_login, check_together, warn_of_dangers
 from .smtp_legacy import send_by_legacy
+from .smtp_rules import Options, check
 
 if TYPE_CHECKING:
     import smtplib
@@ -89,14 +89,6 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             password = Password(password)
         if oauth2_token is not None and not isinstance(oauth2_token, Token):
             oauth2_token = Token(oauth2_token)
-        check_together(
-            use_tls=use_tls,
-            use_ssl=use_ssl,
-            local_hostname=local_hostname,
-            has_certificate=tls_cert_file is not None,
-            has_key=tls_key_file is not None,
-        )
-        check_login(username, password, oauth2_token)
         self._server = client.Server(
             host=_read("MAIL_SERVER", server),
             port=_read("MAIL_PORT", port) if port else default_port(use_ssl),
@@ -122,6 +114,14 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             max_age=_read("MAIL_MAX_AGE", max_age),
             debug=debug,
         )
+        check(
+            Options(
+                self._server,
+                verify=tls_verify,
+                has_certificate=tls_cert_file is not None,
+                has_key=tls_key_file is not None,
+            )
+        )
         self._deadline = deadline and _read("MAIL_DEADLINE", deadline)
         self._max_emails = max_emails and _read("MAIL_MAX_EMAILS", max_emails)
         self._pool = Pool(
@@ -131,7 +131,6 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             place=(server, self._server.port, username),
         )
         self._own: WeakSet[smtplib.SMTP] = WeakSet()  # the sessions that it may reconnect
-        warn_of_dangers(self._server, verify=tls_verify)
 
     def __repr__(self) -> str:
         # A traceback may call it before the constructor is done.

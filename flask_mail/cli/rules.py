@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..address.parser import parse_address
 from ..backends.smtp import SmtpBackend
-from ..backends.smtp_checks import is_loopback
+from ..backends.smtp_rules import Options, problems
 from ..config.converters import default_port, to_bool
 from ..config.table import BY_KEY, FAIL_SILENTLY, convert
 from ..errors import ConfigurationError, MessageError
 from ..message.fields import sender_text
+from ..smtp.server import Server
+from ..util.secret import Password, Token
 
 if TYPE_CHECKING:
     from ..address.parser import Address
@@ -91,123 +93,45 @@ def _silence(choice: Choice) -> Iterator[Finding]:
 def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
     # Other backends ignore these settings.
     is_smtp = choice.wanted_class is not None and issubclass(choice.wanted_class, SmtpBackend)
-    level: Level = "error" if is_smtp else "warning"
-    starttls, implicit = entries.value("MAIL_USE_TLS"), entries.value("MAIL_USE_SSL")
-    port = entries.value("MAIL_PORT", default_port(bool(implicit)))
-    user, password = entries.has("MAIL_USERNAME"), entries.has("MAIL_PASSWORD")
-    token = entries.has("MAIL_OAUTH2_TOKEN")
-    far = not is_loopback(entries.value("MAIL_SERVER", "localhost"))
-    rules = [
-        (
-            bool(starttls and implicit),
-            Finding(
-                level,
-                "tls-and-ssl",
-                ("MAIL_USE_TLS", "MAIL_USE_SSL"),
-                "Unset MAIL_USE_TLS or MAIL_USE_SSL: the first means STARTTLS (port 587), the"
-                " second TLS from the first byte (port 465).",
-            ),
-        ),
-        (
-            bool(port == 465 and starttls and not implicit),
-            Finding(
-                level,
-                "port-465-with-starttls",
-                ("MAIL_PORT", "MAIL_USE_TLS"),
-                "Port 465 uses TLS from the first byte: set MAIL_USE_SSL instead of MAIL_USE_TLS,"
-                " or port 587.",
-            ),
-        ),
-        (
-            bool(port == 587 and implicit and not starttls),
-            Finding(
-                "warning",
-                "port-587-with-ssl",
-                ("MAIL_PORT", "MAIL_USE_SSL"),
-                "Port 587 usually starts unencrypted: set MAIL_USE_TLS instead of MAIL_USE_SSL, or"
-                " port 465.",
-            ),
-        ),
-        (
-            user and not (password or token),
-            Finding(
-                level,
-                "username-without-password",
-                ("MAIL_USERNAME", "MAIL_PASSWORD"),
-                "Set MAIL_PASSWORD or MAIL_OAUTH2_TOKEN too, or unset MAIL_USERNAME if the server"
-                " requires no login.",
-            ),
-        ),
-        (
-            any(_has_blanks(entries[key].value) for key in _OF_A_LOGIN),
-            Finding(
-                "warning",
-                "login-with-blanks",
-                _OF_A_LOGIN,
-                "MAIL_USERNAME or MAIL_PASSWORD begins or ends with a blank, which is sent too:"
-                " remove it if the login is refused.",
-            ),
-        ),
-        (
-            password and not user,
-            Finding(
-                level,
-                "password-without-username",
-                ("MAIL_USERNAME", "MAIL_PASSWORD"),
-                "Set MAIL_USERNAME too, or unset MAIL_PASSWORD if the server requires no login.",
-            ),
-        ),
-        (
-            token and not user,
-            Finding(
-                level,
-                "token-without-username",
-                ("MAIL_USERNAME", "MAIL_OAUTH2_TOKEN"),
-                "Set MAIL_USERNAME to the account of MAIL_OAUTH2_TOKEN.",
-            ),
-        ),
-        (
-            token and password,
-            Finding(
-                level,
-                "password-and-token",
-                ("MAIL_PASSWORD", "MAIL_OAUTH2_TOKEN"),
-                "Unset MAIL_PASSWORD or MAIL_OAUTH2_TOKEN: only one of them can be used.",
-            ),
-        ),
-        (
-            entries.has("MAIL_TLS_KEY_FILE") and not entries.has("MAIL_TLS_CERT_FILE"),
-            Finding(
-                level,
-                "key-without-certificate",
-                ("MAIL_TLS_KEY_FILE", "MAIL_TLS_CERT_FILE"),
-                "Set MAIL_TLS_CERT_FILE to the certificate of the key in MAIL_TLS_KEY_FILE.",
-            ),
-        ),
-        (
-            not entries.value("MAIL_TLS_VERIFY", True),
-            Finding(
-                "warning",
-                "tls-not-verified",
-                ("MAIL_TLS_VERIFY",),
-                "Unset MAIL_TLS_VERIFY, and set MAIL_TLS_CA_FILE if the server is your own: without"
-                " the check, anyone in between can read and change mail and the password.",
-            ),
-        ),
-        (
-            bool(user and (password or token) and far and not (starttls or implicit)),
-            Finding(
-                "warning",
-                "login-in-clear",
-                ("MAIL_USE_TLS", "MAIL_USE_SSL"),
-                "Set MAIL_USE_TLS or MAIL_USE_SSL: the password or token is sent over the network"
-                " unencrypted.",
-            ),
-        ),
-    ]
-    for is_broken, finding in rules:
-        if is_broken:
-            yield finding
+    for problem in problems(_smtp_options(entries)):
+        yield Finding(
+            problem.level if is_smtp else "warning", problem.code, problem.keys, problem.advice
+        )
+    if any(_has_blanks(entries[key].value) for key in _OF_A_LOGIN):
+        yield Finding(
+            "warning",
+            "login-with-blanks",
+            _OF_A_LOGIN,
+            "MAIL_USERNAME or MAIL_PASSWORD begins or ends with a blank, which is sent too:"
+            " remove it if the login is refused.",
+        )
+
+
+def _smtp_options(entries: Entries) -> Options:
+    implicit_tls = entries.value("MAIL_USE_SSL", False)
+
+    def login(key: str) -> Any:
+        # Even if it is not valid, it is set.
+        return entries.value(key, "") if entries.has(key) else None
+
+    password, token = login("MAIL_PASSWORD"), login("MAIL_OAUTH2_TOKEN")
+    server = Server(
+        host=entries.value("MAIL_SERVER", "localhost"),
+        port=entries.value("MAIL_PORT", default_port(implicit_tls)),
+        timeout=0,
+        implicit_tls=implicit_tls,
+        starttls=entries.value("MAIL_USE_TLS", False),
+        local_hostname=entries.value("MAIL_LOCAL_HOSTNAME"),
+        username=login("MAIL_USERNAME"),
+        password=None if password is None else Password(password),
+        token=None if token is None else Token(token),
+    )
+    return Options(
+        server,
+        verify=entries.value("MAIL_TLS_VERIFY", True),
+        has_certificate=entries.has("MAIL_TLS_CERT_FILE"),
+        has_key=entries.has("MAIL_TLS_KEY_FILE"),
+    )
 
 
 def _has_blanks(value: object) -> bool:

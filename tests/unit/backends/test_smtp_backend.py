@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
 
 from flask_mail import ConfigurationError, Message, MessageError, MessageRefused, Outcome
+from flask_mail.backends.declared import options_declared_by
 from flask_mail.backends.smtp import SmtpBackend
 from flask_mail.config.converters import default_port
+from flask_mail.config.table import BY_KEY, TABLE
 from flask_mail.smtp import session as client
 
 
@@ -34,7 +36,7 @@ def server():
         ({"username": "me"}, "MAIL_USERNAME is set, but neither MAIL_PASSWORD"),
         ({"password": "s3cret"}, "MAIL_PASSWORD is set, but MAIL_USERNAME is not"),
         ({"username": "me", "password": "s3\0cret"}, "MAIL_PASSWORD must be Unicode text"),
-        ({"username": "m\0e", "password": "s3cret"}, "MAIL_USERNAME and MAIL_PASSWORD must be"),
+        ({"username": "m\0e", "password": "s3cret"}, "MAIL_USERNAME must be Unicode text"),
         ({"username": "me", "password": "s3cr\udce9t"}, "MAIL_PASSWORD must be Unicode text"),
         ({"tls_key_file": "key.pem"}, "MAIL_TLS_KEY_FILE needs MAIL_TLS_CERT_FILE"),
         ({"use_tls": True, "tls_ca_file": "missing.pem"}, "MAIL_TLS_CA_FILE cannot be read"),
@@ -51,6 +53,15 @@ def test_a_wrong_option_names_the_setting_and_never_the_secret(options, named):
     with pytest.raises(ConfigurationError, match=named) as caught:
         SmtpBackend(**options)
     assert "s3" not in str(caught.value)
+
+
+def test_options_agree_with_the_table_of_settings():
+    options = options_declared_by(SmtpBackend)
+    assert {each.key for each in options} >= {each.key for each in TABLE if each.group == "SMTP"}
+    defaults = {each.key: each.default.removesuffix(".0") for each in options}
+    # "None" in the constructor can have a meaning that only the table describes.
+    described = {key: BY_KEY[key].default for key in defaults if defaults[key] != "None"}
+    assert described == {key: defaults[key] for key in described} | {"MAIL_DEBUG": "`app.debug`"}
 
 
 @pytest.mark.parametrize("content", ["", "no certificate"])
@@ -111,6 +122,27 @@ def test_a_login_in_clear_elsewhere_is_warned_about(name, caplog):
 @pytest.mark.parametrize("options", [{"use_tls": True}, {"use_ssl": True}])
 def test_a_login_over_tls_is_not_warned_about(options, caplog):
     SmtpBackend(server="mx.test", username="me", password="s3cret", **options)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("options", "warning"),
+    [
+        ({"use_tls": True, "port": 465}, "Port 465 uses TLS from the first byte"),
+        ({"use_ssl": True, "port": 587}, "Port 587 usually starts unencrypted"),
+        ({"use_tls": True, "tls_verify": False}, "MAIL_TLS_VERIFY is False: anyone between this"),
+    ],
+)
+def test_unsafe_options_are_warned_about(options, warning, caplog):
+    SmtpBackend(server="mx.test", **options)
+    [record] = caplog.records
+    assert (record.name, record.levelname) == ("flask_mail", "WARNING")
+    assert record.getMessage().startswith(warning)
+
+
+@pytest.mark.parametrize("options", [{"use_ssl": True, "port": 465}, {"tls_verify": False}])
+def test_safe_options_are_not_warned_about(options, caplog):
+    SmtpBackend(server="mx.test", **options)
     assert caplog.records == []
 
 

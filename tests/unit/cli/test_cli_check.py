@@ -330,7 +330,7 @@ class TestValues:
             ),
             (
                 {"MAIL_PORT": "465", "MAIL_USE_TLS": True},
-                "error",
+                "warning",
                 "port-465-with-starttls",
                 ["MAIL_PORT", "MAIL_USE_TLS"],
             ),
@@ -370,7 +370,36 @@ class TestValues:
                 "key-without-certificate",
                 ["MAIL_TLS_KEY_FILE", "MAIL_TLS_CERT_FILE"],
             ),
-            ({"MAIL_TLS_VERIFY": "no"}, "warning", "tls-not-verified", ["MAIL_TLS_VERIFY"]),
+            (
+                {"MAIL_TLS_VERIFY": "no", "MAIL_USE_TLS": True},
+                "warning",
+                "tls-not-verified",
+                ["MAIL_TLS_VERIFY"],
+            ),
+            (
+                {"MAIL_LOCAL_HOSTNAME": "two words"},
+                "error",
+                "bad-local-hostname",
+                ["MAIL_LOCAL_HOSTNAME"],
+            ),
+            (
+                {"MAIL_USERNAME": "an\nn", "MAIL_PASSWORD": lambda: "hunter"},
+                "error",
+                "bad-username",
+                ["MAIL_USERNAME"],
+            ),
+            (
+                {"MAIL_USERNAME": "ann", "MAIL_PASSWORD": "hun\nter"},
+                "error",
+                "bad-password",
+                ["MAIL_PASSWORD"],
+            ),
+            (
+                {"MAIL_USERNAME": "ann", "MAIL_OAUTH2_TOKEN": "hun ter"},
+                "error",
+                "bad-token",
+                ["MAIL_OAUTH2_TOKEN"],
+            ),
             (
                 {"MAIL_SERVER": "192.0.2.1", "MAIL_USERNAME": "ann", "MAIL_PASSWORD": "hunter"},
                 "warning",
@@ -387,6 +416,12 @@ class TestValues:
         assert (finding["level"], finding["code"], finding["keys"]) == (level, code, keys)
         finding = findings_of(local_app(**config))[code]
         assert finding["level"] == "warning"
+
+    def test_login_of_the_wrong_type_is_reported_once(self, monkeypatch):
+        monkeypatch.setattr(SmtpBackend, "open", _refuse)
+        app = make_app(MAIL_USERNAME="ann", MAIL_PASSWORD=["hunter"])
+        report = run_json(app, "check", status=1)
+        assert [each["code"] for each in report["findings"]] == ["wrong-kind"]
 
     def test_a_login_in_clear_on_this_machine_is_no_problem(self):
         app = local_app(MAIL_USERNAME="ann", MAIL_PASSWORD="hunter")

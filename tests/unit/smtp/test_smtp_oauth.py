@@ -499,8 +499,8 @@ def test_a_token_that_is_none_is_an_error_that_does_not_show_it(token):
         ),
         ({"username": "m\1e", "oauth2_token": "t"}, "MAIL_USERNAME must be Unicode text without"),
         ({"username": "m\0e", "oauth2_token": "t"}, "MAIL_USERNAME must be Unicode text without"),
-        ({"username": "m\1e", "password": "s3"}, "MAIL_USERNAME and MAIL_PASSWORD must be"),
-        ({"username": "m\0e", "password": lambda: "s3"}, "MAIL_USERNAME and MAIL_PASSWORD must be"),
+        ({"username": "m\1e", "password": "s3"}, "MAIL_USERNAME must be Unicode text"),
+        ({"username": "m\0e", "password": lambda: "s3"}, "MAIL_USERNAME must be Unicode text"),
     ],
 )
 def test_settings_that_make_no_login_are_named(options, named):

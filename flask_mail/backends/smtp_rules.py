@@ -1,0 +1,169 @@
+"""Rules for conflicting or unsafe options of the smtp backend, in one table.
+
+The constructor raises an error or logs a warning; ``flask mail check`` reports both as findings.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from ..errors import ConfigurationError
+from ..util.patterns import lazy_pattern
+from ..util.secret import Password, Secret, Token
+
+if TYPE_CHECKING:
+    from ..smtp.server import Server
+
+_log = logging.getLogger("flask_mail")
+# NUL ends the name in AUTH PLAIN (RFC 4616), U+0001 in OAUTHBEARER (RFC 7628). Line ends come from
+# files, surrogates from environment variables that are not UTF-8.
+_NOT_IN_A_NAME = lazy_pattern("[\0-\x1f\x7f-\x9f\ud800-\udfff]")
+_EHLO_NAME = lazy_pattern("[!-~]{1,255}")
+_ORIGIN = "Was it read with the line end of a file, or decoded wrongly?"
+
+
+class Options(NamedTuple):
+    """The options that the rules are about."""
+
+    server: Server
+    verify: bool
+    has_certificate: bool
+    has_key: bool
+
+
+class Rule(NamedTuple):
+    """A problem with the options, and the solution."""
+
+    level: Literal["error", "warning"]
+    """``"error"`` if the backend cannot be built."""
+    code: str
+    """Stable identifier, the same in every version."""
+    keys: tuple[str, ...]
+    applies: Callable[[Options], bool]
+    advice: str
+
+
+def _is_loopback(server: str) -> bool:
+    try:
+        return ipaddress.ip_address(server).is_loopback
+    except ValueError:
+        return server.lower() == "localhost"
+
+
+def _is_impossible(secret: Secret | None) -> bool:
+    return secret is not None and secret.is_impossible
+
+
+def _sends_in_clear(server: Server) -> bool:
+    has_login = server.username is not None and server.secret is not None
+    return has_login and not server.is_encrypted and not _is_loopback(server.host)
+
+
+_RULES = (
+    Rule(
+        "error", "tls-and-ssl", ("MAIL_USE_TLS", "MAIL_USE_SSL"),
+        lambda options: options.server.starttls and options.server.implicit_tls,
+        "MAIL_USE_TLS and MAIL_USE_SSL are both set: keep MAIL_USE_SSL for a port with TLS from the"
+        " first byte (465), or MAIL_USE_TLS for STARTTLS (587).",
+    ),
+    Rule(
+        "error", "bad-local-hostname", ("MAIL_LOCAL_HOSTNAME",),
+        lambda options: options.server.local_hostname is not None
+        and not _EHLO_NAME.fullmatch(options.server.local_hostname),
+        "MAIL_LOCAL_HOSTNAME must be a host name, or an address literal such as [192.0.2.1], in"
+        " ASCII (RFC 5321 section 4.1.4).",
+    ),
+    Rule(
+        "error", "key-without-certificate", ("MAIL_TLS_KEY_FILE", "MAIL_TLS_CERT_FILE"),
+        lambda options: options.has_key and not options.has_certificate,
+        "MAIL_TLS_KEY_FILE needs MAIL_TLS_CERT_FILE: set both.",
+    ),
+    Rule(
+        "error", "password-and-token", ("MAIL_PASSWORD", "MAIL_OAUTH2_TOKEN"),
+        lambda options: None not in (options.server.password, options.server.token),
+        "MAIL_PASSWORD and MAIL_OAUTH2_TOKEN are both set: keep one.",
+    ),
+    Rule(
+        "error", "password-without-username", ("MAIL_USERNAME", "MAIL_PASSWORD"),
+        lambda options: options.server.username is None and options.server.password is not None,
+        "MAIL_PASSWORD is set, but MAIL_USERNAME is not: set both to log in, or neither.",
+    ),
+    Rule(
+        "error", "token-without-username", ("MAIL_USERNAME", "MAIL_OAUTH2_TOKEN"),
+        lambda options: options.server.username is None and options.server.token is not None,
+        "MAIL_OAUTH2_TOKEN is set, but MAIL_USERNAME is not: set both to log in, or neither.",
+    ),
+    Rule(
+        "error", "username-without-password", ("MAIL_USERNAME", "MAIL_PASSWORD"),
+        lambda options: options.server.username is not None and options.server.secret is None,
+        "MAIL_USERNAME is set, but neither MAIL_PASSWORD nor MAIL_OAUTH2_TOKEN: set one of them to"
+        " log in, or unset MAIL_USERNAME.",
+    ),
+    Rule(
+        "error", "bad-username", ("MAIL_USERNAME",),
+        lambda options: options.server.username is not None
+        and _NOT_IN_A_NAME.search(options.server.username) is not None,
+        "MAIL_USERNAME must be Unicode text without line ends and other control characters."
+        f" {_ORIGIN}",
+    ),
+    Rule(
+        "error", "bad-password", ("MAIL_PASSWORD",),
+        lambda options: _is_impossible(options.server.password),
+        f"MAIL_PASSWORD must be {Password.must_be}. {_ORIGIN}",
+    ),
+    Rule(
+        "error", "bad-token", ("MAIL_OAUTH2_TOKEN",),
+        lambda options: _is_impossible(options.server.token),
+        f"MAIL_OAUTH2_TOKEN must be {Token.must_be}. {_ORIGIN}",
+    ),
+    Rule(
+        "warning", "port-465-with-starttls", ("MAIL_PORT", "MAIL_USE_TLS"),
+        lambda options: options.server.port == 465 and not options.server.implicit_tls
+        and options.server.starttls,
+        "Port 465 uses TLS from the first byte: set MAIL_USE_SSL instead of MAIL_USE_TLS, or port"
+        " 587.",
+    ),
+    Rule(
+        "warning", "port-587-with-ssl", ("MAIL_PORT", "MAIL_USE_SSL"),
+        lambda options: options.server.port == 587 and not options.server.starttls
+        and options.server.implicit_tls,
+        "Port 587 usually starts unencrypted: set MAIL_USE_TLS instead of MAIL_USE_SSL, or port"
+        " 465.",
+    ),
+    Rule(
+        "warning", "tls-not-verified", ("MAIL_TLS_VERIFY",),
+        lambda options: options.server.is_encrypted and not options.verify,
+        "MAIL_TLS_VERIFY is False: anyone between this host and {server} can read and change mail"
+        " and the password. Set MAIL_TLS_CA_FILE instead if the server is your own.",
+    ),
+    Rule(
+        "warning", "login-in-clear", ("MAIL_USE_TLS", "MAIL_USE_SSL"),
+        lambda options: _sends_in_clear(options.server),
+        "{secret} may be sent to {server} unencrypted: set MAIL_USE_TLS or MAIL_USE_SSL.",
+    ),
+)  # fmt: skip
+
+
+def problems(options: Options) -> Iterator[Rule]:
+    """Yield the rules that apply, errors first."""
+    secret = options.server.secret
+    for rule in _RULES:
+        if rule.applies(options):
+            advice = rule.advice.format(
+                server=options.server, secret=None if secret is None else secret.setting
+            )
+            yield rule._replace(advice=advice)
+
+
+def check(options: Options) -> None:
+    """Log a warning for each unsafe option.
+
+    :raises ConfigurationError: options conflict, or one is not valid.
+    """
+    for problem in problems(options):
+        if problem.level == "error":
+            raise ConfigurationError(problem.advice)
+        _log.warning("%s", problem.advice)
