@@ -17,7 +17,7 @@ from .base import Backend
 from .features import Feature
 
 if TYPE_CHECKING:
-    from .values import ProbeStep
+    from .values import Kept, ProbeStep, StoredMessage
 
 __all__ = [
     "Backend",
@@ -27,6 +27,7 @@ __all__ = [
     "DeliveryUnknown",
     "Envelope",
     "Feature",
+    "Kept",
     "MessageRefused",
     "Outcome",
     "Outgoing",
@@ -34,6 +35,7 @@ __all__ = [
     "Receipt",
     "Refusal",
     "Secret",
+    "StoredMessage",
     "UnsupportedFeature",
 ]
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..delivery.outgoing import Outgoing
     from ..receipt import Envelope, Receipt
+    from .values import Kept
 
 _RULE: Final = "-" * 72
 # The lines about the parts show the structure better.
@@ -97,6 +98,11 @@ class ConsoleBackend(Backend[None]):
         if recent is not None:
             recent.add(mail)
         return self.accepted(mail)
+
+    def kept(self) -> list[Kept] | None:
+        from .console_reading import recent_messages
+
+        return recent_messages()
 
     def _current_stream(self) -> Any:
         if not isinstance(self._stream, str):

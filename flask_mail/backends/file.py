@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..delivery.outgoing import Outgoing
     from ..receipt import Envelope, Receipt
+    from .values import Kept
 
 # O_EXCL and O_NOFOLLOW: do not follow a symbolic link that an attacker placed there.
 _CREATE: Final = (
@@ -106,6 +107,11 @@ class FileBackend(Backend[None]):
     def folder(self) -> Path:
         """The folder, as an absolute path."""
         return self._folder
+
+    def kept(self) -> list[Kept]:
+        from .file_reading import kept_in
+
+        return kept_in(self._folder)
 
     def deliver(self, mail: Outgoing, session: None) -> Receipt:
         moment = _moments.next()

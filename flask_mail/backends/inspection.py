@@ -6,11 +6,21 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .values import ProbeStep
+    from .values import Kept, ProbeStep
 
 
 class Inspectable:
     """Base class of :class:`Backend`: what only some backends can answer, with defaults."""
+
+    def kept(self) -> Iterable[Kept] | None:
+        """Return the messages that it keeps, oldest first, for the inbox and for tests.
+
+        Default: ``None``, it does not keep messages. A wrapper backend returns those of its
+        children.
+
+        :raises ConfigurationError: they cannot be listed.
+        """
+        return None
 
     def probe(self, sender: str | None = None) -> Iterable[ProbeStep]:
         """Try the connection for ``flask mail check`` without sending anything; yield each step.

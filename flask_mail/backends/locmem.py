@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ..delivery.outgoing import Outgoing
     from ..message.message import Message
     from ..receipt import Receipt
+    from .locmem_reading import Identified
+    from .values import Kept
 
 
 class LocmemBackend(Backend[None]):
@@ -27,6 +29,12 @@ class LocmemBackend(Backend[None]):
 
     def __init__(self) -> None:
         self.outbox: list[Message] = []
+        self.identified: dict[int, Identified] = {}
+
+    def kept(self) -> list[Kept]:
+        from .locmem_reading import kept_by
+
+        return kept_by(self)
 
     def deliver(self, mail: Outgoing, session: None) -> Receipt:
         self.outbox.append(delivered_copy(mail))

@@ -2,8 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from ..receipt import Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A message as it was delivered, returned by :attr:`Kept.read`."""
+
+    content: bytes
+    """The octets that were delivered."""
+    envelope: Envelope | None = None
+    """The envelope; ``None`` if it is unknown, as for a file of another program."""
+    tags: tuple[str, ...] = ()
+    """Its tags."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Its metadata."""
+    size: int = -1
+    """Octets of the message; default: those of `content`."""
+    error: str = ""
+    """The reason if the content cannot be shown, such as its size; `content` is empty then."""
+
+    def __post_init__(self) -> None:
+        if self.size < 0:
+            object.__setattr__(self, "size", len(self.content))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A message that a backend keeps, returned by :meth:`Backend.kept`."""
+
+    id: str
+    """Unique among the messages of the backend, and the same as long as it keeps this one. It is
+    part of URLs, so it consists of letters, digits and ``-._``."""
+    date: datetime
+    """The time of delivery, with a time zone."""
+    read: Callable[[], StoredMessage | None]
+    """Returns the message, or ``None`` if it was deleted since."""
+    delete: Callable[[], object]
+    """Deletes the message, unless it was deleted since."""
+    version: int = 0
+    """A number that changes with the content, for messages that other programs may replace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,5 +57,6 @@ class ProbeStep:
     name: str
     """One word, such as ``"connect"``, ``"tls"`` or ``"login"``."""
     status: Literal["ok", "failed", "skipped"]
+    """The result."""
     detail: str = ""
-    """Result of the step, or the reason why it failed or was skipped; without a secret."""
+    """Details of the result, or the reason why it failed or was skipped; without a secret."""

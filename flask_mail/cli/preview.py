@@ -8,6 +8,7 @@ import click
 from flask import current_app
 from werkzeug.routing import BuildError
 
+from .. import _context
 from ..errors import ConfigurationError
 from ..extension.mounting import is_developed, prefix_of
 from .context import choice_of, mail_state
@@ -16,7 +17,8 @@ from .output import say
 if TYPE_CHECKING:
     from flask import Flask
 
-_KEEPERS = ("console", "file", "locmem")
+    from ..extension.state import _Mail
+
 # Wildcard address -> an address that a browser can open.
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
@@ -40,17 +42,31 @@ def show_address(host: str, port: int) -> None:
                 else "The inbox needs debug mode: run `flask --debug run` and"
                 " `flask --debug mail preview`."
             )
-        choice = choice_of(state)
+        problem = _problem_of(state)
     host = _ANY.get(host, host)
     shown_host = f"[{host}]" if ":" in host else host
     say(f"http://{shown_host}:{port}{prefix}")
-    name = getattr(choice.selected_class, "name", None)
-    if name not in _KEEPERS:
-        say(
-            f"The inbox is empty because the backend {name or choice.wanted!r} does not keep mail:"
-            " set MAIL_BACKEND to console, file or locmem.",
-            err=True,
-        )
+    if problem:
+        say(problem, err=True)
+
+
+def _problem_of(state: _Mail) -> str:
+    """Return the reason why the inbox has no messages; empty if the backend keeps them."""
+    choice = choice_of(state)
+    shown = choice.wanted
+    if not choice.error:
+        try:
+            backend = state.selection.build(choice.selected)
+            with _context.bound(state):
+                if backend.kept() is not None:
+                    return ""
+        except ConfigurationError as error:
+            return str(error)
+        shown = backend.name
+    return (
+        f"The inbox is empty because the backend {shown!r} does not keep mail: set MAIL_BACKEND to"
+        " console, file or locmem."
+    )
 
 
 def _mounted(app: Flask) -> str | None:

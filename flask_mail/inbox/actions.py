@@ -33,7 +33,7 @@ def delete_all() -> ResponseReturnValue:
 def delete(name: str) -> ResponseReturnValue:
     """Delete a message."""
     protection.check_token()
-    inbox_here().delete([name])
+    inbox_here().delete(name)
     return redirect(url_for(".messages"), 303)
 
 
@@ -42,11 +42,11 @@ def send_again(name: str) -> ResponseReturnValue:
     protection.check_token()
     shown = message(name)
     address, backend = request.form.get("to", "").strip(), request.form.get("backend", "")
-    if shown.kept is None or shown.error:
+    if shown.stored is None or shown.error:
         result, status = shown.error, 422
     else:
         try:
-            receipt = resend(inbox_here(), shown.kept, shown.letter, address, backend)
+            receipt = resend(inbox_here(), shown.stored, shown.letter, address, backend)
         except MailError as error:
             result, status = str(error), 422
         else:

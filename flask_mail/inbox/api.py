@@ -49,7 +49,7 @@ def list_messages() -> ResponseReturnValue:
         return {"error": str(error)}, 400
     # A single-threaded server must not block on a waiting request.
     found = inbox.find_soon(query, seconds if request.is_multithread else 0.0)
-    backend, _ = inbox.source()
+    backend, _ = inbox.kept()
     return {"messages": [_summary(each, backend) for each in found]}
 
 
@@ -62,31 +62,32 @@ def delete_all() -> ResponseReturnValue:
 def get_message(name: str) -> ResponseReturnValue:
     """Give all of one message."""
     inbox = inbox_here()
-    kept = inbox.get(name)
-    if kept is None:
+    found = inbox.get(name)
+    if found is None:
         return _gone()
-    letter = Letter.of(kept.content)
-    backend, _ = inbox.source()
+    kept, stored = found
+    letter = Letter.of(stored.content)
+    backend, _ = inbox.kept()
     return {
         "id": kept.id,
-        "date": _iso(kept.moment),
+        "date": _iso(kept.date),
         "from": letter.header("from"),
         "to": letter.header("to"),
         "cc": letter.header("cc"),
         "subject": letter.subject,
-        "size": kept.size,
+        "size": stored.size,
         "backend": backend,
         "outcome": "sent",
-        "envelope": _envelope(kept.envelope),
-        "tags": list(kept.tags),
-        "metadata": dict(kept.metadata),
+        "envelope": _envelope(stored.envelope),
+        "tags": list(stored.tags),
+        "metadata": dict(stored.metadata),
         "headers": [list(each) for each in letter.headers],
         "text": letter.text,
         "html": letter.html,
         "attachments": [_part(kept.id, each) for each in letter.parts],
-        "advice": [asdict(each) for each in letter.advice(kept.envelope, request.host)],
+        "advice": [asdict(each) for each in letter.advice(stored.envelope, request.host)],
         "source": url_for(".eml", where=MESSAGES, name=kept.id),
-        "error": kept.error or letter.error or None,
+        "error": stored.error or letter.error or None,
     }
 
 
@@ -95,7 +96,7 @@ def delete_message(name: str) -> ResponseReturnValue:
     inbox = inbox_here()
     if inbox.get(name) is None:
         return _gone()
-    inbox.delete([name])
+    inbox.delete(name)
     return "", 204
 
 

@@ -1,26 +1,8 @@
-"""Sizes, moments and the texts of strangers, as people are shown them."""
+"""Sizes and times, as people are shown them."""
 
 from __future__ import annotations
 
-import re
-from datetime import datetime, timezone
-from typing import Final
-
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_FIRST, _LAST = 0.0, 253_370_764_800.0  # 1970, 9999: a local time zone leads to no year beyond
-
-
-def clean_text(text: str) -> str:
-    """Return `text` with lone surrogates replaced, which cannot be encoded."""
-    return text if text.isascii() else _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def moment_of(seconds: float) -> datetime:
-    """Return a moment as a datetime in UTC; one out of range is moved to the nearest that is not.
-
-    :param seconds: since the epoch.
-    """
-    return datetime.fromtimestamp(min(max(seconds, _FIRST), _LAST), timezone.utc)
+from datetime import datetime
 
 
 def size_text(octets: int) -> str:

@@ -6,21 +6,18 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import _context
-from ..backends.console import ConsoleBackend
-from ..backends.file import FileBackend
-from ..backends.locmem import LocmemBackend
+from ..backends.values import Kept, StoredMessage
 from ..errors import ConfigurationError
 from ..extension.state import _Mail
 from ..util.clocks import monotonic
 from ..util.locks import ForkSafeLock
 from .rendered import Letter
-from .stores import Folder, Kept, Listed, Memory, Outbox, Source
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -53,19 +50,19 @@ class Summary:
     error: str
 
     @classmethod
-    def of(cls, kept: Kept) -> Summary:
-        letter = Letter.of(kept.content)
+    def of(cls, kept: Kept, stored: StoredMessage) -> Summary:
+        letter = Letter.of(stored.content)
         return cls(
             kept.id,
-            kept.moment,
+            kept.date,
             letter.header("from"),
             ", ".join(filter(None, (letter.header("to"), letter.header("cc")))),
             letter.subject,
-            kept.size,
+            stored.size,
             len(letter.attachments),
-            kept.envelope.recipients if kept.envelope else (),
+            stored.envelope.recipients if stored.envelope else (),
             f"{letter.text or ''}\n{letter.html or ''}"[:_MOST_TEXT].casefold(),
-            kept.error or letter.error,
+            stored.error or letter.error,
         )
 
 
@@ -98,8 +95,7 @@ class Inbox:
 
     def __init__(self, app: Flask) -> None:
         self.app = app
-        self._outbox = Outbox()
-        self._summaries: OrderedDict[Listed, Summary] = OrderedDict()
+        self._summaries: OrderedDict[tuple[str, int], Summary] = OrderedDict()
         self._lock = ForkSafeLock()
         self._waiting = threading.BoundedSemaphore(_MOST_WAITING)
         self.is_warned = False
@@ -117,21 +113,17 @@ class Inbox:
             )
         return state
 
-    def source(self) -> tuple[str, Source]:
-        """Return the name of the backend in use, and its store of messages.
+    def kept(self) -> tuple[str, list[Kept]]:
+        """Return the name of the backend in use, and the messages that it keeps, newest first.
 
         :raises ConfigurationError: it does not keep messages, or the settings are wrong.
         """
         state = self.state
-        chosen, _ = state.selection.chosen()
-        backend = state.selection.build(chosen)
-        if isinstance(backend, FileBackend):
-            return backend.name, Folder(backend.folder)
-        if isinstance(backend, LocmemBackend):
-            self._outbox.messages = backend.outbox
-            return backend.name, self._outbox
-        if isinstance(backend, ConsoleBackend) and state.recent is not None:
-            return backend.name, Memory(state.recent)
+        backend = state.selection.build(state.selection.chosen()[0])
+        with _context.bound(state):
+            kept = backend.kept()
+            if kept is not None:
+                return backend.name, list(kept)[::-1]
         raise ConfigurationError(
             f"The {backend.name} backend does not keep messages for the inbox: set"
             ' MAIL_BACKEND to "file", "console" or "locmem" in development.'
@@ -139,10 +131,9 @@ class Inbox:
 
     def find(self, query: Query) -> list[Summary]:
         """Return the newest messages that match, newest first."""
-        _, source = self.source()
         found: list[Summary] = []
-        for each in source.listed():
-            summary = self._summary(source, each)
+        for each in self.kept()[1]:
+            summary = self._summary(each)
             if summary is not None and query.matches(summary):
                 found.append(summary)
                 if len(found) == MOST_LISTED:
@@ -167,22 +158,28 @@ class Inbox:
 
     def version(self) -> str:
         """Return what changes when a message comes, changes or goes."""
-        name, source = self.source()
-        state = repr((name, source.listed()))
+        name, kept = self.kept()
+        state = repr((name, [(each.id, each.version) for each in kept]))
         return hashlib.sha256(state.encode()).hexdigest()[:16]
 
-    def get(self, wanted: str) -> Kept | None:
+    def get(self, wanted: str) -> tuple[Kept, StoredMessage] | None:
         """Return a message, or ``None`` if it does not exist."""
-        return self.source()[1].get(wanted)
+        for each in self.kept()[1]:
+            if each.id == wanted:
+                stored = _read(each)
+                return None if stored is None else (each, stored)
+        return None
 
-    def delete(self, unwanted: Iterable[str]) -> None:
-        """Delete messages."""
-        self.source()[1].delete(unwanted)
+    def delete(self, wanted: str) -> None:
+        """Delete a message."""
+        for each in self.kept()[1]:
+            if each.id == wanted:
+                each.delete()
 
     def delete_all(self) -> None:
         """Delete all messages that there are now."""
-        _, source = self.source()
-        source.delete([name for name, _ in source.listed()])
+        for each in self.kept()[1]:
+            each.delete()
 
     def wait(
         self,
@@ -207,19 +204,27 @@ class Inbox:
             self._waiting.release()
         return result
 
-    def _summary(self, source: Source, wanted: Listed) -> Summary | None:
+    def _summary(self, kept: Kept) -> Summary | None:
+        key = (kept.id, kept.version)
         with self._lock():
-            summary = self._summaries.get(wanted)
+            summary = self._summaries.get(key)
             if summary is not None:
-                self._summaries.move_to_end(wanted)
+                self._summaries.move_to_end(key)
                 return summary
-        kept = source.get(wanted[0])
-        if kept is None:
+        stored = _read(kept)
+        if stored is None:
             return None
-        summary = Summary.of(kept)
-        if not kept.error:  # what could not be read now may be readable later
+        summary = Summary.of(kept, stored)
+        if not stored.error:  # what could not be read now may be readable later
             with self._lock():
-                self._summaries[wanted] = summary
+                self._summaries[key] = summary
                 while len(self._summaries) > _MOST_SUMMARIES:
                     self._summaries.popitem(last=False)
         return summary
+
+
+def _read(kept: Kept) -> StoredMessage | None:
+    try:
+        return kept.read()
+    except Exception as error:  # noqa: BLE001 (a plugin's: it must not hide the other messages)
+        return StoredMessage(b"", error=f"This message cannot be read: {type(error).__name__}.")

@@ -46,7 +46,7 @@ def messages() -> ResponseReturnValue:
     try:
         version = inbox.version()
         found = inbox.find(Query(words=words))
-        backend = inbox.source()[0]
+        backend = inbox.kept()[0]
     except ConfigurationError as error:
         problem = str(error)
     return render_template(

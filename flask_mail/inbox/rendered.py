@@ -12,7 +12,7 @@ from ..message.message import Message
 from ..message.parse import fields_in
 from ..mime.parser import Entity, decode_text
 from ..mime.parts import alternative_type
-from .filters import clean_text
+from ..util.text import clean_text
 
 if TYPE_CHECKING:
     from ..message.attachment import Attachment

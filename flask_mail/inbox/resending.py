@@ -14,10 +14,10 @@ from ..message.validation import check_message
 
 if TYPE_CHECKING:
     from ..backends.base import Backend
+    from ..backends.values import StoredMessage
     from ..receipt import Receipt
     from .inbox import Inbox
     from .rendered import Letter
-    from .stores import Kept
 
 
 class Again(Message):
@@ -54,12 +54,12 @@ def _is_guarded(inbox: Inbox) -> bool:
         return False
 
 
-def _fill(again: Again, read: Message, kept: Kept, backend: Backend[Any]) -> None:
+def _fill(again: Again, read: Message, stored: StoredMessage, backend: Backend[Any]) -> None:
     """Add what a backend looks at that does not take the octets."""
     if Feature.TAGS in backend.features:
-        again.tags = kept.tags
+        again.tags = stored.tags
     if Feature.METADATA in backend.features:
-        again.metadata = kept.metadata
+        again.metadata = stored.metadata
     for name in ("body", "alts", "attachments"):
         setattr(again, name, getattr(read, name))
     try:
@@ -69,7 +69,9 @@ def _fill(again: Again, read: Message, kept: Kept, backend: Backend[Any]) -> Non
         again.body, again.alts, again.attachments = None, {}, []
 
 
-def resend(inbox: Inbox, kept: Kept, letter: Letter, address: str, backend_name: str) -> Receipt:
+def resend(
+    inbox: Inbox, stored: StoredMessage, letter: Letter, address: str, backend_name: str
+) -> Receipt:
     """Send a message to `address` only, regardless of its headers.
 
     :raises ConfigurationError: there is no recipient allow-list, mail is suppressed, or the backend
@@ -90,10 +92,10 @@ def resend(inbox: Inbox, kept: Kept, letter: Letter, address: str, backend_name:
         )
     read = letter.message or Message()
     again = Again(read.subject, [address], sender=read.sender or state.default_sender)
-    again.octets = kept.content
+    again.octets = stored.content
     again.msgId = read.msgId
     backend = state.selection.deliverer(backend_name)
-    _fill(again, read, kept, backend)
+    _fill(again, read, stored, backend)
     sessions: list[Any] = []
 
     def open_session() -> Any:
@@ -106,7 +108,7 @@ def resend(inbox: Inbox, kept: Kept, letter: Letter, address: str, backend_name:
             receipt = backend.send(
                 again,
                 app=inbox.app,
-                envelope_from=(kept.envelope.sender or "<>") if kept.envelope else None,
+                envelope_from=(stored.envelope.sender or "<>") if stored.envelope else None,
                 open_session=open_session,
             )
             is_done = True

@@ -13,9 +13,9 @@ from . import previews as samples
 from .rendered import Letter
 
 if TYPE_CHECKING:
+    from ..backends.values import StoredMessage
     from ..receipt import Envelope
     from .inbox import Inbox
-    from .stores import Kept
 
 MESSAGES: Final = "messages"
 PREVIEWS: Final = "previews"
@@ -34,7 +34,7 @@ class Shown:
     letter: Letter
     size: int
     error: str
-    kept: Kept | None = None
+    stored: StoredMessage | None = None
     """``None`` for a preview, which is not stored."""
 
     def url(self, endpoint: str, **arguments: object) -> str:
@@ -74,12 +74,22 @@ def find(where: str, name: str) -> Shown:
 
 def message(name: str) -> Shown:
     """Return a message of the inbox, or answer that it is gone."""
-    kept = inbox_here().get(name)
-    if kept is None:
+    found = inbox_here().get(name)
+    if found is None:
         abort(404, "This message does not exist or was deleted.")
-    letter = Letter.of(kept.content)
-    error = kept.error or letter.error
-    return Shown(MESSAGES, name, None, kept.moment, kept.envelope, letter, kept.size, error, kept)
+    kept, stored = found
+    letter = Letter.of(stored.content)
+    return Shown(
+        MESSAGES,
+        name,
+        None,
+        kept.date,
+        stored.envelope,
+        letter,
+        stored.size,
+        stored.error or letter.error,
+        stored,
+    )
 
 
 def _preview(name: str) -> Shown:

@@ -23,6 +23,8 @@ _MAX_CHARSET: Final = 40  # RFC 2978 2.3
 # and str.splitlines knows U+2028 and U+2029. A lone surrogate would only fail once it is encoded.
 _CONTROL = lazy_pattern("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
+_SURROGATE = lazy_pattern("[\ud800-\udfff]")
+
 _NOT_TEXT = (bytes, bytearray, memoryview, tuple, list, set, frozenset, Mapping, numbers.Number)
 
 _ENCODED_WORD = lazy_pattern(  # RFC 2047 2, with the language of RFC 2231 5
@@ -78,6 +80,11 @@ def check_controls(text: str, subject: str = "it") -> None:
 def remove_controls(text: str) -> str:
     """Remove every character that :func:`check_controls` refuses."""
     return text if is_plain(text) else _CONTROL.sub("", text)
+
+
+def clean_text(text: str) -> str:
+    """Return `text` with lone surrogates replaced, which cannot be encoded."""
+    return text if text.isascii() else _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def is_plain(text: str) -> bool:

@@ -118,9 +118,10 @@ class TestLocmemBackend(BackendContract):
     def backend(self):
         return LocmemBackend()
 
-    @pytest.fixture
-    def delivered(self, backend):
-        return lambda: [(copy.envelope, copy.as_bytes()) for copy in backend.outbox]
+    def test_kept_messages_are_read_back_without_a_fixture(self, backend, delivered):
+        backend.send(Message("Hi", ["to@example.com"], sender="me@example.com"))
+        assert delivered() == [(copy.envelope, copy.as_bytes()) for copy in backend.outbox]
+        assert len(backend.outbox) == 1
 
 
 class TestNullBackend(BackendContract):

@@ -8,6 +8,8 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -30,7 +32,7 @@ from flask_mail import (
     email_failed,
     email_sending,
 )
-from flask_mail.backends import Backend, Feature
+from flask_mail.backends import Backend, Feature, Kept, ProbeStep, StoredMessage
 from flask_mail.testing import BackendContract
 from flask_mail.testing.contract import BREAKS, FIELDS, THREADS, Streaming
 
@@ -789,6 +791,146 @@ class TellsThePasswordInTheReceipt(Sound):
         return replace(super().deliver(mail, session), response=f"250 hello {self.password}")
 
 
+# ---------------------------------------------------------------------- what the inbox asks
+
+
+class Keeps(Sound):
+    """Keeps what arrived."""
+
+    @cached_property
+    def shelf(self):
+        return {}
+
+    def keep(self, mail, envelope, content):
+        super().keep(mail, envelope, content)
+        self.shelf[f"m{len(self.arrived)}"] = StoredMessage(content, envelope)
+
+    def kept(self):
+        now = datetime.now(timezone.utc)
+        return [
+            Kept(name, now, partial(self.shelf.get, name), partial(self.shelf.pop, name, None))
+            for name in list(self.shelf)
+        ]
+
+
+class KeepsFromTheSecondOn(Keeps):
+    def kept(self):
+        return super().kept() or None
+
+
+class KeepsTheNewestFirst(Keeps):
+    def kept(self):
+        return super().kept()[::-1]
+
+
+class KeepsWithoutEnvelopes(Keeps):
+    def keep(self, mail, envelope, content):
+        super().keep(mail, None, content)
+
+
+class KeepsNoBlindCopies(Keeps):
+    def keep(self, mail, envelope, content):
+        super().keep(mail, replace(envelope, recipients=envelope.recipients[:1]), content)
+
+
+class KeepsPairs(Keeps):
+    def kept(self):
+        return [(each.id, each) for each in super().kept()]
+
+
+class KeepsContents(Keeps):
+    def kept(self):
+        return [replace(each, read=lambda: b"") for each in super().kept()]
+
+
+class KeepsLess(Keeps):
+    def kept(self):
+        stored = StoredMessage(b"", Envelope("", ("blind@example.com",)), size=5)
+        return [replace(each, read=lambda: stored) for each in super().kept()]
+
+
+class NamesByAddress(Keeps):
+    def kept(self):
+        return [replace(each, id="a/b") for each in super().kept()]
+
+
+class NamesAllTheSame(Keeps):
+    def kept(self):
+        return [replace(each, id="a") for each in super().kept()]
+
+
+class NamesAnew(Keeps):
+    asked = 0
+
+    def kept(self):
+        self.asked += 1
+        return [replace(each, id=f"{each.id}.{self.asked}") for each in super().kept()]
+
+
+class KeepsLocalTimes(Keeps):
+    def kept(self):
+        return [replace(each, date=datetime(2030, 1, 1)) for each in super().kept()]
+
+
+class DeletesNothing(Keeps):
+    def kept(self):
+        return [replace(each, delete=list) for each in super().kept()]
+
+
+class DeletesAll(Keeps):
+    def kept(self):
+        return [replace(each, delete=self.shelf.clear) for each in super().kept()]
+
+
+class DeletesOnlyOnce(Keeps):
+    def kept(self):
+        return [replace(each, delete=partial(self.shelf.pop, each.id)) for each in super().kept()]
+
+
+class ReadsWhatIsGone(Keeps):
+    def kept(self):
+        return [replace(each, read=partial(list, ())) for each in super().kept()]
+
+
+class Probes(Sound):
+    """Tries what it can."""
+
+    def probe(self, sender=None):
+        yield ProbeStep("connect", "ok")
+        yield ProbeStep("sender", "ok" if sender else "skipped", sender or "no sender")
+
+
+class ProbesInWords(Sound):
+    def probe(self, sender=None):
+        yield "connected"
+
+
+class ProbesUnderALongName(Sound):
+    def probe(self, sender=None):
+        yield ProbeStep("the connection", "ok")
+
+
+class ProbesWithAStatusOfItsOwn(Sound):
+    def probe(self, sender=None):
+        yield ProbeStep("connect", "good")
+
+
+class ProbesWithThePassword(Sound):
+    def probe(self, sender=None):
+        yield ProbeStep("login", "ok", f"with {self.password}")
+
+
+class ProbesByMail(Sound):
+    def probe(self, sender=None):
+        self.arrived.append((Envelope("", ()), b""))
+        yield ProbeStep("connect", "ok")
+
+
+class NeedsASenderToProbe(Sound):
+    def probe(self, sender=None):
+        yield ProbeStep("sender", "ok", sender.lower())
+
+
 # ---------------------------------------------------------------------- which test catches which
 
 
@@ -1003,6 +1145,42 @@ CASES = [
             (RefusesTheOptionsOfAMessageTooLate, "0 messages should"),
         )
     ),
+    *(
+        Case("test_kept_messages_are_those_that_were_delivered", broken, says)
+        for broken, says in (
+            (KeepsFromTheSecondOn, "None always or never"),
+            (KeepsTheNewestFirst, "oldest first"),
+            (KeepsWithoutEnvelopes, "without its envelope"),
+            (KeepsNoBlindCopies, "lacks a blind copy"),
+            (KeepsPairs, "not a Kept"),
+            (KeepsContents, "returned b''"),
+            (KeepsLess, "size is 5"),
+            (NamesByAddress, "does not fit into a URL"),
+            (NamesAllTheSame, "the same id"),
+            (NamesAnew, "has other ids"),
+            (KeepsLocalTimes, "no time zone"),
+        )
+    ),
+    *(
+        Case("test_deleted_messages_are_gone", broken, says)
+        for broken, says in (
+            (DeletesNothing, "are left"),
+            (DeletesAll, "are left"),
+            (DeletesOnlyOnce, "a deleted message raised KeyError"),
+            (ReadsWhatIsGone, "must return None"),
+        )
+    ),
+    *(
+        Case("test_probe_yields_its_steps_and_sends_nothing", broken, says)
+        for broken, says in (
+            (ProbesInWords, "not a ProbeStep"),
+            (ProbesUnderALongName, "must be one word"),
+            (ProbesWithAStatusOfItsOwn, '"ok", "failed" or "skipped"'),
+            (ProbesWithThePassword, "A secret is visible"),
+            (ProbesByMail, "0 messages should"),
+            (NeedsASenderToProbe, "no attribute 'lower'"),
+        )
+    ),
     Case("test_no_secret_shows", ShowsThePassword, "visible in the repr"),
     Case("test_no_secret_shows", LogsThePassword, "visible in the log"),
     Case("test_no_secret_shows", HoldsThePasswordInAVariable, "in a variable of a frame"),
@@ -1057,7 +1235,9 @@ def test_a_sound_backend_passes(run, test):
         run(test, Sound, field)
 
 
-@pytest.mark.parametrize("cls", [HasALimit, NeedsAPlace, ChoosesTheEnvelopeSender, DoesEverything])
+@pytest.mark.parametrize(
+    "cls", [HasALimit, NeedsAPlace, ChoosesTheEnvelopeSender, DoesEverything, Keeps, Probes]
+)
 @pytest.mark.parametrize("test", [each for each in TESTS if "line_breaks" not in each])
 def test_so_does_one_that_cannot_do_everything_and_says_so(run, test, cls):
     run(test, cls)

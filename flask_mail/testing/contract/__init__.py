@@ -23,6 +23,7 @@ from .batches import Batches
 from .data import BREAKS, FIELDS, THREADS, Delivered
 from .failures import Failures
 from .features import Declaring
+from .inspection import Inspection
 from .messages import Messages
 from .options import Configuring
 from .refusals import Refusals
@@ -40,6 +41,7 @@ __all__ = [
     "Declaring",
     "Delivered",
     "Failures",
+    "Inspection",
     "Messages",
     "Refusals",
     "Sessions",
@@ -49,7 +51,15 @@ __all__ = [
 
 
 class BackendContract(
-    Messages, Refusals, Signalling, Failures, Batches, Sessions, Configuring, Declaring
+    Messages,
+    Refusals,
+    Signalling,
+    Failures,
+    Batches,
+    Sessions,
+    Configuring,
+    Declaring,
+    Inspection,
 ):
     """Tests of everything that a backend must do.
 

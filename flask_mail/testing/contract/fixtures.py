@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import pytest
 
-from ...backends import Backend
+from ...backends import Backend, Envelope
 from .data import Delivered
 
 
@@ -25,12 +25,16 @@ class Fixtures:
         )
 
     @pytest.fixture
-    def delivered(self) -> Delivered | None:
+    def delivered(self, backend: Backend[Any]) -> Delivered | None:
         """A function that returns what `backend` delivered: a list of (envelope, content).
 
-        Oldest first. ``None`` if deliveries cannot be read back.
+        Oldest first. Default: the messages that it keeps, or ``None`` if it keeps none.
         """
-        return None
+        kept = backend.kept()
+        if kept is None:
+            return None
+        earlier = {each.id for each in kept}  # in the same folder, of other tests
+        return lambda: _read_back(backend, earlier)
 
     @pytest.fixture
     def options(self) -> Mapping[str, Any]:
@@ -57,3 +61,12 @@ class Fixtures:
 
     def _names(self, backend: Backend[Any]) -> tuple[str, ...]:
         return (backend.name, *self.children)
+
+
+def _read_back(backend: Backend[Any], earlier: Container[str]) -> list[tuple[Envelope, bytes]]:
+    stored = [each.read() for each in backend.kept() or () if each.id not in earlier]
+    return [
+        (each.envelope, each.content)
+        for each in stored
+        if each is not None and each.envelope is not None
+    ]

@@ -69,6 +69,13 @@ def test_a_backend_that_keeps_nothing_is_told_of(backend: str) -> None:
     assert "does not keep mail" in result.stderr
 
 
+def test_a_backend_that_cannot_be_built_is_named() -> None:
+    result = run(app_in_debug(MAIL_BACKEND="file"), "preview")
+
+    assert result.stdout == "http://127.0.0.1:5000/_mail\n"
+    assert "MAIL_FILE_PATH" in result.stderr
+
+
 def test_an_inbox_that_the_app_mounts_itself_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLASK_DEBUG")
     app = make_app(MAIL_BACKEND="locmem")

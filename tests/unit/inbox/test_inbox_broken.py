@@ -19,8 +19,10 @@ from inbox_support import (
 from flask_mail import Message
 from flask_mail.backends import entry_points
 from flask_mail.inbox import rendered as letters
-from flask_mail.inbox.filters import clean_text, moment_of, moment_text
+from flask_mail.inbox.filters import moment_text
 from flask_mail.mime.parser import Entity
+from flask_mail.util.clocks import moment_of
+from flask_mail.util.text import clean_text
 
 VIEWS = ("", *(f"?view={each}" for each in ("html", "text", "headers", "envelope", "source")))
 

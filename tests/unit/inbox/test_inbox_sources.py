@@ -11,12 +11,13 @@ import pytest
 from inbox_support import Browser, make_mail, welcome
 
 from flask_mail import Mail, Message
+from flask_mail.backends import Backend, Kept, StoredMessage, file_reading
+from flask_mail.backends.file import FileBackend
+from flask_mail.backends.locmem import LocmemBackend
 from flask_mail.delivery import copies
 from flask_mail.delivery.outgoing import Outgoing
 from flask_mail.delivery.recent import Recent
-from flask_mail.inbox import stores as sources
 from flask_mail.inbox.inbox import Inbox, Query
-from flask_mail.inbox.stores import Folder, Outbox
 
 ENVELOPE = {"sender": "a@b.c", "recipients": [], "mail_options": [], "rcpt_options": []}
 BACKENDS = ("file", "locmem", "console")
@@ -221,7 +222,7 @@ class TestFolder:
         def fail(path, most):
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(sources, "_read", fail)
+        monkeypatch.setattr(file_reading, "_read", fail)
         found = Browser(file_mail).only()
         assert found["error"].endswith(".eml cannot be read: Permission denied.")
         assert "Permission denied" in Browser(file_mail).text(f"/messages/{found['id']}")
@@ -230,7 +231,7 @@ class TestFolder:
         assert Browser(file_mail).only()["error"] is None
 
     def test_a_file_that_is_too_large_is_listed_and_not_read(self, file_mail, folder, monkeypatch):
-        monkeypatch.setattr(sources, "LARGEST", 1000)
+        monkeypatch.setattr(file_reading, "LARGEST", 1000)
         folder.mkdir()
         (folder / "large.eml").write_bytes(b"Subject: Hello\n\n" + b"x" * 3_000_000)
         found = Browser(file_mail).only()
@@ -240,15 +241,16 @@ class TestFolder:
     def test_a_file_that_grows_while_it_is_read_is_too_large_then(self, tmp_path, monkeypatch):
         (tmp_path / "a.eml").write_bytes(b"x" * 100)
         before = (tmp_path / "a.eml").stat()
-        monkeypatch.setattr(sources, "LARGEST", 99)
+        monkeypatch.setattr(file_reading, "LARGEST", 99)
         monkeypatch.setattr(
-            sources.os, "fstat", lambda _: os.stat_result((*before[:6], 5, *before[7:10]))
+            file_reading.os, "fstat", lambda _: os.stat_result((*before[:6], 5, *before[7:10]))
         )
-        assert "too many" in Folder(tmp_path).get("a").error
+        [kept] = FileBackend(tmp_path).kept()
+        assert "too many" in kept.read().error
 
     def test_a_file_that_is_gone_when_it_is_looked_at_is_left_out(self, file_mail, monkeypatch):
         file_mail.send(welcome())
-        monkeypatch.setattr(Folder, "get", lambda self, wanted: None)
+        monkeypatch.setattr(file_reading, "_read_message", lambda folder, name: None)
         assert Browser(file_mail).messages() == []
 
     def test_a_path_that_is_no_folder_is_an_empty_inbox_with_the_reason(self, tmp_path):
@@ -322,12 +324,13 @@ class TestOutbox:
                 self.append(late)
 
         late = Message("Late", ["ann@example.com"], "Hi")
-        outbox = Outbox()
-        outbox.messages = [welcome(), welcome()]
-        names = [name for name, _ in outbox.listed()]
-        outbox.messages = Busy(outbox.messages)
-        outbox.delete(names)
-        assert {each.subject for each in outbox.messages} == {"Late"}
+        backend = LocmemBackend()
+        backend.outbox = [welcome(), welcome()]
+        kept = backend.kept()
+        backend.outbox = Busy(backend.outbox)
+        for each in kept:
+            each.delete()
+        assert {each.subject for each in backend.outbox} == {"Late"}
 
     def test_no_other_message_goes_where_the_program_removes_one_meanwhile(self):
         class Shifting(list):
@@ -335,13 +338,13 @@ class TestOutbox:
                 yield from list(super().__iter__())
                 del self[0]
 
-        outbox = Outbox()
+        backend = LocmemBackend()
         first, second, third = welcome(), welcome(), welcome()
-        outbox.messages = [first, second, third]
-        [_, (name, _), _] = outbox.listed()
-        outbox.messages = Shifting(outbox.messages)
-        outbox.delete([name])
-        assert outbox.messages[-1] is third
+        backend.outbox = [first, second, third]
+        [_, kept, _] = backend.kept()
+        backend.outbox = Shifting(backend.outbox)
+        kept.delete()
+        assert backend.outbox[-1] is third
 
     def test_a_message_that_the_program_has_removed_is_gone(self):
         mail = make_mail()
@@ -359,10 +362,10 @@ class TestOutbox:
         assert Browser(mail).messages()[0]["date"] == "2030-01-02T00:00:00.000000+00:00"
 
     def test_a_message_that_a_test_put_there_without_a_date_is_of_now(self):
-        outbox = Outbox()
-        outbox.messages = [welcome()]
-        [(name, _)] = outbox.listed()
-        age = datetime.now(timezone.utc) - outbox.get(name).moment
+        backend = LocmemBackend()
+        backend.outbox = [welcome()]
+        [kept] = backend.kept()
+        age = datetime.now(timezone.utc) - kept.date
         assert abs(age.total_seconds()) < 60
 
 
@@ -408,6 +411,66 @@ class TestMemory:
         large, small = Browser(mail).messages()
         assert (large["error"] is None, small["error"]) == (False, None)
         assert "the file backend keeps such messages" in large["error"]
+
+
+class Both(Backend[None]):
+    """A wrapper backend, which the inbox sees through."""
+
+    name = "both"
+    external = False
+
+    def __init__(self, *children):
+        self.children = children
+
+    @classmethod
+    def from_options(cls, options, build):
+        return cls(build("null"), build("file"), build("console"))
+
+    def deliver(self, mail, session):
+        for child in self.children:
+            child.deliver(mail, None)
+        return self.accepted(mail)
+
+    def kept(self):
+        for child in self.children:
+            yield from child.kept() or ()
+
+
+class Shelf(Backend[None]):
+    """A plugin of which one message cannot be read."""
+
+    name = "shelf"
+    external = False
+
+    def deliver(self, mail, session):
+        return self.accepted(mail)
+
+    def kept(self):
+        now = datetime.now(timezone.utc)
+
+        def fail():
+            raise ZeroDivisionError
+
+        yield Kept("good", now, lambda: StoredMessage(b"Subject: Hello\r\n\r\nHi\r\n"), list)
+        yield Kept("bad", now, fail, list)
+
+
+class TestOtherBackends:
+    def test_the_messages_of_a_wrapper_are_those_of_its_children(self, folder):
+        mail = make_mail(Both, MAIL_FILE_PATH=folder)
+        mail.send(welcome())
+        browser = Browser(mail)
+        assert subjects(mail) == ["Welcome", "Welcome"]
+        [first, _] = browser.messages()
+        assert browser.client.delete(first["url"]).status_code == 204
+        assert len(browser.messages()) == 1
+        browser.client.delete("/_mail/api/messages")
+        assert browser.messages() == list(folder.glob("*")) == []
+
+    def test_a_message_of_a_plugin_that_cannot_be_read_hides_no_other(self):
+        bad, good = Browser(make_mail(Shelf)).messages()
+        assert bad["error"] == "This message cannot be read: ZeroDivisionError."
+        assert (good["subject"], good["size"]) == ("Hello", 22)
 
 
 @pytest.mark.parametrize("backend", ["smtp", "null"])

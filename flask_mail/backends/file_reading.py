@@ -1,0 +1,138 @@
+"""Messages in the folder of a file backend, of other programs too."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from ..errors import ConfigurationError
+from ..receipt import Envelope
+from ..util.clocks import moment_of
+from ..util.text import clean_text, describe
+from .values import Kept, StoredMessage
+
+LARGEST: Final = 64 * 1024 * 1024
+"""Octets: a file that is larger is listed and not read."""
+_LARGEST_ENVELOPE: Final = 4 * 1024 * 1024
+
+# What FileBackend writes, and what people drop there. Without separators, and not hidden: no id
+# leads out of the folder.
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+=-]{0,199}")
+# O_NOFOLLOW: a link in the folder could lead anywhere. O_NONBLOCK: opening a pipe would wait.
+_READ: Final = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)  # Windows would change line ends
+)
+
+
+def kept_in(folder: Path) -> list[Kept]:
+    """Return the ``.eml`` files in `folder`, oldest first.
+
+    :raises ConfigurationError: the folder cannot be read.
+    """
+    found: list[tuple[int, str]] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = entry.name.removesuffix(".eml")
+                if name != entry.name and _NAME.fullmatch(name):
+                    with contextlib.suppress(OSError):  # just deleted
+                        status = entry.stat(follow_symlinks=False)
+                        if stat.S_ISREG(status.st_mode):
+                            found.append((status.st_mtime_ns, name))
+    except FileNotFoundError:  # nothing was sent yet
+        return []
+    except OSError as error:
+        raise _unusable(folder, "read", error) from error
+    return [
+        Kept(
+            name,
+            moment_of(changed / 1e9),
+            partial(_read_message, folder, name),
+            partial(_delete, folder, name),
+            changed,
+        )
+        for changed, name in sorted(found)
+    ]
+
+
+def _read_message(folder: Path, name: str) -> StoredMessage | None:
+    path = folder / f"{name}.eml"
+    try:
+        size, content = _read(path, LARGEST)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        return StoredMessage(b"", error=f"{path.name} cannot be read: {reason}.")
+    problem = ""
+    if content is None:
+        problem = f"This message has {size / 2**20:.0f} MiB, too many to be shown: open the file."
+    envelope, tags, metadata = _read_envelope(folder / f"{name}.json")
+    return StoredMessage(content or b"", envelope, tags, metadata, size, problem)
+
+
+def _read_envelope(path: Path) -> tuple[Envelope | None, tuple[str, ...], dict[str, str]]:
+    try:
+        _, content = _read(path, _LARGEST_ENVELOPE)
+        # No number is looked at, and Python takes minutes for one of a million digits.
+        fields = json.loads(content or b"", parse_int=float)
+        envelope = Envelope(
+            _text(fields["sender"]),
+            *(_texts(fields[name]) for name in ("recipients", "mail_options", "rcpt_options")),
+        )
+        metadata = fields.get("metadata", {})
+        named = dict(zip(_texts(metadata), _texts(metadata.values()), strict=True))
+        return envelope, _texts(fields.get("tags", ())), named
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None, (), {}  # not written, or not by Flask-Mail
+
+
+def _delete(folder: Path, name: str) -> None:
+    try:
+        (folder / f"{name}.eml").unlink(missing_ok=True)
+    except OSError as error:
+        raise _unusable(folder, "changed", error) from error
+    with contextlib.suppress(OSError):  # not a message file, such as a folder
+        (folder / f"{name}.json").unlink()
+
+
+def _unusable(folder: Path, what: str, error: OSError) -> ConfigurationError:
+    reason = error.strerror or type(error).__name__
+    return ConfigurationError(
+        f"The folder {str(folder)!r} (MAIL_FILE_PATH) cannot be {what}: {reason}."
+    )
+
+
+def _read(path: Path, most: int) -> tuple[int, bytes | None]:
+    """Return size and content of a regular file; no content if it is larger."""
+    descriptor = os.open(path, _READ)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):  # a folder cannot even be opened as a file
+        os.close(descriptor)
+        raise FileNotFoundError(path)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor)
+        content = file.read(most + 1) if status.st_size <= most else b""
+        too_large = status.st_size > most or len(content) > most
+        return status.st_size, None if too_large else content
+
+
+def _texts(values: Iterable[object]) -> tuple[str, ...]:
+    if isinstance(values, str):  # not its characters
+        raise TypeError(f"not a list: {describe(values)}")
+    return tuple(map(_text, values))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"not a str: {describe(value)}")
+    return clean_text(value)
