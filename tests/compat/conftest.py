@@ -1,4 +1,4 @@
-"""What the tests of old programs share.
+"""Fixtures of the tests of old programs.
 
 Two files do not hold on 0.10.0: `test_improvements.py`, and `test_as_in_0_9_1.py`, which holds on
 0.9.1. All others pass there unchanged, which is the proof that they describe what programs have

@@ -1,4 +1,4 @@
-"""What passed on 0.9.1 and failed on 0.10: 1.0 takes it back."""
+"""Programs that worked with 0.9.1, failed with 0.10 and work again with 1.0."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""What 1.0 does on purpose that 0.10 did not.
+"""Intended differences from 0.10.
 
-Nearly all of these tests fail on 0.10, and that is the point; `docs/migrating.md` lists the
-differences.
+Nearly all of these tests fail on 0.10. `docs/migrating.md` lists the differences.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a message looks like, as far as old programs and their test suites have relied on it.
+"""Rendered messages, as far as old programs and their test suites rely on their form.
 
 Forms are compared as text only where suites do so; everything else is compared after the email
 parser of the standard library has read it back.

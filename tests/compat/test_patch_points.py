@@ -1,4 +1,4 @@
-"""What public programs and their test suites patch, replace or import."""
+"""Names that public programs and their test suites patch, replace or import."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_a_message_may_send_itself_in_its_own_way(
 def test_replacing_connection_send_by_a_function_that_returns_nothing(
     live_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """How programs put a web API in the place of SMTP."""
+    """Programs replace SMTP with a web API this way."""
     posted: list[tuple[Message, object]] = []
 
     def send(self: Connection, message: Message, envelope_from: object = None) -> None:
@@ -294,7 +294,7 @@ def test_configure_host_is_not_asked_while_testing(mail: Mail) -> None:
 
 
 def test_patching_smtp_with_a_mock_shows_the_whole_dialogue(make_app: Callable[..., Flask]) -> None:
-    """What the mock returns, which is another mock, is not taken for a refusal."""
+    """The mock returns another mock, which must not look like refused recipients."""
     app = make_app(
         MAIL_SERVER="mail.example.com",
         MAIL_PORT=2525,

@@ -1,4 +1,4 @@
-"""How public programs put the pieces together: threads, queues, batches, error handling."""
+"""Programs that combine threads, queues, batches and error handling."""
 
 from __future__ import annotations
 

@@ -337,7 +337,7 @@ def test_every_receiver_is_called_once_for_each_message(mail: Mail) -> None:
 
 
 def test_receivers_hear_of_suppressed_and_of_real_messages(app: Flask, fake_smtp: Any) -> None:
-    """When a receiver is called, the message is dated, and a real one was handed over."""
+    """At that time the message has a date, and one that is not suppressed was delivered."""
     app.config["MAIL_SUPPRESS_SEND"] = False
     mail = Mail(app)
     state = app.extensions["mail"]

@@ -1,4 +1,4 @@
-"""What public programs subclass: `Connection`, `Mail`, its state and `Message`."""
+"""Subclasses in public programs: of `Connection`, `Mail`, its state and `Message`."""
 
 from __future__ import annotations
 
@@ -324,7 +324,7 @@ def test_any_object_with_the_attributes_of_a_state_serves_as_one(
 
 
 def test_what_a_subclass_renders_is_what_is_sent(live_app: Flask, fake_smtp: Any) -> None:
-    """How programs sign their mail."""
+    """Programs sign their mail this way."""
 
     class SignedMessage(Message):
         def as_bytes(self) -> bytes:
@@ -339,7 +339,7 @@ def test_what_a_subclass_renders_is_what_is_sent(live_app: Flask, fake_smtp: Any
 
 
 def test_a_subclass_renders_from_the_message_tree(live_app: Flask, fake_smtp: Any) -> None:
-    """How programs wrap their mail in S/MIME: an adapter over the tree of parts."""
+    """Programs wrap their mail in S/MIME with an adapter of the tree of parts."""
 
     class Adapter(Message):
         def __init__(self, message: Message) -> None:

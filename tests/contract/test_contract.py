@@ -213,7 +213,7 @@ class TestSmtpBackend(Streaming, BackendContract):
 
 
 class LetterBackend(Backend[None]):
-    """What a user writes: one method."""
+    """A backend as users write it, with one method."""
 
     name = "letter"
 

@@ -74,7 +74,7 @@ class Sound(Backend[Any]):
 
 @dataclass(frozen=True)
 class Stamps:
-    """What a message may ask of a backend that does everything."""
+    """Message options of a backend with every feature."""
 
     value: int = 80
 

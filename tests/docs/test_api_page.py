@@ -50,7 +50,7 @@ def own_attributes(cls: type) -> list[str]:
 
 
 def is_documentable(attribute: object) -> bool:
-    """Whether an attribute can have a docstring: a plain value has that of its type."""
+    """Return True if an attribute can have a docstring: a plain value has that of its type."""
     wrapped = (property, cached_property, classmethod, staticmethod)
     return callable(attribute) or isinstance(attribute, wrapped)
 

@@ -122,7 +122,7 @@ def test_a_message_behind_one_that_broke_the_link_has_both_of_its_tries(mode):
 def test_a_message_for_nobody_leaves_the_connection_to_the_others(
     mode, replies, expected, goes_ahead
 ):
-    """Also where the server answers 354 to DATA all the same (RFC 2920 section 3.1)."""
+    """This holds even if the server answers 354 to DATA nevertheless (RFC 2920 section 3.1)."""
     faults = [Fault(f"rcpt{n}", kind, ((1, 2),)) for n, kind in enumerate(replies, 1)]
     with Play(mode, *faults, server={"goes_ahead_for_nobody": goes_ahead}) as play:
         play.send_many(4)

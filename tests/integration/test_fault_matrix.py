@@ -43,7 +43,7 @@ class Cell:
     stage: str
     kind: str
     always: bool = False
-    """Whether the message meets the fault also on the second connection."""
+    """True if the message meets the fault on the second connection too."""
     timeout: float = 0.3
     """Seconds until silence is taken for a fault; everything else may take much longer."""
 
@@ -59,7 +59,7 @@ class Cell:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all of the content is with the system when the client learns of the fault."""
+        """True if the system has the whole content when the client learns of the fault."""
         if self.mode in AT_ONCE:
             return True
         by_half = self.mode != "large" and self.stage == "half"
@@ -68,7 +68,7 @@ class Cell:
 
     @property
     def is_of_content(self) -> bool:
-        """Whether a reply at this stage is the one to all of the content."""
+        """True if a reply at this stage is the one to the whole content."""
         if self.mode == "large":
             return self.stage == "content"
         at_bdat = self.mode in ("chunking", *AT_ONCE) and self.stage == "data"
@@ -76,15 +76,15 @@ class Cell:
 
     @property
     def is_passed_over(self) -> bool:
-        """Whether the opening has another way: HELO, which is no way to TLS, or a new connection
-        where more was said than asked, or no room was left."""
+        """True if the session opens another way: with HELO, which excludes TLS, or over a new
+        connection after a reply too many or a 421."""
         if self.stage == "ehlo":
             return self.kind in ("5xx", "two") and self.mode != "tls"
         return (self.stage, self.kind) in (("auth", "two"), ("greeting", "421"))
 
     @property
     def expected(self) -> set[Outcome]:
-        """What may become of the message that meets the fault."""
+        """Possible outcomes of the message that meets the fault."""
         return self._expected[0]
 
     @property
@@ -93,8 +93,8 @@ class Cell:
 
     @property
     def expected_behind(self) -> tuple[set[Outcome], int]:
-        """What may become of the message on a connection that has carried another one before, and
-        the attempts: after 4xx to MAIL, it is begun again on a new one."""
+        """Possible outcomes and attempts of the message on a connection that was used before: after
+        4xx to MAIL, it is sent again over a new one."""
         if (self.stage, self.kind) == ("mail", "4xx"):
             return {SENT}, 2
         return self._expected
@@ -128,7 +128,7 @@ class Cell:
 
     @property
     def expected_next(self) -> set[Outcome]:
-        """What may become of the message behind it in a batch."""
+        """Possible outcomes of the next message in a batch."""
         if self.stage in (*OPENING, "quit") or self.mode in AT_ONCE or self.kind == "421":
             return self.expected_later
         if self.stage == "replied" and self.kind == "stall":
@@ -143,7 +143,7 @@ class Cell:
 
     @property
     def expected_later(self) -> set[Outcome]:
-        """What may become of the messages behind that."""
+        """Possible outcomes of the messages after the next one."""
         if self.stage in OPENING:
             return self.expected
         if self.mode not in AT_ONCE or self.stage == "quit" or self.kind == "421":
@@ -156,7 +156,7 @@ class Cell:
 
     @property
     def expected_alone(self) -> set[Outcome]:
-        """What may become of the next message that is sent by itself."""
+        """Possible outcomes of the next message if it is sent separately."""
         if (self.stage, self.kind) == ("replied", "stall"):
             return {UNKNOWN if self.mode in AT_ONCE else NOT_SENT}
         return {SENT}

@@ -324,7 +324,7 @@ class TestHostile:
     def test_nothing_of_a_message_is_loaded_with_remote_pictures_but_those(
         self, driver: Any, mail: Mail, server: Served
     ) -> None:
-        """Whoever asks for them tells the other server so, and still runs no script."""
+        """Loading remote images contacts another server, but runs no script."""
         mail.send_many(hostile.messages())
         for each in Browser(mail).messages(subject="HTML"):
             assert self.looked_at(driver, server, f"{each['page']}?images=1") is None

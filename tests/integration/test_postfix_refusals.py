@@ -1,4 +1,4 @@
-"""What Postfix refuses, or would: by recipient, by size, by address, or by hanging up."""
+"""Refusals by Postfix: of recipients, sizes and addresses, and by closing the connection."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Whatever the bytes of a message, and however they are split on their way: what the server stores
-is what was rendered, and nothing comes after its end."""
+"""Properties of the wire: for any bytes of a message, split in any way, the server stores exactly
+what was rendered, and nothing follows its end."""
 
 from __future__ import annotations
 

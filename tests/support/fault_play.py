@@ -41,7 +41,7 @@ MODES = {
     "tls": ("PIPELINING", "CHUNKING"),
     "large": ("PIPELINING", "CHUNKING"),
 }
-"""How messages travel -> the extensions that make them travel so."""
+"""Way of sending messages -> the extensions that it needs."""
 
 AT_ONCE = ("both", "tls")
 """The modes in which a message leaves whole, before there is any reply."""

@@ -42,7 +42,7 @@ class Transaction:
     sender: str | None = None
     recipients: list[str] = field(default_factory=list)
     asked: int = 0
-    """How many recipients there were to decide on."""
+    """Number of recipients to decide on."""
     size: int = 0
     content: bytearray = field(default_factory=bytearray)
     chunks: int = 0
@@ -292,7 +292,7 @@ class Conversation:
 
 
 class FaultServer:
-    """What runs, and its record. See :func:`fault_server`."""
+    """Running server and its record; see :func:`fault_server`."""
 
     def __init__(
         self,
@@ -318,10 +318,10 @@ class FaultServer:
         self.resets = resets
         """Number of RSET commands that a connection accepts before it sends 554 and closes."""
         self.read_size = 1 << 18
-        """How much the connections to come read at once."""
+        """Octets that later connections read at a time."""
         self.accepted: list[Accepted] = []
         self.violations: list[str] = []
-        """What the client did that RFC 5321, 2920, 3030 or 3207 forbids."""
+        """Violations of RFC 5321, 2920, 3030 and 3207 by the client."""
         self.fired: list[tuple[Fault, int, int]] = []
         """Each fault that came to pass, and at which connection and message."""
         self.conversations: list[Conversation] = []
@@ -345,7 +345,7 @@ class FaultServer:
                 assert self.conversations[number - 1].ended.wait(PATIENCE)
 
     def has_left(self, client: socket.socket) -> bool:
-        """Whether the connection of this socket is closed at the other end."""
+        """Return True if the other end of this socket's connection is closed."""
         peer = client.getsockname()
         return any(each.peer == peer and each.ended.is_set() for each in self.conversations)
 

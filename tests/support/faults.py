@@ -12,7 +12,7 @@ from dataclasses import dataclass
 OPENING = ("accept", "greeting", "ehlo", "starttls", "handshake", "auth")
 TRANSACTION = ("mail", "rcpt1", "rcpt2", "rcpt3", "data", "half", "content", "replied")
 STAGES = (*OPENING, *TRANSACTION, "quit")
-"""Where a fault can be. ``handshake`` is what follows the reply to STARTTLS, ``data`` the DATA or
+"""Stages of a fault. ``handshake`` is what follows the reply to STARTTLS, ``data`` the DATA or
 the first BDAT command, ``half`` the middle of the content, ``content`` the reply to all of it, and
 ``replied`` the moment after that."""
 
@@ -21,8 +21,8 @@ LASTING = ("stall", "drip")
 NEGATIVE = ("4xx", "5xx")
 NONSENSE = ("garbage", "giant", "endless", "mixed")
 KINDS = (*CLOSING, *LASTING, *NEGATIVE, *NONSENSE, "two")
-"""What a fault can be: besides closing, silence and refusals a line that is no reply, one of 100
-kB, 10,000 lines of one reply, one whose lines differ in code, and the reply twice."""
+"""Kinds of faults: closing, silence, refusals, a line that is not a reply, one of 100 kB, 10,000
+lines of one reply, one whose lines have different codes, and the reply twice."""
 
 SAID = {
     "421": b"421 4.3.2 shutting down\r\n",
@@ -41,7 +41,7 @@ PATIENCE = 30  # seconds after which a thread ends even if the test does not
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong, at which stage, and on which messages of which connections.
+    """A fault: its stage, its kind, and the messages and connections that meet it.
 
     :param at: pairs of a connection and one of its messages, both counted from 1; the message is 0
         for the stages of the opening and for ``quit``. ``None``: wherever the stage is reached.
@@ -108,7 +108,7 @@ class Wire:
 
     @property
     def has_more(self) -> bool:
-        """Whether something has arrived that was not looked at."""
+        """True if something has arrived that was not read yet."""
         return bool(self._in)
 
     def say(self, reply: str) -> None:

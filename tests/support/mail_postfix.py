@@ -93,13 +93,13 @@ def queue_id(receipt: Receipt) -> str:
 
 @dataclass
 class Connection:
-    """What Postfix's log says of one connection."""
+    """Entries of Postfix's log about one connection."""
 
     port: int
     """The client's."""
     queue_ids: list[str] = field(default_factory=list)
     commands: dict[str, int] = field(default_factory=dict)
-    """How often it was given each command; known once the connection has ended."""
+    """Number of times that it got each command; known when the connection has ended."""
     ended: bool = False
 
 

@@ -1,6 +1,6 @@
-"""Whole messages for tests: what a user fills in, and what readers must get back of it.
+"""Whole messages for tests: the fields that users fill in, and the results that readers must get.
 
-What a reader must get back is told here from the input alone, and never by the code that is tested.
+These results follow from the input alone, never from the code under test.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Mailbox: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True)
 class Read:
-    """What a reader makes of a message."""
+    """A message as a reader understands it."""
 
     subject: str
     sender: Mailbox
@@ -38,7 +38,7 @@ class Read:
 
 @dataclass(frozen=True)
 class ReadPart:
-    """What a reader makes of a part: text, octets, a message, or the parts within it."""
+    """A part as a reader understands it: text, octets, a message, or inner parts."""
 
     kind: str
     content: str | bytes | Read | tuple[ReadPart, ...]
@@ -58,7 +58,7 @@ class File:
 
 @dataclass(frozen=True)
 class Draft:
-    """What a user fills in, all of which can be sent."""
+    """Fields of a message that can be sent."""
 
     subject: str = "subject"
     sender: Mailbox = ("", "from@example.com")
@@ -219,7 +219,7 @@ def _lists(mailboxes: st.SearchStrategy[Mailbox], least: int) -> Any:
 
 
 def _is_read_alike(texts: Iterable[str], charset: str | None) -> bool:
-    """Whether all readers agree what these texts are in a charset."""
+    """Return True if all readers decode these texts in the same way from a charset."""
     if charset not in _OF_BROWSERS:
         return True
     octets = "".join(texts).encode(charset, "replace")

@@ -1,4 +1,4 @@
-"""How programs use the public names: mypy reads this file and nothing runs it."""
+"""Uses of the public names, only for mypy: nothing runs this file."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def log_message(message: Message, app: Flask) -> None:
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a message may hold for the folder."""
+    """Message options of the folder."""
 
     value: int = 80
 

@@ -1,4 +1,4 @@
-"""How tests use the test kit: mypy reads this file and nothing runs it."""
+"""Uses of the test kit, only for mypy: nothing runs this file."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ TOKEN = "FwoGZXIvYXdzE-t0ken"
 
 
 class Answer:
-    """What the service says to a request: an error, nothing at all, or nothing for long."""
+    """Answer of the service to a request: an error, nothing at all, or nothing for long."""
 
     def __init__(self, status: int = 0, code: str = "", said: str = "") -> None:
         self.status, self.code, self.said = status, code, said
@@ -42,7 +42,7 @@ class Service(ThreadingHTTPServer):
         self.moto = moto
         self.decide: Callable[[dict[str, Any]], Answer | None] = lambda request: None
         self.other = Answer()
-        """What it says as another service of AWS, word for word."""
+        """Literal answer, as another service of AWS."""
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.peers: list[tuple[str, int]] = []

@@ -510,7 +510,7 @@ def test_a_broken_configuration_of_the_machine_sends_nothing(service, tmp_path, 
 
 
 def test_no_error_shows_a_secret_in_its_text_or_its_frames(service):
-    """What AWS says of a wrong signature repeats the session token."""
+    """The error of AWS for a wrong signature repeats the session token."""
     service.decide = lambda _: Answer(403, "SignatureDoesNotMatch", f"security-token:{TOKEN}")
     backend = built(service)
     with pytest.raises(BackendUnavailable) as caught:

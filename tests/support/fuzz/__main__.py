@@ -33,13 +33,13 @@ _WATCHED = {
 
 
 class Watch:
-    """Which ways through the code have been taken so far."""
+    """Branches of the code that were taken so far."""
 
     def __init__(self) -> None:
         self._seen: set[tuple[str, int, int]] = set()
 
     def is_new(self, run: Callable[[], None]) -> bool:
-        """Whether `run` takes a way that none before it took."""
+        """Return True if `run` takes a branch that no earlier run took."""
         before = len(self._seen)
         others = sys.gettrace()
         sys.settrace(self._enter)

@@ -1,4 +1,4 @@
-"""What is promised for every value, and values that try it. Values are what JSON can hold."""
+"""Promises for every value, and values that try to break them. Values can be written as JSON."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def message_of(value: dict[str, Any]) -> Message:
 
 
 def messages(value: dict[str, Any]) -> None:
-    """Whatever the fields hold, one well-formed message comes out, with what was asked for."""
+    """Check that any fields make one well-formed message with exactly these fields."""
     message = message_of(value)
     content = message.as_bytes()
     headers, _ = split_message(content)  # line ends, line lengths, NUL
@@ -306,7 +306,7 @@ class _Interrupted:
 
 
 def alarms(value: list[Any]) -> None:
-    """What a peer can have read counts as sent, whenever a signal handler raises."""
+    """Check that octets which the peer may have read are reported as sent if a handler raises."""
     pieces, taken, moment = value
     sock = _Interrupted(taken, moment)
     unsent = Writer(sock)

@@ -343,7 +343,7 @@ class TestSendThatFails:
 
 
 class TestReceiversAfterDelivery:
-    """What a receiver of email_dispatched raises undoes nothing."""
+    """An error of a receiver of email_dispatched does not undo the delivery."""
 
     @pytest.fixture
     def receivers(self):
@@ -761,7 +761,7 @@ class TestLog:
 
 
 class TestDefaults:
-    """What a backend has that defines nothing but its name and deliver()."""
+    """Defaults of a backend that defines only its name and deliver()."""
 
     class MinimalBackend(Backend[None]):
         name = "minimal"

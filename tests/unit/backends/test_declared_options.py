@@ -1,4 +1,4 @@
-"""What a backend declares, in words: the table of its options is made of the constructor."""
+"""Descriptions of a backend's options, made from its constructor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a backend cannot do is an error before anything is sent, also where another stands in."""
+"""Unsupported features are an error before anything is sent, even if the backend is replaced."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from flask_mail.backends.smtp import SmtpBackend
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a message may ask of the pigeons."""
+    """Message options of the pigeon backend."""
 
     value: int
     color: str = "red"
@@ -214,7 +214,7 @@ def test_the_outbox_of_a_test_is_no_exception(outbox):
 
 
 def test_a_local_backend_that_was_chosen_takes_everything():
-    """Whoever develops with it looks at what a service will get."""
+    """Developers see in it what a service will get."""
     app = Flask("shop")
     app.config.update(MAIL_BACKEND="locmem")
     mail = Mail(app)

@@ -1,4 +1,4 @@
-"""What MAIL_BACKEND may be, and what is said where it is something else."""
+"""Values of MAIL_BACKEND, and the errors for others."""
 
 from __future__ import annotations
 
@@ -455,7 +455,7 @@ class TestReadOnce:
 
 
 class TestVersions:
-    """Which backends this version of Flask-Mail can use."""
+    """Versions of the backend interface that this Flask-Mail supports."""
 
     @staticmethod
     def made(**attributes):

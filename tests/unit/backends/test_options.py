@@ -97,7 +97,7 @@ class TestKinds:
         ],
     )
     def test_what_no_kind_is_known_for_is_the_constructors_to_check(self, annotation):
-        """Also annotations that only a type checker can read."""
+        """These include annotations that only a type checker can read."""
         value = object()
         assert read(taking(annotation), value=value)["value"] is value
         assert read(taking(annotation), value="3")["value"] == "3"
@@ -246,7 +246,7 @@ class TestUnknownOptions:
         )
 
     def test_it_is_told_before_what_is_missing(self):
-        """Who misspelt a required option is helped by the name that is wrong."""
+        """The misspelt name of a required option is the mistake to report."""
 
         class Pigeon:
             def __init__(self, *, loft: str) -> None: ...
@@ -266,7 +266,7 @@ class TestUnknownOptions:
 
 
 class TestFromOptions:
-    """What a backend's class does with them."""
+    """Building a backend from its options."""
 
     class PigeonBackend(Backend[None]):
         name = "pigeon"

@@ -122,7 +122,7 @@ def test_a_file_that_is_gone_is_told_before_anything_is_connected(path: Path) ->
 
 
 def test_the_other_backends_notice_too(path: Path, tmp_path: Path) -> None:
-    """So a test meets what production meets."""
+    """A test must get the same error as production."""
     for size, backend in enumerate(("locmem", "null", "console", "file"), 2 * MIB):
         large = message("large", path=path)
         path.write_bytes(b"x" * size)

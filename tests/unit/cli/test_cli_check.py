@@ -171,7 +171,7 @@ class TestSecrets:
         assert detail_of(report, "build") == "*** {'dkim': ['***']} 1 is wrong"
 
     def test_what_a_plugin_declares_as_a_secret_is_one(self, monkeypatch, tmp_path):
-        """Also where its name tells nothing, and where it is a number."""
+        """Neither its name nor its type matters: it can be a number."""
         source = backend_source(
             "vault", "pin: Secret", head="from flask_mail.backends import Secret"
         ).replace("        pass", "        raise ValueError(f'{pin.reveal()} is wrong')")

@@ -75,7 +75,7 @@ def test_it_is_built_installed_and_selected_by_its_name(written: Path, tmp_path:
 
 
 def test_it_needs_no_app(tmp_path: Path) -> None:
-    """Who writes a plugin has none."""
+    """Authors of plugins have no app."""
     ran = python("-m", "flask", "mail", "new-backend", "pigeon", cwd=tmp_path)
 
     assert ran.returncode == 0, ran.stderr

@@ -107,7 +107,7 @@ def test_a_regular_expression_may_hold_commas(value: Any) -> None:
 
 
 def test_many_stars_take_no_long() -> None:
-    """Whoever chooses the address must not choose how long a match takes."""
+    """The author of an address must not control how long a match takes."""
     guard = Guard(to_patterns([f"{'*a' * 12}*@example.com", f"*@{'*a' * 12}*.com"]))
 
     assert not guard.allows(f"{'a' * 64}@{'a' * 63}.{'a' * 63}.{'a' * 50}.org")
@@ -147,7 +147,7 @@ def test_what_is_no_pattern_is_refused_by_the_name_of_the_setting(value: Any) ->
     "value", ["nobody", 1, ["a@b.c", ""], "a@b.c d@e.f", [], (), " ", ",", "/a@b.c/"]
 )
 def test_what_is_no_address_to_redirect_to_is_refused(value: Any) -> None:
-    """Also nobody, or mail would go to everybody."""
+    """An empty list must not mean that mail is not redirected."""
     mail = mail_with(MAIL_REDIRECT_TO=value)
 
     with pytest.raises(ConfigurationError, match="MAIL_REDIRECT_TO must be an address"):

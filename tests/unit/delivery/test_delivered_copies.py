@@ -1,4 +1,4 @@
-"""What is kept of a message is what was delivered: its octets and its envelope."""
+"""Kept copies of a message have the octets and the envelope that were delivered."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def report(**fields: Any) -> Message:
 
 @pytest.fixture
 def octets(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """What each backend was given, in order."""
+    """The octets that each backend got, in order."""
     given: list[bytes] = []
     init = Outgoing.__init__
 

@@ -103,7 +103,7 @@ def outcomes(receipts):
 
 @pytest.fixture
 def failed():
-    """What email_failed was sent with: (message, receipt, error)."""
+    """Arguments of each email_failed: (message, receipt, error)."""
     heard = []
 
     def receive(message, receipt, error):
@@ -460,7 +460,7 @@ class TestWhereTheReceiptsAre:
 
 
 class TestOverSmtp:
-    """What was interrupted with the server half-way through."""
+    """Interrupts in the middle of an SMTP session."""
 
     def test_a_batch_that_is_interrupted_as_it_is_made(self, failed):
         with smtp_server() as server:

@@ -1,4 +1,4 @@
-"""What is handed to a backend: the envelope, and the octets of the message."""
+"""Envelope and octets of the message that a backend delivers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the log says of messages and batches that were not sent."""
+"""Log records of messages and batches that were not sent."""
 
 from __future__ import annotations
 

@@ -199,7 +199,7 @@ class TestMailAttributes:
             Mail().default_sender  # noqa: B018
 
     def test_the_state_is_the_one_that_sends(self, app):
-        """Also where another Mail was made for the same app meanwhile."""
+        """It stays so if the same app gets another Mail meanwhile."""
         first = Mail(app)
         second = Mail(app)
         assert first.state is second.state is app.extensions["mail"]
@@ -267,7 +267,7 @@ class TestOutbox:
 
     @pytest.mark.parametrize("of", ["mail", "state"])
     def test_assigning_an_empty_list_forgets_the_messages(self, mail, of):
-        """How Django and Flask-Mailman do it; it must not hide the real outbox."""
+        """Django and Flask-Mailman do this; it must not hide the real outbox."""
         mail.send(hello())
         kept = mail.outbox
         (mail if of == "mail" else mail.state).outbox = []

@@ -1,4 +1,4 @@
-"""Which backend delivers, and when the configuration is looked at."""
+"""Selection of the backend, and the moment at which the configuration is read."""
 
 from __future__ import annotations
 
@@ -302,7 +302,7 @@ def test_keys_that_are_no_strings_are_no_options(app):
 
 @pytest.mark.parametrize("key", ["MAIL_PASSWORD", "MAIL_OAUTH2_TOKEN"])
 def test_the_smtp_backend_is_kept_while_its_callable_stays_the_same(app, key):
-    """Which is not called for that."""
+    """The callable is not called to compare it."""
 
     def secret():
         raise AssertionError

@@ -155,7 +155,7 @@ def test_a_folder_that_is_asked_for_leaves_no_descriptor_open(browser, folder):
 
 
 class TestWork:
-    """What a page of the inbox costs."""
+    """Work for a page of the inbox."""
 
     @pytest.fixture
     def page(self, browser):

@@ -1,4 +1,4 @@
-"""Where there is an inbox, and where there is none."""
+"""Apps with and without an inbox."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_the_first_request_of_all_may_be_for_the_inbox():
 
 
 def test_debug_may_come_after_another_middleware():
-    """What the middleware does to requests reaches the inbox too."""
+    """The inbox gets requests as the middleware changes them."""
     app = make_app()
     Mail(app)
     app.wsgi_app = ProxyFix(app.wsgi_app, x_prefix=1)

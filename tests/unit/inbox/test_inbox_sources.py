@@ -1,4 +1,4 @@
-"""Where an inbox finds messages: the folder, the outbox, the memory of the console backend."""
+"""Sources of an inbox: the folder, the outbox, the memory of the console backend."""
 
 from __future__ import annotations
 

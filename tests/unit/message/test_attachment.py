@@ -1,4 +1,4 @@
-"""What an attachment takes: content, a path, an open file, an upload."""
+"""Attachments from content, paths, open files and uploads."""
 
 from __future__ import annotations
 

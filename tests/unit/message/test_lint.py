@@ -1,4 +1,4 @@
-"""What is likely to be wrong with a message is told before it is sent."""
+"""Findings about a message before it is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What subclasses of Message may change, and what lazy strings may do."""
+"""Changes by subclasses of Message, and lazy strings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def subclassed(**members: Any) -> Message:
 
 
 def test_a_subclass_may_add_a_header_to_the_tree() -> None:
-    """How 0.10's programs set headers and wrapped their mail."""
+    """Programs for 0.10 set headers and wrap their mail this way."""
 
     def _message(self: Message) -> Part:
         tree = Message._message(self)
@@ -143,7 +143,7 @@ def test_recipients_may_come_from_a_property_of_any_collection() -> None:
 
         @recipients.setter
         def recipients(self, value: object) -> None:
-            """What the constructor is given does not count."""
+            """Ignore the argument of the constructor."""
 
     content = ToTheTeam("Hello", sender="shop@example.com").as_bytes()
 

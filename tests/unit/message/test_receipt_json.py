@@ -43,7 +43,7 @@ def receipt_of(outcome, **fields):
 
 @pytest.fixture(params=["jsonify", "view", "list", "dumps", "provider", "kombu", "asdict"])
 def encoded(request):
-    """What a program reads back after it has encoded a receipt, in each way that there is."""
+    """A receipt that was encoded and decoded as JSON, in each possible way."""
     app = Flask("shop")
 
     def through_a_view(receipt):

@@ -179,7 +179,7 @@ def test_a_file_travels_with_the_message_or_stays_where_it_is(path: Path) -> Non
 
 
 def test_a_record_names_no_file_unless_that_is_allowed(path: Path) -> None:
-    """Whoever can write into the queue would get any file that the program can read."""
+    """Otherwise anyone who can write to the queue gets any file that the program can read."""
     message = compose()
     message.attach_file(path)
 
@@ -409,7 +409,7 @@ def test_what_is_not_json_is_not_made_to_look_like_it(value: Any) -> None:
 
 
 def test_what_could_not_be_read_is_not_written() -> None:
-    """Whoever makes a record learns it, not the worker that reads it."""
+    """The error is raised where the record is made, not in the worker that reads it."""
     for field, value in (("recipients", "a@b.c"), ("cc", [None]), ("msgId", None), ("body", b"")):
         message = compose()
         setattr(message, field, value)
@@ -481,7 +481,7 @@ def test_nothing_but_a_message_error_comes_of_a_wrong_record(field: str, value: 
 
 
 def test_what_could_not_be_read_back_is_not_written() -> None:
-    """Whoever makes the record learns of it, not whoever reads it."""
+    """The error is raised where the record is made, not where it is read."""
     message = compose()
     vars(message)["as_bytes"] = "x"
 

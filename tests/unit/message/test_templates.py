@@ -208,7 +208,7 @@ def test_a_line_break_in_a_name_adds_no_header(app: Flask, render: Any) -> None:
 
 
 def test_spaces_that_are_meant_stay_in_the_subject(render: Any) -> None:
-    """Such as the ideographic space, and the no-break space of French."""
+    """Examples are the ideographic space, and the no-break space of French."""
     message = render(a_txt="{% block subject %}\n\tBon\u00a0!\u3000Oui \n{% endblock %}")
 
     assert message.subject == "Bon\u00a0!\u3000Oui"

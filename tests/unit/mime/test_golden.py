@@ -37,7 +37,7 @@ def test_an_awkward_message_has_the_octets_of_its_file(name: str) -> None:
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_what_the_file_says_is_what_was_put_in(name: str) -> None:
-    """So that no file blesses a mistake."""
+    """A golden file must not confirm a mistake."""
     content = (GOLDEN / f"{name}.eml").read_bytes()
 
     for read in READERS:

@@ -1,4 +1,4 @@
-"""What a header may hold: names, values, content types, charsets."""
+"""Validation of header names, values, content types and charsets."""
 
 from __future__ import annotations
 

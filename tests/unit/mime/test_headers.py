@@ -39,7 +39,7 @@ def read_in_stdlib(field: str) -> email.message.EmailMessage:
 
 
 def holds_words(text: str) -> bool:
-    """Whether `text` was encoded beforehand, and is decoded on purpose."""
+    """Return True if `text` has encoded words already, which readers decode."""
     return decode_header(text) != text
 
 

@@ -110,7 +110,7 @@ def test_the_structure_and_blind_copies_are_not_for_extra_headers(name: str) -> 
 )
 @pytest.mark.parametrize("name", ["From", "Reply-To", "Disposition-Notification-To"])
 def test_an_extra_header_of_addresses_stays_one(name: str, value: str, written: str | None) -> None:
-    """What is no address is encoded all the same; sending refuses it."""
+    """Values that are not an address are encoded nevertheless; sending refuses them."""
     headers = headers_of(compose(extra_headers={name: value}).as_bytes())
 
     assert headers[name] == written or decode_header(headers[name]) == value

@@ -143,7 +143,7 @@ def test_boundaries_differ_from_message_to_message_and_level_to_level() -> None:
 
 
 def test_a_boundary_is_in_none_of_the_parts() -> None:
-    """Also where somebody who has seen the message writes it into the text."""
+    """The text can contain a boundary copied from an earlier message."""
     message = compose(html="<p>")
     boundary = parsed(message.as_bytes()).get_boundary()
     message.body = f"--{boundary}\r\nContent-Type: text/html\r\n\r\n<b>evil</b>\r\n--{boundary}--"

@@ -1,6 +1,6 @@
-"""What is quick for ordinary mail says the same as what it stands in for.
+"""Fast paths for ordinary mail have the same results as the general code.
 
-Each shortcut is taken away, and each cache; the same fields must give the same octets, the same
+The tests remove each shortcut and each cache: the same fields must give the same octets, the same
 address, the same error.
 """
 
@@ -189,5 +189,5 @@ def test_a_date_that_is_cached_is_not_that_of_another_time_zone(
 @PATIENT
 @given(st.lists(st.sampled_from([b"\r\n", b"\n", b"\r", b"a", b".", b"\0"])).map(b"".join))
 def test_line_ends_are_put_right_the_same_either_way(content: bytes) -> None:
-    """What has only CRLF is not searched."""
+    """Content with only CRLF is not searched."""
     assert outgoing.canonical(content) == outgoing._STRAY.sub(b"\r\n", content)

@@ -78,7 +78,7 @@ BREAKS = {
     refuse_service: SENT,
     close_after_the_content: UNKNOWN,
 }
-"""What breaks a connection -> what becomes of the message that was under way."""
+"""Fault that breaks a connection -> outcome of the message in flight."""
 
 
 @pytest.mark.parametrize("broken", BREAKS)

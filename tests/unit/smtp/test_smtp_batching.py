@@ -86,7 +86,7 @@ def test_messages_are_taken_as_there_is_room_for_them(fast):
 
 
 def test_a_slow_source_delays_no_receipt(server, monkeypatch):
-    """What became of a message is told before the next one is waited for."""
+    """The receipt of a message is available before the source yields the next message."""
     monkeypatch.setattr(courier, "_SLOW", -1.0)
     answered = []
 
@@ -179,7 +179,7 @@ def test_interrupted_source_closes_the_connection_in_flight():
 
 
 def test_a_source_that_waits_does_so_after_all_before_was_written(server):
-    """So a queue may be the source: each message leaves when it is given, and no server waits for
+    """A queue can be the source: each message leaves immediately, and the server does not wait for
     the content after 354 while the next message is made."""
 
     def has_got(count):

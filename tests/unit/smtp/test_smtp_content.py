@@ -1,4 +1,4 @@
-"""What arrives is what was rendered, octet for octet, and nothing travels that must not."""
+"""Content arrives octet for octet as rendered, and without forbidden octets."""
 
 from __future__ import annotations
 

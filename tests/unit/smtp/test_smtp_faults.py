@@ -356,7 +356,7 @@ def test_an_interrupt_closes_without_a_word(step, monkeypatch):
 
 @pytest.mark.parametrize("reached", [0, 1, 2], ids=["MAIL", "RSET", "MAIL of the second"])
 def test_an_interrupt_in_a_batch_closes_the_session_at_once(reached, monkeypatch):
-    """Also while a refused message is taken back."""
+    """The interrupt may come while RSET takes back a refused message."""
 
     def script(connection):
         with Dialogue(connection) as talk:

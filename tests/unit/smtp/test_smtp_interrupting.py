@@ -236,7 +236,7 @@ def test_handler_that_ends_in_an_interrupt_closes_its_own_session(alarm):
 
 @every_mode
 def test_handler_right_after_a_write_sends_over_a_session_of_its_own(mode, alarm):
-    """When the system has the octets, and nothing here knows of it yet."""
+    """At that moment the system has the octets, but the client does not know it yet."""
 
     class Ringing:
         def __init__(self, sock):

@@ -193,7 +193,7 @@ def test_a_deadline_that_passes_in_the_handshake_is_a_time_out(pair):
 
 
 def test_what_the_peer_said_before_it_hung_up_is_heard_first(pair):
-    """Also where writing has failed by then."""
+    """This holds even if a write has failed before."""
     ours, theirs = pair
     link = link_to(ours)
     theirs.sendall(b"421 4.3.2 shutting down\r\n")

@@ -130,7 +130,7 @@ def test_invalid_challenge_is_cancelled_and_the_next_mechanism_tried(challenge):
 
 
 def test_a_python_without_md5_tries_the_next_mechanism(monkeypatch):
-    """Where FIPS mode is on."""
+    """FIPS mode disables MD5."""
 
     def new(*args):
         raise ValueError("unsupported hash type md5")
@@ -292,7 +292,7 @@ def test_an_alarm_in_the_second_attempt_is_not_taken_for_a_hang_up(monkeypatch):
 
 @pytest.mark.parametrize("reply", ["421 4.7.0 too many errors", "250 ok", "what?"])
 def test_after_421_or_nonsense_no_other_mechanism_is_tried(reply):
-    """Whoever answers so is not to be given the password once more."""
+    """A server with such a reply must not get the password again."""
     heard, error = fail_to_log_in_to(["AUTH CRAM-MD5 PLAIN"], reply)
     assert heard == ["AUTH CRAM-MD5"]
     assert isinstance(error, smtplib.SMTPAuthenticationError)

@@ -28,7 +28,7 @@ MECHANISMS = {
 
 
 class Alarm(BaseException):
-    """What a signal handler raises."""
+    """Exception of a signal handler."""
 
 
 class Answering:

@@ -187,7 +187,7 @@ def test_a_connection_with_a_limit_of_its_own_is_renewed_in_earnest(server):
 
 
 def test_a_backend_renews_a_session_that_is_full_when_it_is_used_again(server):
-    """Whoever holds sessions without a Connection need not count."""
+    """Users of sessions without a Connection need not count messages."""
     backend = SmtpBackend(server="127.0.0.1", port=server.port, max_emails=1)
     session = backend.open()
     sent = Message("Hello", ["to@example.com"], body="Hi", sender="me@example.com")

@@ -157,7 +157,7 @@ def test_a_server_that_echoes_the_login_does_not_spread_it(echo, mechanism, kind
 @each_mechanism
 @pytest.mark.parametrize("echo", ECHOES)
 def test_a_challenge_that_echoes_the_login_does_not_spread_it(echo, mechanism, caplog):
-    """Whatever it is answered, and whatever comes after that."""
+    """This applies to each answer and to everything after it."""
     caplog.set_level(logging.DEBUG)
 
     def script(connection):
@@ -495,7 +495,7 @@ def test_a_secret_that_is_given_is_the_current_one():
 
 
 def test_a_secret_is_compared_by_what_it_is():
-    """So that a backend is kept while its password stays the same."""
+    """A backend is kept while its password stays the same."""
     assert Secret("a") == Secret("a")
     assert hash(Secret("a")) == hash(Secret("a"))
     assert Secret("a") != Secret("b")
@@ -504,7 +504,7 @@ def test_a_secret_is_compared_by_what_it_is():
 
 
 def test_a_secret_that_is_fetched_is_compared_by_how():
-    """So that a backend is kept while the callable stays the same; it is not called for that."""
+    """A backend is kept while the callable stays the same; it is not called to compare it."""
 
     class Same:
         def __call__(self):

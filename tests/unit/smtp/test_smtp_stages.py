@@ -1,4 +1,4 @@
-"""How long each stage of a session may take (RFC 5321 section 4.5.3.2)."""
+"""Time limits of each stage of a session (RFC 5321 section 4.5.3.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What programs and tests put in the place of smtplib gets the calls that 0.10 made."""
+"""Replacements of smtplib by programs and tests get the calls that 0.10 made."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def test_a_certificate_that_has_expired_is_refused(way, authority, ca_file):
 
 @both_ways
 def test_verification_needs_no_setting(way, certified):
-    """Whoever uses the client without the backend's options is safe too."""
+    """Using the client without the backend's options is safe too."""
     with tls_server(way, certified) as server:
         where = client.Server(
             "127.0.0.1", server.port, 10, implicit_tls=way is IMPLICIT, starttls=way is STARTTLS

@@ -1,4 +1,4 @@
-"""What the outbox asserts, and how a failure explains itself."""
+"""Assertions of the outbox, and the explanations of failures."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def test_no_mail_means_none_at_all(outbox, mail):
 
 
 def test_an_address_of_no_field_counts_as_to(mail, outbox):
-    """Such as where a subclass, or a setting, redirects what is sent."""
+    """A subclass or a setting can redirect a message."""
 
     class Redirected(Message):
         @property

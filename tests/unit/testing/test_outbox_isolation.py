@@ -345,7 +345,7 @@ def test_late_mail_is_discarded(send, caplog):
 
 
 def test_late_mail_of_a_task_is_discarded(early_worker, send):
-    """Such as a task of a loop that goes on."""
+    """The loop of an ended test may still run."""
     with Outbox() as first:
         kept = copy_context()
     assert early_worker.run(lambda: kept.run(send)).backend == "late"
@@ -421,7 +421,7 @@ def test_no_mail_is_asserted_once_the_threads_have_ended(outbox, send, waits):
 
 
 def test_within_waits_for_what_the_test_has_not_started(early_worker, outbox, send, waits):
-    """Such as a server that a browser talks to."""
+    """An example is a server that a browser uses."""
     early_worker.give(lambda: waits.wait(PATIENCE) and send())
     outbox.assert_sent(subject="Hello", within=PATIENCE)
 

@@ -467,7 +467,7 @@ def test_the_contract_is_there_when_it_is_asked_for():
 
 
 def test_a_promise_that_the_contract_could_not_look_at_is_no_pass(pytester):
-    """Who forgot the fixtures of failures learns that nothing was said about them."""
+    """Without the fixtures of failures, nothing was tested about them."""
     pytester.makepyfile(
         """
         import pytest

@@ -75,7 +75,7 @@ def test_a_test_that_runs_for_a_debugger_has_an_outbox_too():
 
 
 def test_a_class_without_a_file_has_no_golden_messages(monkeypatch):
-    """Such as one that is typed into a terminal."""
+    """A class typed into a terminal has no file."""
     monkeypatch.setattr(Registration, "__module__", "nowhere")
     case = Registration("test_the_mail_of_other_tests_does_not")
     result = unittest.TestResult()

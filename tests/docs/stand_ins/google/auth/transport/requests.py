@@ -2,4 +2,4 @@
 
 
 class Request:
-    """What a refresh goes by."""
+    """Transport of a refresh."""
