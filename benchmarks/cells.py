@@ -28,6 +28,7 @@ class Plan:
     memory: int
     making: float  # seconds that one contestant gets for one turn of making messages
     imports: int
+    apps: int
     by_path: int  # MiB
 
     def share(self, milliseconds: int, per_message: float, most: int) -> int:
@@ -53,6 +54,7 @@ FULL = Plan(
     memory=10_000,
     making=0.6,
     imports=7,
+    apps=300,
     by_path=100,
 )
 QUICK = Plan(
@@ -67,6 +69,7 @@ QUICK = Plan(
     memory=1000,
     making=0.1,
     imports=3,
+    apps=50,
     by_path=25,
 )
 

@@ -18,6 +18,14 @@ WORKERS = Path(__file__).resolve().parent / "workers"
 TIME_LIMIT = 120.0  # seconds for one request: several times what the slowest takes
 
 
+def _environment(certificate: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ.get("PATH", ""),
+        "LANG": "C.UTF-8",
+        "SSL_CERT_FILE": str(certificate),
+    }
+
+
 class CouldNotSend(Exception):
     """There is no figure; says why."""
 
@@ -44,11 +52,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self._log,
             cwd=WORKERS,
-            env={
-                "PATH": os.environ.get("PATH", ""),
-                "LANG": "C.UTF-8",
-                "SSL_CERT_FILE": str(certificate),
-            },
+            env=_environment(certificate),
             start_new_session=True,  # Ctrl-C is for us, who then stop it
         )
 
@@ -98,39 +102,67 @@ class Worker:
         self._log.close()
 
 
+# Names are used, since a package may import them only then.
 _IMPORT = """\
 import importlib, sys, time
-module, *above = sys.argv[1:]
-for name in above:
-    importlib.import_module(name)
+above, module, *names = sys.argv[1:]
+if above:
+    importlib.import_module(above)
 start = time.perf_counter()
-importlib.import_module(module)
+found = importlib.import_module(module)
+for name in names:
+    getattr(found, name)
+print(time.perf_counter() - start)
+"""
+_FIRST_SEND = """\
+import importlib, json, sys, time
+above, adapter, options = sys.argv[1:]
+if above:
+    importlib.import_module(above)
+from content import recipients
+start = time.perf_counter()
+sender = importlib.import_module(adapter).Sender(json.loads(options))
+with sender.context():
+    sender.send(sender.message(recipients(1)))
 print(time.perf_counter() - start)
 """
 
 
-class Imports:
-    """New processes that import a library, and nothing else."""
+class NewProcesses:
+    """New processes that each import a library, and may send one message."""
 
-    def __init__(self, python: Path) -> None:
+    def __init__(
+        self, python: Path, adapter: str, options: dict[str, Any], certificate: Path
+    ) -> None:
         self._python = python
+        self._sending = [adapter, json.dumps(options)]
+        self._environment = _environment(certificate)
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Return the seconds that each import took; a first one, which may compile, is not told.
+        """Return the seconds of each; those of a first one, which may compile, are not counted.
 
-        :raises CouldNotSend: it cannot be imported.
+        :raises CouldNotSend: it cannot be imported, or cannot send.
         """
-        names = [request["module"], *([request["above"]] if request["above"] else [])]
-        # Isolated, so that this folder's modules are not found instead.
-        command = [str(self._python), "-I", "-c", _IMPORT, *names]
+        above, count = request["above"], request["count"] + 1
+        sends = request["task"] == "first send"
+        # Isolated for imports, so that this folder's modules are not found instead.
+        command = [str(self._python), *(["-c", _FIRST_SEND] if sends else ["-I", "-c", _IMPORT])]
+        command += [above, *(self._sending if sends else (request["module"], *request["names"]))]
         samples = []
-        for _ in range(request["count"] + 1):
+        for _ in range(count):
             try:
-                done = subprocess.run(command, check=True, capture_output=True, timeout=TIME_LIMIT)
+                done = subprocess.run(
+                    command,
+                    check=True,
+                    capture_output=True,
+                    timeout=TIME_LIMIT,
+                    cwd=WORKERS,
+                    env=self._environment,
+                )
             except (subprocess.SubprocessError, OSError) as error:
-                raise CouldNotSend(f"import of {names[0]}: {error}") from error
+                raise CouldNotSend(f"{request['task']}: {error}") from error
             samples.append(float(done.stdout))
-        return {"samples": samples[1:]}
+        return {"samples": samples[1:], "sent": count if sends else 0}
 
     def close(self) -> None:
         """End it: nothing is running."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import socketserver
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -36,6 +37,18 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
     command += ["-out", str(certificate), "-keyout", str(key)]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     return certificate, key
+
+
+def with_authorities(certificate: Path) -> Path:
+    """Write a file with the certificate and the authorities of the system; return its path.
+
+    Reading all of them is a part of the first send that a file with one certificate would hide.
+    """
+    of_system = ssl.get_default_verify_paths().cafile
+    path = certificate.with_name("authorities.pem")
+    parts = [certificate, *([Path(of_system)] if of_system else [])]
+    path.write_bytes(b"\n".join(each.read_bytes() for each in parts))
+    return path
 
 
 class _Dialogue(socketserver.StreamRequestHandler):

@@ -21,6 +21,8 @@ _CONTENTS = {
     "500 recipients": "recipients",
     NON_ASCII: "non-ascii",
 }
+IMPORT = "import"
+APP_PER_TEST = "an app per test"
 LARGE = 25  # MiB
 LARGE_COLUMN = f"{LARGE} MiB, smtp-sink"
 
@@ -73,18 +75,34 @@ def _overhead(plan: Plan) -> list[Cell]:
     return cells
 
 
-def _imports(plan: Plan) -> list[Cell]:
-    def entry(library: str, module: str, above: str | None) -> Entry:
-        request = {"task": "imports", "module": module, "above": above, "count": plan.imports}
-        return Entry(library, library, request)
+_PUBLIC = {
+    OURS: ("flask_mail", ["Mail", "Message"]),
+    OLD: ("flask_mail", ["Mail", "Message"]),
+    MAILMAN: ("flask_mailman", ["Mail", "EmailMessage"]),
+    DJANGO: ("django.core.mail", ["send_mail", "EmailMessage"]),
+}
 
-    entries = [
-        entry(OURS, "flask_mail", "flask"),
-        entry(OLD, "flask_mail", "flask"),
-        entry(MAILMAN, "flask_mailman", "flask"),
-        entry(DJANGO, "django.core.mail", None),
+
+def _imports(plan: Plan) -> list[Cell]:
+    def cell(column: str, server: str, task: str) -> Cell:
+        entries = []
+        for library, (module, names) in _PUBLIC.items():
+            above = "" if library == DJANGO else "flask"
+            request = {"task": task, "module": module, "names": names, "above": above}
+            entries.append(Entry(library, library, request | {"count": plan.imports}))
+        return Cell(column, server, 0, entries, plan.repeats)
+
+    return [
+        cell(IMPORT, NOWHERE, "imports"),
+        cell("and first send, smtp-sink", "sink", "first send"),
+        cell("and first send, STARTTLS and login", "login", "first send"),
     ]
-    return [Cell("import", NOWHERE, 0, entries, plan.repeats)]
+
+
+def _apps(plan: Plan) -> list[Cell]:
+    request = {"task": "apps", "count": plan.apps}
+    entries = [Entry(name, name, request) for name in (OURS, OLD)]
+    return [Cell(APP_PER_TEST, NOWHERE, 0, entries, plan.repeats)]
 
 
 GROUPS = [
@@ -123,8 +141,16 @@ GROUPS = [
         "imports",
         "Import time",
         "time",
-        "In a new process each: of `flask_mail` and `flask_mailman` when `flask` is imported"
-        " already; of `django.core.mail` alone.",
+        "In a new process each: of the class of messages and of the extension (Django: `send_mail`)"
+        " when `flask` is imported already; of `django.core.mail` alone. *And first send*: with"
+        " making an app, until the first message is sent.",
         _imports,
+    ),
+    Group(
+        "apps",
+        "An app per test",
+        "time",
+        "`Mail(app)`, `record_messages` and `mail.send` with `TESTING`, in a warm process.",
+        _apps,
     ),
 ]

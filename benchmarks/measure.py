@@ -11,7 +11,7 @@ from typing import Any
 
 from . import login, servers
 from .cells import NOWHERE, SMTP_SOURCE, Cell, Entry, Group, Plan
-from .contestants import Contestant, CouldNotSend, Imports, SmtpSource, Worker
+from .contestants import Contestant, CouldNotSend, NewProcesses, SmtpSource, Worker
 from .environments import LIBRARIES, OLD
 
 LOG = "workers.log"  # what the workers print
@@ -61,8 +61,6 @@ class Bench:
         return results
 
     def _contestant(self, cell: Cell, entry: Entry) -> Contestant:
-        if entry.request["task"] == "imports":
-            return Imports(self._pythons[entry.library])
         server = entry.server or cell.server
         port = self._ports[server, cell.milliseconds]
         if entry.library == SMTP_SOURCE:
@@ -77,13 +75,11 @@ class Bench:
             "settings": entry.settings,
             "folder": str(self._folder),
         }
-        return Worker(
-            self._pythons[entry.library],
-            LIBRARIES[entry.library].adapter,
-            options,
-            self._postfix.certificate,
-            self._folder / LOG,
-        )
+        python, adapter = self._pythons[entry.library], LIBRARIES[entry.library].adapter
+        certificates = self._postfix.authorities
+        if entry.request["task"] in {"imports", "first send"}:
+            return NewProcesses(python, adapter, options, certificates)
+        return Worker(python, adapter, options, certificates, self._folder / LOG)
 
     def _turn(self, cell: Cell, entry: Entry, contestant: Contestant) -> dict[str, Any]:
         if time.monotonic() > self._until:

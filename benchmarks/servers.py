@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from .login import PasswordServer, make_certificate
+from .login import PasswordServer, make_certificate, with_authorities
 
 PROGRAMS = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 
@@ -106,10 +106,10 @@ def wait_for(port: int, limit: float = 20.0) -> None:
 class Postfix:
     """A running Postfix with a configuration and a queue of its own."""
 
-    def __init__(self, root: Path, ports: dict[str, int], certificate: Path) -> None:
+    def __init__(self, root: Path, ports: dict[str, int], authorities: Path) -> None:
         self.root = root
         self.ports = ports
-        self.certificate = certificate
+        self.authorities = authorities
         self._log = root / "mail.log"
         self._read = 0
         self._removed = 0
@@ -173,7 +173,7 @@ def postfix(folder: Path | None = None) -> Iterator[Postfix]:
             raise SystemExit(f"Postfix does not start:\n{started.stdout}{started.stderr}")
         for port in ports.values():
             wait_for(port)
-        yield Postfix(root, ports, certificate)
+        yield Postfix(root, ports, with_authorities(certificate))
 
 
 @contextlib.contextmanager

@@ -102,6 +102,20 @@ class Sender:
         for signal in (flask_mail.email_sending, flask_mail.email_dispatched):
             signal.connect(_nothing, sender=self._app)
 
+    def app_of_a_test(self) -> Flask:
+        """Return an app for one test."""
+        app = Flask(__name__)
+        app.config.update(TESTING=True, MAIL_DEFAULT_SENDER=SENDER)
+        return app
+
+    def test(self, app: Flask) -> None:
+        """Do what a test of an application does."""
+        mail = Mail(app)
+        with app.app_context(), mail.record_messages() as outbox:
+            mail.send(self.message([SENDER]))
+        if len(outbox) != 1:
+            raise RuntimeError("The message of the test was not recorded.")
+
     def forget(self) -> None:
         """Forget what was sent to the outbox."""
         self._mail.outbox.clear()

@@ -22,6 +22,16 @@ class Making:
     def __init__(self, sender: Any) -> None:
         self._sender = sender
 
+    def apps(self, count: int) -> dict[str, Any]:
+        """Set up mail for an app and send with it, as a test with an app of its own does."""
+        samples = []
+        for _ in range(count + 1):
+            app = self._sender.app_of_a_test()
+            start = clock()
+            self._sender.test(app)
+            samples.append(clock() - start)
+        return {"samples": samples[1:]}
+
     def _made(self, wanted: Content) -> bytes:
         sender = self._sender
         made: bytes = sender.render(sender.compose(wanted))
