@@ -88,8 +88,7 @@ def render(source: Source, name: str, variables: Mapping[str, Any]) -> Rendered:
     html = None
     if page is not None:
         # A subject must not be escaped, even in an HTML template.
-        unescaped = plain.get_template(f"{name}.html") if subject is None else None
-        html, of_page = _written(source, page, variables, unescaped)
+        html, of_page = _written(source, page, variables, plain if subject is None else None)
         subject = of_page if subject is None else subject
     return Rendered(_SPACES.sub(" ", subject or "").strip(" "), body, html)
 
@@ -98,18 +97,19 @@ def _written(
     source: Source,
     template: jinja2.Template,
     variables: Mapping[str, Any],
-    unescaped: jinja2.Template | None = None,
+    plain: jinja2.Environment | None = None,
 ) -> tuple[str, str | None]:
     """Render a template; return its text without the subject, and the subject or ``None``.
 
-    :param unescaped: the same template without escaping, for the subject.
+    :param plain: the environment without escaping, for the subject of HTML.
     """
     given = dict(variables)
     source.rendering(template, given)
     text, subject = _apart(template, given)
-    if subject is not None and unescaped is not None:
+    # Whatever is escaped gets an ampersand.
+    if plain is not None and subject is not None and "&" in subject:
         # Render all of it, since the block may use variables set outside of it.
-        _, subject = _apart(unescaped, given)
+        _, subject = _apart(plain.get_template(template.name or ""), given)
     source.rendered(template, given)
     return _BLANK_LINES.sub("", text), subject
 

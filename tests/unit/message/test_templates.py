@@ -334,6 +334,18 @@ def test_an_asynchronous_environment_renders_too(app: Flask, render: Any) -> Non
     assert render("b").subject == "Hello & welcome"
 
 
+@pytest.mark.parametrize(("name", "count"), [("Tom", 2), ("Tom & Ann", 4)])
+def test_html_is_rendered_again_only_for_an_escaped_subject(
+    app: Flask, render: Any, name: str, count: int
+) -> None:
+    calls: list[int] = []
+    app.jinja_env.globals["called"] = lambda: calls.append(1) or name
+    message = render(a_html="{% block subject %}{{ called() }}{% endblock %}{{ called() }}")
+
+    assert message.subject == name
+    assert len(calls) == count
+
+
 def test_an_error_shows_the_line_of_the_template(render: Any, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         render(a_txt="one\n{{ 1 / 0 }}")
