@@ -22,7 +22,8 @@ _FIELD = re.compile(rb"([^\s:][^:\r\n]*):([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
 _NO_FIELD = re.compile(rb">?From [^\n]*\n|[ \t][^\n]*\n")
 _END = re.compile(rb"\r?\n")
 _LINE_END = re.compile(rb"\r?\n|\r\Z")
-_LONGEST_BOUNDARY = 200  # 70 by RFC 2046 section 5.1.1; bounds the patterns that `re` caches
+_LONGEST_BOUNDARY = 200  # 70 by RFC 2046 section 5.1.1
+_AFTER_BOUNDARY = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
 
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.?)*"?|[^;]*)')
 _SECTION = re.compile(r"([^*]+)(?:\*([0-9]{1,3}))?(\*)?")  # RFC 2231 sections 3 and 4
@@ -115,17 +116,19 @@ class Entity:
         boundary = self.content_type.parameters.get("boundary", "").rstrip()
         if not 0 < len(boundary) <= _LONGEST_BOUNDARY:
             return
-        octets = re.escape(boundary.encode("utf-8", "replace"))
-        delimiter = re.compile(rb"^--%b(--)?[ \t]*(?:\r?\n|\Z)" % octets, re.MULTILINE)
+        line = b"--" + boundary.encode("utf-8", "replace")
         start: int | None = None
-        for found in delimiter.finditer(self.content):
+        for at in _lines_with(line, self.content):
+            rest = _AFTER_BOUNDARY.match(self.content, at + len(line))
+            if rest is None:
+                continue
             if start is not None:
                 # The line end before a delimiter belongs to it (RFC 2046 section 5.1.1).
-                end = max(start, found.start() - 1)
+                end = max(start, at - 1)
                 end -= self.content[start:end].endswith(b"\r")
                 yield start, end
-            start = found.end()
-            if found[1]:
+            start = rest.end()
+            if rest[1]:
                 return
         if start is not None:
             yield start, len(self.content)
@@ -138,6 +141,17 @@ class Entity:
         if encoding == "quoted-printable":
             return binascii.a2b_qp(self.content)
         return self.content
+
+
+def _lines_with(beginning: bytes, octets: bytes) -> Iterator[int]:
+    """Yield the starts of the lines that begin so."""
+    # Not by a pattern: each message has a boundary of its own, and compiling takes longer.
+    if octets.startswith(beginning):
+        yield 0
+    at = octets.find(b"\n" + beginning)
+    while at >= 0:
+        yield at + 1
+        at = octets.find(b"\n" + beginning, at + 1)
 
 
 def read_parameters(value: str) -> Value:
