@@ -6,15 +6,11 @@ import io
 import re
 import sys
 import unicodedata
-from email.errors import HeaderParseError
-from email.header import decode_header
-from email.message import Message
-from email.parser import BytesHeaderParser
-from email.utils import collapse_rfc2231_value
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import _context
 from ..errors import BackendUnavailable, ConfigurationError
+from ..mime.parser import Entity, decode_text
 from ..util.locks import ForkSafeLock
 from .base import Backend
 from .features import Feature
@@ -39,11 +35,6 @@ _DOUBTFUL: Final = re.compile(r"[^ -~\n\t]")
 _DOUBTFUL_IN_LINE: Final = re.compile(r"[^ -~]")
 # Letters and marks by category, but invisible.
 _BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
-
-_WORD: Final = r"=\?[^?\s]{1,60}\?[bq]\?[^?\s]*\?="  # RFC 2047 section 2
-# White space between two of them is ignored (section 6.2).
-_WORDS: Final = re.compile(rf"{_WORD}(?:[ \t]+{_WORD})*", re.ASCII | re.IGNORECASE)
-_FOLD: Final = re.compile(r"\r\n(?=[ \t])")
 
 # Shared, since two backends may use one terminal; reentrant, since a stream may send mail.
 _lock = ForkSafeLock()
@@ -121,12 +112,8 @@ def _is_stream(value: object) -> bool:
 
 
 def _readable(mail: Outgoing) -> str:
-    try:
-        shown = [*_envelope(mail.envelope), "", *_content(mail.content), *_extras(mail)]
-        lines = [_RULE, *shown, _RULE]
-    except Exception:  # noqa: BLE001 (the parser may fail on what a subclass renders)
-        return _source(mail)
-    return "\n".join(lines) + "\n"
+    shown = [*_envelope(mail.envelope), "", *_content(mail.content), *_extras(mail)]
+    return "\n".join((_RULE, *shown, _RULE, ""))
 
 
 def _source(mail: Outgoing) -> str:
@@ -158,15 +145,16 @@ def _extras(mail: Outgoing) -> Iterator[str]:
 
 
 def _content(content: bytes) -> Iterator[str]:
-    head = content.partition(b"\r\n\r\n")[0]
-    for name, value in BytesHeaderParser().parsebytes(head).raw_items():
+    # Parsed, because a program may override the rendering, for example to sign.
+    whole = Entity.of(content)
+    for name, value in whole.fields:
         if name.lower() not in _STRUCTURE:
             yield f"{_line(name)}: {_header(value)}"
-    parts = _leaves(content)
+    parts = _leaves(whole)
     attached = [part for part in parts if _is_attached(part)]
     inline = [part for part in parts if not _is_attached(part)]
-    plain = [part for part in inline if part.get_content_type() == "text/plain"]
-    html = [part for part in inline if part.get_content_type() == "text/html"]
+    plain = [part for part in inline if _type(part) == "text/plain"]
+    html = [part for part in inline if _type(part) == "text/html"]
     texts = _bodies(plain) or _bodies(html)[:1]
     for text in texts:
         yield ""
@@ -178,15 +166,16 @@ def _content(content: bytes) -> Iterator[str]:
         yield from notes
 
 
-def _leaves(content: bytes) -> list[Message]:
+def _leaves(whole: Entity) -> list[Entity]:
     """Return the parts without subparts, in order; an attached message is one part."""
-    leaves: list[Message] = []
-    pending = [content]
+    leaves: list[Entity] = []
+    pending = [whole]
     seen = 0
     while pending:
-        part = BytesHeaderParser().parsebytes(pending.pop())
+        part = pending.pop()
         seen += 1
-        pieces = _pieces(part) if seen <= _MOST_PARTS else []
+        is_open = seen <= _MOST_PARTS and _type(part).startswith("multipart/")
+        pieces = list(part.parts()) if is_open else []
         if pieces:
             pending += reversed(pieces)
         else:
@@ -194,79 +183,52 @@ def _leaves(content: bytes) -> list[Message]:
     return leaves
 
 
-def _pieces(part: Message) -> list[bytes]:
-    boundary = part.get_boundary()
-    if part.get_content_maintype() != "multipart" or not boundary:
-        return []
-    # RFC 2046 section 5.1.1. The preamble is for programs without MIME.
-    delimiter = re.escape(boundary.encode("utf-8", "replace"))
-    pieces = re.split(rb"(?:^|\r\n)--%b(?:--)?[ \t]*(?=\r\n|\Z)" % delimiter, _octets(part))[1:]
-    return [piece.removeprefix(b"\r\n") for piece in pieces]
+def _type(part: Entity) -> str:
+    main = part.content_type.main
+    return main if main.count("/") == 1 else "text/plain"  # RFC 2045 section 5.2
 
 
-def _kind(part: Message) -> str:
-    return "inline" if part.get_content_disposition() == "inline" else "attachment"
+def _kind(part: Entity) -> str:
+    return "inline" if part.disposition.main == "inline" else "attachment"
 
 
-def _is_attached(part: Message) -> bool:
+def _is_attached(part: Entity) -> bool:
     # Some signing programs mark the text as inline.
-    return part.get_content_disposition() not in (None, "inline") or bool(_filename(part))
+    return part.disposition.main not in ("", "inline") or bool(_filename(part))
 
 
-def _octets(part: Message) -> bytes:
-    octets = part.get_payload(decode=True)
-    return octets if isinstance(octets, bytes) else b""
-
-
-def _bodies(parts: list[Message]) -> list[str]:
+def _bodies(parts: list[Entity]) -> list[str]:
     return [text.strip("\n") for text in map(_body, parts) if text.strip()]
 
 
-def _body(part: Message) -> str:
-    octets = _octets(part)
-    charset = part.get_content_charset("utf-8")
+def _body(part: Entity) -> str:
+    octets = part.octets()
     try:
+        charset = part.content_type.parameters.get("charset", "utf-8")
         text = octets.decode(charset, "backslashreplace")
     except (LookupError, ValueError):
         text = octets.decode("utf-8", "backslashreplace")
     return _text(text)
 
 
-def _name(part: Message) -> str:
-    return _line(_WORDS.sub(_decoded, _filename(part))) or "without a name"
+def _name(part: Entity) -> str:
+    return _line(_filename(part)) or "without a name"
 
 
-def _filename(part: Message) -> str:
-    # RFC 6266 section 4.3: the extended form takes precedence; the parser returns it last.
-    found: list[Any] = [
-        value
-        for header, wanted in (("content-type", "name"), ("content-disposition", "filename"))
-        for name, value in part.get_params([], header)
-        if name.lower() == wanted
-    ]
-    return collapse_rfc2231_value(found[-1]) if found else ""
+def _filename(part: Entity) -> str:
+    # RFC 6266 section 4.3: that of the disposition takes precedence.
+    named = part.disposition.parameters.get("filename")
+    return named or part.content_type.parameters.get("name", "")
 
 
-def _description(part: Message) -> str:
-    size = len(_octets(part))
+def _description(part: Entity) -> str:
+    size = len(part.octets())
     shown = f"{size / 1024:.1f} KiB" if size >= 1024 else f"{size} byte{'' if size == 1 else 's'}"
-    return f"{_line(part.get_content_type())}, {shown}"
+    return f"{_line(_type(part))}, {shown}"
 
 
 def _header(value: str) -> str:
-    # The parser represents octets other than ASCII as surrogates.
-    octets = _FOLD.sub("", value).encode("utf-8", "surrogateescape")
-    text = octets.decode("utf-8", "backslashreplace").replace("\t", " ")
-    return _line(_WORDS.sub(_decoded, text))
-
-
-def _decoded(words: re.Match[str]) -> str:
-    try:
-        pieces = decode_header(words[0])
-        # The language of RFC 2231 section 5 follows a star.
-        return "".join(octets.decode(str(charset).partition("*")[0]) for octets, charset in pieces)
-    except (LookupError, ValueError, HeaderParseError):
-        return words[0]
+    return _line(decode_text(value.replace("\t", " ")))
 
 
 def _text(text: str) -> str:

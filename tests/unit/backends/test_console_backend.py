@@ -269,7 +269,8 @@ def test_an_attached_message_is_one_attachment() -> None:
         ('Content-Type: a/b; NAME="a"\r\nContent-Disposition: attachment; FileName="b"', "b"),
         ("Content-Disposition: attachment; filename*=utf-8''a%0D%0A%1B%5B1mb%E2%80%AEc",
          r"a\r\n\x1b[1mb\u202ec"),
-        ("Content-Disposition: attachment; filename*=utf-7''a+2AA-", r"a\ud800"),
+        ("Content-Disposition: attachment; filename*=utf-7''a+2AA-", "a\ufffd"),
+        ("Content-Disposition: attachment; filename*=a; filename*0=b", "a"),
     ],
 )  # fmt: skip
 def test_an_attachment_has_the_name_that_its_header_means(header: str, name: str | None) -> None:
@@ -351,15 +352,15 @@ def test_parts_that_nest_without_end_are_not_all_opened(monkeypatch: pytest.Monk
         ("=?utf-8?q?half_a_character:_=C3?= =?utf-8?q?=BC?=", "half a character: ü"),
         ("an =?iso-8859-1*de?q?J=FCrgen?= (=?us-ascii?q?x?=)", "an Jürgen (x)"),
         ("folded\r\n between words\r\n\tand at a tab", "folded between words and at a tab"),
-        ("=?utf-8?q?bad=FF?=", "=?utf-8?q?bad=FF?="),
+        ("=?utf-8?q?bad=FF?=", "bad\ufffd"),
         ("=?utf-8?b?a?=", "=?utf-8?b?a?="),
         ("=?no-such?q?charset?=", "=?no-such?q?charset?="),
         ("=?rot13?q?codec?=", "=?rot13?q?codec?="),
         ("=?utf-8?x?kind?=", "=?utf-8?x?kind?="),
         (b"raw \xc3\xbc", "raw ü"),
-        (b"raw \xfc", r"raw \xfc"),
+        (b"raw \xfc", "raw ü"),
         ("=?utf-8?q?a=0D=0ABcc:_x=1B=5B2J=E2=80=AE?=", r"a\r\nBcc: x\x1b[2J\u202e"),
-        ("=?utf-7?q?a+2AA-?=", r"a\ud800"),
+        ("=?utf-7?q?a+2AA-?=", "a\ufffd"),
         ("", ""),
     ],
 )  # fmt: skip
@@ -378,13 +379,6 @@ def test_a_header_of_many_words_is_read_at_once() -> None:
 
 def test_a_broken_line_among_the_headers_does_not_stop_the_message() -> None:
     assert "\nSubject: x\n" in shown(Rendered("Subject: x", "no header", ": none", "", "text"))
-
-
-def test_a_message_that_no_parser_understands_is_shown_as_source() -> None:
-    header = "Content-Disposition: attachment; filename*=a; filename*0=b"
-    text = printed(Rendered("Subject: x", header, "", "text"))
-    assert text.startswith("# MAIL FROM:<ann@example.com>\n")
-    assert f"\nSubject: x\n{header}\n\ntext\n" in text
 
 
 PIECES = st.sampled_from(
