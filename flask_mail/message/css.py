@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from ..errors import ConfigurationError
-from ..mime.html.tags import decode_references
+from ..mime.html_tags import decode_references
 from .cascade import Entry, cascade
 from .stylesheets import declarations_of, rules_of
 

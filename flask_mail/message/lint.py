@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from ..address.parser import tolerant_address
 from ..mime.checks import as_text
-from ..mime.html import text_of_html
-from ..mime.html.tags import decode_references, read_attributes, split_tags
+from ..mime.html_tags import RAW, decode_references, read_attributes, split_tags
+from ..mime.html_text import text_of_html
 from ..mime.parts import content_id_in, items
 from ..mime.render import addresses_in, content_ids_in
 from ..util.hosts import is_in_development, is_own_machine
@@ -130,7 +130,8 @@ def _html(html: str, hosts: set[str], told: set[str]) -> Iterator[Finding]:
         )
     pieces: list[str] = []
     for text, name, written in split_tags(html):
-        pieces.append(text)
+        if name[1:] not in RAW:
+            pieces.append(text)
         if name not in _INLINE:
             pieces.append("\n")
         if written:

@@ -160,7 +160,7 @@ def _text_instead(alternatives: object) -> str:
     """Return the HTML as text, for readers without HTML."""
     for subtype, content in items(alternatives):
         if clean(subtype).partition(";")[0].strip().lower() == "html":
-            from .html import text_of_html
+            from .html_text import text_of_html
 
             return text_of_html(as_text(content))
     return ""

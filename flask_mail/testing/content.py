@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Final
 
-from ..mime.html import text_of_html
+from ..mime.html_text import text_of_html
 from ..util.text import describe
 
 if TYPE_CHECKING:

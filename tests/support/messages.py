@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from reading import CHARACTERS, HEADER_TEXTS, decode_header
 
 from flask_mail import Attachment, Message
-from flask_mail.mime.html import text_of_html
+from flask_mail.mime.html_text import text_of_html
 
 Mailbox: TypeAlias = tuple[str, str]
 """A display name, and an address whose local part is quoted where it must be."""
