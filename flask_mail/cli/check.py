@@ -12,7 +12,7 @@ import click
 from flask import current_app
 
 from ..errors import MessageError
-from ..extension.mounting import is_developed
+from ..extension.development import is_developed
 from .context import Choice, choice_of, mail_state
 from .dns import DomainReport, is_public, not_checked, report_on
 from .output import name_of, say, say_json, say_table

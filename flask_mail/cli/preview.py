@@ -10,7 +10,8 @@ from werkzeug.routing import BuildError
 
 from .. import _context
 from ..errors import ConfigurationError
-from ..extension.mounting import is_developed, prefix_of
+from ..extension.development import is_developed
+from ..inbox.mounting import prefix_of
 from .context import choice_of, mail_state
 from .output import say
 

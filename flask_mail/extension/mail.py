@@ -11,9 +11,9 @@ from flask import Flask, current_app
 
 from .. import _context
 from ..config.converters import is_on
+from .development import watch
 from .live import ATTRIBUTES
 from .mixin import _MailMixin
-from .mounting import mount
 from .previews import Previewing
 from .state import _Mail
 
@@ -52,7 +52,7 @@ class Mail(_MailMixin, Previewing):
         """
         state = self._make_state(app)
         app.extensions["mail"] = state
-        mount(app)
+        watch(app)
         return state
 
     def _make_state(self, app: Flask) -> _Mail:

@@ -14,9 +14,9 @@ from ..config.converters import default_port, is_on, to_flag
 from ..delivery.recent import Recent
 from ..errors import ConfigurationError
 from ..util.locks import ForkSafeLock
+from .development import is_shown
 from .live import ATTRIBUTES, Live, own_attributes
 from .mixin import _MailMixin
-from .mounting import prefix_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -207,15 +207,9 @@ class _Mail(_MailMixin):
 
     @property
     def recent(self) -> Recent | None:
-        """Store for the messages of a backend that does not keep them, if there is an inbox."""
+        """Store for the messages of a backend that does not keep them, if they can be shown."""
         app = self._app
-        if app is None:
-            return None
-        try:
-            has_inbox = "mail_inbox" in app.extensions or prefix_of(app) is not None
-        except ConfigurationError:  # reported by each request, and must not prevent sending
-            has_inbox = False
-        return self._recent if has_inbox else None
+        return self._recent if app is not None and is_shown(app) else None
 
     @property
     def outbox(self) -> list[Message]:

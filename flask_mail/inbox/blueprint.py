@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from flask import Blueprint, Flask, redirect, render_template, request, url_for
 
 from ..errors import ConfigurationError
-from ..extension.mounting import is_developed
+from ..extension.development import is_developed
 from . import actions, api, pages, protection
 from .filters import moment_text, size_text
 from .inbox import Inbox

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from flask import Response, abort, g, make_response, request, url_for
 
-from ..extension.mounting import is_open
+from .mounting import is_open
 
 if TYPE_CHECKING:
     from flask import Flask

@@ -17,7 +17,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 
-from flask_mail import ConfigurationError, Mail, Message
+from flask_mail import ConfigurationError, Mail, Message, backends, inbox
+from flask_mail.extension.development import Tool
 from flask_mail.inbox import blueprint, inbox_blueprint, prefix_of
 
 
@@ -251,11 +252,44 @@ def test_the_inbox_is_imported_by_the_first_request_for_it():
         app.config.update(DEBUG=True, MAIL_BACKEND="locmem")
         Mail(app)
         app.test_client().get("/")
+        assert "flask_mail.inbox.blueprint" not in sys.modules
+        assert app.test_client().get("/_mail/").status_code == 200
+        assert "flask_mail.inbox.blueprint" in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)
+
+
+def test_production_imports_nothing_of_the_inbox():
+    program = """
+        import sys
+        from flask import Flask
+        from flask_mail import Mail
+        app = Flask("shop")
+        app.config.update(MAIL_BACKEND="console", MAIL_INBOX=True)
+        mail = Mail(app)
+        app.test_client().get("/")
+        with app.app_context():
+            mail.send_message("Hi", ["ann@example.com"], "Hi", sender="shop@example.com")
         assert "flask_mail.inbox" not in sys.modules
+        app.debug = True
         assert app.test_client().get("/_mail/").status_code == 200
         assert "flask_mail.inbox" in sys.modules
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)
+
+
+def test_a_tool_must_implement_each_method():
+    tool, app = Tool(), make_app()
+    for method in (tool.set_up, tool.at_request, tool.shows_mail):
+        with pytest.raises(NotImplementedError):
+            method(app)
+
+
+def test_rooms_with_lazy_names_have_no_others():
+    with pytest.raises(AttributeError, match="no attribute 'blueprints'"):
+        inbox.blueprints  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'Pigeon'"):
+        backends.Pigeon  # noqa: B018
 
 
 def test_an_app_whose_mail_is_gone_has_no_inbox():

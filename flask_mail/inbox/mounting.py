@@ -1,23 +1,21 @@
-"""Mounting of the development inbox.
+"""Mounting of the inbox in front of an app in development.
 
-An app in production carries nothing of it: :func:`mount` wraps ``app.wsgi_app`` only if the app has
-an inbox by then. For apps that turn debug on later, as ``app.run(debug=True)`` does, a receiver of
-Flask's `request_started` looks again at each request; it is no part of the app. The inbox itself,
-:mod:`flask_mail.inbox`, is imported by the first request that asks for it.
+``app.wsgi_app`` is wrapped only if the app has an inbox by then: in ``Mail(app)``, or at the first
+request after debug was turned on. The rest of the inbox is imported by the first request for it.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from flask import Response, request, request_started
+from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from ..config import table as settings
 from ..config.converters import is_on
 from ..errors import ConfigurationError
+from ..extension.development import Tool, is_developed, register
 from ..util.locks import ForkSafeLock
 
 if TYPE_CHECKING:
@@ -28,11 +26,6 @@ if TYPE_CHECKING:
 DEFAULT_PREFIX = "/_mail"
 
 _lock = ForkSafeLock()
-
-
-def is_developed(app: Flask) -> bool:
-    """Return True if debug or testing is on."""
-    return is_on(app.debug) or is_on(app.testing)
 
 
 def prefix_of(app: Flask) -> str | None:
@@ -55,38 +48,45 @@ def is_open(app: Flask) -> bool:
     return bool(settings.lookup(app.config, "MAIL_INBOX", False))
 
 
-def mount(app: Flask) -> None:
-    """Mount the inbox in front of `app`, now or as soon as the app has one."""
-    # The argument may be current_app, a proxy that is only valid in this context.
-    app = getattr(app, "_get_current_object", lambda: app)()
-    request_started.connect(_look_again, sender=app)
-    try:
-        has_inbox = prefix_of(app) is not None
-    except ConfigurationError:  # each request of an app in development says so
-        has_inbox = True
-    if has_inbox and "mail_mount" not in app.extensions:
-        _wrap(app)
+class InboxTool(Tool):
+    """The inbox, as a tool of the apps that have one."""
+
+    def set_up(self, app: Flask) -> None:
+        try:
+            has_inbox = prefix_of(app) is not None
+        except ConfigurationError:  # each request of an app in development says so
+            has_inbox = True
+        if has_inbox and "mail_mount" not in app.extensions:
+            _wrap(app)
+
+    def at_request(self, app: Flask) -> None:
+        """Serve a request for the inbox of an app that had none when the mail was set up."""
+        if prefix_of(app) is None:
+            return
+        with _lock():
+            mounted = app.extensions.get("mail_mount")
+            if mounted is None and "wsgi_app" not in vars(app):
+                mounted = _wrap(app)  # the next requests do not even reach the app
+            elif mounted is None:  # around another middleware, it would not see what that does
+                mounted = app.extensions["mail_mount"] = Mount(app, app.wsgi_app)
+        if mounted.is_asked(request.environ):
+            # Without a code, no error handler of the app is asked.
+            raise HTTPException(response=Response.from_app(mounted, request.environ))
+
+    def shows_mail(self, app: Flask) -> bool:
+        try:
+            return "mail_inbox" in app.extensions or prefix_of(app) is not None
+        except ConfigurationError:  # reported by each request, and must not prevent sending
+            return False
+
+
+register(InboxTool())
 
 
 def _wrap(app: Flask) -> Mount:
     wrapped = app.extensions["mail_mount"] = Mount(app, app.wsgi_app)
     app.wsgi_app = wrapped  # type: ignore[method-assign]  # how Flask adds a middleware
     return wrapped
-
-
-def _look_again(app: Flask, **extra: Any) -> None:
-    """Serve a request for the inbox of an app that had none when the mail was set up."""
-    if not is_developed(app) or prefix_of(app) is None:
-        return
-    with _lock():
-        mounted = app.extensions.get("mail_mount")
-        if mounted is None and "wsgi_app" not in vars(app):
-            mounted = _wrap(app)  # the next requests do not even reach the app
-        elif mounted is None:  # around another middleware, it would not see what that does
-            mounted = app.extensions["mail_mount"] = Mount(app, app.wsgi_app)
-    if mounted.is_asked(request.environ):
-        # Without a code, no error handler of the app is asked.
-        raise HTTPException(response=Response.from_app(mounted, request.environ))
 
 
 class Mount:
@@ -122,9 +122,9 @@ class Mount:
         with self._lock():
             # Shared, since only one inbox knows the ids of the messages of an outbox.
             if self._inbox is None:
-                # By name: the inbox is above this module, and an app in production has none.
-                module = importlib.import_module("flask_mail.inbox.blueprint")
-                self._inbox = module.standalone(self._app)
+                from . import blueprint
+
+                self._inbox = blueprint.standalone(self._app)
         below = {
             **environ,
             "SCRIPT_NAME": environ.get("SCRIPT_NAME", "") + prefix,
