@@ -117,6 +117,14 @@ class TestEverySource:
         assert Browser(mail).client.delete("/_mail/api/messages").status_code == 204
         assert Browser(mail).messages() == []
 
+    def test_a_deleted_message_cannot_be_read_again(self, mail):
+        mail.send(welcome())
+        _, [kept] = Inbox(mail.app).kept()
+        before = kept.read()
+        kept.delete()
+        kept.delete()
+        assert (before.error, kept.read()) == ("", None)
+
     @pytest.mark.parametrize("name", ["nothing", "../etc/passwd", "..", ".hidden", "a/b", "a%00b"])
     def test_a_name_that_is_none_of_its_own_finds_nothing(self, mail, name):
         mail.send(welcome())
