@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..config.table import FAIL_SILENTLY, TABLE, nearest
@@ -43,7 +42,8 @@ def load(chosen: object) -> type[Backend[Any]]:
     # Plugins are not asked: an installed distribution must neither get nor stop the mail unless it
     # was selected.
     if chosen in BUILT_IN:
-        return _built_in(chosen)
+        built_in: Any = _imported(BUILT_IN[chosen], f"The built-in backend {chosen!r}")
+        return built_in  # type: ignore[no-any-return]
     if not _REFERENCE.fullmatch(chosen):
         raise BackendNotFound(
             "MAIL_BACKEND is neither the name of a backend nor an import path"
@@ -53,12 +53,6 @@ def load(chosen: object) -> type[Backend[Any]]:
         label = f"MAIL_BACKEND {chosen!r}"
         return check_class(_imported(chosen, label), label)
     return load_installed(_plugin(chosen))
-
-
-@lru_cache
-def _built_in(name: str) -> type[Backend[Any]]:
-    found: Any = _imported(BUILT_IN[name], f"The built-in backend {name!r}")
-    return found  # type: ignore[no-any-return]
 
 
 def load_installed(declared: Installed) -> type[Backend[Any]]:
