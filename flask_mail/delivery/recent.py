@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import deque
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from ..util.locks import ForkSafeLock
 
@@ -20,17 +20,23 @@ MOST_OCTETS: Final = 32 * 1024 * 1024
 """Of all messages together; a single larger message is kept without its content."""
 
 
-class Delivered(NamedTuple):
-    """One message as it was delivered."""
+class Delivered:
+    """One message as it was delivered.
 
-    id: str
-    moment: datetime
-    envelope: Envelope
-    content: bytes | None
-    """``None`` if it was too large to be kept."""
-    size: int
-    tags: tuple[str, ...]
-    metadata: Mapping[str, str]
+    :ivar content: ``None`` if it was too large to be kept.
+    """
+
+    # Written out, because every app imports this and making a dataclass takes a millisecond.
+    __slots__ = ("content", "envelope", "id", "metadata", "moment", "size", "tags")
+
+    def __init__(self, mail: Outgoing, *, most: int) -> None:
+        self.id = secrets.token_hex(8)
+        self.moment = datetime.now(timezone.utc)
+        self.envelope: Envelope = mail.envelope
+        self.content: bytes | None = mail.content if mail.size <= most else None
+        self.size: int = mail.size
+        self.tags: tuple[str, ...] = mail.tags
+        self.metadata: Mapping[str, str] = mail.metadata
 
 
 class Recent:
@@ -44,15 +50,7 @@ class Recent:
 
     def add(self, mail: Outgoing) -> None:
         """Add a message that was just delivered."""
-        delivered = Delivered(
-            secrets.token_hex(8),
-            datetime.now(timezone.utc),
-            mail.envelope,
-            mail.content if mail.size <= self._octets else None,
-            mail.size,
-            mail.tags,
-            mail.metadata,
-        )
+        delivered = Delivered(mail, most=self._octets)
         with self._lock():
             self._kept.append(delivered)
             while len(self._kept) > self._messages or self._in_memory() > self._octets:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import blinker
@@ -109,10 +109,14 @@ def call(receiver: Callable[..., Any], app: object, offered: dict[str, Any]) -> 
     return receiver(*positional, **named)
 
 
-class _Shape(NamedTuple):
-    positional: tuple[str, ...]
-    named: tuple[str, ...]
-    rest: bool  # has **kwargs
+class _Shape:
+    # Written out: making a class of fields takes longer than all else in this module.
+    __slots__ = ("named", "positional", "rest")
+
+    def __init__(self, positional: tuple[str, ...], named: tuple[str, ...], *, rest: bool) -> None:
+        self.positional = positional
+        self.named = named
+        self.rest = rest  # has **kwargs
 
 
 _shapes: WeakKeyDictionary[Any, _Shape] = WeakKeyDictionary()
@@ -169,7 +173,7 @@ def _read_shape(receiver: Callable[..., Any]) -> _Shape:
         and each.name not in positional
         and each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
     )
-    return _Shape(tuple(positional), named, rest)
+    return _Shape(tuple(positional), named, rest=rest)
 
 
 def sending(app: object, message: Message) -> None:
