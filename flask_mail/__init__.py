@@ -16,7 +16,14 @@ if TYPE_CHECKING:  # at run time, PatchableModule imports each name when it is u
 
     from .backends import Backend
     from .delivery.outgoing import Outgoing
-    from .delivery.signals import email_dispatched, email_failed, email_sending, signals
+    from .delivery.signals import (
+        email_deferred,
+        email_dispatched,
+        email_failed,
+        email_queued,
+        email_sending,
+        signals,
+    )
     from .errors import (
         BackendNotFound,
         BackendUnavailable,
@@ -24,6 +31,7 @@ if TYPE_CHECKING:  # at run time, PatchableModule imports each name when it is u
         ConfigurationError,
         DeliveryError,
         DeliveryUnknown,
+        MailerNotFound,
         MailError,
         MessageError,
         MessageRefused,
@@ -63,6 +71,7 @@ __all__ = [
     "FlaskMailUnicodeDecodeError",
     "Mail",
     "MailError",
+    "MailerNotFound",
     "Message",
     "MessageError",
     "MessageRefused",
@@ -75,8 +84,10 @@ __all__ = [
     "UnsupportedFeature",
     "_Mail",
     "_MailMixin",
+    "email_deferred",
     "email_dispatched",
     "email_failed",
+    "email_queued",
     "email_sending",
     "force_text",
     "make_msgid",

@@ -4,7 +4,8 @@
 
     MailError
     ├─ ConfigurationError             (ValueError)
-    │   └─ BackendNotFound            (LookupError)
+    │   ├─ BackendNotFound            (LookupError)
+    │   └─ MailerNotFound             (LookupError)
     ├─ MessageError                   (ValueError) nothing was sent
     │   ├─ BadHeaderError
     │   ├─ UnsupportedFeature
@@ -47,6 +48,10 @@ class BackendNotFound(ConfigurationError, LookupError):
     """No installed backend has the requested name; lists those that are installed."""
 
 
+class MailerNotFound(ConfigurationError, LookupError):
+    """``MAIL_MAILERS`` has no mailer of the requested name; lists those that it has."""
+
+
 class MessageError(MailError, ValueError):
     """The message is invalid; nothing was sent."""
 
@@ -77,6 +82,7 @@ class DeliveryError(MailError):
     :param response: the peer's reply, such as ``"550 5.1.1 no such user"``.
     :param refused: address -> :class:`Refusal`, for each recipient that was refused.
     :param attempts: number of attempts; 0 if it was refused before a server was contacted.
+    :param retry_after: seconds after which the peer asked to try again; ``None`` if it did not.
     """
 
     receipt: Receipt | None
@@ -84,6 +90,7 @@ class DeliveryError(MailError):
     response: str
     refused: dict[str, Refusal]
     attempts: int
+    retry_after: float | None = None
 
     def __init__(
         self,
@@ -94,6 +101,7 @@ class DeliveryError(MailError):
         response: str = "",
         refused: Mapping[str, Refusal] | None = None,
         attempts: int = 1,
+        retry_after: float | None = None,
     ) -> None:
         # Not super(): smtplib's constructors take a reply code, an address, a dict of refusals.
         Exception.__init__(self, message)
@@ -102,6 +110,7 @@ class DeliveryError(MailError):
         self.response = response
         self.refused = dict(refused or {})
         self.attempts = attempts
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         # Several subclasses are OSErrors too, whose own __str__ prefers "[Errno n] text".
@@ -132,6 +141,16 @@ def attach(error: BaseException, name: str, value: object) -> None:
         object.__setattr__(error, name, value)  # bypasses a __setattr__ that refuses
     except Exception:  # noqa: BLE001 (whatever a read-only attribute of this name raises)
         vars(error)[name] = value
+
+
+def name_mailer(error: BaseException, mailer: str) -> None:
+    """Begin the text of an error of Flask-Mail with the name of a mailer, unless it names one.
+
+    Backends name the flat settings, such as MAIL_SERVER, which are those of ``"default"``.
+    """
+    text = str(error) if isinstance(error, MailError) and mailer not in ("", "default") else ""
+    if text and not text.startswith("Mailer '") and "MAIL_MAILERS[" not in text:
+        error.args = (f"Mailer {mailer!r}: {text}", *error.args[1:])
 
 
 def _bare(cls: type[DeliveryError], args: tuple[object, ...]) -> DeliveryError:

@@ -19,6 +19,8 @@ class Outcome(str, Enum):
     """Provably not accepted: it is safe to try again."""
     UNKNOWN = "unknown"
     """No valid reply came after the last byte: only a person may retry."""
+    QUEUED = "queued"
+    """Stored by a queue, which reports another outcome later. The only one that is not final."""
 
     __str__ = Enum.__str__  # the same in each version of Python
 
@@ -64,6 +66,11 @@ class Receipt:
     """Text of the error, empty if the message was sent. Only the class name for errors that are not
     Flask-Mail's, whose text may contain secrets."""
 
+    mailer: str = ""
+    """The mailer that decided the outcome; of a composite, one of its children."""
+    earlier: tuple[Receipt, ...] = ()
+    """Receipts of the mailers that a composite tried before, in order, each with its error."""
+
     # Type checkers see a field `error`, which takes no argument here.
     def __post_init__(self, error: BaseException | None) -> None:  # type: ignore[override]
         self.__dict__["error"] = error
@@ -83,6 +90,11 @@ class Receipt:
     def sent(self) -> bool:
         """True if the message was accepted for all recipients or some of them."""
         return self.outcome is Outcome.SENT
+
+    @property
+    def taken(self) -> bool:
+        """True if the message was sent or queued, so that there is no error."""
+        return self.outcome is Outcome.SENT or self.outcome is Outcome.QUEUED
 
 
 @dataclass(frozen=True, slots=True)

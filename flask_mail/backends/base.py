@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, final
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
-from ..delivery.foreign import outgoing_of
-from ..delivery.outgoing import Outgoing
-from ..delivery.reporting import logged
-from ..delivery.sending import Batch, checked, failure_of, tell
-from ..delivery.signals import sending as tell_sending
-from ..errors import UnsupportedFeature, attach
-from ..receipt import Outcome, Receipt, Refusal
+from ..errors import UnsupportedFeature
 from .features import ORDINARY, Feature, check, read_message_options
 from .inspection import Inspectable
-from .options import read_options
+from .options import key_of_option, read_options
+from .sending import S, Sending
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ..delivery.guard import Guard
-    from ..message.message import Message
-
-S = TypeVar("S")
+    from ..delivery.outgoing import Outgoing
+    from ..receipt import Receipt
 
 API_VERSION: Final = 1
 """Version of this interface. It increases when a backend for the previous version would no longer
 load or would behave differently; additions do not change it."""
 
 
-class Backend(Inspectable, ABC, Generic[S]):
+class Backend(Inspectable, Sending[S]):
     """Delivers messages. Built once per app and mailer, and shared by its threads.
 
     Subclasses implement :meth:`deliver`; if they keep connections, also :meth:`open` and
@@ -61,10 +53,17 @@ class Backend(Inspectable, ABC, Generic[S]):
     """False if nothing leaves this machine, so that tests do not replace it."""
     option_prefix: ClassVar[str | None] = None
     """Prefix of the keys of its options; default: ``MAIL_<NAME>_``."""
-    _recipient_guard: Callable[[], Guard | None] | None = None
-    """Returns the recipient allow-list of the settings; set by the app."""
-    _wanted: Callable[[], type[Backend[Any]]] | None = None
-    """Returns the configured class, which this one may replace; set by the app."""
+    url_parts: ClassVar[Mapping[str, str]] = {}
+    """The options that the parts of a URL such as ``MAIL_URL`` stand for: ``username``,
+    ``password``, ``host``, ``port``, ``path`` -> name of an option. Other parts are errors."""
+    deduplicates: ClassVar[float | None] = None
+    """Seconds within which the peer accepts a message with the same key once, however often it is
+    sent; ``None`` if it may accept it again."""
+    mailer: str = ""
+    """The name of its mailer; set when an app has built it."""
+    app: Any = None
+    """The app that has built it, or ``None``."""
+    _key_of: Callable[[str], str] | None = None
 
     @classmethod
     def setting_key(cls, option: str) -> str:
@@ -78,11 +77,44 @@ class Backend(Inspectable, ABC, Generic[S]):
 
         Names and types are checked against the constructor.
 
-        :param build: builds a backend by name, for wrapper backends.
+        :param build: returns the mailer or backend of a name, for backends made of others.
         :raises ConfigurationError: an option is unknown, missing or of the wrong type; names the
             setting.
         """
-        return cls(**read_options(cls, cls.setting_key, options))
+        return cls(**read_options(cls, key_of_option(cls, options), options))
+
+    @classmethod
+    def url_defaults(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the options that a URL with `options` implies; those in the URL take precedence.
+
+        For safer defaults than the flat settings have, which are older.
+        """
+        return {}
+
+    @classmethod
+    def parts(cls, options: Mapping[str, Any]) -> Sequence[Any]:
+        """Return the mailers or backends that it would be made of with `options`, by name.
+
+        Nothing is built. Override this in a backend made of others, so that tests check messages
+        against the limits of the backends that would send them.
+        """
+        return ()
+
+    @final
+    def setting(self, option: str) -> str:
+        """Return the setting of `option` of this instance, for errors."""
+        return (self._key_of or self.setting_key)(option)
+
+    @final
+    def bind(self, *, app: object, mailer: str, key_of: Callable[[str], str] | None) -> None:
+        """Set :attr:`app` and :attr:`mailer`, once it is built.
+
+        :param key_of: returns the setting of an option, if it is not :meth:`setting_key`.
+        """
+        for name, value in (("app", app), ("mailer", mailer), ("_key_of", key_of)):
+            if not getattr(self, name):
+                # A backend may be a frozen dataclass.
+                object.__setattr__(self, name, value)
 
     def open(self) -> S:
         """Start a session, such as a connection.
@@ -160,133 +192,3 @@ class Backend(Inspectable, ABC, Generic[S]):
         """
         for mail in mails:
             yield self.attempt(mail, session)
-
-    @final
-    def accepted(
-        self,
-        mail: Outgoing,
-        *,
-        response: str = "",
-        refused: Mapping[str, Refusal] | None = None,
-        attempts: int = 1,
-    ) -> Receipt:
-        """Return the receipt of a message that was handed over.
-
-        :param response: the response of the peer, such as its id for the message.
-        :param refused: recipients that it refused; they are logged as a warning.
-        :param attempts: the number of attempts.
-        """
-        return Receipt(
-            mail.message_id,
-            self.name,
-            Outcome.SENT,
-            refused=dict(refused or {}),
-            response=response,
-            attempts=attempts,
-        )
-
-    @final
-    def send(
-        self,
-        message: Message,
-        session: S | None = None,
-        *,
-        app: object = None,
-        envelope_from: str | tuple[str, str] | None = None,
-        open_session: Callable[[], S] | None = None,
-    ) -> Receipt:
-        """Validate, render and deliver a message, and send the signals.
-
-        :param app: the sender of the signals.
-        :param envelope_from: the reverse-path, if it is not the sender; ``"<>"`` is the null one.
-        :param open_session: opens the session once the message is valid, so that an invalid one
-            opens no connection.
-        :raises MessageError: the message is not valid; nothing was sent.
-        :raises DeliveryError: it was not delivered, or may not have been; see its receipt.
-        """
-        started = time.perf_counter()
-        mail = None
-        handed_over = False
-        try:
-            tell_sending(app, message)
-            mail = outgoing_of(message, envelope_from)
-            mail = self._admitted(mail)
-            if open_session is not None:
-                session = open_session()
-            handed_over = True
-            # None: a backend without sessions.
-            answer: object = self.deliver(mail, session)  # type: ignore[arg-type]
-            receipt = checked(self.name, answer, mail)
-        except BaseException as error:
-            # BaseException: even if the worker is interrupted, the message may have been accepted.
-            receipt = failure_of(self.name, error, mail, handed_over)
-            receipt = logged(message, mail, receipt, started)
-            attach(error, "receipt", receipt)
-            tell(app, message, receipt)
-            raise
-        receipt = logged(message, mail, receipt, started)
-        try:
-            problem = tell(app, message, receipt) or receipt.error
-            if problem is not None:
-                raise problem
-        except BaseException as error:
-            attach(error, "receipt", receipt)
-            raise
-        return receipt
-
-    @final
-    def send_many(
-        self,
-        messages: Iterable[Message],
-        session: S | None = None,
-        *,
-        app: object = None,
-        open_session: Callable[[], S] | None = None,
-        receipts: list[Receipt] | None = None,
-    ) -> Generator[Receipt, None, None]:
-        """Send messages, yield one receipt for each, in order, and send the signals.
-
-        A failed message does not raise: its receipt has the ``error``. Errors of the iterable
-        itself, or of a receiver of `email_dispatched` if Flask propagates exceptions, are raised
-        after the last receipt.
-
-        :param open_session: opens the session at the first valid message; if it fails, no message
-            is sent.
-        :param receipts: list to which each receipt is appended, including those of messages in
-            flight when the batch is interrupted, which cannot be yielded.
-        """
-        batch = Batch(self.name, app, self._admitted, receipts)
-        try:
-            mails = batch.valid(messages)
-            first = next(mails, None)
-            yield from batch.settled()
-            if first is not None:
-
-                def outcomes() -> Iterator[Receipt]:
-                    opened = session if open_session is None else open_session()
-                    # None: a backend without sessions.
-                    return self.deliver_many(batch.handing_over(first, mails), opened)  # type: ignore[arg-type]
-
-                yield from batch.answered(outcomes, mails)
-        except BaseException as error:
-            batch.interrupted(error)
-            raise
-        if batch.raised is not None:
-            raise batch.raised
-
-    @final
-    def attempt(self, mail: Outgoing, session: Any) -> Receipt:
-        """Deliver one message and return its receipt, even if it fails; for `deliver_many`."""
-        try:
-            return checked(self.name, self.deliver(mail, session), mail)
-        except Exception as error:  # noqa: BLE001 (reported by the receipt)
-            return failure_of(self.name, error, mail, handed_over=True)
-
-    def _admitted(self, mail: Outgoing) -> Outgoing:
-        guard = self._recipient_guard() if self._recipient_guard is not None else None
-        if guard is not None:
-            mail = guard.guarded(mail)
-        # The limits of the configured backend apply even if this one replaces it.
-        wanted = None if self.external or self._wanted is None else self._wanted()
-        check(self if wanted is None or not wanted.external else wanted, mail)
-        return mail

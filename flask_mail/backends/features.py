@@ -37,10 +37,14 @@ class Feature(Enum):
     """``message.tags``."""
     METADATA = "metadata"
     """``message.metadata``."""
+    VERBATIM = "its content byte for byte"
+    """Delivery of the exact octets, as a signature needs. Required by wrappers, not by messages."""
 
 
-ORDINARY: Final = frozenset(Feature) - {Feature.DELIVERY_OPTIONS, Feature.TAGS, Feature.METADATA}
-"""Features of any backend that passes on envelope and content unchanged."""
+ORDINARY: Final = frozenset(Feature) - {
+    *(Feature.DELIVERY_OPTIONS, Feature.TAGS, Feature.METADATA, Feature.VERBATIM)
+}
+"""Features of any backend that passes on envelope and content."""
 
 # Set by each server for the next one, not requested by the sender.
 _OF_THE_WAY = ("BODY", "SMTPUTF8", "SIZE")
@@ -135,4 +139,5 @@ _ASKED: Final[Mapping[Feature, Callable[[Outgoing], object]]] = {
     Feature.DELIVERY_OPTIONS: _asks_for_delivery_options,
     Feature.TAGS: lambda mail: mail.tags,
     Feature.METADATA: lambda mail: mail.metadata,
+    Feature.VERBATIM: lambda mail: False,
 }

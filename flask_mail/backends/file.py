@@ -83,6 +83,7 @@ class FileBackend(Backend[None]):
 
     name = "file"
     features = frozenset(Feature)
+    url_parts = {"path": "path"}  # noqa: RUF012 (read, never changed)
     external = False
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

@@ -31,14 +31,15 @@ _NAME = lazy_pattern(r"[a-z][a-z0-9]*")
 _REFERENCE = lazy_pattern(r"[A-Za-z_][\w.-]{0,99}(?::[\w.]{0,99})?")
 
 
-def load(chosen: object) -> type[Backend[Any]]:
+def load(chosen: object, setting: str = "MAIL_BACKEND") -> type[Backend[Any]]:
     """Return the class for a value of ``MAIL_BACKEND``: a name, an import path or a class.
 
+    :param setting: the setting that has this value, for errors.
     :raises BackendNotFound: no installed backend has that name.
     :raises ConfigurationError: it is ambiguous, cannot be imported or is not a backend.
     """
     if not isinstance(chosen, str):
-        return check_class(chosen, "MAIL_BACKEND")
+        return check_class(chosen, setting)
     # Plugins are not asked: an installed distribution must neither get nor stop the mail unless it
     # was selected.
     if chosen in BUILT_IN:
@@ -46,13 +47,13 @@ def load(chosen: object) -> type[Backend[Any]]:
         return built_in  # type: ignore[no-any-return]
     if not _REFERENCE.fullmatch(chosen):
         raise BackendNotFound(
-            "MAIL_BACKEND is neither the name of a backend nor an import path"
+            f"{setting} is neither the name of a backend nor an import path"
             f' "package.module:Class". Installed: {", ".join(_names())}.'
         )
     if ":" in chosen:
-        label = f"MAIL_BACKEND {chosen!r}"
+        label = f"{setting} {chosen!r}"
         return check_class(_imported(chosen, label), label)
-    return load_installed(_plugin(chosen))
+    return load_installed(_plugin(chosen, setting))
 
 
 def load_installed(declared: Installed) -> type[Backend[Any]]:
@@ -64,7 +65,21 @@ def load_installed(declared: Installed) -> type[Backend[Any]]:
     return check_class(_imported(declared.target, label), label)
 
 
-def _plugin(name: str) -> Installed:
+def check_mailer_name(name: str, cls: type[Backend[Any]]) -> None:
+    """Check that a mailer is not named like a backend of another class.
+
+    References to it in the settings would mean the mailer or the backend, depending on the app.
+
+    :raises ConfigurationError: it is.
+    """
+    if name != cls.name and name in _names():
+        raise ConfigurationError(
+            f"MAIL_MAILERS[{name!r}] has the name of the backend {name!r}, but its backend is"
+            f" {cls.name!r}: give the mailer another name."
+        )
+
+
+def _plugin(name: str, setting: str) -> Installed:
     from .entry_points import installed
 
     matching = [each for each in installed() if each.name == name]
@@ -73,12 +88,12 @@ def _plugin(name: str) -> Installed:
         if "." in name:
             hint = '; write an import path as "package.module:Class", with a colon.'
         raise BackendNotFound(
-            f"MAIL_BACKEND {name!r} is not installed{hint} Installed: {', '.join(_names())}."
+            f"{setting} {name!r} is not installed{hint} Installed: {', '.join(_names())}."
         )
     if len(matching) > 1:
         claims = " and ".join(f"{each.origin} ({each.target})" for each in matching)
         raise ConfigurationError(
-            f"MAIL_BACKEND {name!r} is claimed by {claims}: uninstall one, or set MAIL_BACKEND to"
+            f"{setting} {name!r} is claimed by {claims}: uninstall one, or set {setting} to"
             ' the import path of one of them, "package.module:Class".'
         )
     return matching[0]

@@ -79,6 +79,22 @@ def read_options(
     }
 
 
+class Options(dict[str, Any]):
+    """Options of one mailer, by lowercase name, that know their settings.
+
+    :ivar key_of: returns the setting of an option, for errors.
+    """
+
+    def __init__(self, options: Mapping[str, Any], key_of: Callable[[str], str]) -> None:
+        super().__init__(options)
+        self.key_of = key_of
+
+
+def key_of_option(cls: Any, options: Mapping[str, Any]) -> Callable[[str], str]:
+    """Return the function that returns the setting of an option of `cls`."""
+    return options.key_of if isinstance(options, Options) else cls.setting_key
+
+
 @lru_cache(maxsize=64)  # called for every message
 def declared(cls: type) -> tuple[dict[str, inspect.Parameter], bool]:
     """Return the options of a constructor, and True if it takes any others."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -28,7 +28,7 @@ from ..util.secret import Password, Secret, Token
 from .base import Backend
 from .features import ORDINARY, Feature
 from .smtp_legacy import send_by_legacy
-from .smtp_rules import Options, check
+from .smtp_rules import Options, check, implied_by_url
 
 if TYPE_CHECKING:
     import smtplib
@@ -56,9 +56,10 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
     provided that `open` made it."""
 
     name = "smtp"
-    features = ORDINARY | {Feature.DELIVERY_OPTIONS}
+    features = ORDINARY | {Feature.DELIVERY_OPTIONS, Feature.VERBATIM}
     option_prefix = "MAIL_"  # its settings are older than the other backends
     session_is_host = True  # programs assign another one, or None, to Connection.host
+    url_parts = {"host": "server", "port": "port", "username": "username", "password": "password"}  # noqa: RUF012 (read, never changed)
 
     def __init__(
         self,
@@ -131,6 +132,10 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             place=(server, self._server.port, username),
         )
         self._own: WeakSet[smtplib.SMTP] = WeakSet()  # the sessions that it may reconnect
+
+    @classmethod
+    def url_defaults(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        return implied_by_url(options)
 
     def __repr__(self) -> str:
         # A traceback may call it before the constructor is done.

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from ..config.converters import to_bool
 from ..errors import ConfigurationError
 from ..util.patterns import lazy_pattern
 from ..util.secret import Password, Secret, Token
@@ -167,3 +168,14 @@ def check(options: Options) -> None:
         if problem.level == "error":
             raise ConfigurationError(problem.advice)
         _log.warning("%s", problem.advice)
+
+
+def implied_by_url(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return STARTTLS if a URL has a password that would travel to another host in clear."""
+    try:
+        is_encrypted = to_bool(options.get("use_ssl", False))
+    except ValueError:  # reported when the option is read
+        is_encrypted = False
+    logs_in = "password" in options or "oauth2_token" in options
+    is_local = _is_loopback(str(options.get("server", "localhost")))
+    return {"use_tls": True} if logs_in and not is_encrypted and not is_local else {}

@@ -12,10 +12,12 @@ MOST_KEPT: Final = 8 * 1024 * 1024
 
 
 def copy_of(mail: Outgoing) -> Any:
-    """Return an independent copy of the message, with its envelope."""
+    """Return an independent copy of the message, with its envelope and mailer."""
     snapshot = getattr(mail.message, "snapshot", None)
     message: Any = deep_copy(mail.message) if snapshot is None else snapshot()
     message.envelope = mail.envelope
+    if mail.mailer:
+        message.mailer = mail.mailer
     return message
 
 

@@ -18,13 +18,15 @@ class _Fields(Message):
     send_to: Any = None
 
 
-def outgoing_of(message: Any, envelope_from: str | tuple[str, str] | None = None) -> Outgoing:
+def outgoing_of(
+    message: Any, envelope_from: str | tuple[str, str] | None = None, mailer: str = ""
+) -> Outgoing:
     """Return :meth:`Outgoing.of` a message, which may be of a foreign class.
 
     :raises MessageError: the message is invalid, or not a message.
     """
     if isinstance(message, Message):
-        return Outgoing.of(message, envelope_from)
+        return Outgoing.of(message, envelope_from, mailer=mailer)
     missing = [name for name in _ASKED if not hasattr(message, name)]
     if missing:
         raise MessageError(
@@ -42,7 +44,7 @@ def outgoing_of(message: Any, envelope_from: str | tuple[str, str] | None = None
         message.date = time.time()
     content = canonical(message.as_bytes())
     shown = _shown(content, fields)
-    return Outgoing(envelope, content, shown.msgId, shown)
+    return Outgoing(envelope, content, shown.msgId, shown, mailer=mailer)
 
 
 def _shown(content: bytes, fields: Message) -> Message:

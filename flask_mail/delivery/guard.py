@@ -15,10 +15,10 @@ from ..mime.content import Content
 from ..mime.fields import unstructured
 from ..receipt import Refusal
 from ..util.text import describe
-from .outgoing import Outgoing
 
 if TYPE_CHECKING:
     from ..message.message import Message
+    from .outgoing import Outgoing
 
 _log = logging.getLogger("flask_mail")
 
@@ -86,8 +86,7 @@ class Guard:
             *(mail.message_id, len(outside), len(recipients), ALLOWED),
         )
         envelope = replace(mail.envelope, recipients=self.destinations(recipients))
-        octets: Any = mail.octets
-        return Outgoing(envelope, octets, mail.message_id, mail.message, refused)
+        return mail.with_envelope(envelope, withheld=refused)
 
     def _redirected(self, mail: Outgoing, outside: list[str]) -> Outgoing:
         _log.info(
@@ -102,7 +101,7 @@ class Guard:
         octets: Any = mail.octets
         whole = isinstance(octets, bytes)
         octets = header + octets if whole else Content((header, *octets.pieces))
-        return Outgoing(envelope, octets, mail.message_id, mail.message)
+        return mail.with_envelope(envelope).with_octets(octets)
 
 
 def _shown_recipients(message: Message) -> set[str]:

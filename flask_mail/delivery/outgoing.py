@@ -49,12 +49,21 @@ class Outgoing:
     """The message, for backends that need its fields; they must not change it."""
     withheld: Mapping[str, Refusal] = field(default_factory=dict)
     """Recipients removed by MAIL_ALLOWED_RECIPIENTS."""
+    mailer: str = ""
+    """The name of the mailer that the message was given to."""
 
     @classmethod
-    def of(cls, message: Message, envelope_from: str | tuple[str, str] | None = None) -> Outgoing:
+    def of(
+        cls,
+        message: Message,
+        envelope_from: str | tuple[str, str] | None = None,
+        *,
+        mailer: str = "",
+    ) -> Outgoing:
         """Validate and render `message`; its date is set to now if it has none.
 
         :param envelope_from: the reverse-path if it is not the sender; ``"<>"`` is the empty one.
+        :param mailer: the name of the mailer that it is given to.
         :raises MessageError: the message is invalid.
         """
         envelope = envelope_of(message, envelope_from)
@@ -65,7 +74,29 @@ class Outgoing:
             octets.check()
         else:
             octets = canonical(octets)
-        return cls(envelope, octets, _message_id(message), message)
+        return cls(envelope, octets, _message_id(message), message, mailer=mailer)
+
+    def with_envelope(
+        self, envelope: Envelope, *, withheld: Mapping[str, Refusal] | None = None
+    ) -> Outgoing:
+        """Return this message for another envelope.
+
+        Unlike :func:`dataclasses.replace`, it does not make large content as a whole.
+
+        :param withheld: further recipients who do not get it, with the reason.
+        """
+        withheld = {**self.withheld, **withheld} if withheld else self.withheld
+        return self._like(envelope, self.octets, withheld)
+
+    def with_octets(self, octets: bytes | Content) -> Outgoing:
+        """Return this message with other content, such as with a signature added."""
+        return self._like(self.envelope, octets, self.withheld)
+
+    def _like(
+        self, envelope: Envelope, octets: bytes | Content, withheld: Mapping[str, Refusal]
+    ) -> Outgoing:
+        content: Any = octets
+        return type(self)(envelope, content, self.message_id, self.message, withheld, self.mailer)
 
     def __repr__(self) -> str:
         return f"Outgoing(envelope={self.envelope!r}, message_id={self.message_id!r})"

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import (
     BackendUnavailable,
@@ -17,17 +17,17 @@ from ..errors import (
     DeliveryUnknown,
     MessageError,
     MessageRefused,
+    name_mailer,
 )
 from ..receipt import Outcome, Receipt
-from .foreign import outgoing_of
-from .outgoing import Outgoing
 from .reporting import logged
 from .signals import dispatched as tell_dispatched
 from .signals import failed as tell_failed
-from .signals import sending as tell_sending
+from .signals import queued as tell_queued
 
 if TYPE_CHECKING:
     from ..message.message import Message
+    from .outgoing import Outgoing
 
 _OUTCOMES: tuple[tuple[type[DeliveryError], Outcome], ...] = (
     (MessageRefused, Outcome.REFUSED),
@@ -43,15 +43,16 @@ def failure_of(
 
     :param handed_over: True if the backend had the message when it was raised.
     """
-    message_id = mail.message_id if mail else ""
+    message_id, mailer = (mail.message_id, mail.mailer) if mail else ("", "")
     default = Outcome.UNKNOWN if handed_over else Outcome.NOT_SENT
+    name_mailer(error, mailer if handed_over else "")
     if not isinstance(error, DeliveryError):
         # Other errors of a backend do not show what the peer got.
         is_ours = isinstance(error, (ConfigurationError, MessageError))
         outcome = Outcome.NOT_SENT if is_ours else default
-        return _complete(Receipt(message_id, backend, outcome, error=error), mail)
+        return _complete(Receipt(message_id, backend, outcome, error=error, mailer=mailer), mail)
     receipt = error.receipt
-    if receipt is None or receipt.sent:  # an error cannot mean that it was sent
+    if receipt is None or receipt.taken:  # an error cannot mean that it was sent
         receipt = Receipt(
             message_id,
             backend,
@@ -59,6 +60,7 @@ def failure_of(
             refused=error.refused,
             response=error.response,
             attempts=error.attempts,
+            mailer=mailer,
         )
     if receipt.message_id != message_id:  # the same error was raised for an earlier message
         receipt = replace(receipt, message_id=message_id, seconds=0.0)
@@ -66,14 +68,14 @@ def failure_of(
 
 
 def checked(backend: str, answer: object, mail: Outgoing | None) -> Receipt:
-    """Return a backend's answer as a receipt, with an error unless the message was sent."""
+    """Return a backend's answer as a receipt, with an error unless it took the message."""
     if not isinstance(answer, Receipt) or not isinstance(answer.outcome, Outcome):
         problem = DeliveryUnknown(
             f"The {backend} backend returned {type(answer).__name__} instead of a Receipt with an"
             " Outcome, so it is unknown if the message was accepted."
         )
         return failure_of(backend, problem, mail, handed_over=True)
-    error = None if answer.sent else error_of(answer)
+    error = None if answer.taken else error_of(answer)
     return _complete(answer if answer.error is error else replace(answer, error=error), mail)
 
 
@@ -85,7 +87,7 @@ def _complete(receipt: Receipt, mail: Outgoing | None) -> Receipt:
 
 
 def error_of(receipt: Receipt) -> BaseException:
-    """Return the error of a receipt that is not :attr:`Outcome.SENT`."""
+    """Return the error of a receipt whose message was neither sent nor queued."""
     if receipt.error is not None:
         return receipt.error
     kind = next(kind for kind, outcome in _OUTCOMES if outcome is receipt.outcome)
@@ -99,10 +101,11 @@ def error_of(receipt: Receipt) -> BaseException:
 
 def tell(app: object, message: Message, receipt: Receipt) -> BaseException | None:
     """Send the signal of an outcome; return a receiver's error if Flask would propagate it."""
-    if receipt.error is None:
-        return tell_dispatched(app, message, receipt)
-    tell_failed(app, message, receipt, receipt.error)
-    return None
+    if receipt.error is not None:
+        tell_failed(app, message, receipt, receipt.error)
+        return None
+    tell_taken = tell_dispatched if receipt.sent else tell_queued
+    return tell_taken(app, message, receipt)
 
 
 @dataclass
@@ -116,36 +119,47 @@ class _Waiting:
     handed_over: bool = False
 
 
-class Batch:
-    """Messages of one `send_many`, with their receipts in order.
+Item = TypeVar("Item")
+
+
+class Batch(Generic[Item]):
+    """Messages of one `send_many` or `dispatch_many`, with their receipts in order.
 
     Messages are taken as the backend asks for them. Those that cannot be sent never reach it; their
     receipts wait for their turn.
+
+    :param prepare: returns the rendered message of an item, or raises.
+    :param admitted: returns it as it may be delivered, or raises.
+    :param message_of: returns the message of an item.
     """
 
     def __init__(
         self,
         backend: str,
         app: object,
-        admitted: Callable[[Outgoing], Outgoing],
         receipts: list[Receipt] | None,
+        *,
+        prepare: Callable[[Item], Outgoing],
+        admitted: Callable[[Outgoing], Outgoing],
+        message_of: Callable[[Item], Message],
     ) -> None:
         self.raised: BaseException | None = None
         """Error of the caller's generator, or of a receiver if Flask would propagate it."""
         self._receipts = receipts
         self._backend = backend
         self._app = app
+        self._prepare = prepare
         self._admitted = admitted
+        self._message_of = message_of
         self._waiting: deque[_Waiting] = deque()
 
-    def valid(self, messages: Iterable[Message]) -> Iterator[Outgoing]:
+    def valid(self, items: Iterable[Item]) -> Iterator[Outgoing]:
         """Yield the messages that can be delivered."""
-        for message in self._given(messages):
-            waiting = _Waiting(message, time.perf_counter())
+        for item in self._given(items):
+            waiting = _Waiting(self._message_of(item), time.perf_counter())
             self._waiting.append(waiting)
             try:
-                tell_sending(self._app, message)
-                waiting.mail = outgoing_of(message)
+                waiting.mail = self._prepare(item)
                 waiting.mail = self._admitted(waiting.mail)
             except Exception as error:  # noqa: BLE001 (see the receipt)
                 waiting.failure = failure_of(self._backend, error, waiting.mail, handed_over=False)
@@ -185,18 +199,18 @@ class Batch:
             yield from self._abandoned(problem)
         yield from self.settled()
 
-    def _given(self, messages: Iterable[Message]) -> Iterator[Message]:
+    def _given(self, items: Iterable[Item]) -> Iterator[Item]:
         # If the caller's generator raises, the messages before still get their receipts.
-        upcoming = iter(messages)
+        upcoming = iter(items)
         while True:
             try:
-                message = next(upcoming)
+                item = next(upcoming)
             except StopIteration:
                 return
             except Exception as error:  # noqa: BLE001 (raised after the last receipt)
                 self.raised = self.raised or error
                 return
-            yield message
+            yield item
 
     def _answer(self, answer: object) -> Receipt:
         if not (self._waiting and self._waiting[0].handed_over):
@@ -214,7 +228,8 @@ class Batch:
             yield self._conclude(receipt)
 
     def _unanswered(self, waiting: _Waiting, problem: BaseException | None) -> Receipt:
-        message_id = waiting.mail.message_id if waiting.mail else ""
+        mail = waiting.mail
+        message_id, mailer = (mail.message_id, mail.mailer) if mail else ("", "")
         if waiting.handed_over:
             outcome = Outcome.UNKNOWN
             if problem is None or isinstance(problem, (BackendUnavailable, MessageRefused)):
@@ -229,7 +244,7 @@ class Batch:
             problem = problem or BackendUnavailable(
                 f"The {self._backend} backend stopped before this message."
             )
-        return Receipt(message_id, self._backend, outcome, error=problem)
+        return Receipt(message_id, self._backend, outcome, error=problem, mailer=mailer)
 
     def _conclude(self, receipt: Receipt) -> Receipt:
         """Log and signal the outcome of the first message in the queue."""

@@ -86,6 +86,15 @@ email_failed = _signal(
     "email-failed",
     "Sent when a message could not be sent, for any reason, with the error and the receipt.",
 )
+email_queued = _signal(
+    "email-queued",
+    "Sent when a queue has stored a message, which is sent later.",
+)
+email_deferred = _signal(
+    "email-deferred",
+    "Sent by a queue when an attempt has failed and it will try again, with the error and the"
+    " receipt.",
+)
 
 
 def propagates(app: object) -> bool:
@@ -187,6 +196,12 @@ def dispatched(app: object, message: Message, receipt: Receipt) -> BaseException
         error = email_dispatched.notify(app, message=message, receipt=receipt)
     else:
         error = _told_by_another(app, message)
+    return error if propagates(app) else None
+
+
+def queued(app: object, message: Message, receipt: Receipt) -> BaseException | None:
+    """Signal that `message` was queued; return an error of a receiver that should propagate."""
+    error = email_queued.notify(app, message=message, receipt=receipt)
     return error if propagates(app) else None
 
 

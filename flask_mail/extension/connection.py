@@ -18,6 +18,7 @@ from ..message.fields import sender_text
 from ..message.message import Message
 from ..util.locks import ForkSafeLock
 from .arguments import check_message, check_messages
+from .definitions import DEFAULT
 from .live import selection_of
 from .sessions import OpenUntilFailure, close_host, is_smtp
 
@@ -38,13 +39,16 @@ class Connection:
     Used as ``with mail.connect() as connection``: the session is opened at the start, renewed after
     `max_emails` messages and closed at the end. Threads that share one take turns.
 
+    :param mailer: the name of the mailer that sends.
     :ivar mail: the state of the app: ``server``, ``port``, ``suppress``, ...
     :ivar host: the session; an :class:`smtplib.SMTP` with the smtp backend, ``None`` with the
         local ones. If a program assigns a host, messages are sent by ``host.sendmail``.
     :ivar num_emails: the number of messages sent over the session.
     """
 
-    def __init__(self, mail: Mail | _Mail, *, max_emails: int | None = None) -> None:
+    def __init__(
+        self, mail: Mail | _Mail, *, max_emails: int | None = None, mailer: str = DEFAULT
+    ) -> None:
         self.mail = mail
         self._state = _context.resolved(mail)
         self.host: Any = None
@@ -53,6 +57,7 @@ class Connection:
         self._limit: int | None = None
         self._fails_silently = False
         self._selection = selection_of(self._state)
+        self._mailer = mailer
         self._lock = ForkSafeLock()
         self._backend: Backend[Any] | None = None
         self._session: Any = None
@@ -118,6 +123,7 @@ class Connection:
                     app=self._app(),
                     envelope_from=envelope_from,
                     open_session=open_session,
+                    policy=self._selection.policy(self._mailer),
                 )
             except DeliveryError as error:
                 unconnected = error.stage in OPENING or not self._is_open
@@ -180,6 +186,7 @@ class Connection:
                     app=self._app(),
                     open_session=opener,
                     receipts=receipts,
+                    policy=self._selection.policy(self._mailer),
                 )
                 try:
                     with closing(sending):  # ends messages in flight now, not at garbage collection
@@ -200,7 +207,7 @@ class Connection:
             "max_emails", to_limit, self._max_emails or self._state.max_emails or 0
         )
         self._fails_silently = getattr(self._state, "fails_silently", False)
-        backend = self._selection.backend()
+        backend = self._selection.backend(self._mailer)
         if backend is not self._backend or self._opened_by != os.getpid():
             self._close_session()
             self._backend = backend
@@ -214,12 +221,11 @@ class Connection:
             if not self._uses:
                 self._follow_settings()
             self._uses += 1
-            politely = False
+            politely = True
             try:
                 yield
-                politely = True
-            except Exception:
-                politely = True
+            except BaseException as error:
+                politely = isinstance(error, Exception)
                 raise
             finally:
                 self._uses = max(0, self._uses - 1)  # a forked child may end a send of its parent
@@ -231,13 +237,12 @@ class Connection:
 
     def _target(self) -> tuple[Backend[Any], Callable[[], Any]]:
         """Return the backend, and a function that opens its session."""
-        if self.host is not self._session and hasattr(self.host, "sendmail"):
-            # A program has assigned a host.
+        if self.host is not self._session and hasattr(self.host, "sendmail"):  # a program's own
             return self._selection.deliverer("smtp"), lambda: self.host
         return self._current_backend(), self._open_session
 
     def _current_backend(self) -> Backend[Any]:
-        return self._backend or self._selection.backend()
+        return self._backend or self._selection.backend(self._mailer)
 
     def _prepare(self, message: Message) -> None:
         if not getattr(message, "sender", True):

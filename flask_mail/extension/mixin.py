@@ -14,10 +14,12 @@ from ..errors import attach
 from ..message.message import Message
 from .arguments import check_message, check_messages
 from .connection import Connection
+from .definitions import DEFAULT
 from .keeping import Keeping
 
 if TYPE_CHECKING:
     from ..receipt import Receipt
+    from .mailers import Selection
 
 
 # The originals, which programs may replace.
@@ -53,6 +55,18 @@ class _Recorder:
 
 class _MailMixin(Keeping):
     """Mixin of :class:`Mail` and the mail state; programs patch and subclass it."""
+
+    _mailer: str = DEFAULT
+
+    def using(self, mailer: str) -> Mailer:
+        """Return an object that sends with another mailer of ``MAIL_MAILERS``.
+
+        Its methods are those of :class:`Mail`: ``mail.using("bulk").send(message)``. The name is
+        looked up when it sends, and is the only thing that it keeps.
+
+        :raises MailerNotFound: when it sends, if the settings have no such mailer.
+        """
+        return Mailer(self, mailer)
 
     @contextmanager
     def record_messages(self) -> Iterator[list[Message]]:
@@ -136,10 +150,43 @@ class _MailMixin(Keeping):
                 "The current application was not configured with Flask-Mail: call Mail(app) or"
                 " mail.init_app(app)."
             ) from None
-        return Connection(state, max_emails=max_emails)
+        if self._mailer == DEFAULT:
+            return Connection(state, max_emails=max_emails)
+        return Connection(state, max_emails=max_emails, mailer=self._mailer)
 
     @contextmanager
     def _applying(self) -> Iterator[None]:
         app = getattr(self, "app", None)
         with _context.bound(app.extensions["mail"] if app else _context.current_state()):
             yield
+
+
+class Mailer(_MailMixin):
+    """Sends with one mailer of ``MAIL_MAILERS``; returned by :meth:`Mail.using`."""
+
+    def __init__(self, mail: _MailMixin, mailer: str) -> None:
+        self._mail = mail
+        self._mailer = mailer
+
+    def __repr__(self) -> str:
+        return f"<Mailer {self._mailer!r}>"
+
+    @property
+    def app(self) -> Any:
+        """The app of the Mail that it was made from, or ``None``."""
+        return getattr(self._mail, "app", None)
+
+    def _selections(self) -> list[Selection]:
+        return self._mail._selections()  # noqa: SLF001 (its own class)
+
+    @contextmanager
+    def record_messages(self) -> Iterator[list[Message]]:
+        """Collect the messages that this mailer sends in a block; see `Mail.record_messages`."""
+        outbox: list[Message] = []
+
+        def record(app: object, message: Message, receipt: Receipt) -> None:
+            if receipt.mailer == self._mailer:
+                outbox.append(message)
+
+        with email_dispatched.connected_to(record):
+            yield outbox

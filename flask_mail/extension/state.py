@@ -137,6 +137,7 @@ class _Mail(_MailMixin):
                         self._overriding,
                         testing=lambda: self.testing,
                         debug=lambda: is_on(self.debug),
+                        app=lambda: self._app,
                     )
         return made
 

@@ -121,6 +121,8 @@ class Message(Attaching, Conventions, Forms, Rendering):
     )
     envelope: Envelope | None = None
     """Envelope of the delivery; set on the copies in ``mail.outbox``."""
+    mailer: str = ""
+    """Name of the mailer that it was given to; set on the copies in ``mail.outbox``."""
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ _NO_OPTION = "nosuchoption"
 class Declaring(Fixtures):
     """A backend supports the features that it declares, and refuses the others."""
 
-    @pytest.mark.parametrize("feature", Feature, ids=lambda each: each.name.lower())
+    @pytest.mark.parametrize("feature", _ASKING, ids=lambda each: each.name.lower())
     def test_what_it_cannot_do_is_refused_and_what_it_can_is_not(
         self, backend: Backend[Any], delivered: Delivered | None, feature: Feature
     ) -> None:
@@ -62,6 +62,20 @@ class Declaring(Fixtures):
                     "`features` contains HEADERS, but the added header did not arrive: remove"
                     " HEADERS from `features`."
                 )
+
+    def test_verbatim_content_arrives_byte_for_byte(
+        self, backend: Backend[Any], delivered: Delivered | None
+    ) -> None:
+        """`Feature.VERBATIM` promises that signatures survive; a server may prepend headers."""
+        if Feature.VERBATIM not in backend.features:
+            pytest.skip("The backend does not promise verbatim delivery.")
+        message = hello(body="A long line: " + "word " * 60 + "\n.\nFrom here  \n\ttabs\n\n")
+        send(backend, message, None, None)
+        for _, content in must_arrive(delivered, 1):
+            assert content.endswith(message.as_bytes()), (
+                "`features` contains VERBATIM, but other octets arrived than those of the message:"
+                " deliver `mail.content` as it is, or remove VERBATIM from `features`."
+            )
 
     def test_its_class_declares_what_any_of_its_instances_can(self, backend: Backend[Any]) -> None:
         """In tests, when locmem replaces a backend, only its class is known."""

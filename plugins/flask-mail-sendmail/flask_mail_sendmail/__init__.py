@@ -50,7 +50,7 @@ class SendmailBackend(Backend[None]):
 
     name = "sendmail"
     api_version = 1
-    features = Backend.features | {Feature.DELIVERY_OPTIONS}
+    features = Backend.features | {Feature.DELIVERY_OPTIONS, Feature.VERBATIM}
 
     def __init__(
         self,

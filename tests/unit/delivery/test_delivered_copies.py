@@ -203,10 +203,13 @@ class TestOutboxes:
 
 def test_a_message_of_another_class_is_kept_too() -> None:
     message = SimpleNamespace(subject="Hi")
-    mail = SimpleNamespace(message=message, envelope="e", content=b"x", octets=b"x", size=1)
+    mail = SimpleNamespace(
+        message=message, envelope="e", content=b"x", octets=b"x", size=1, mailer="bulk"
+    )
     kept = delivered_copy(mail)  # type: ignore[arg-type]
     assert kept is not message
-    assert (kept.subject, kept.envelope, kept.as_bytes()) == ("Hi", "e", b"x")
+    assert (kept.subject, kept.envelope, kept.mailer) == ("Hi", "e", "bulk")
+    assert kept.as_bytes() == b"x"
 
 
 def test_a_message_that_is_sent_twice_is_kept_twice() -> None:

@@ -1,0 +1,26 @@
+"""The rules of an app for the mail of one mailer, as they travel down to its backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from .outgoing import Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Rules that apply to each message before a backend gets it."""
+
+    mailer: str = ""
+    """The name of the mailer, for receipts and the outbox."""
+    admissions: tuple[Callable[[Outgoing], Outgoing], ...] = ()
+    """Functions that return the message as it may be delivered, or raise, in order; such as the
+    recipient allow-list. They run again when a queue delivers the message later."""
+    check_replaced: Callable[[Outgoing], None] | None = None
+    """Checks that the configured backend could deliver a message, if a local one replaces it."""
+
+
+NO_POLICY: Final = Policy()

@@ -1,0 +1,178 @@
+"""Building of backends, which are kept until one of their options changes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..backends import Backend, loader
+from ..errors import ConfigurationError, name_mailer
+from ..util.locks import ForkSafeLock
+from .backend_settings import BackendSettings
+from .definitions import Definition, Definitions
+
+
+class Builder:
+    """Builds the backends of one app.
+
+    A *reference* is the name of a mailer, or a value of ``MAIL_BACKEND``.
+
+    :param config: the app's configuration; looked at each time.
+    :param assigned: returns what was assigned on the mail state, which takes precedence over
+        `config`: ``suppress``, ``server``, ``port``, ...
+    :param debug: returns True if the dialogues with servers are logged.
+    :param app: returns the app, for backends that need it.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        assigned: Callable[[], Mapping[str, Any]],
+        *,
+        debug: Callable[[], bool],
+        app: Callable[[], object],
+    ) -> None:
+        self.definitions = Definitions(config)
+        self._config = config
+        self._settings = BackendSettings(config)
+        self._assigned = assigned
+        self._debug = debug
+        self._app = app
+        self._lock = ForkSafeLock()
+        self._classes: dict[Any, type[Backend[Any]]] = {}
+        self._built: dict[Hashable, _Built] = {}
+        self._building: list[Hashable] = []
+        self._past: Counter[str] = Counter()  # what backends counted that are not used any more
+
+    def build(self, reference: Any) -> Backend[Any]:
+        """Return the backend of a reference, built with its current options.
+
+        It is kept until one of its options changes, or a mailer that it is made of.
+
+        :raises ConfigurationError: the backend does not exist, or its options are wrong.
+        """
+        definition = self._definition(reference)
+        cls = self.backend_class(reference)
+        # Two mailers of one class are two backends; the flat settings make one of each class.
+        key: Hashable = cls if definition is None else definition.name
+        seen: object = (
+            self._settings.snapshot(cls, self._assigned) if definition is None else definition
+        )
+        with self._lock():
+            built = self._built.get(key)
+            if built is not None and built.seen == seen and self._are_current(built.children):
+                return built.backend
+            options = self._options(definition, cls)
+            if (
+                built is None
+                or built.cls is not cls
+                or built.options != options
+                or not self._are_current(built.children)
+            ):
+                new = self._made(key, cls, options)
+                if built is not None:
+                    self._end(built.backend)
+                built = self._built[key] = new
+            built.seen = seen
+            return built.backend
+
+    def close(self) -> None:
+        """Close what backends keep for the next message, which then opens it again."""
+        with self._lock():
+            for key, built in list(self._built.items()):
+                if built.backend.external:  # others keep the messages of tests
+                    del self._built[key]
+                    self._end(built.backend)
+
+    def stats(self) -> Counter[str]:
+        """Return the sum of what the backends have counted."""
+        with self._lock():
+            found = Counter(self._past)
+            for built in self._built.values():
+                found.update(built.backend.stats())
+            return found
+
+    def backend_class(self, reference: Any) -> type[Backend[Any]]:
+        """Return the class of a reference; finding it once is enough.
+
+        :raises ConfigurationError: it does not exist.
+        """
+        definition = self._definition(reference)
+        chosen = reference if definition is None else definition.backend
+        try:
+            return self._classes[chosen]
+        except (KeyError, TypeError):  # TypeError: not even hashable
+            setting = "MAIL_BACKEND" if definition is None else definition.backend_key
+            self._classes[chosen] = loader.load(chosen, setting)
+            return self._classes[chosen]
+
+    def leaves(self, reference: Any) -> list[type[Backend[Any]]]:
+        """Return the classes of the backends that would send the mail of a reference.
+
+        Nothing is built: of a backend made of others, these are its parts, or theirs.
+        """
+        return [self.backend_class(each) for each in self._leaves(reference, ())]
+
+    def _leaves(self, reference: Any, above: tuple[Any, ...]) -> list[Any]:
+        cls = self.backend_class(reference)
+        options = self._options(self._definition(reference), cls)
+        parts = [] if reference in above else list(cls.parts(options))
+        if not parts:
+            return [reference]
+        return [leaf for part in parts for leaf in self._leaves(part, (*above, reference))]
+
+    def _definition(self, reference: Any) -> Definition | None:
+        return self.definitions.get(reference) if isinstance(reference, str) else None
+
+    def _options(self, definition: Definition | None, cls: type[Backend[Any]]) -> dict[str, Any]:
+        if definition is not None:
+            return definition.options(cls)
+        return self._settings.options(cls, self._assigned, self._debug)
+
+    def _end(self, backend: Backend[Any]) -> None:
+        backend.shut_down()
+        self._past.update(backend.stats())
+
+    def _are_current(self, children: list[tuple[Any, Backend[Any]]]) -> bool:
+        return all(self.build(reference) is child for reference, child in children)
+
+    def _made(self, key: Hashable, cls: type[Backend[Any]], options: dict[str, Any]) -> _Built:
+        name = key if isinstance(key, str) else cls.name
+        if key in self._building:
+            kind = "mailer" if isinstance(key, str) else "backend"
+            raise ConfigurationError(f"The {kind} {name!r} is made of itself.")
+        loader.check_requirements(cls)
+        if isinstance(key, str):
+            loader.check_mailer_name(key, cls)
+        children: list[tuple[Any, Backend[Any]]] = []
+
+        def build_child(reference: Any) -> Backend[Any]:
+            child = self.build(reference)
+            children.append((reference, child))
+            return child
+
+        self._building.append(key)
+        try:
+            backend: object = cls.from_options(options, build_child)
+        except ConfigurationError as error:
+            name_mailer(error, key if isinstance(key, str) else "")
+            raise
+        finally:
+            self._building.pop()
+        if not isinstance(backend, Backend):
+            raise ConfigurationError(f"{cls.__name__}.from_options() returned no backend.")
+        backend.bind(app=self._app(), mailer=name, key_of=getattr(options, "key_of", None))
+        return _Built(cls, options, backend, children)
+
+
+@dataclass
+class _Built:
+    """A backend, with what it was built from."""
+
+    cls: type[Backend[Any]]
+    options: dict[str, Any]
+    backend: Backend[Any]
+    children: list[tuple[Any, Backend[Any]]]
+    seen: object = None

@@ -1,0 +1,206 @@
+"""The mailers that the settings define: ``MAIL_MAILERS`` and ``MAIL_URL``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..backends import Backend
+from ..backends.options import Options, secrets_of
+from ..config import table as settings
+from ..config.converters import to_secret
+from ..config.masking import kind_of
+from ..config.urls import MailURL, read_url
+from ..errors import ConfigurationError, MailerNotFound
+from ..util.secret import Secret
+from ..util.text import describe
+
+DEFAULT: Final = "default"
+"""The mailer of :meth:`Mail.send`."""
+_MAILERS: Final = "MAIL_MAILERS"
+_URL: Final = "MAIL_URL"
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One mailer as the settings define it."""
+
+    name: str
+    key: str
+    """Its setting, such as ``MAIL_MAILERS['bulk']``."""
+    backend: Any
+    """The name, import path or class of its backend."""
+    _source: Mapping[str, Any] | MailURL
+
+    def __repr__(self) -> str:
+        return f"Definition({self.name!r})"  # the rest may contain secrets
+
+    @property
+    def backend_key(self) -> str:
+        """The setting that names its backend, for errors."""
+        is_table = isinstance(self._source, Mapping) and self._source
+        return f"{self.key}['BACKEND']" if is_table else self.key
+
+    def options(self, cls: type[Backend[Any]]) -> Options:
+        """Return its options for the backend `cls`, by lowercase name.
+
+        :raises ConfigurationError: the URL has a part that the backend does not take.
+        """
+        if isinstance(self._source, MailURL):
+            given = self._of_url(cls, self._source)
+            if isinstance(given, str):
+                raise ConfigurationError(f"{self.key} {given}")
+        else:
+            given = {
+                name: value
+                for key, value in self._source.items()
+                if (name := key.lower()) != "backend" and not settings.is_unset(value)
+            }
+        return Options(_secret(cls, given, self._key_of), self._key_of)
+
+    def _key_of(self, option: str) -> str:
+        if isinstance(self._source, MailURL):
+            return f"{self.key}, option {option!r},"
+        return f"{self.key}[{option.upper()!r}]"
+
+    def _of_url(self, cls: type[Backend[Any]], url: MailURL) -> dict[str, Any] | str:
+        """Return the options in a URL, or what is wrong with it."""
+        if is_composite(cls):
+            return (
+                f"cannot be a URL: the {cls.name} backend is made of other mailers. Define it by a"
+                f" table in {_MAILERS}."
+            )
+        if unknown := [part for part in url.parts if part not in cls.url_parts]:
+            return f"has a {unknown[0]}, which the {cls.name} backend does not take from a URL."
+        parts = {cls.url_parts[part]: value for part, value in url.parts.items()}
+        if twice := (parts.keys() | url.implied.keys()) & url.options.keys():
+            return f"gives the option {min(twice)!r} twice."
+        if "host" in cls.url_parts and "host" not in url.parts:
+            return "names no host."
+        found = {**parts, **url.implied, **url.options}
+        return {**cls.url_defaults(found), **found}
+
+
+class Definitions:
+    """Reads the definitions of mailers from the configuration of one app."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = config
+        # Name -> the value of the setting as it was read, and what was read from it.
+        self._known: dict[str, tuple[object, Definition]] = {}
+
+    def get(self, name: object) -> Definition | None:
+        """Return the definition of a mailer, or ``None`` if the settings have none of that name.
+
+        For ``"default"`` that is usual: the flat settings make it.
+
+        :raises ConfigurationError: its value is not a table, URL or backend.
+        """
+        if (
+            self._config.get(_MAILERS) is not None
+            and isinstance(name, str)
+            and name in self._tables()
+        ):
+            return self._read(name, f"{_MAILERS}[{name!r}]")
+        if (
+            name == DEFAULT
+            and self._config.get(_URL)
+            and self._config.get("MAIL_BACKEND", "") == ""
+        ):
+            return self._read(DEFAULT, _URL)
+        return None
+
+    def find(self, name: str) -> Definition:
+        """Return the definition of a mailer.
+
+        :raises MailerNotFound: the settings have none of that name.
+        """
+        found = self.get(name)
+        if found is None:
+            hint = settings.nearest(name, self.names()) or "."
+            raise MailerNotFound(
+                f"{_MAILERS} has no mailer {describe(name)}{hint} It has:"
+                f" {', '.join(self.names())}."
+            )
+        return found
+
+    def names(self) -> list[str]:
+        """Return the names of all mailers, ``"default"`` first."""
+        names = [] if self._config.get(_MAILERS) is None else list(self._tables())
+        return [DEFAULT, *(each for each in names if each != DEFAULT)]
+
+    # None of these has a value of a setting in a variable when it raises: tracebacks may show the
+    # variables of each frame, and tables and URLs contain passwords.
+
+    def _tables(self) -> Mapping[str, Any]:
+        tables = self._config[_MAILERS]
+        if isinstance(tables, Mapping) and all(isinstance(each, str) for each in tables):
+            return tables
+        del tables
+        raise ConfigurationError(
+            f"{_MAILERS} must be a dict of mailers by name, such as"
+            ' {"bulk": {"BACKEND": "smtp", "SERVER": "smtp.example.com"}}.'
+        )
+
+    def _value(self, name: str, key: str) -> Any:
+        return self._config[_URL] if key == _URL else self._config[_MAILERS][name]
+
+    def _read(self, name: str, key: str) -> Definition:
+        known = self._known.get(name)
+        if known is not None and known[1].key == key and known[0] == self._value(name, key):
+            return known[1]
+        del known
+        read = _definition(name, key, self._value(name, key))
+        if isinstance(read, str):
+            raise ConfigurationError(read)
+        # A copy, as a program may change its tables.
+        self._known[name] = _copied(self._value(name, key)), read
+        return read
+
+
+def _definition(name: str, key: str, value: Any) -> Definition | str:
+    """Return the definition of a mailer, or what is wrong with its value."""
+    if isinstance(value, str) and "://" in value:
+        url = read_url(value)
+        return f"{key} {url}" if isinstance(url, str) else Definition(name, key, url.backend, url)
+    if key == _URL:
+        return f'{key} is not a URL such as "smtp://localhost:1025".'
+    if isinstance(value, Mapping):
+        names = [str(each).lower() for each in value]
+        if twice := [each for each in names if names.count(each) > 1]:
+            return f"{key} has the option {twice[0]!r} twice."
+        table = {str(option): _copied(each) for option, each in value.items()}
+        backend = {option.lower(): each for option, each in table.items()}.get("backend", "smtp")
+        if backend is None:
+            return f"{key}['BACKEND'] is None: write \"null\", with its quotes."
+        return Definition(name, key, backend or "smtp", table)
+    if isinstance(value, (str, type)) and value:
+        return Definition(name, key, value, {})
+    return (
+        f"{key} must be a dict of options, a URL, or the name, import path or class of a backend,"
+        f" not {kind_of(value)}."
+    )
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copied(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_copied, value)) if type(value) in (list, tuple) else value
+    return value
+
+
+def _secret(
+    cls: type[Backend[Any]], given: dict[str, Any], key_of: Callable[[str], str]
+) -> dict[str, Any]:
+    for name, kind in secrets_of(cls).items():
+        if name in given and not isinstance(given[name], Secret):
+            key = key_of(name)
+            given[name] = kind(settings.convert(key, to_secret, given[name], (key,)), key)
+    return given
+
+
+def is_composite(cls: type[Backend[Any]]) -> bool:
+    """Return True if backends of this class are made of others."""
+    return getattr(cls.parts, "__func__", None) is not getattr(Backend.parts, "__func__", None)
