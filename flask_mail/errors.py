@@ -148,7 +148,8 @@ def name_mailer(error: BaseException, mailer: str) -> None:
 
     Backends name the flat settings, such as MAIL_SERVER, which are those of ``"default"``.
     """
-    text = str(error) if isinstance(error, MailError) and mailer not in ("", "default") else ""
+    concerns_it = isinstance(error, (ConfigurationError, DeliveryError))
+    text = str(error) if concerns_it and mailer not in ("", "default") else ""
     if text and not text.startswith("Mailer '") and "MAIL_MAILERS[" not in text:
         error.args = (f"Mailer {mailer!r}: {text}", *error.args[1:])
 

@@ -15,6 +15,7 @@ from ..receipt import Envelope, Outcome, Receipt, Refusal
 from ..util.secret import Secret
 from .base import Backend
 from .features import Feature
+from .sessions import Sessions
 
 if TYPE_CHECKING:
     from .values import Kept, ProbeStep, StoredMessage
@@ -35,6 +36,7 @@ __all__ = [
     "Receipt",
     "Refusal",
     "Secret",
+    "Sessions",
     "StoredMessage",
     "UnsupportedFeature",
 ]

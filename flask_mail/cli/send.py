@@ -14,7 +14,7 @@ from flask import current_app
 
 from ..backends import loader
 from ..config.converters import is_on
-from ..delivery.outgoing import envelope_of
+from ..delivery.envelope import envelope_of
 from ..delivery.signals import email_dispatched, email_failed
 from ..errors import BackendNotFound, ConfigurationError, MailError, MessageError
 from ..message.message import Message

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from ..errors import BadHeaderError, MessageError
 from ..message.message import Message
-from .outgoing import Outgoing, canonical, envelope_of
+from .envelope import envelope_of
+from .outgoing import Outgoing, canonical
 
 _ASKED: Final = ("send_to", "sender", "has_bad_headers", "as_bytes")
 

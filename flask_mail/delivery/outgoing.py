@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..address.parser import parse_address, parse_addresses
-from ..errors import MessageError, NoRecipients, NoSender
-from ..message.fields import unordered_recipients
+from ..address.parser import parse_address
+from ..errors import MessageError
 from ..message.message import Message
-from ..message.metadata import check_extras, metadata_of, tags_of
-from ..message.validation import check_message, check_options
+from ..message.metadata import metadata_of, tags_of
 from ..mime.content import Content
 from ..receipt import Envelope, Refusal
 from ..util.patterns import lazy_pattern
+from .envelope import envelope_of
 
 
 class _Whole:
@@ -85,18 +86,78 @@ class Outgoing:
 
         :param withheld: further recipients who do not get it, with the reason.
         """
-        withheld = {**self.withheld, **withheld} if withheld else self.withheld
-        return self._like(envelope, self.octets, withheld)
+        return self._with(envelope=envelope, withheld={**self.withheld, **(withheld or {})})
 
     def with_octets(self, octets: bytes | Content) -> Outgoing:
         """Return this message with other content, such as with a signature added."""
-        return self._like(self.envelope, octets, self.withheld)
+        return self._with(content=octets)
 
-    def _like(
-        self, envelope: Envelope, octets: bytes | Content, withheld: Mapping[str, Refusal]
-    ) -> Outgoing:
-        content: Any = octets
-        return type(self)(envelope, content, self.message_id, self.message, withheld, self.mailer)
+    def for_mailer(self, mailer: str) -> Outgoing:
+        """Return this message as the child of a composite gets it, for receipts and errors."""
+        return self if mailer == self.mailer else self._with(mailer=mailer)
+
+    def _with(self, **changes: Any) -> Outgoing:
+        # The attribute `content` of the instance may not be bytes yet.
+        return type(self)(**{**vars(self), **changes})
+
+    def to_dict(self, *, files: bool = False) -> dict[str, Any]:
+        """Return this message as JSON types, for a queue.
+
+        The content is only included if the message would not render to the same octets again: if a
+        subclass overrides ``as_bytes``, or a recipient allow-list or a signer has changed it.
+
+        :param files: see :meth:`Message.to_dict`.
+        :raises MessageError: a value has no JSON type, or an attached file is missing or has
+            changed.
+        """
+        record: dict[str, Any] = {
+            "version": 1,
+            "envelope": _record_of(self.envelope),
+            "message_id": self.message_id,
+            "mailer": self.mailer,
+            "withheld": {address: list(each) for address, each in self.withheld.items()},
+            "message": self.message.to_dict(files=files),
+        }
+        again = Message.from_dict(record["message"], files=files).content_to_send()
+        if not _same(again, self.octets):
+            record["content"] = base64.b64encode(self.content).decode()
+        return record
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any], *, files: bool = False) -> Outgoing:
+        """Return the message that :meth:`to_dict` serialized, with the same octets.
+
+        :param files: see :meth:`Message.from_dict`; never set it for untrusted records.
+        :raises MessageError: the record is invalid or of another version, or an attached file is
+            missing or has changed.
+        """
+        given: object = record
+        if not isinstance(given, Mapping) or given.get("version") != 1:
+            raise MessageError(
+                "This is not a record of Outgoing.to_dict(), or of another version of it."
+            )
+        message = Message.from_dict(record.get("message", {}), files=files)
+        try:
+            envelope = record["envelope"]
+            content: Any = (
+                base64.b64decode(record["content"], validate=True)
+                if "content" in record
+                else message.content_to_send()
+            )
+            return cls(
+                Envelope(envelope["sender"], *(tuple(envelope[name]) for name in _LISTS)),
+                content,
+                record["message_id"],
+                message,
+                {address: Refusal(*each) for address, each in record["withheld"].items()},
+                record["mailer"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, MessageError):
+                raise
+            raise MessageError(
+                f"The record of an Outgoing cannot be read: {type(error).__name__}."
+            ) from None
 
     def __repr__(self) -> str:
         return f"Outgoing(envelope={self.envelope!r}, message_id={self.message_id!r})"
@@ -137,61 +198,26 @@ class Outgoing:
         return octets.blocks() if isinstance(octets, Content) else iter((octets,))
 
 
-def envelope_of(message: Message, envelope_from: str | tuple[str, str] | None = None) -> Envelope:
-    """Check the fields of `message` and return its envelope.
-
-    :raises MessageError: the message is invalid.
-    """
-    if message.sender:
-        check_message(message)  # first, so that a bad header is reported before any other mistake
-    recipients = _recipients(message)
-    if not recipients:
-        raise NoRecipients(
-            "No recipients have been added: give recipients=[...], cc=[...] or bcc=[...]."
-        )
-    if not message.sender:
-        raise NoSender(
-            "The message does not specify a sender and a default sender has not been configured:"
-            " give sender=... or set MAIL_DEFAULT_SENDER."
-        )
-    check_extras(message)
-    sender = parse_address(message.sender, "sender")
-    if envelope_from == "<>":
-        reverse_path = ""
-    elif envelope_from:
-        reverse_path = parse_address(envelope_from, "envelope_from").addr_spec
-    else:
-        reverse_path = sender.addr_spec
-    return Envelope(
-        reverse_path,
-        recipients,
-        check_options(message.mail_options, "mail_options"),
-        check_options(message.rcpt_options, "rcpt_options"),
-    )
+_LISTS = ("recipients", "mail_options", "rcpt_options")
 
 
-def _recipients(message: Message) -> tuple[str, ...]:
-    declared = (
-        *parse_addresses(message.recipients, "recipient"),
-        *parse_addresses(message.cc, "cc"),
-        *parse_addresses(message.bcc, "bcc"),
-    )
-    # Compared only if it is not ours: it collects all recipients again.
-    is_own = getattr(type(message), "send_to", None) is Message.send_to
-    wanted = None if is_own else message.send_to
-    if wanted is not None and wanted != unordered_recipients(message):
-        # A subclass overrides send_to, to redirect mail for instance: 0.10's Connection took its
-        # recipients from there. Sorted, because a set has no order.
-        redirected = parse_addresses(wanted, "recipient")
-        specs = {address.addr_spec for address in redirected}
-        declared = (
-            *(each for each in declared if each.addr_spec in specs),
-            *sorted(redirected, key=lambda address: address.addr_spec),
-        )
-    unique: dict[tuple[str, str], str] = {}
-    for address in declared:
-        unique.setdefault((address.local, address.domain.lower()), address.addr_spec)
-    return tuple(unique.values())
+def _record_of(envelope: Envelope) -> dict[str, Any]:
+    lists = {name: list(getattr(envelope, name)) for name in _LISTS}
+    return {"sender": envelope.sender, **lists}
+
+
+def _same(one: bytes | Content, other: bytes | Content) -> bool:
+    if isinstance(one, bytes) and isinstance(other, bytes):
+        return one == other
+    if len(one) != len(other):
+        return False
+    digests = []
+    for octets in (one, other):
+        digest = hashlib.sha256()
+        for block in octets.blocks() if isinstance(octets, Content) else (octets,):
+            digest.update(block)
+        digests.append(digest.digest())
+    return digests[0] == digests[1]
 
 
 def _message_id(message: Message) -> str:

@@ -45,7 +45,7 @@ def failure_of(
     """
     message_id, mailer = (mail.message_id, mail.mailer) if mail else ("", "")
     default = Outcome.UNKNOWN if handed_over else Outcome.NOT_SENT
-    name_mailer(error, mailer if handed_over else "")
+    name_mailer(error, mailer)
     if not isinstance(error, DeliveryError):
         # Other errors of a backend do not show what the peer got.
         is_ours = isinstance(error, (ConfigurationError, MessageError))

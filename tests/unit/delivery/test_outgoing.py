@@ -25,7 +25,7 @@ from flask_mail import (
     Receipt,
     Refusal,
 )
-from flask_mail.delivery.outgoing import envelope_of
+from flask_mail.delivery.envelope import envelope_of
 
 # --- Recipients ----------------------------------------------------------------------------------
 

@@ -1,0 +1,93 @@
+"""Outgoing messages as JSON, for queues."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from flask_mail import Message, MessageError, Outgoing, Refusal
+
+
+def outgoing(message: Message | None = None, **given: Any) -> Outgoing:
+    given = {"subject": "Hi", "recipients": ["Ann <to@example.com>"], "body": "Hëllo", **given}
+    return Outgoing.of(message or Message(sender="from@example.com", **given), mailer="bulk")
+
+
+def through_json(mail: Outgoing, **options: Any) -> Outgoing:
+    return Outgoing.from_dict(json.loads(json.dumps(mail.to_dict(**options))), **options)
+
+
+class SignedMessage(Message):
+    def as_bytes(self) -> bytes:
+        return b"X-Signature: 1\r\n" + super().as_bytes()
+
+
+def test_plain_message_is_rendered_again_to_the_same_octets():
+    mail = outgoing(bcc=["blind@example.com"], tags=["x"], metadata={"order": 1})
+    assert "content" not in mail.to_dict()
+    again = through_json(mail)
+    assert again.content == mail.content
+    assert again == mail or again.envelope == mail.envelope
+    assert (again.message_id, again.mailer) == (mail.message_id, "bulk")
+    assert (again.tags, again.metadata) == (("x",), {"order": "1"})
+
+
+def test_changed_content_is_stored():
+    mail = outgoing().with_octets(b"DKIM-Signature: x\r\n" + outgoing().content)
+    assert "content" in mail.to_dict()
+    assert through_json(mail).content == mail.content
+
+
+def test_content_of_a_subclass_is_stored():
+    mail = outgoing(SignedMessage("Hi", ["to@example.com"], "x", sender="from@example.com"))
+    assert through_json(mail).content.startswith(b"X-Signature")
+
+
+def test_large_attachment_is_stored_once(tmp_path):
+    path = tmp_path / "large.bin"
+    path.write_bytes(bytes(range(256)) * 4096)
+    message = Message("Hi", ["to@example.com"], "x", sender="from@example.com")
+    message.attach_file(path)
+    mail = outgoing(message)
+    record = mail.to_dict(files=True)
+    assert "content" not in record
+    assert len(json.dumps(record)) < 4096
+    assert through_json(mail, files=True).content == mail.content
+    other = mail.with_octets(mail.content + b"\r\n")
+    assert "content" in other.to_dict(files=True)
+    changed = mail.with_octets(mail.content[:-3] + b"x\r\n")
+    assert through_json(changed, files=True).content == changed.content
+
+
+def test_withheld_recipients_stay_withheld():
+    refusal = Refusal(550, "5.7.1", "not allowed")
+    mail = outgoing().with_envelope(outgoing().envelope, withheld={"out@example.com": refusal})
+    assert through_json(mail).withheld == {"out@example.com": refusal}
+
+
+def test_for_mailer_changes_the_name_alone():
+    mail = outgoing()
+    assert mail.for_mailer("bulk") is mail
+    other = mail.for_mailer("one")
+    assert (other.mailer, other.envelope, other.octets) == ("one", mail.envelope, mail.octets)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: [],
+        lambda record: {**record, "version": 2},
+        lambda record: {**record, "message": None},
+        lambda record: {**record, "message": {"version": 1, "subject": []}},
+        lambda record: {**record, "envelope": None},
+        lambda record: {**record, "envelope": {"sender": "x"}},
+        lambda record: {**record, "content": "?"},
+        lambda record: {**record, "withheld": {"x": [1]}},
+        lambda record: {key: value for key, value in record.items() if key != "mailer"},
+    ],
+)
+def test_broken_record_is_an_error(change):
+    with pytest.raises(MessageError):
+        Outgoing.from_dict(change(outgoing().to_dict()))
