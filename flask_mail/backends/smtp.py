@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ..config.converters import default_port
-from ..config.table import BY_KEY, convert
 from ..delivery.sending import failure_of
 from ..errors import BackendUnavailable
 from ..receipt import Outcome, Receipt
@@ -28,7 +27,7 @@ from ..util.secret import Password, Secret, Token
 from .base import Backend
 from .features import ORDINARY, Feature
 from .smtp_legacy import send_by_legacy
-from .smtp_rules import Options, check, implied_by_url
+from .smtp_rules import Options, check, implied_by_url, read_value
 
 if TYPE_CHECKING:
     import smtplib
@@ -91,9 +90,9 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         if oauth2_token is not None and not isinstance(oauth2_token, Token):
             oauth2_token = Token(oauth2_token)
         self._server = client.Server(
-            host=_read("MAIL_SERVER", server),
-            port=_read("MAIL_PORT", port) if port else default_port(use_ssl),
-            timeout=_read("MAIL_TIMEOUT", timeout),
+            host=read_value("MAIL_SERVER", server),
+            port=read_value("MAIL_PORT", port) if port else default_port(use_ssl),
+            timeout=read_value("MAIL_TIMEOUT", timeout),
             implicit_tls=use_ssl,
             starttls=use_tls,
             tls=(
@@ -112,7 +111,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             token=oauth2_token,
             pipelining=pipelining,
             chunking=chunking,
-            max_age=_read("MAIL_MAX_AGE", max_age),
+            max_age=read_value("MAIL_MAX_AGE", max_age),
             debug=debug,
         )
         check(
@@ -123,11 +122,11 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
                 has_key=tls_key_file is not None,
             )
         )
-        self._deadline = deadline and _read("MAIL_DEADLINE", deadline)
-        self._max_emails = max_emails and _read("MAIL_MAX_EMAILS", max_emails)
+        self._deadline = deadline and read_value("MAIL_DEADLINE", deadline)
+        self._max_emails = max_emails and read_value("MAIL_MAX_EMAILS", max_emails)
         self._pool = Pool(
-            _read("MAIL_POOL_SIZE", pool_size),
-            _read("MAIL_KEEPALIVE", keepalive),
+            read_value("MAIL_POOL_SIZE", pool_size),
+            read_value("MAIL_KEEPALIVE", keepalive),
             max_age=self._server.max_age,
             place=(server, self._server.port, username),
         )
@@ -296,7 +295,3 @@ def _spent(session: Any) -> float:
     if isinstance(link, Wire):
         spent, link.spent = link.spent, 0.0
     return spent
-
-
-def _read(key: str, value: object) -> Any:
-    return convert(key, BY_KEY[key].read, value)

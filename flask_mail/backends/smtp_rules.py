@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..config.converters import to_bool
+from ..config.table import BY_KEY, convert
 from ..errors import ConfigurationError
 from ..util.patterns import lazy_pattern
 from ..util.secret import Password, Secret, Token
@@ -179,3 +180,11 @@ def implied_by_url(options: Mapping[str, Any]) -> dict[str, Any]:
     logs_in = "password" in options or "oauth2_token" in options
     is_local = _is_loopback(str(options.get("server", "localhost")))
     return {"use_tls": True} if logs_in and not is_encrypted and not is_local else {}
+
+
+def read_value(key: str, value: object) -> Any:
+    """Return `value` as the setting `key` has it, for values that code passes.
+
+    :raises ConfigurationError: it is not of the setting's kind.
+    """
+    return convert(key, BY_KEY[key].read, value)
