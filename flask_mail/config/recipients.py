@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from typing import Any
 
@@ -77,8 +78,7 @@ def _pattern(value: object) -> re.Pattern[str]:
     except (MessageError, ValueError, re.error, RecursionError, OverflowError):
         raise ValueError(f"{_KINDS}; {describe(value)} is invalid") from None
     # A domain contains no @, so the local part ends at the last one.
-    written = f"{_wildcard(local, '.*', 'l')}@{_wildcard(domain, '[^@]*', 'd')}"
-    return re.compile(written, _ANY_CASE | re.DOTALL)
+    return re.compile(rf"{_glob(local)}@(?=[^@]*\Z){_glob(domain)}", _ANY_CASE)
 
 
 def _domain(domain: str) -> str:
@@ -97,14 +97,7 @@ def _label(label: str) -> str:
     return label
 
 
-def _wildcard(text: str, anything: str, name: str) -> str:
-    first, *others = map(re.escape, re.split(r"\*+", text))
-    if not others:
-        return first
-    # Text between two stars matches at its first occurrence only. Backtracking to later ones would
-    # find nothing more and take time exponential in the number of stars.
-    between = (
-        f"(?=(?P<{name}{number}>{anything}?{each}))(?P={name}{number})"
-        for number, each in enumerate(others[:-1])
-    )
-    return f"{first}{''.join(between)}{anything}{others[-1]}"
+def _glob(text: str) -> str:
+    """Return the expression for a text with stars, which matches in linear time per star."""
+    # An address may contain the other wildcards of fnmatch. The expression ends with \Z or \z.
+    return fnmatch.translate(re.sub(r"([?\[])", r"[\1]", text))[:-2]
