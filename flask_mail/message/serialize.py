@@ -6,60 +6,72 @@ are written as well, so that the writer gets the error.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from numbers import Number
+from typing import Any, Final
 
 from ..errors import MessageError
 from ..mime.dates import date_header
 from ..mime.parts import tolerated
 from ..mime.render import addresses_in
 from ..receipt import Envelope
+from ..util.files import FileData
 from ..util.text import describe
+from .attachment import Attachment
 from .fields import Delivered, by_backend, frozen
-from .serialize_attachment import attachment_of, enclosure_of
-from .serialize_values import check_kind, check_list, json_of, pairs_of, table_of
+from .serialize_values import check, further_of, json_of, pairs_of
 
-VERSION = 1
+VERSION: Final = 1
 
-_NONE = type(None)
-_NUMBER = (int, float)
-# The types of each field in a record. Subject and body may be numbers, as in a message.
-_FIELDS: Mapping[str, tuple[type, ...]] = {
-    "subject": (str, *_NUMBER, bool, _NONE),
-    "recipients": (list, _NONE),
-    "cc": (list, _NONE),
-    "bcc": (list, _NONE),
-    "sender": (str, list, _NONE),
-    "reply_to": (str, list, _NONE),
-    "body": (str, *_NUMBER, bool, _NONE),
-    "alts": (list, _NONE),
-    "charset": (str, _NONE),
-    "extra_headers": (list, _NONE),
-    "mail_options": (list, dict, _NONE),
-    "rcpt_options": (list, dict, _NONE),
-    "date": (*_NUMBER, dict, _NONE),
-    "msgId": (str,),
-    "attachments": (list, _NONE),
-    "tags": (list, _NONE),
-    "metadata": (list, _NONE),
+# Schemas for check().
+_NONE: Final = type(None)
+_TEXT: Final[Any] = (str, int, float, bool, _NONE)  # numbers are sent as their digits
+_NAME: Final[Any] = (str, _NONE)
+_PAIRS: Final[Any] = [[str, _TEXT]]  # not every database keeps the order of a JSON object
+_MAILBOX: Final[Any] = [_NAME, str]
+_ADDRESSES: Final[Any] = [(str, _MAILBOX)]
+_LISTS: Final = ("recipients", "mail_options", "rcpt_options")
+_ENVELOPE: Final[Any] = {"sender": str, **{name: [str] for name in _LISTS}}
+_FILE: Final[Any] = {"path": str, "size": int, "mtime_ns": int, "digest": str}
+_FIELDS: Final[dict[str, Any]] = {
+    "subject": _TEXT,
+    "body": _TEXT,
+    "charset": _NAME,
+    "msgId": str,
+    "token": str,
+    "rendered_at": (int, float),
+    "date": (int, float, dict, _NONE),
+    "sender": (str, _MAILBOX, _NONE),
+    "reply_to": (str, _ADDRESSES, _NONE),
+    "extra_headers": (_PAIRS, _NONE),
+    "envelope": (_ENVELOPE, _NONE),
+    "further": dict,
+    **dict.fromkeys(("recipients", "cc", "bcc"), (_ADDRESSES, _NONE)),
+    **dict.fromkeys(("alts", "metadata"), (_PAIRS, _NONE)),
+    **dict.fromkeys(("mail_options", "rcpt_options"), ([str], dict, _NONE)),
+    "tags": ([str], _NONE),
+    "attachments": ([dict], _NONE),
     "options": (dict, _NONE),
-    "envelope": (dict, _NONE),
-    "further": (dict,),
-    "token": (str,),
-    "rendered_at": _NUMBER,
 }
-# Fields that a message stores under another name; a subclass may have a token of its own.
-_STORED = {"token": "_token", "rendered_at": "_first_rendered"}
-_NAMES = {field: _STORED.get(field, field) for field in _FIELDS if field != "further"}
-_ATTRIBUTES = {name: field for field, name in _NAMES.items()}
-_COLLECTIONS = frozenset(
-    {
-        *("recipients", "cc", "bcc", "alts", "mail_options", "rcpt_options", "attachments"),
-        *("tags", "metadata", "options"),
-    }
+_TEXTS: Final = ("filename", "content_type", "disposition")
+_OWN: Final = frozenset({*_TEXTS, "headers", "data"})
+_CONTENTS: Final[dict[str, Any]] = {"text": _TEXT, "base64": str, "file": _FILE}
+_ATTACHMENT: Final[dict[str, Any]] = {
+    **dict.fromkeys(_TEXTS, _NAME),
+    **_CONTENTS,
+    "headers": _PAIRS,
+    "further": dict,
+}
+# A subclass may have attributes of the other name.
+_STORED: Final = {"token": "_token", "rendered_at": "_first_rendered"}
+_NAMES: Final = {field: _STORED.get(field, field) for field in _FIELDS if field != "further"}
+_ATTRIBUTES: Final = {name: field for field, name in _NAMES.items()}
+_MAPPINGS: Final = ("alts", "extra_headers", "metadata")
+_NULLABLE: Final = frozenset(
+    {"subject", "body", "charset", "date", "sender", "reply_to", "extra_headers", "envelope"}
 )
-_ENVELOPE = ("sender", "recipients", "mail_options", "rcpt_options")
 
 
 def to_record(message: object, *, files: bool) -> dict[str, Any]:
@@ -68,24 +80,21 @@ def to_record(message: object, *, files: bool) -> dict[str, Any]:
     :param files: store the paths of files that were attached by path, not their content.
     :raises MessageError: a value has no JSON type, or a file is missing or has changed.
     """
+    record: dict[str, Any] = {"version": VERSION}
+    further: dict[str, Any] = {}
     try:
-        record: dict[str, Any] = {"version": VERSION}
-        further: dict[str, Any] = {}
         for name, value in vars(message).items():
-            if isinstance(value, Delivered):
-                continue  # loading the record renders the fields again
-            if name not in _ATTRIBUTES:
-                further[name] = value
-            else:
-                field = _ATTRIBUTES[name]
+            if field := _ATTRIBUTES.get(name):
                 record[field] = _written(field, value, files)
-                _check(field, record[field])
+                _check_field(field, record[field])
+            elif not isinstance(value, Delivered):  # loading the record renders it again
+                further[name] = value
     except RecursionError:
         raise MessageError(
             "The message contains a list that is nested too deeply, or in itself."
         ) from None
     if further:
-        record["further"] = table_of(further, type(message), _ATTRIBUTES)
+        record["further"] = further_of(further, type(message), _ATTRIBUTES)
     return record
 
 
@@ -107,94 +116,52 @@ def fill(message: object, record: object, *, files: bool) -> None:
             continue
         if field not in _FIELDS:
             raise MessageError(f"The record contains an unknown field, {describe(field)}.")
-        _check(field, value)
+        _check_field(field, value)
         if field == "further":
-            vars(message).update(table_of(value, type(message), _ATTRIBUTES))
+            vars(message).update(further_of(value, type(message), _ATTRIBUTES))
         else:
-            vars(message)[_NAMES[field]] = _read(
-                field, json_of(value, f"The record's {field!r}"), files
-            )
+            plain = json_of(value, f"The record's {field!r}")
+            vars(message)[_NAMES[field]] = _read(field, plain, files)
 
 
 def _written(field: str, value: Any, files: bool) -> Any:
-    match field:
-        case "attachments" if isinstance(value, (list, tuple)):
-            return [enclosure_of(each, files=files) for each in value]
-        case "alts" | "extra_headers" | "metadata" if isinstance(value, Mapping):
+    match value:
+        case list() | tuple() if field == "attachments":
+            return [_attachment_record(each, files) for each in value]
+        case Mapping() if field in _MAPPINGS:
             return pairs_of(value, field)
-        case "reply_to" if isinstance(value, (list, tuple)):
-            # JSON has no tuples, so a pair would look like two addresses.
-            value = addresses_in(value)
-        case "date" if isinstance(value, datetime):
-            # The hour that repeats when clocks are put back.
+        case list() | tuple() if field == "reply_to":
+            value = addresses_in(value)  # JSON has no tuples: a pair would look like two addresses
+        case datetime() if (
+            field == "date"
+        ):  # the fold is that of the hour that repeats when clocks are put back
             return {"datetime": value.isoformat(), **({"fold": 1} if value.fold else {})}
-        case "envelope" if isinstance(value, Envelope):
+        case Envelope():
             value = {name: getattr(value, name) for name in _ENVELOPE}
     return json_of(frozen(value), field)
 
 
 def _read(field: str, value: Any, files: bool) -> Any:
-    if value is None:
-        if field not in _COLLECTIONS:
-            return None
-        value = []
-    match field:
-        case "attachments":
-            return [attachment_of(each, files=files) for each in value]
-        case "alts" | "extra_headers" | "metadata":
-            return dict(value)
-        case "options":
-            return by_backend(value)
-        case "recipients" | "cc" | "bcc" | "sender" | "reply_to" if isinstance(value, list):
-            if field == "sender":
-                return tuple(value)
-            return [tuple(each) if isinstance(each, list) else each for each in value]
-        case "date" if isinstance(value, dict):
+    match value:
+        case None if field not in _NULLABLE:
+            value = []
+        case list() if field == "sender":
+            return tuple(value)
+        case dict() if field == "date":
             return _moment(value)
-        case "envelope":
-            return Envelope(value["sender"], *(tuple(value[name]) for name in _ENVELOPE[1:]))
-    return list(value) if isinstance(value, list) else value
-
-
-def _check(field: str, value: Any) -> None:
-    """Raise MessageError unless `value` is valid for `field`."""
-    check_kind(value, _FIELDS[field], field)
+        case dict() if field == "envelope":
+            return Envelope(value["sender"], *(tuple(value[name]) for name in _LISTS))
     if value is None:
-        return
-    match field:
-        case "recipients" | "cc" | "bcc" | "reply_to" if isinstance(value, list):
-            for each in value:
-                _check_address(each, field)
-        case "sender":
-            _check_address(value, field)
-        case "alts" | "extra_headers" | "metadata":
-            for each in value:
-                check_list(each, field, (str,), (str, *_NUMBER, bool, _NONE))
-        case "mail_options" | "rcpt_options" | "tags" if isinstance(value, list):
-            check_list(value, field, *[(str,)] * len(value))
-        case "date" if isinstance(value, dict):
-            _moment(value)
-        case "rendered_at":
-            if tolerated(date_header, value) is None:
-                raise MessageError(f"The record's {field!r} is not a date: {describe(value)}.")
-        case "envelope":
-            _check_envelope(value)
-
-
-def _check_address(value: Any, field: str) -> None:
+        return None
+    if field in _MAPPINGS:
+        return dict(value)
+    if field == "attachments":
+        return [_attachment(each, files) for each in value]
+    if field == "options":
+        return by_backend(value)
     if isinstance(value, list):
-        check_list(value, field, (str, _NONE), (str,))
-    else:
-        check_kind(value, (str,), field)
-
-
-def _check_envelope(value: dict[str, Any]) -> None:
-    if value.keys() != set(_ENVELOPE):
-        raise MessageError("The record's 'envelope' was not written by to_dict().")
-    check_kind(value["sender"], (str,), "envelope")
-    for name in _ENVELOPE[1:]:
-        check_kind(value[name], (list,), "envelope")
-        check_list(value[name], "envelope", *[(str,)] * len(value[name]))
+        return [tuple(each) if isinstance(each, list) else each for each in value]
+    return value
 
 
 def _moment(value: dict[str, Any]) -> datetime:
@@ -205,3 +172,87 @@ def _moment(value: dict[str, Any]) -> datetime:
         return moment.replace(fold=1) if value.get("fold") == 1 else moment
     except (TypeError, ValueError) as error:
         raise MessageError(f"The record's 'date' cannot be read: {error}.") from None
+
+
+def _attachment_record(attachment: Any, files: bool) -> dict[str, Any]:
+    if not isinstance(attachment, Attachment):
+        raise MessageError(f"The attachment {describe(attachment)} is not an Attachment.")
+    values = {name: frozen(getattr(attachment, name)) for name in _TEXTS}
+    record = {
+        name: str(value) if isinstance(value, Number) else json_of(value, name)
+        for name, value in values.items()
+    }
+    given: Any = attachment.headers
+    check(given, (Mapping, _NONE), "headers")
+    record["headers"] = pairs_of(given or {}, "headers")
+    if further := {name: each for name, each in vars(attachment).items() if name not in _OWN}:
+        record["further"] = json_of(further, "attachment")
+    data: Any = attachment.data
+    if isinstance(data, FileData) and files:
+        data.check()
+        record["file"] = {name: getattr(data, name) for name in _FILE}
+    elif isinstance(data, (bytes, bytearray, memoryview, FileData)):
+        record["base64"] = base64.b64encode(bytes(data)).decode("ascii")
+    else:
+        record["text"] = json_of(frozen(data), "data")
+    _check_attachment(record)
+    return record
+
+
+def _attachment(record: dict[str, Any], files: bool) -> Attachment:
+    """Read an attachment; missing keys have the defaults of `Attachment`."""
+    _check_attachment(record)
+    data: Any = record.get("text")
+    if "file" in record:
+        data = _file(record["file"], files)
+    elif "base64" in record:
+        try:
+            data = base64.b64decode(record["base64"], validate=True)
+        except ValueError as error:
+            raise MessageError(f"The record's 'base64' cannot be read: {error}.") from None
+    attachment = Attachment(
+        record.get("filename") or None,
+        record.get("content_type") or ("text/plain" if data is None else None),
+        "" if data is None else data if isinstance(data, (str, bytes)) else b"",
+        record.get("disposition"),
+        dict(record.get("headers", [])),
+    )
+    vars(attachment).update({name: record[name] for name in _TEXTS if name in record})
+    vars(attachment).update(further_of(record.get("further", {}), Attachment, _OWN))
+    attachment.data = data
+    return attachment
+
+
+def _file(record: dict[str, Any], files: bool) -> FileData:
+    if not files:
+        raise MessageError(
+            "The record names a file to attach. Pass files=True if you trust its author, or write"
+            " records without files=True, which contain the content."
+        )
+    data = FileData(**record)
+    try:
+        data.check()
+    except MessageError:
+        raise
+    except ValueError as error:  # NUL, or a name that cannot be encoded
+        shown = describe(data.path)
+        raise MessageError(f"The record's 'path' {shown} cannot be read: {error}.") from None
+    return data
+
+
+def _check_field(field: str, value: Any) -> None:
+    check(value, _FIELDS[field], field)
+    if field == "date" and isinstance(value, dict):
+        _moment(value)
+    if field == "rendered_at" and tolerated(date_header, value) is None:
+        raise MessageError(f"The record's {field!r} is not a date: {describe(value)}.")
+
+
+def _check_attachment(record: dict[str, Any]) -> None:
+    if unknown := record.keys() - _ATTACHMENT.keys():
+        key = describe(min(unknown, key=str))
+        raise MessageError(f"An attachment of the record has an unknown key, {key}.")
+    if len(record.keys() & _CONTENTS.keys()) != 1:
+        raise MessageError("An attachment of the record needs one of 'text', 'base64' and 'file'.")
+    for name, value in record.items():
+        check(value, _ATTACHMENT[name], name)

@@ -5,14 +5,41 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from ..errors import MessageError
 from ..util.text import describe
 from .fields import frozen
 
-_DEEPEST = 50
-_LARGEST = 2**64  # the limit of many JSON parsers; Python limits the number of digits
+_DEEPEST: Final = 50
+_LARGEST: Final = 2**64  # the limit of many JSON parsers; Python limits the number of digits
+
+
+def check(value: Any, schema: Any, field: str) -> None:
+    """Check that a value fits a schema.
+
+    A tuple lists alternatives, ``[a]`` is a list of any length, ``[a, b]`` has these two items, and
+    ``{...}`` has exactly these keys. A bool is not a number.
+
+    :raises MessageError: it does not; names `field`.
+    """
+    for each in schema if isinstance(schema, tuple) else (schema,):
+        kind = each if isinstance(each, type) else type(each)
+        if issubclass(type(value), kind) and (kind is bool or not isinstance(value, bool)):
+            break
+    else:
+        raise MessageError(f"The record's {field!r} is or contains a {type(value).__name__}.")
+    if isinstance(each, list):
+        schemas = each if len(each) > 1 else each * len(value)
+        if len(schemas) != len(value):
+            raise MessageError(f"The record's {field!r} must not contain {describe(value)}.")
+        for item, its_schema in zip(value, schemas, strict=True):
+            check(item, its_schema, field)
+    elif isinstance(each, dict):
+        if value.keys() != each.keys():
+            raise MessageError(f"The record's {field!r} was not written by to_dict().")
+        for name, its_schema in each.items():
+            check(value[name], its_schema, field)
 
 
 def json_of(value: Any, field: str, depth: int = 0) -> Any:
@@ -40,18 +67,12 @@ def json_of(value: Any, field: str, depth: int = 0) -> Any:
     )
 
 
-def pairs_of(table: Mapping[Any, Any], field: str) -> list[list[Any]]:
-    """Return names and values as pairs, with lazy strings evaluated.
-
-    Their order matters, and not every database keeps that of a JSON object.
-    """
-    return [
-        [json_of(frozen(name), field), json_of(frozen(value), field)]
-        for name, value in table.items()
-    ]
+def pairs_of(table: Mapping[Any, Any], field: str) -> list[Any]:
+    """Return names and values as pairs, with lazy strings evaluated."""
+    return [[json_of(frozen(each), field) for each in item] for item in table.items()]
 
 
-def table_of(given: Mapping[Any, Any], owner: type, known: Iterable[str]) -> dict[str, Any]:
+def further_of(given: Mapping[Any, Any], owner: type, known: Iterable[str]) -> dict[str, Any]:
     """Return a copy of further attributes for an `owner` whose own fields are `known`.
 
     :raises MessageError: an attribute would replace a field or a method.
@@ -69,23 +90,3 @@ def table_of(given: Mapping[Any, Any], owner: type, known: Iterable[str]) -> dic
         ):
             raise MessageError(f"The record's 'further' must not contain {describe(name)}.")
     return {name: json_of(each, name) for name, each in given.items()}
-
-
-def check_kind(value: object, kinds: tuple[type, ...], field: str) -> None:
-    """Check that `value` is one of `kinds`; a bool is not a number.
-
-    :raises MessageError: it is not; names `field`.
-    """
-    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise MessageError(f"The record's {field!r} is or contains a {type(value).__name__}.")
-
-
-def check_list(value: object, field: str, *kinds: tuple[type, ...]) -> None:
-    """Check that `value` is a list with one item of each of `kinds`.
-
-    :raises MessageError: it is not; names `field`.
-    """
-    if not isinstance(value, list) or len(value) != len(kinds):
-        raise MessageError(f"The record's {field!r} must not contain {describe(value)}.")
-    for each, allowed in zip(value, kinds, strict=True):
-        check_kind(each, allowed, field)

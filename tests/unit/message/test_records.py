@@ -402,7 +402,7 @@ def test_what_is_missing_in_a_record_is_as_for_any_message() -> None:
     assert message.attachments[0].disposition == "attachment"
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a"}])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a"}, 2**65])
 def test_what_is_not_json_is_not_made_to_look_like_it(value: Any) -> None:
     with pytest.raises(MessageError, match="campaign contains"):
         Campaign(value).to_dict()
