@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set
-from typing import Any
+from typing import Any, Final
 
 from ..errors import MessageError
 from ..util.text import describe
+
+DEFAULT: Final = "default"
+"""The mailer of :meth:`Mail.send`."""
 
 _SEVERAL = (list, tuple, Set, Mapping, Iterator)
 _NO_MESSAGE = (str, bytes, bytearray, int, float, type, type(None), *_SEVERAL)

@@ -17,8 +17,7 @@ from ..errors import OPENING, BackendUnavailable, DeliveryError, attach
 from ..message.fields import sender_text
 from ..message.message import Message
 from ..util.locks import ForkSafeLock
-from .arguments import check_message, check_messages
-from .definitions import DEFAULT
+from .arguments import DEFAULT, check_message, check_messages
 from .live import selection_of
 from .sessions import OpenUntilFailure, close_host, is_smtp
 

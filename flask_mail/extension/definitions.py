@@ -15,9 +15,8 @@ from ..config.urls import MailURL, read_url
 from ..errors import ConfigurationError, MailerNotFound
 from ..util.secret import Secret
 from ..util.text import describe
+from .arguments import DEFAULT
 
-DEFAULT: Final = "default"
-"""The mailer of :meth:`Mail.send`."""
 _MAILERS: Final = "MAIL_MAILERS"
 _URL: Final = "MAIL_URL"
 

@@ -18,8 +18,8 @@ from ..delivery.outgoing import Outgoing
 from ..delivery.policy import Policy
 from ..errors import ConfigurationError, MessageError
 from ..util.locks import ForkSafeLock
+from .arguments import DEFAULT
 from .building import Builder
-from .definitions import DEFAULT
 from .notes import Notes
 
 _everywhere = ForkSafeLock()

@@ -12,9 +12,8 @@ from .. import _context
 from ..delivery.signals import email_dispatched
 from ..errors import attach
 from ..message.message import Message
-from .arguments import check_message, check_messages
+from .arguments import DEFAULT, check_message, check_messages
 from .connection import Connection
-from .definitions import DEFAULT
 from .keeping import Keeping
 
 if TYPE_CHECKING:
