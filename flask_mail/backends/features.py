@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..errors import ConfigurationError, MessageError
-from ..message.metadata import options_of
+from ..message.metadata import metadata_of, options_of, tags_of
 from ..util.text import describe
 from .options import read_options
 
@@ -56,8 +56,8 @@ def check(backend: Backend[Any] | type[Backend[Any]], mail: Outgoing) -> None:
     :raises UnsupportedFeature: names the first unsupported feature, and the backend.
     :raises MessageError: an option in ``message.options`` is not one of this backend.
     """
-    for feature in _lacking(frozenset(backend.features)):
-        if _ASKED[feature](mail):
+    for feature, is_asked in _lacking(frozenset(backend.features)):
+        if is_asked(mail):
             raise backend.unsupported(feature.value)
     most = backend.max_recipients
     if most is not None and len(mail.envelope.recipients) > most:
@@ -109,8 +109,10 @@ def _key(backend: str, name: object) -> str:
 
 
 @lru_cache(maxsize=64)  # called for every message
-def _lacking(features: frozenset[Feature]) -> tuple[Feature, ...]:
-    return tuple(each for each in Feature if each not in features)
+def _lacking(features: frozenset[Feature]) -> tuple[tuple[Feature, _Asked], ...]:
+    return tuple(
+        (each, _ASKED[each]) for each in Feature if each not in features and each in _ASKED
+    )
 
 
 def _attaches(mail: Outgoing) -> bool:
@@ -130,14 +132,15 @@ def _asks_for_delivery_options(mail: Outgoing) -> bool:
     )
 
 
-_ASKED: Final[Mapping[Feature, Callable[[Outgoing], object]]] = {
+_Asked: TypeAlias = Callable[["Outgoing"], object]
+# VERBATIM is not one of them: no message asks for it.
+_ASKED: Final[Mapping[Feature, _Asked]] = {
     Feature.ATTACHMENTS: _attaches,
     Feature.HEADERS: lambda mail: mail.message.extra_headers,
     Feature.ENVELOPE_SENDER: _asks_for_another_sender,
     Feature.NO_BOUNCES: lambda mail: not mail.envelope.sender,
     Feature.UNICODE_ADDRESSES: lambda mail: mail.envelope.needs_smtputf8,
     Feature.DELIVERY_OPTIONS: _asks_for_delivery_options,
-    Feature.TAGS: lambda mail: mail.tags,
-    Feature.METADATA: lambda mail: mail.metadata,
-    Feature.VERBATIM: lambda mail: False,
+    Feature.TAGS: lambda mail: tags_of(mail.message),
+    Feature.METADATA: lambda mail: metadata_of(mail.message),
 }

@@ -236,13 +236,12 @@ def is_unset(value: object, key: str = "") -> bool:
 def raw(config: Mapping[str, Any], key: str) -> Any:
     """Return the value of `key`, or of its name before 0.8; ``None`` if it is unset."""
     value = config.get(key)
-    if value is None and key not in OLD_NAMES:
-        return None
-    if is_unset(value, key) and key in OLD_NAMES:
-        value = config.get(OLD_NAMES[key])
+    old = OLD_NAMES.get(key)
+    if old is not None and is_unset(value, key):
+        value = config.get(old)
         if not is_unset(value):
-            _warn_old(OLD_NAMES[key], f"set {key} instead")
-    return None if is_unset(value, key) else value
+            _warn_old(old, f"set {key} instead")
+    return None if value is None or is_unset(value, key) else value
 
 
 def lookup(config: Mapping[str, Any], key: str, default: Any = None) -> Any:
@@ -283,7 +282,7 @@ def fails_silently(config: Mapping[str, Any]) -> bool:
     """Return True if failed connections raise nothing (``MAIL_FAIL_SILENTLY``, before 0.8)."""
     value = config.get(FAIL_SILENTLY)
     del config
-    if is_unset(value):
+    if value is None or is_unset(value):
         return False
     _warn_old(FAIL_SILENTLY, "catch flask_mail.BackendUnavailable instead, or use send_many()")
     return bool(convert(FAIL_SILENTLY, to_bool, value))

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from .outgoing import Outgoing
 
+DEFAULT: Final = "default"
+"""The mailer of :meth:`Mail.send`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:

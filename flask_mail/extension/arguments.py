@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set
-from typing import Any, Final
+from typing import Any
 
 from ..errors import MessageError
 from ..util.text import describe
-
-DEFAULT: Final = "default"
-"""The mailer of :meth:`Mail.send`."""
 
 _SEVERAL = (list, tuple, Set, Mapping, Iterator)
 _NO_MESSAGE = (str, bytes, bytearray, int, float, type, type(None), *_SEVERAL)

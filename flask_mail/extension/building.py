@@ -11,7 +11,7 @@ from ..backends import Backend, loader
 from ..errors import ConfigurationError, name_mailer
 from ..util.locks import ForkSafeLock
 from .backend_settings import BackendSettings
-from .definitions import Definition, Definitions
+from .definitions import Definition, Definitions, is_composite
 
 
 class Builder:
@@ -54,7 +54,9 @@ class Builder:
         :raises ConfigurationError: the backend does not exist, or its options are wrong.
         """
         definition = self._definition(reference)
-        cls = self.backend_class(reference)
+        return self._kept(definition, self._class_of(reference, definition))
+
+    def _kept(self, definition: Definition | None, cls: type[Backend[Any]]) -> Backend[Any]:
         # Two mailers of one class are two backends; the flat settings make one of each class.
         key: Hashable = cls if definition is None else definition.name
         seen: object = (
@@ -62,15 +64,11 @@ class Builder:
         )
         with self._lock():
             built = self._built.get(key)
-            if built is not None and built.seen == seen and self._are_current(built.children):
+            is_current = built is not None and self._are_current(built.children)
+            if built is not None and is_current and built.seen == seen:
                 return built.backend
             options = self._options(definition, cls)
-            if (
-                built is None
-                or built.cls is not cls
-                or built.options != options
-                or not self._are_current(built.children)
-            ):
+            if built is None or not is_current or built.cls is not cls or built.options != options:
                 new = self._made(key, cls, options)
                 if built is not None:
                     self._end(built.backend)
@@ -99,7 +97,9 @@ class Builder:
 
         :raises ConfigurationError: it does not exist.
         """
-        definition = self._definition(reference)
+        return self._class_of(reference, self._definition(reference))
+
+    def _class_of(self, reference: Any, definition: Definition | None) -> type[Backend[Any]]:
         chosen = reference if definition is None else definition.backend
         try:
             return self._classes[chosen]
@@ -116,9 +116,11 @@ class Builder:
         return [self.backend_class(each) for each in self._leaves(reference, ())]
 
     def _leaves(self, reference: Any, above: tuple[Any, ...]) -> list[Any]:
-        cls = self.backend_class(reference)
-        options = self._options(self._definition(reference), cls)
-        parts = [] if reference in above else list(cls.parts(options))
+        definition = self._definition(reference)
+        cls = self._class_of(reference, definition)
+        if not is_composite(cls) or reference in above:
+            return [reference]
+        parts = list(cls.parts(self._options(definition, cls)))
         if not parts:
             return [reference]
         return [leaf for part in parts for leaf in self._leaves(part, (*above, reference))]
@@ -136,7 +138,7 @@ class Builder:
         self._past.update(backend.stats())
 
     def _are_current(self, children: list[tuple[Any, Backend[Any]]]) -> bool:
-        return all(self.build(reference) is child for reference, child in children)
+        return not children or all(self.build(each) is child for each, child in children)
 
     def _made(self, key: Hashable, cls: type[Backend[Any]], options: dict[str, Any]) -> _Built:
         name = key if isinstance(key, str) else cls.name

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 from .. import _context
 from ..config.converters import to_limit
 from ..config.table import convert
+from ..delivery.policy import DEFAULT, NO_POLICY
 from ..delivery.reporting import log_batch
 from ..errors import OPENING, BackendUnavailable, DeliveryError, attach
 from ..message.fields import sender_text
 from ..message.message import Message
 from ..util.locks import ForkSafeLock
-from .arguments import DEFAULT, check_message, check_messages
+from .arguments import check_message, check_messages
 from .live import selection_of
-from .sessions import OpenUntilFailure, close_host, is_smtp
+from .sessions import OpenSession, OpenUntilFailure, close_host, is_smtp
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -57,30 +58,33 @@ class Connection:
         self._fails_silently = False
         self._selection = selection_of(self._state)
         self._mailer = mailer
+        self._policy = NO_POLICY
         self._lock = ForkSafeLock()
         self._backend: Backend[Any] | None = None
-        self._session: Any = None
-        self._is_open = False
-        self._opened_by = os.getpid()
+        self._open: OpenSession | None = None
         self._deferred = False
         self._blocks = 0  # number of open with blocks
         self._uses = 0  # number of sends in progress: receivers of signals may send too
         self._used_by = os.getpid()
 
     def __enter__(self) -> Self:
-        with self._lock(), _context.bound(self._state):
+        with self._lock():
             if not self._blocks:
                 self.num_emails = 0
             if not self._deferred:  # else the first send reads the settings
-                self._follow_settings()
-                try:
-                    self._open_session()
-                except BackendUnavailable as error:
-                    if not self._fails_silently:
-                        raise
-                    _log.warning("%s", error)  # sending tries again and reports the error
+                self._begin()
             self._blocks += 1
         return self
+
+    def _begin(self) -> None:
+        with _context.bound(self._state):
+            self._follow_settings()
+            try:
+                self._open_session()
+            except BackendUnavailable as error:
+                if not self._fails_silently:
+                    raise
+                _log.warning("%s", error)  # sending tries again and reports the error
 
     def __exit__(
         self,
@@ -122,10 +126,10 @@ class Connection:
                     app=self._app(),
                     envelope_from=envelope_from,
                     open_session=open_session,
-                    policy=self._selection.policy(self._mailer),
+                    policy=self._policy,
                 )
             except DeliveryError as error:
-                unconnected = error.stage in OPENING or not self._is_open
+                unconnected = error.stage in OPENING or self._open is None
                 if not error.response and error.attempts and self._uses == 1:
                     # Without a response the session is useless, unless a batch uses it, whose
                     # backend handles it. A message refused here never reached the session.
@@ -185,7 +189,7 @@ class Connection:
                     app=self._app(),
                     open_session=opener,
                     receipts=receipts,
-                    policy=self._selection.policy(self._mailer),
+                    policy=self._policy,
                 )
                 try:
                     with closing(sending):  # ends messages in flight now, not at garbage collection
@@ -202,12 +206,11 @@ class Connection:
 
     def _follow_settings(self) -> None:
         """Update the backend and the limit from the settings, even within a block."""
-        self._limit = convert(
-            "max_emails", to_limit, self._max_emails or self._state.max_emails or 0
-        )
+        limit = self._max_emails or self._state.max_emails
+        self._limit = convert("max_emails", to_limit, limit) if limit else None
         self._fails_silently = getattr(self._state, "fails_silently", False)
-        backend = self._selection.backend(self._mailer)
-        if backend is not self._backend or self._opened_by != os.getpid():
+        backend, self._policy = self._selection.target(self._mailer)
+        if backend is not self._backend or not (self._open is None or self._open.is_own):
             self._close_session()
             self._backend = backend
 
@@ -236,7 +239,8 @@ class Connection:
 
     def _target(self) -> tuple[Backend[Any], Callable[[], Any]]:
         """Return the backend, and a function that opens its session."""
-        if self.host is not self._session and hasattr(self.host, "sendmail"):  # a program's own
+        own = self._open and self._open.session
+        if self.host is not own and hasattr(self.host, "sendmail"):  # assigned by a program
             return self._selection.deliverer("smtp"), lambda: self.host
         return self._current_backend(), self._open_session
 
@@ -253,22 +257,24 @@ class Connection:
             yield message
 
     def _open_session(self) -> Any:
-        if not self._is_open:
-            backend = self._current_backend()
-            self._selection.note_settings(backend, self._app())
-            # A host of a subclass is only for external backends.
-            session = self.configure_host() if backend.external else backend.open()
-            if self._session is not None:  # a signal handler has opened one
-                backend.close(session)
-            else:
-                self._session = self.host = session
-                self._is_open = True
-                self._opened_by = os.getpid()
+        opened = self._open or self._opened()
         if self.host is None and is_smtp(self._backend):
             from ..backends.smtp import NO_HOST
 
             return NO_HOST  # a program has set it to None
-        return self._session
+        return opened.session
+
+    def _opened(self) -> OpenSession:
+        backend = self._current_backend()
+        self._selection.note_settings(backend, self._app())
+        # A host of a subclass is only for external backends.
+        session = self.configure_host() if backend.external else backend.open()
+        if self._open is None:
+            self._open = OpenSession(backend, session)
+            self.host = session
+        else:  # a signal handler has opened one
+            backend.close(session)
+        return self._open
 
     def _renew_if_full(self) -> None:
         if self._limit and self.num_emails >= self._limit:
@@ -277,20 +283,11 @@ class Connection:
             self._close_own_host()
 
     def _close_session(self, *, politely: bool = True, is_full: bool = False) -> None:
-        session, self._session = self._session, None
-        if self.host is session:  # not assigned by a program
+        ended, self._open = self._open, None
+        if self.host is (ended and ended.session):  # not assigned by a program
             self.host = None
-        if self._is_open:
-            self._is_open = False
-            backend = self._current_backend()
-            # A forked child must not write to a session of its parent.
-            own = self._opened_by == os.getpid()
-            if not (politely and own):
-                backend.abort(session)
-            elif is_full:
-                backend.retire(session)
-            else:
-                backend.close(session)
+        if ended is not None:
+            ended.end(politely=politely, is_full=is_full)
 
     def _close_own_host(self, *, politely: bool = True) -> None:
         """Close a host that a program has assigned, as 0.10 did."""

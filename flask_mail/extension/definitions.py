@@ -12,10 +12,10 @@ from ..config import table as settings
 from ..config.converters import to_secret
 from ..config.masking import kind_of
 from ..config.urls import MailURL, read_url
+from ..delivery.policy import DEFAULT
 from ..errors import ConfigurationError, MailerNotFound
 from ..util.secret import Secret
 from ..util.text import describe
-from .arguments import DEFAULT
 
 _MAILERS: Final = "MAIL_MAILERS"
 _URL: Final = "MAIL_URL"

@@ -15,11 +15,11 @@ from ..config.converters import to_bool
 from ..delivery import guard
 from ..delivery.guard import Guard
 from ..delivery.outgoing import Outgoing
-from ..delivery.policy import Policy
+from ..delivery.policy import DEFAULT, Policy
 from ..errors import ConfigurationError, MessageError
 from ..util.locks import ForkSafeLock
-from .arguments import DEFAULT
 from .building import Builder
+from .definitions import Definition
 from .notes import Notes
 
 _everywhere = ForkSafeLock()
@@ -53,6 +53,7 @@ class Selection(Builder):
         self._testing = testing
         self._notes = Notes(config)
         self._guard: tuple[list[Any], Guard | None] = [], None
+        self._policies: dict[str, tuple[list[Any], Policy]] = {}
         self.admissions: list[Admission] = []
         with _everywhere():
             _selections.add(self)
@@ -73,12 +74,16 @@ class Selection(Builder):
 
         :raises MailerNotFound: the settings have no such mailer.
         """
-        chosen, reason = self.reference(mailer)
-        if not self.backend_class(chosen).external:
-            return chosen, reason
+        own, reason = self.reference(mailer)
+        is_replaced = self.backend_class(own).external
+        return (is_replaced and self._replacement()) or (own, reason)
+
+    def _replacement(self) -> tuple[str, str] | None:
+        """Return the backend that replaces external ones now, and the setting that decided it."""
         testing = self._testing()
-        if "suppress" in self._assigned():
-            suppress, by = self._assigned()["suppress"], "suppress on the mail state"
+        assigned = self._assigned()
+        if "suppress" in assigned:
+            suppress, by = assigned["suppress"], "suppress on the mail state"
         else:
             suppress = settings.lookup(self._config, "MAIL_SUPPRESS_SEND")
             by = "MAIL_SUPPRESS_SEND"
@@ -91,21 +96,15 @@ class Selection(Builder):
                     " set it to true or false, or unset it."
                 )
             suppress, by = testing, "TESTING"
-        if suppress:
-            return "locmem" if testing else "null", by
-        return chosen, reason
+        return ("locmem" if testing else "null", by) if suppress else None
 
     def reference(self, mailer: str = DEFAULT) -> tuple[Any, str]:
         """Return the reference of a mailer's own backend, and the setting that decided it.
 
         :raises MailerNotFound: the settings have no such mailer.
         """
-        definition = self.definitions.get(mailer)
-        if definition is not None:
-            return mailer, definition.key
-        if mailer != DEFAULT:
-            self.definitions.find(mailer)
-        return wanted_backend(self._config)
+        definition = self._definition_of(mailer)
+        return wanted_backend(self._config) if definition is None else (mailer, definition.key)
 
     def wanted(self) -> type[Backend[Any]]:
         """Return the class of the default mailer, even if another one replaces it."""
@@ -113,36 +112,69 @@ class Selection(Builder):
 
     def backend(self, mailer: str = DEFAULT) -> Backend[Any]:
         """Return the backend that delivers now."""
-        return self.deliverer(self.chosen(mailer)[0])
+        return self.target(mailer)[0]
+
+    def target(self, mailer: str = DEFAULT) -> tuple[Backend[Any], Policy]:
+        """Return the backend that delivers the mail of a mailer now, and the rules for it.
+
+        Called for each message, so it looks at each setting once.
+
+        :raises ConfigurationError: a setting is wrong.
+        """
+        definition = self._definition_of(mailer)
+        own = wanted_backend(self._config)[0] if definition is None else mailer
+        cls = self._class_of(own, definition)
+        replacement = self._replacement() if cls.external else None
+        chosen = own if replacement is None else replacement[0]
+        backend = None if capture is None else capture(self, chosen)
+        if backend is None and replacement is None:
+            backend = self._kept(definition, cls)
+        elif backend is None:
+            backend = self.build(chosen)
+        return backend, self._policy(mailer, own, is_external=cls.external)
 
     def deliverer(self, chosen: Any) -> Backend[Any]:
         """Return what gets the messages that the backend of a reference should deliver.
 
         That is this backend, unless a test collects its mail.
         """
-        if capture is not None:
-            taken = capture(self, chosen)
-            if taken is not None:
-                return taken
-        return self.build(chosen)
+        taken = None if capture is None else capture(self, chosen)
+        return self.build(chosen) if taken is None else taken
 
     def policy(self, mailer: str = DEFAULT) -> Policy:
         """Return the current rules for the mail of a mailer.
 
         :raises ConfigurationError: a setting of the recipient allow-list is wrong.
         """
-        allowed = self.guard()
-        admissions = (*(() if allowed is None else (allowed.guarded,)), *self.admissions)
         own = self.reference(mailer)[0]
-        is_external = self.backend_class(own).external
-        return Policy(mailer, admissions, partial(self._check_for, own) if is_external else None)
+        return self._policy(mailer, own, is_external=self.backend_class(own).external)
+
+    def _policy(self, mailer: str, own: Any, *, is_external: bool) -> Policy:
+        allowed = self.guard()
+        made_of = [own, is_external, allowed, *self.admissions]
+        known = self._policies.get(mailer)
+        if known is not None and known[0] == made_of:
+            return known[1]
+        admissions = (*(() if allowed is None else (allowed.guarded,)), *self.admissions)
+        check_replaced = partial(self._check_for, own) if is_external else None
+        policy = Policy(mailer, admissions, check_replaced)
+        self._policies[mailer] = made_of, policy
+        return policy
+
+    def _definition_of(self, mailer: str) -> Definition | None:
+        definition = self.definitions.get(mailer)
+        return (
+            self.definitions.find(mailer)
+            if definition is None and mailer != DEFAULT
+            else definition
+        )
 
     def guard(self) -> Guard | None:
         """Return what keeps mail to the recipients that the settings allow now, if they say so.
 
         :raises ConfigurationError: a setting of it is wrong.
         """
-        given = [self._config.get(key) for key in (guard.ALLOWED, guard.REDIRECT)]
+        given = [self._config.get(guard.ALLOWED), self._config.get(guard.REDIRECT)]
         if given == [None, None]:
             return None
         # Copies: a program may change its lists.
@@ -158,7 +190,7 @@ class Selection(Builder):
 
     def note_settings(self, backend: Backend[Any], app: Any) -> None:
         """Warn once of misspelt settings, and if real mail is about to leave in development."""
-        self._notes.note(backend, app, is_guarded=self.guard() is not None)
+        self._notes.note(backend, app, is_guarded=lambda: self.guard() is not None)
 
     def _check_for(self, reference: Any, mail: Outgoing) -> None:
         """Check that a backend which would send the mail of `reference` supports `mail`."""

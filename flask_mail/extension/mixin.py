@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from flask import current_app, has_app_context
 
 from .. import _context
+from ..delivery.policy import DEFAULT
 from ..delivery.signals import email_dispatched
 from ..errors import attach
 from ..message.message import Message
-from .arguments import DEFAULT, check_message, check_messages
+from .arguments import check_message, check_messages
 from .connection import Connection
 from .keeping import Keeping
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..backends import Backend
@@ -25,17 +25,17 @@ class Notes:
         self._development = itertools.count()
         self._misspelt = itertools.count()
 
-    def note(self, backend: Backend[Any], app: Any, *, is_guarded: bool) -> None:
+    def note(self, backend: Backend[Any], app: Any, *, is_guarded: Callable[[], bool]) -> None:
         """Log the warnings that apply before `backend` sends.
 
-        :param is_guarded: True if the settings restrict the recipients.
+        :param is_guarded: returns True if the settings restrict the recipients.
         """
         if not next(self._misspelt):
             options = map(backend.setting_key, declared(type(backend))[0])
             warn_of_misspelt(self._config, list(options))
         if not backend.external or not is_on(getattr(app, "debug", False)):
             return
-        if is_on(app.testing) or is_guarded or next(self._development):
+        if is_on(app.testing) or is_guarded() or next(self._development):
             return
         _log.warning(
             "app.debug is on, and the %s backend sends real mail. To look at it instead, set"

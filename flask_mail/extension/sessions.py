@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BackendUnavailable
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
 
 
 def is_smtp(backend: object) -> bool:
@@ -18,6 +22,34 @@ def close_host(host: Any, *, politely: bool) -> None:
     from ..smtp import legacy, session
 
     (legacy.end if politely else session.drop)(host)
+
+
+class OpenSession:
+    """A session of a backend, and the process that opened it."""
+
+    __slots__ = ("_backend", "_process", "session")
+
+    def __init__(self, backend: Backend[Any], session: Any) -> None:
+        self.session = session
+        self._backend = backend
+        self._process = os.getpid()
+
+    @property
+    def is_own(self) -> bool:
+        """False in a forked child of the process that opened it."""
+        return self._process == os.getpid()
+
+    def end(self, *, politely: bool, is_full: bool) -> None:
+        """Close it, or drop it if there is no time or another process uses it.
+
+        :param is_full: True if it has reached its message limit.
+        """
+        if not (politely and self.is_own):
+            self._backend.abort(self.session)
+        elif is_full:
+            self._backend.retire(self.session)
+        else:
+            self._backend.close(self.session)
 
 
 class OpenUntilFailure:

@@ -232,6 +232,8 @@ class Message(Attaching, Conventions, Forms, Rendering):
 
         return has_bad_headers(self)
 
+    own_check = staticmethod(has_bad_headers)
+
     def is_bad_headers(self) -> bool:
         """Deprecated: the name of :meth:`has_bad_headers` before 0.9."""
         warnings.warn(

@@ -30,6 +30,7 @@ OUTCOMES = {
     Outcome.REFUSED: MessageRefused("The server said no."),
     Outcome.NOT_SENT: BackendUnavailable("The server is down.", stage="connect"),
     Outcome.UNKNOWN: TimeoutError("s3cret"),
+    Outcome.QUEUED: None,
 }
 
 
@@ -77,6 +78,7 @@ def encoded(request):
         (Outcome.REFUSED, "The server said no."),
         (Outcome.NOT_SENT, "The server is down."),
         (Outcome.UNKNOWN, "TimeoutError"),
+        (Outcome.QUEUED, ""),
     ],
 )
 def test_a_receipt_is_json(encoded, outcome, reason):
@@ -88,6 +90,8 @@ def test_a_receipt_is_json(encoded, outcome, reason):
         "response": "250 ok",
         "attempts": 2,
         "seconds": 0.5,
+        "mailer": "",
+        "earlier": [],
         "reason": reason,
     }
 
