@@ -15,7 +15,8 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 
-from flask_mail.config.table import BY_KEY, TABLE, Setting
+from flask_mail.config.setting import Setting
+from flask_mail.config.table import BY_KEY, TABLE
 
 HEADING = ("Setting", "Takes", "Default", "Meaning")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import ConfigurationError
 from ..util.callers import warn_program
@@ -25,27 +25,26 @@ from .converters import (
     to_str,
 )
 from .masking import kind_of, shown, sounds_secret
-
-
-class Setting(NamedTuple):
-    """One setting."""
-
-    key: str
-    kind: str
-    """The accepted values, in words."""
-    read: Callable[[object], Any]
-    default: str
-    """The default, in words."""
-    meaning: str
-    group: str
-    secret: bool = False
-
+from .setting import Setting
 
 TABLE: tuple[Setting, ...] = (
     Setting(
         "MAIL_BACKEND", "name, import path or class", to_anything, "smtp",
         "The backend: the name of an installed one (`flask mail backends` lists them),"
         ' `"package.module:Class"`, or a class.',
+        "General",
+    ),
+    Setting(
+        "MAIL_URL", "URL", to_str, "None",
+        "The backend and its account as one URL: `smtp://user:password@smtp.example.com:587`. Not"
+        " read if `MAIL_BACKEND` is set.",
+        "General",
+        secret=True,
+    ),
+    Setting(
+        "MAIL_MAILERS", "dict of names and mailers", to_anything, "None",
+        "Mailers by name, for `mail.using(name)`: each a dict of `BACKEND` and its options, a URL,"
+        " or the name of a backend. The one named `default` takes precedence over `MAIL_BACKEND`.",
         "General",
     ),
     Setting(

@@ -1,0 +1,20 @@
+"""The description of one setting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Setting(NamedTuple):
+    """One setting."""
+
+    key: str
+    kind: str
+    """The accepted values, in words."""
+    read: Callable[[object], Any]
+    default: str
+    """The default, in words."""
+    meaning: str
+    group: str
+    secret: bool = False
