@@ -1,4 +1,4 @@
-"""Backends declared by installed distributions: the entry points ``flask_mail.backends``.
+"""Backends and commands declared by installed distributions, as entry points.
 
 Built-in backends are found without them, since reading them takes longer than sending a message.
 """
@@ -21,7 +21,7 @@ _UNNAMED = "an unknown distribution"
 
 @dataclass(frozen=True)
 class Installed:
-    """A backend declared by a distribution."""
+    """An entry point of a distribution: a backend, or a command."""
 
     name: str
     target: str
@@ -39,15 +39,16 @@ class Installed:
         return self.target.startswith(f"{GROUP}.")
 
 
-def installed() -> list[Installed]:
-    """Return every backend declared in the entry point group ``flask_mail.backends``.
+def installed(group: str = GROUP) -> list[Installed]:
+    """Return what distributions declare in an entry point group; by default, the backends.
 
     Cached until a distribution is installed in a folder of ``sys.path`` or removed from it.
     """
     # The backport behaves the same on all older versions, unlike the standard library.
     name = "importlib.metadata" if sys.version_info >= (3, 12) else "importlib_metadata"
     metadata: Any = importlib.import_module(name)
-    return list(_installed(metadata, metadata.entry_points, tuple(map(_state, sys.path))))
+    paths = tuple(map(_state, sys.path))
+    return list(_installed(metadata, metadata.entry_points, paths, group))
 
 
 def _state(path: str) -> tuple[str, tuple[str, ...]]:
@@ -62,11 +63,14 @@ def _distributions_in(path: str, changed: int) -> tuple[str, ...]:
     return tuple(sorted(each.name for each in Path(path).iterdir() if each.suffix in _METADATA))
 
 
-@lru_cache(maxsize=1)  # otherwise each app in a test suite would read them
+@lru_cache(maxsize=2)  # otherwise each app in a test suite would read them
 def _installed(
-    metadata: Any, read: Callable[..., Any], paths: tuple[tuple[str, tuple[str, ...]], ...]
+    metadata: Any,
+    read: Callable[..., Any],
+    paths: tuple[tuple[str, tuple[str, ...]], ...],
+    group: str,
 ) -> list[Installed]:
-    points = _entry_points(metadata, read)
+    points = _entry_points(metadata, read, group)
     origins = {id(each.dist): _origin(each.dist) for each in points}
     return sorted(
         {Installed(each.name, each.value, *origins[id(each.dist)]) for each in points},
@@ -74,15 +78,15 @@ def _installed(
     )
 
 
-def _entry_points(metadata: Any, read: Callable[..., Any]) -> list[Any]:
+def _entry_points(metadata: Any, read: Callable[..., Any], group: str) -> list[Any]:
     try:
-        return list(read(group=GROUP))
+        return list(read(group=group))
     except ValueError:
         # Some versions of the backport fail if one distribution's entry points are malformed.
         points: list[Any] = []
         for distribution in metadata.distributions():
             with contextlib.suppress(ValueError):
-                points += distribution.entry_points.select(group=GROUP)
+                points += distribution.entry_points.select(group=group)
         return points
 
 

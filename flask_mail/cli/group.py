@@ -9,14 +9,27 @@ import click
 from flask import Flask, current_app, has_app_context
 from flask.cli import AppGroup, FlaskGroup, ScriptInfo
 
+from .commands import plugin_commands
+
 _WITHOUT_APP: Final = frozenset({"lint", "new-backend"})
 
 
 class MailGroup(AppGroup):
     """Flask-Mail's commands, merged with those of the app's own ``flask mail``.
 
-    Flask looks up commands of extensions first, which would hide those of the app.
+    Flask looks up commands of extensions first, which would hide those of the app. The commands of
+    plugins come last.
     """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *plugin_commands()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        added = plugin_commands().get(cmd_name)
+        return None if added is None else added.command
 
     def make_context(
         self,
@@ -42,7 +55,8 @@ class MailGroup(AppGroup):
             parent.with_resource(app.app_context())
         if isinstance(command, click.Group):
             command = copy.copy(command)
-            command.commands = {**self.commands, **command.commands}
+            added = {name: each.command for name, each in plugin_commands().items()}
+            command.commands = {**added, **self.commands, **command.commands}
         return command
 
     def _app(self, parent: click.Context, args: list[str]) -> Flask | None:
