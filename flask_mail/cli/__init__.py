@@ -6,6 +6,7 @@ from .backends import list_backends
 from .check import check_settings
 from .group import MailGroup
 from .lint import lint_files
+from .mailers import list_mailers
 from .new_backend import write_backend
 from .preview import show_address
 from .send import send_message
@@ -15,6 +16,7 @@ __all__ = ["mail_cli"]
 mail_cli = MailGroup("mail", help="Send and check messages, and check the mail settings.")
 mail_cli.command("send")(send_message)
 mail_cli.command("backends")(list_backends)
+mail_cli.command("mailers")(list_mailers)
 mail_cli.command("check")(check_settings)
 mail_cli.command("lint", with_appcontext=False)(lint_files)  # no app needed
 mail_cli.command("preview")(show_address)

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 import click
 from flask import current_app
 
+from ..delivery.policy import DEFAULT
 from ..errors import MessageError
 from ..extension.development import is_developed
-from .context import Choice, choice_of, mail_state
+from .commands import judge_commands
+from .context import Choice, choice_of, known_mailer, mail_state
 from .dns import DomainReport, is_public, not_checked, report_on
+from .mailer_rules import judge_mailers
 from .output import name_of, say, say_json, say_table
 from .plugins import judge_plugins, plugins
 from .rules import Finding, judge_values, sender_of
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 _HEADING = ("SETTING", "VALUE", "SOURCE")
 
 
+@click.option("--mailer", metavar="NAME", help="Try this mailer instead of the default one.")
+@click.option("--all", "all_mailers", is_flag=True, help="Try every mailer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 @click.option(
     "--dns",
@@ -43,6 +48,8 @@ _HEADING = ("SETTING", "VALUE", "SOURCE")
 @click.option("--dkim-selector", metavar="NAME", help="Also check the DKIM key of this selector.")
 @click.option("--dns-server", metavar="ADDRESS[:PORT]", help="Use this name server.")
 def check_settings(
+    mailer: str | None,
+    all_mailers: bool,
     as_json: bool,
     dns: str | None,
     no_dns: bool,
@@ -52,43 +59,49 @@ def check_settings(
     """Check the settings and try the backend, without sending anything.
 
     For smtp: connects, negotiates TLS, logs in and tests the default sender. Other backends have
-    steps of their own. Exits with status 1 if it finds an error; warnings do not count as errors.
+    steps of their own. Other mailers than the default one are built, but not connected, unless
+    --mailer or --all says so. Exits with status 1 if it finds an error; warnings do not count as
+    errors.
     """
+    if mailer is not None and all_mailers:
+        raise click.UsageError("--mailer and --all cannot be combined.")
     # Output of a plugin's import or constructor would corrupt the JSON.
     with mail_state() as state, redirect_stdout(sys.stderr) if as_json else nullcontext():
         entries = Entries(state)
-        choice = choice_of(state)
-        findings = _findings(entries, choice)
+        names = entries.mailers if all_mailers else [known_mailer(state, mailer or DEFAULT)]
+        choices = [choice_of(state, name) for name in names]
+        findings = _findings(entries, choices, state)
         asked_for = dns is not None or bool(dkim_selector or dns_server)
         domain = DomainReport()
         if not no_dns:
-            domain = _domain(entries, choice, dns, dkim_selector, dns_server, asked_for)
+            domain = _domain(entries, choices, dns, dkim_selector, dns_server, asked_for)
         findings += domain.findings
         if not as_json:
             _say_settings(entries)
             if asked_for:
                 _say_records(domain)
             _say_findings(findings)
-            say(f"{choice}." if choice.error else f"Backend: {choice}.")
-            if choice.is_replaced:
-                say(f"Trying {name_of(choice.wanted)} nevertheless.")
-        steps = []
-        for step in _steps(entries, choice, state):
-            steps.append(step)
+        steps: dict[str, list[ProbeStep]] = {}
+        for number, choice in enumerate(choices):
             if not as_json:
-                say(f"{step.status:<8}{step.name:<9}{step.detail}")
+                _say_choice(choice, is_first=not number)
+            tried = steps[choice.mailer] = []
+            for step in _steps(entries, choice, state):
+                tried.append(step)
+                if not as_json:
+                    say(f"{step.status:<8}{step.name:<9}{step.detail}")
     errors = [each for each in findings if each.level == "error"]
-    failed = [step for step in steps if step.status == "failed"]
+    failed = [step for tried in steps.values() for step in tried if step.status == "failed"]
     ok = not (errors or failed)
     if as_json:
         say_json(
             {
                 "ok": ok,
-                "backend": _backend_as_json(choice),
+                **_mailer_as_json(choices[0], steps),
                 "settings": [_entry_as_json(entry, entries) for entry in entries],
                 "findings": [asdict(finding) for finding in findings],
                 "dns": [asdict(record) for record in domain.records],
-                "steps": [asdict(step) for step in steps],
+                "mailers": {each.mailer: _mailer_as_json(each, steps) for each in choices},
             }
         )
     else:
@@ -96,13 +109,16 @@ def check_settings(
     click.get_current_context().exit(0 if ok else 1)
 
 
-def _findings(entries: Entries, choice: Choice) -> list[Finding]:
+def _findings(entries: Entries, choices: list[Choice], state: _Mail) -> list[Finding]:
     """Return all problems, errors first, with secrets masked."""
     installed = plugins()
+    default = choice_of(state)
     found = [
-        *judge_values(entries, choice, production=not is_developed(current_app)),
-        *judge_names(entries, choice, installed),
+        *judge_values(entries, default, choices, production=not is_developed(current_app)),
+        *judge_names(entries, default, installed),
+        *judge_mailers(entries, state, [each.mailer for each in choices]),
         *judge_plugins(installed),
+        *judge_commands(),
     ]
     # A value of the wrong type can also be the reason why no backend is selected.
     unique = {each.advice: each for each in reversed(found)}
@@ -112,13 +128,13 @@ def _findings(entries: Entries, choice: Choice) -> list[Finding]:
 
 def _domain(
     entries: Entries,
-    choice: Choice,
+    choices: list[Choice],
     domain: str | None,
     selector: str | None,
     server: str | None,
     asked_for: bool,
 ) -> DomainReport:
-    is_external = choice.wanted_class is not None and choice.wanted_class.external
+    is_external = any(each.wanted_class and each.wanted_class.external for each in choices)
     sender: Address | None = None
     with suppress(MessageError):  # already among the findings
         sender = sender_of(entries)
@@ -142,7 +158,7 @@ def _steps(entries: Entries, choice: Choice, state: _Mail) -> Iterator[ProbeStep
     sender: Address | None = None
     with suppress(MessageError):  # already among the findings
         sender = sender_of(entries)
-    for step in trial(state, choice.wanted, sender):
+    for step in trial(state, choice.reference, sender):
         yield replace(step, detail=entries.redact(step.detail))
 
 
@@ -153,9 +169,35 @@ def _verdict(problems: int) -> str:
 
 
 def _say_settings(entries: Entries) -> None:
-    rows = [(entry.key, _shown(entry, entries), entry.source) for entry in entries]
-    say_table([_HEADING, *rows])
+    say_table([_HEADING, *_rows(entries)])
     say()
+
+
+def _rows(entries: Entries) -> Iterator[tuple[str, str, str]]:
+    for entry in entries:
+        shown = entries.shown(entry)
+        if entry.value is None:
+            yield entry.key, entries.default(entry) or "", entry.source
+        elif entry.key == "MAIL_MAILERS" and isinstance(shown, dict):
+            yield entry.key, ", ".join(shown), entry.source
+            for name, value in shown.items():
+                key = f"{entry.key}[{name!r}]"
+                if not isinstance(value, dict):
+                    yield key, str(value), entry.source
+                else:
+                    for option, each in value.items():
+                        yield f"{key}[{option!r}]", str(each), entry.source
+        else:
+            yield entry.key, str(shown), entry.source
+
+
+def _say_choice(choice: Choice, *, is_first: bool) -> None:
+    label = "Backend" if choice.mailer == DEFAULT else f"Mailer {choice.mailer!r}"
+    if not is_first:
+        say()
+    say(f"{choice}." if choice.error else f"{label}: {choice}.")
+    if choice.is_replaced:
+        say(f"Trying {name_of(choice.wanted)} nevertheless.")
 
 
 def _say_records(report: DomainReport) -> None:
@@ -173,18 +215,19 @@ def _say_findings(findings: list[Finding]) -> None:
         say()
 
 
-def _shown(entry: Entry, entries: Entries) -> str:
-    if entry.value is None:
-        return entries.default(entry) or ""
-    return str(entries.shown(entry))
-
-
 def _entry_as_json(entry: Entry, entries: Entries) -> dict[str, object]:
     return {
         "key": entry.key,
         "value": entries.shown(entry),
         "source": entry.source,
         "default": entries.default(entry),
+    }
+
+
+def _mailer_as_json(choice: Choice, steps: dict[str, list[ProbeStep]]) -> dict[str, object]:
+    return {
+        "backend": _backend_as_json(choice),
+        "steps": [asdict(step) for step in steps[choice.mailer]],
     }
 
 

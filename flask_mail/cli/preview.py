@@ -57,7 +57,7 @@ def _problem_of(state: _Mail) -> str:
     shown = choice.wanted
     if not choice.error:
         try:
-            backend = state.selection.build(choice.selected)
+            backend = state.selection.build(choice.delivering)
             with _context.bound(state):
                 if backend.kept() is not None:
                     return ""

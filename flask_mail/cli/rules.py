@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,17 +39,22 @@ class Finding:
     """The problem and its solution."""
 
 
-def judge_values(entries: Entries, choice: Choice, *, production: bool) -> Iterator[Finding]:
+def judge_values(
+    entries: Entries, default: Choice, choices: Iterable[Choice], *, production: bool
+) -> Iterator[Finding]:
     """Yield the problems with the values, single and combined.
 
+    :param default: the backend of the default mailer.
+    :param choices: the backends of the mailers that are tried.
     :param production: neither debug nor testing is on.
     """
     yield from _kinds(entries)
-    if choice.error:
-        yield Finding("error", "backend", ("MAIL_BACKEND",), choice.error)
-    if production:
-        yield from _silence(choice)
-    yield from _smtp(entries, choice)
+    for choice in choices:
+        if choice.error:
+            yield Finding("error", "backend", (choice.wanted_by,), choice.error)
+        if production:
+            yield from _silence(choice)
+    yield from _smtp(entries, default)
     yield from _sender(entries)
 
 
@@ -76,9 +81,9 @@ def _silence(choice: Choice) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "development-backend",
-            ("MAIL_BACKEND",),
+            (choice.wanted_by,),
             f"The backend {choice.wanted_class.name} sends no mail, although neither debug nor"
-            " testing is on: set MAIL_BACKEND to one that does, such as smtp.",
+            f" testing is on: set {choice.wanted_by} to one that does, such as smtp.",
         )
     if choice.is_replaced:
         yield Finding(
@@ -91,8 +96,9 @@ def _silence(choice: Choice) -> Iterator[Finding]:
 
 
 def _smtp(entries: Entries, choice: Choice) -> Iterator[Finding]:
-    # Other backends ignore these settings.
-    is_smtp = choice.wanted_class is not None and issubclass(choice.wanted_class, SmtpBackend)
+    # Other backends ignore these settings, and so do mailers with options of their own.
+    cls = choice.wanted_class if choice.is_flat else None
+    is_smtp = cls is not None and issubclass(cls, SmtpBackend)
     for problem in problems(_smtp_options(entries)):
         yield Finding(
             problem.level if is_smtp else "warning", problem.code, problem.keys, problem.advice

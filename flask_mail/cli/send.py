@@ -15,11 +15,12 @@ from flask import current_app
 from ..backends import loader
 from ..config.converters import is_on
 from ..delivery.envelope import envelope_of
+from ..delivery.policy import DEFAULT
 from ..delivery.signals import email_dispatched, email_failed
 from ..errors import BackendNotFound, ConfigurationError, MailError, MessageError
 from ..message.message import Message
 from ..receipt import Outcome
-from .context import choice_of, mail_state
+from .context import choice_of, known_mailer, mail_state
 from .output import name_of, say
 from .values import Entries
 
@@ -47,6 +48,7 @@ _FILE = click.Path(path_type=Path)
     metavar="NAME",
     help="Backend to use, a name or import path, even under TESTING.",
 )
+@click.option("--mailer", metavar="NAME", help="Mailer of MAIL_MAILERS to send with.")
 def send_message(
     to: tuple[str, ...],
     subject: str | None,
@@ -58,12 +60,15 @@ def send_message(
     bcc: tuple[str, ...],
     reply_to: tuple[str, ...],
     backend: str | None,
+    mailer: str | None,
 ) -> None:
     """Send one message and print its receipt.
 
     --attach, --cc, --bcc and --reply-to may be repeated. The exit status is 0 if the message was
     sent, else 1.
     """
+    if backend is not None and mailer is not None:
+        raise click.UsageError("--backend and --mailer cannot be combined.")
     if backend is not None:
         _check_name(backend)
     page = None
@@ -74,6 +79,7 @@ def send_message(
     elif body == "-":
         body = _text(sys.stdin.buffer.read(), "standard input", "--body")
     with mail_state() as state:
+        chosen = known_mailer(state, mailer or DEFAULT)
         message = Message(
             f"Test message of {current_app.name}" if subject is None else subject,
             to,
@@ -86,21 +92,21 @@ def send_message(
         )
         for path in attach:
             message.attach(path.name, None, _content(path, "--attach"))
-        status = _send(state, message, backend)
+        status = _send(state, message, backend, chosen)
     click.get_current_context().exit(status)
 
 
-def _send(state: _Mail, message: Message, name: str | None) -> int:
+def _send(state: _Mail, message: Message, name: str | None, mailer: str) -> int:
     """Send a message, print the outcome, and return the exit status."""
-    receipt, problem = _attempt(state, message, name)
+    receipt, problem = _attempt(state, message, name, mailer)
     redact = Entries(state).redact
-    sent = receipt is not None and receipt.sent
+    taken = receipt is not None and receipt.taken
     verdict = "Not sent"
     if receipt is not None:
         verdict = _VERDICTS[receipt.outcome]
         for label, value in _rows(state, message, receipt, redact):
             say(f"{label:<12}{value}")
-    if sent and (note := _note(state, name)):
+    if taken and (note := _note(state, name, mailer)):
         say(f"{'note':<12}{note}")
     if problem is not None:
         known = isinstance(problem, MailError)
@@ -109,11 +115,12 @@ def _send(state: _Mail, message: Message, name: str | None) -> int:
         if is_on(current_app.debug) and not known:  # a bug in a backend or signal receiver
             for line in "".join(traceback.format_exception(problem)).splitlines():
                 say(redact(line), err=True)
-    return 0 if sent else 1
+    return 0 if taken else 1
 
 
 _VERDICTS = {
     Outcome.SENT: "Sent, but something failed after that",
+    Outcome.QUEUED: "Queued, but something failed after that",
     Outcome.REFUSED: "Refused",
     Outcome.NOT_SENT: "Not sent",
     Outcome.UNKNOWN: "The message may have been sent",
@@ -121,7 +128,7 @@ _VERDICTS = {
 
 
 def _attempt(
-    state: _Mail, message: Message, name: str | None
+    state: _Mail, message: Message, name: str | None, mailer: str
 ) -> tuple[Receipt | None, BaseException | None]:
     """Send a message; return its receipt, if there is one, and the error."""
     receipts: list[Receipt] = []
@@ -134,7 +141,10 @@ def _attempt(
     wanted = message
     with email_dispatched.connected_to(keep), email_failed.connected_to(keep):
         try:
-            receipt = state.send(message) if name is None else _send_by(state, name, message)
+            if name is None:
+                receipt = (state if mailer == DEFAULT else state.using(mailer)).send(message)
+            else:
+                receipt = _send_by(state, name, message)
         except Exception as error:  # noqa: BLE001 (a plugin may raise anything)
             return (receipts[-1] if receipts else None), error
     return receipt, receipt.error  # MAIL_FAIL_SILENTLY raises nothing
@@ -157,6 +167,8 @@ def _rows(
 ) -> Iterator[tuple[str, str]]:
     yield "outcome", receipt.outcome.value
     yield "backend", receipt.backend
+    if receipt.mailer not in ("", DEFAULT, receipt.backend):
+        yield "mailer", receipt.mailer
     if receipt.message_id:
         yield "message id", receipt.message_id
     # Its addresses may be what is wrong with it, or the settings that say whom it may reach.
@@ -177,15 +189,15 @@ def _rows(
     yield "seconds", f"{receipt.seconds:.3f}"
 
 
-def _note(state: _Mail, name: str | None) -> str:
+def _note(state: _Mail, name: str | None, mailer: str) -> str:
     chosen: Any = name
     if name is None:
-        choice = choice_of(state)
-        chosen = choice.selected
+        choice = choice_of(state, mailer)
+        chosen = choice.delivering
         if choice.is_replaced:
             return (
                 f"Nothing left this machine: {choice.reason} replaces {name_of(choice.wanted)} with"
-                f" {name_of(chosen)}."
+                f" {name_of(choice.selected)}."
             )
     backend = state.selection.backend_class(chosen)
     if backend.external:

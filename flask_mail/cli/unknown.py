@@ -56,7 +56,7 @@ def _option(
     if takes_any or reads_options_itself or key.removeprefix(prefix).lower() in parameters:
         return
     yield Finding(
-        "error" if backend is choice.wanted_class else "warning",
+        "error" if backend is choice.wanted_class and choice.is_flat else "warning",
         "unknown-option",
         (key,),
         f"The backend {backend.name} has no option"

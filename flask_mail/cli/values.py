@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
 from ..backends.declared import Option, options_declared_by
 from ..backends.options import secrets_of
 from ..config.table import BY_KEY, OLD_NAMES, is_unset
+from ..delivery.policy import DEFAULT
 from ..errors import ConfigurationError
-from .output import masked, redactor
+from .mailer_values import class_of, redactors, shown_mailer, shown_url
+from .output import MASK, masked, redactor
 from .plugins import plugins
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ class Entries:
     def __init__(self, state: _Mail) -> None:
         self.config = config = config_of(state)
         self._state = state
+        self.mailers = _names(state)
         assigned = {
             "MAIL_SUPPRESS_SEND" if name == "suppress" else f"MAIL_{name.upper()}": value
             for name, value in vars(state).items()
@@ -85,17 +88,32 @@ class Entries:
 
     def shown(self, entry: Entry) -> Any:
         """Return the value of `entry` for JSON: ``***`` for a secret, ``None`` if unset."""
+        selection = self._state.selection
+        if entry.key == "MAIL_MAILERS" and isinstance(entry.value, Mapping):
+            return {
+                str(name): shown_mailer(value, class_of(selection, name))
+                for name, value in entry.value.items()
+            }
+        if entry.key == "MAIL_URL" and isinstance(entry.value, str):
+            is_read = selection.definitions.key(DEFAULT) == entry.key
+            return shown_url(entry.value, class_of(selection, DEFAULT)) if is_read else MASK
         return masked(entry.key, entry.value, self._declared)
 
-    @property
+    @cached_property
     def redact(self) -> Callable[[str], str]:
         """A function that masks every secret of the settings in a text."""
         values = {entry.key: entry.value for entry in self}
-        return redactor(values.items(), values["MAIL_USERNAME"], self._declared)
+        masking = [
+            redactor(values.items(), values["MAIL_USERNAME"], self._declared),
+            *redactors(self._state.selection, self.mailers),
+        ]
+        return lambda text: reduce(lambda shown, mask: mask(shown), masking, text)
 
     def _of_the_backend(self) -> list[Option]:
+        selection = self._state.selection
         with suppress(ConfigurationError):
-            return options_declared_by(self._state.selection.wanted())
+            if selection.definitions.get(DEFAULT) is None:
+                return options_declared_by(selection.wanted())
         return []
 
     @cached_property
@@ -105,6 +123,12 @@ class Entries:
         with suppress(ConfigurationError):  # reported by the commands
             classes.add(self._state.selection.wanted())
         return frozenset(each.setting_key(name) for each in classes for name in secrets_of(each))
+
+
+def _names(state: _Mail) -> list[str]:
+    with suppress(ConfigurationError):  # reported by the commands
+        return state.selection.definitions.names()
+    return [DEFAULT]
 
 
 def config_of(state: _Mail) -> Mapping[str, Any]:

@@ -113,17 +113,28 @@ class Builder:
 
         Nothing is built: of a backend made of others, these are its parts, or theirs.
         """
-        return [self.backend_class(each) for each in self._leaves(reference, ())]
+        return [self.backend_class(each) for each in self.leaf_references(reference)]
 
-    def _leaves(self, reference: Any, above: tuple[Any, ...]) -> list[Any]:
-        definition = self._definition(reference)
-        cls = self._class_of(reference, definition)
-        if not is_composite(cls) or reference in above:
-            return [reference]
-        parts = list(cls.parts(self._options(definition, cls)))
+    def leaf_references(self, reference: Any, above: tuple[Any, ...] = ()) -> list[Any]:
+        """Return the references of :meth:`leaves`.
+
+        :param above: the references that it is a part of.
+        """
+        parts = [] if reference in above else self.parts(reference)
         if not parts:
             return [reference]
-        return [leaf for part in parts for leaf in self._leaves(part, (*above, reference))]
+        return [leaf for part in parts for leaf in self.leaf_references(part, (*above, reference))]
+
+    def parts(self, reference: Any) -> list[Any]:
+        """Return the references of what a backend is made of, without building it."""
+        definition = self._definition(reference)
+        cls = self._class_of(reference, definition)
+        return list(cls.parts(self._options(definition, cls))) if is_composite(cls) else []
+
+    def options(self, reference: Any) -> dict[str, Any]:
+        """Return the options of a reference that are set, by lowercase name."""
+        definition = self._definition(reference)
+        return self._options(definition, self._class_of(reference, definition))
 
     def _definition(self, reference: Any) -> Definition | None:
         return self.definitions.get(reference) if isinstance(reference, str) else None

@@ -89,25 +89,29 @@ class Definitions:
         # Name -> the value of the setting as it was read, and what was read from it.
         self._known: dict[str, tuple[object, Definition]] = {}
 
-    def get(self, name: object) -> Definition | None:
+    def get(self, name: str) -> Definition | None:
         """Return the definition of a mailer, or ``None`` if the settings have none of that name.
 
         For ``"default"`` that is usual: the flat settings make it.
 
         :raises ConfigurationError: its value is not a table, URL or backend.
         """
-        if (
-            self._config.get(_MAILERS) is not None
-            and isinstance(name, str)
-            and name in self._tables()
-        ):
-            return self._read(name, f"{_MAILERS}[{name!r}]")
+        key = self.key(name)
+        return None if key is None else self._read(name, key)
+
+    def key(self, name: object) -> str | None:
+        """Return the setting that defines a mailer, or ``None`` if there is none.
+
+        :raises ConfigurationError: ``MAIL_MAILERS`` is not a dict.
+        """
+        if self._config.get(_MAILERS) is not None and name in self._tables():
+            return f"{_MAILERS}[{name!r}]"
         if (
             name == DEFAULT
             and self._config.get(_URL)
             and self._config.get("MAIL_BACKEND", "") == ""
         ):
-            return self._read(DEFAULT, _URL)
+            return _URL
         return None
 
     def find(self, name: str) -> Definition:

@@ -85,3 +85,8 @@ def test_an_inbox_that_the_app_mounts_itself_is_found(monkeypatch: pytest.Monkey
 
     app.register_blueprint(inbox_blueprint("admin_mail"), url_prefix="/admin/mail")
     assert run(app, "preview").output == "http://127.0.0.1:5000/admin/mail\n"
+
+
+def test_it_looks_at_the_default_mailer() -> None:
+    app = make_app(MAIL_MAILERS={"default": {"BACKEND": "null"}})
+    assert "the backend 'null' does not keep mail" in run(app, "preview").stderr
