@@ -60,7 +60,7 @@ class BackendSettings:
         """
         secrets = secrets_of(cls)
         found = {}
-        for name in self._names(cls):
+        for name in self._names_and_keys(cls)[0]:
             key = cls.setting_key(name)
             found[name] = (
                 debug()

@@ -9,6 +9,7 @@ does. A receiver of Flask's `request_started`, which is no part of the app, look
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from flask import request_started
@@ -75,5 +76,6 @@ def _at_request(app: Flask, **extra: Any) -> None:
 def _tools_for(app: Flask) -> list[Tool]:
     if is_developed(app):
         for name in MODULES:
-            importlib.import_module(name)
+            if name not in sys.modules:  # an app for each test asks often
+                importlib.import_module(name)
     return _tools
