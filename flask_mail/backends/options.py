@@ -119,6 +119,29 @@ def secrets_of(cls: type) -> Mapping[str, type[Secret]]:
     return found
 
 
+def hidden(cls: type, value: Any, key: str) -> Any:
+    """Return the value of an option with the secrets in its tables wrapped.
+
+    These have the names of secret options, such as ``KEY`` in ``MAIL_DKIM_DOMAINS``. Tracebacks
+    show the variables of each frame.
+
+    :param key: the setting of the option.
+    """
+    secrets = secrets_of(cls)
+    if not secrets or type(value) not in (dict, list, tuple):
+        return value
+    if type(value) is not dict:
+        return type(value)(hidden(cls, each, f"{key}[{at}]") for at, each in enumerate(value))
+    found = {}
+    for name, each in value.items():
+        place, kind = f"{key}[{name!r}]", secrets.get(str(name).lower())
+        if kind is not None and isinstance(each, str):
+            found[name] = kind(each, place)
+        else:
+            found[name] = hidden(cls, each, place)
+    return found
+
+
 @lru_cache(maxsize=64)
 def _readers_of(cls: type) -> dict[str, Callable[[object], Any]]:
     return {name: _reader(annotation) for name, annotation in _annotations_of(cls).items()}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from ..backends import Backend
-from ..backends.options import declared, secrets_of
+from ..backends.options import declared, hidden, secrets_of
 from ..config import table as settings
 from ..config.converters import to_secret
 from ..util.secret import Secret
@@ -65,13 +65,20 @@ class BackendSettings:
             found[name] = (
                 debug()
                 if key == "MAIL_DEBUG"
-                else self._option(key, name, assigned, secrets.get(name))
+                else self._option(cls, name, assigned, secrets.get(name))
             )
         return {name: value for name, value in found.items() if not settings.is_unset(value)}
 
-    def _option(self, key: str, name: str, assigned: Assigned, secret: type[Secret] | None) -> Any:
+    def _option(
+        self,
+        cls: type[Backend[Any]],
+        name: str,
+        assigned: Assigned,
+        secret: type[Secret] | None,
+    ) -> Any:
+        key = cls.setting_key(name)
         if secret is None:
-            return self._raw(key, name, assigned)
+            return hidden(cls, self._raw(key, name, assigned), key)
         # In no variable: tracebacks may show those of each frame.
         if settings.is_unset(self._raw(key, name, assigned)):
             return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..backends import Backend
-from ..backends.options import Options, secrets_of
+from ..backends.options import Options, hidden, secrets_of
 from ..config import table as settings
 from ..config.converters import to_secret
 from ..config.masking import kind_of
@@ -201,7 +201,7 @@ def _secret(
         if name in given and not isinstance(given[name], Secret):
             key = key_of(name)
             given[name] = kind(settings.convert(key, to_secret, given[name], (key,)), key)
-    return given
+    return {name: hidden(cls, value, key_of(name)) for name, value in given.items()}
 
 
 def is_composite(cls: type[Backend[Any]]) -> bool:
