@@ -18,7 +18,7 @@ from .features import Feature
 from .sessions import Sessions
 
 if TYPE_CHECKING:
-    from .values import Kept, ProbeStep, StoredMessage
+    from .values import DnsRecord, Kept, ProbeStep, StoredMessage
 
 __all__ = [
     "Backend",
@@ -26,6 +26,7 @@ __all__ = [
     "ConfigurationError",
     "DeliveryError",
     "DeliveryUnknown",
+    "DnsRecord",
     "Envelope",
     "Feature",
     "Kept",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .values import Kept, ProbeStep
+    from .values import DnsRecord, Kept, ProbeStep
 
 
 class Inspectable:
@@ -29,6 +29,13 @@ class Inspectable:
         By default, there is no connection to try, and no step.
 
         :param sender: bare address of the default sender, if one is set.
+        """
+        return ()
+
+    def dns_records(self) -> Iterable[DnsRecord]:
+        """Return the records that DNS must have for its mail, for ``flask mail check``.
+
+        A wrapper backend returns those of its children, and its own.
         """
         return ()
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # suite, takes longer than its tests.
 BUILT_IN = {
     "console": "flask_mail.backends.console:ConsoleBackend",
+    "dkim": "flask_mail.backends.dkim:DkimBackend",
     "file": "flask_mail.backends.file:FileBackend",
     "locmem": "flask_mail.backends.locmem:LocmemBackend",
     "null": "flask_mail.backends.null:NullBackend",

@@ -60,3 +60,13 @@ class ProbeStep:
     """The result."""
     detail: str = ""
     """Details of the result, or the reason why it failed or was skipped; without a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class DnsRecord:
+    """A TXT record that DNS must have, returned by :meth:`Backend.dns_records`."""
+
+    name: str
+    """Its name, such as ``"s2026._domainkey.example.com"``."""
+    value: str
+    """Its text, such as ``"v=DKIM1; k=rsa; p=..."``."""

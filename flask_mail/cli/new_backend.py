@@ -17,7 +17,7 @@ from ..backends import loader
 from .output import say
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]{0,29}")
-_OURS: Final = frozenset({"console", "file", "locmem", "null", "smtp"})
+_OURS: Final = frozenset({"console", "dkim", "file", "locmem", "null", "smtp"})
 # File to write -> template.
 _FILES: Final = {
     "pyproject.toml": "pyproject.txt",

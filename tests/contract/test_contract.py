@@ -12,12 +12,14 @@ from itertools import takewhile
 
 import pytest
 from aiosmtpd.smtp import AuthResult
+from dkim_judges import ed25519_pem
 from flask import Flask
 from servers import Recorder, smtp_server
 
 from flask_mail import Mail, Message
 from flask_mail.backends import Backend, BackendUnavailable, Envelope, MessageRefused
 from flask_mail.backends.console import ConsoleBackend
+from flask_mail.backends.dkim import DkimBackend
 from flask_mail.backends.file import FileBackend
 from flask_mail.backends.locmem import LocmemBackend
 from flask_mail.backends.null import NullBackend
@@ -210,6 +212,36 @@ class TestSmtpBackend(Streaming, BackendContract):
         recorder = Recorder(answers={"nobody@example.com": "550 5.1.1 no such user"})
         with smtp_server(recorder) as server:
             yield SmtpBackend(server=server.host, port=server.port)
+
+
+SIGNS = {"domain": "example.com", "selector": "s1", "key": ed25519_pem(), "missing": "pass"}
+
+
+class TestDkimBackend(Streaming, BackendContract):
+    children = ("file", "locmem", "smtp")
+
+    @pytest.fixture
+    def options(self, tmp_path):
+        return {"mailer": "locmem", **SIGNS}
+
+    @pytest.fixture
+    def backend(self, tmp_path):
+        return DkimBackend(mailer=FileBackend(tmp_path / "mail"), **SIGNS)
+
+    @pytest.fixture
+    def delivered(self, tmp_path):
+        return lambda: read_folder(tmp_path / "mail")
+
+    @pytest.fixture
+    def failing(self, tmp_path):
+        return DkimBackend(mailer=unwritable(tmp_path), **SIGNS)
+
+    @pytest.fixture
+    def refusing(self):
+        recorder = Recorder(answers={"nobody@example.com": "550 5.1.1 no such user"})
+        with smtp_server(recorder) as server:
+            smtp = SmtpBackend(server=server.host, port=server.port)
+            yield DkimBackend(mailer=smtp, **SIGNS)
 
 
 class LetterBackend(Backend[None]):

@@ -63,13 +63,13 @@ def install(tmp_path, monkeypatch):
 
 class TestByName:
     def test_each_built_in_backend_has_its_name(self):
-        names = ("console", "file", "locmem", "null", "smtp")
+        names = ("console", "dkim", "file", "locmem", "null", "smtp")
         assert [loader.load(name).name for name in names] == list(names)
         assert loader.load("console") is ConsoleBackend
 
     def test_installed_lists_them_with_their_distribution(self):
         found = {each.name: each for each in entry_points.installed()}
-        assert set(found) >= {"console", "file", "locmem", "null", "smtp"}
+        assert set(found) >= {"console", "dkim", "file", "locmem", "null", "smtp"}
         assert found["null"].distribution == "Flask-Mail"
         assert found["null"].target == "flask_mail.backends.null:NullBackend"
         assert found["null"].origin == f"Flask-Mail {found['null'].version}"
@@ -104,7 +104,7 @@ class TestByName:
         """As from a source tree that was never installed."""
         monkeypatch.setattr(entry_points, "installed", list)
         assert loader.load("smtp") is SmtpBackend
-        listed = "console, file, locmem, null, smtp"
+        listed = "console, dkim, file, locmem, null, smtp"
         with pytest.raises(BackendNotFound, match=rf"is not installed\. Installed: {listed}\.$"):
             loader.load("qqqqq")
 

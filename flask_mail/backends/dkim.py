@@ -1,0 +1,238 @@
+"""The dkim backend: signs messages, and delivers them by another mailer."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from ..errors import ConfigurationError, MessageError
+from ..mime.content import Content
+from ..mime.dkim import (
+    BodyHash,
+    Fields,
+    data_to_sign,
+    names_to_sign,
+    read_fields,
+    signed_field,
+    unsigned_field,
+)
+from ..mime.fields import parse_mailboxes
+from ..util.secret import Secret  # annotates an option
+from .base import Backend
+from .dkim_keys import SigningKey, read_keys
+from .features import Feature
+from .options import key_of_option, read_options
+from .sessions import Sessions
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from ..delivery.outgoing import Outgoing
+    from ..receipt import Receipt
+    from .values import DnsRecord, Kept, ProbeStep
+
+
+class DkimBackend(Backend[Sessions]):
+    """Adds DKIM signatures (RFC 6376, RFC 8463), and delivers by another mailer.
+
+    :param mailer: the mailer or backend that delivers; it must deliver messages byte for byte.
+    :param domain: the domain that signs mail from itself and its subdomains.
+    :param selector: the name of the key in DNS: ``<selector>._domainkey.<domain>``.
+    :param key: the private key in PEM form, or the path of its file.
+    :param domains: several domains, each with ``SELECTOR`` and ``KEY``, or a list of these;
+        instead of the three options above.
+    :param missing: for mail from other domains: ``"refuse"`` or ``"pass"``, without a signature.
+    """
+
+    name = "dkim"
+    requires: ClassVar[Mapping[str, str]] = {"cryptography": "Flask-Mail[dkim]"}
+    features = frozenset(Feature)
+
+    def __init__(
+        self,
+        *,
+        mailer: Backend[Any],
+        domain: str | None = None,
+        selector: str | None = None,
+        key: Secret | None = None,
+        domains: Mapping[str, Any] | None = None,
+        missing: Literal["refuse", "pass"] = "refuse",
+    ) -> None:
+        self.child = mailer
+        self.features = frozenset(mailer.features)
+        self.max_size = mailer.max_size
+        self.max_recipients = mailer.max_recipients
+        self._options = domain, selector, key, domains
+        self._missing = missing
+        self._keys: dict[str, list[SigningKey]] = {}
+
+    @classmethod
+    def parts(cls, options: Mapping[str, Any]) -> Sequence[Any]:
+        return [options["mailer"]] if "mailer" in options else []
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], build: Callable[[str], Backend[Any]]) -> Self:
+        setting = key_of_option(cls, options)
+        given = read_options(cls, setting, options)
+        backend = cls(**{**given, "mailer": build(given["mailer"])})
+        backend.bind(app=None, mailer="", key_of=setting)
+        backend.keys()
+        return backend
+
+    def keys(self) -> Mapping[str, list[SigningKey]]:
+        """Return the keys of each domain, which are read once.
+
+        :raises ConfigurationError: one is missing or cannot be used, or the mailer may change
+            messages.
+        """
+        if Feature.VERBATIM not in self.child.features:
+            raise ConfigurationError(
+                f"{self.setting('mailer')} cannot be {self.child.mailer or self.child.name!r}: the"
+                f" {self.child.name} backend does not deliver messages byte for byte, so signatures"
+                " would not be valid. Let its service sign, or use another mailer."
+            )
+        if not self._keys:
+            self._keys = read_keys(*self._options, self.setting)
+        return self._keys
+
+    def open(self) -> Sessions:
+        return Sessions()
+
+    def close(self, session: Sessions) -> None:
+        session.close()
+
+    def retire(self, session: Sessions) -> None:
+        session.retire()
+
+    def abort(self, session: Sessions) -> None:
+        session.abort()
+
+    def deliver(self, mail: Outgoing, session: Sessions) -> Receipt:
+        return session.attempt(self.child, self.signed(mail))
+
+    def deliver_many(self, mails: Iterable[Outgoing], session: Sessions) -> Iterator[Receipt]:
+        """Deliver by the `deliver_many` of the other mailer, which may save round trips."""
+        # One item for each message without a receipt: ``None`` if the other mailer has it.
+        waiting: deque[Receipt | None] = deque()
+
+        def signed() -> Iterator[Outgoing]:
+            for mail in mails:
+                try:
+                    ready = self.signed(mail)
+                    self.child.check(ready)
+                except Exception as error:  # noqa: BLE001 (reported by the receipt)
+                    waiting.append(self.receipt_of(error, mail, handed_over=False))
+                else:
+                    waiting.append(None)
+                    yield ready
+
+        for receipt in session.deliver_many(self.child, signed()):
+            yield from _failed(waiting)
+            if waiting:
+                waiting.popleft()
+            yield receipt
+        yield from _failed(waiting)
+
+    def signed(self, mail: Outgoing) -> Outgoing:
+        """Return a message with a signature of each key of its domain.
+
+        :raises MessageError: no key is for its domain, or an attached file is gone or has changed.
+        :raises ConfigurationError: it cannot be signed.
+        """
+        keys = self.keys()
+        header, body_hash = _read(mail)
+        fields = read_fields(header)
+        domain = _domain_of(fields)
+        for each in _with_parents(domain):
+            if each in keys:
+                break
+        else:
+            if self._missing == "pass":
+                return mail
+            raise MessageError(
+                f"The dkim backend has no key for mail from {domain}: add one to"
+                f' {self.setting("domains")}, or set {self.setting("missing")} to "pass" to send'
+                " such mail without a signature."
+            )
+        signatures = b"".join([_signature(key, fields, body_hash) for key in keys[each]])
+        octets = mail.octets
+        return mail.with_octets(
+            signatures + octets
+            if isinstance(octets, bytes)
+            else Content((signatures, *octets.pieces))
+        )
+
+    def kept(self) -> Iterable[Kept] | None:
+        return self.child.kept()
+
+    def probe(self, sender: str | None = None) -> Iterable[ProbeStep]:
+        return self.child.probe(sender)
+
+    def dns_records(self) -> Iterable[DnsRecord]:
+        own = [key.record for keys in self.keys().values() for key in keys]
+        return [*own, *self.child.dns_records()]
+
+
+def _failed(waiting: deque[Receipt | None]) -> Iterator[Receipt]:
+    while waiting and (receipt := waiting[0]) is not None:
+        waiting.popleft()
+        yield receipt
+
+
+def _read(mail: Outgoing) -> tuple[bytes, str]:
+    """Return the header, and the hash of the body."""
+    blocks = iter(mail.blocks())
+    header = b""
+    end = -1
+    for block in blocks:
+        header += block
+        end = header.find(b"\r\n\r\n")
+        if end >= 0:
+            break
+    body_hash = BodyHash()
+    if end >= 0:
+        body_hash.update(header[end + 4 :])
+        header = header[:end]
+    for block in blocks:
+        body_hash.update(block)
+    return header, body_hash.finish()
+
+
+def _domain_of(fields: Fields) -> str:
+    """Return the domain in From, as receivers compare it with that of the signature (DMARC)."""
+    found = [field for name, field in fields if name == "from"]
+    if len(found) != 1:
+        raise MessageError(
+            f"The message has {len(found)} From fields, so it cannot be signed: it needs one."
+        )
+    text = found[0].decode("utf-8", "replace").partition(":")[2]
+    return parse_mailboxes(text, "From")[0].domain.lower()
+
+
+def _with_parents(domain: str) -> Iterator[str]:
+    labels = domain.split(".")
+    for start in range(len(labels)):
+        yield ".".join(labels[start:])
+
+
+def _signature(key: SigningKey, fields: Fields, body_hash: str) -> bytes:
+    names = names_to_sign(fields)
+    tags = {
+        "v": "1",
+        "a": f"{key.kind}-sha256",
+        "c": "relaxed/relaxed",
+        "d": key.domain,
+        "s": key.selector,
+        "t": str(int(time.time())),
+        "bh": body_hash,
+    }
+    unsigned = unsigned_field(tags, names)
+    try:
+        signature = key.sign(data_to_sign(fields, names, unsigned))
+    except Exception as error:
+        raise ConfigurationError(
+            f"The DKIM key {key.selector} of {key.domain} failed to sign: {type(error).__name__}."
+        ) from error
+    return signed_field(unsigned, signature)
