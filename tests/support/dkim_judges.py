@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable
 from functools import cache
 
 import dkim
+import nacl.exceptions
+import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from name_server import name_server
@@ -15,6 +18,7 @@ from name_server import name_server
 from flask_mail.backends import DnsRecord
 
 PERL = shutil.which("perl")
+# Reads messages, each after a line with its size; writes a line for each, with its signatures.
 _VERIFIER = r"""
 use strict;
 use warnings;
@@ -24,11 +28,14 @@ use Net::DNS::Resolver;
 
 my ($host, $port) = split /:/, $ARGV[0];
 Mail::DKIM::DNS::resolver(Net::DNS::Resolver->new(nameservers => [$host], port => $port));
-my $verifier = Mail::DKIM::Verifier->new();
 binmode STDIN;
-while (read STDIN, my $block, 65536) { $verifier->PRINT($block); }
-$verifier->CLOSE;
-print $_->algorithm, " ", $_->result_detail, "\n" for $verifier->signatures;
+while (my $size = <STDIN>) {
+    read STDIN, my $content, $size;
+    my $verifier = Mail::DKIM::Verifier->new();
+    $verifier->PRINT($content);
+    $verifier->CLOSE;
+    print join(", ", map { $_->algorithm . " " . $_->result } $verifier->signatures), "\n";
+}
 """
 
 
@@ -54,24 +61,44 @@ def by_dkimpy(content: bytes, records: Iterable[DnsRecord]) -> list[bool]:
         return known.get(name)
 
     signatures = sum(name.lower() == b"dkim-signature" for name, _ in dkim.rfc822_parse(content)[0])
-    return [dkim.DKIM(content).verify(index, dnsfunc=ask) for index in range(signatures)]
+
+    def is_good(index: int) -> bool:
+        try:
+            return bool(dkim.DKIM(content).verify(index, dnsfunc=ask))
+        except (dkim.DKIMException, nacl.exceptions.ValueError):
+            return False
+
+    return [is_good(index) for index in range(signatures)]
 
 
 def has_perl_dkim() -> bool:
-    """Return True if Perl and its modules Mail::DKIM and CryptX are installed."""
+    """Return True if Perl and its module Mail::DKIM are installed."""
     if PERL is None:
         return False
-    command = [PERL, "-MMail::DKIM::Verifier", "-MCrypt::PK::Ed25519", "-e1"]
+    command = [PERL, "-MMail::DKIM::Verifier", "-e1"]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def by_perl(content: bytes, records: Iterable[DnsRecord]) -> list[str]:
-    """Return the algorithm and the verdict of Perl's Mail::DKIM for each signature."""
+NEEDS_PERL = [
+    pytest.mark.server,
+    pytest.mark.skipif(
+        not os.environ.get("CI") and not has_perl_dkim(),
+        reason="needs Perl's Mail::DKIM (the first step of .ci/run installs it)",
+    ),
+]
+
+
+def by_perl(contents: Iterable[bytes], records: Iterable[DnsRecord]) -> list[str]:
+    """Return the verdict of Perl's Mail::DKIM on the signatures of each message, from the top.
+
+    Such as "rsa-sha256 pass, ed25519-sha256 invalid": not every version supports Ed25519.
+    """
     assert PERL, "CI has to install Perl"
     served = {(each.name, "TXT"): [quoted(each.value)] for each in records}
+    framed = b"".join(b"%d\n%b" % (len(content), content) for content in contents)
     with name_server(served) as server:
         run = subprocess.run(
-            [PERL, "-e", _VERIFIER, server], input=content, capture_output=True, timeout=60
+            [PERL, "-e", _VERIFIER, server], input=framed, capture_output=True, timeout=120
         )
     assert run.returncode == 0, run.stderr.decode()
     return run.stdout.decode().splitlines()
