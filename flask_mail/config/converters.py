@@ -155,6 +155,13 @@ def to_addresses(value: object) -> tuple[str, ...]:
     return recipients.to_addresses(value)
 
 
+def to_reply_to(value: object) -> Any:
+    """Read an address, a (name, address) pair, or a list of them."""
+    from . import recipients
+
+    return recipients.to_reply_to(value)
+
+
 def to_path(value: object) -> str:
     """Read a path from a str or an :class:`os.PathLike`."""
     if isinstance(value, (str, os.PathLike)):

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from ..address.domain import domain_to_ascii
-from ..address.parser import parse_address, parse_addresses
+from ..address.parser import is_pair, parse_address, parse_addresses
 from ..errors import MessageError
 from ..util.patterns import lazy_pattern
 from ..util.text import describe
@@ -43,6 +43,18 @@ def to_addresses(value: object) -> tuple[str, ...]:
     if not addresses:
         raise ValueError("an address, or a list of them")
     return tuple(each.addr_spec for each in addresses)
+
+
+def to_reply_to(value: object) -> Any:
+    """Return an address, a (name, address) pair, or a list of them unchanged."""
+    is_list = isinstance(value, (list, tuple, set, frozenset)) and not is_pair(value)
+    try:
+        found = parse_addresses(value if is_list else [value], "reply_to")
+    except MessageError:
+        found = ()
+    if not found:
+        raise ValueError("an address, a pair of a name and an address, or a list of them")
+    return value
 
 
 def _listed(value: object) -> list[Any]:

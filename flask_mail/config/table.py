@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from ..util.callers import warn_program
+from . import message_settings
 from .converters import (
     Unshown,
     to_addresses,
@@ -47,11 +48,7 @@ TABLE: tuple[Setting, ...] = (
         " or the name of a backend. The one named `default` takes precedence over `MAIL_BACKEND`.",
         "General",
     ),
-    Setting(
-        "MAIL_DEFAULT_SENDER", "address or (name, address)", to_anything, "None",
-        "Default From address.",
-        "General",
-    ),
+    *message_settings.ROWS,
     Setting(
         "MAIL_SUPPRESS_SEND", "bool", to_bool, "`TESTING`",
         "`True`: do not send mail. `False`: use the configured backend, even in tests. Local"
@@ -74,16 +71,6 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "MAIL_MAX_EMAILS", "whole number", to_limit, "None",
         "Maximum number of messages per connection, across several sends. Default: no limit.",
-        "General",
-    ),
-    Setting(
-        "MAIL_ASCII_ATTACHMENTS", "bool", to_bool, "False",
-        "Write attachment names in ASCII, dropping characters without an equivalent.",
-        "General",
-    ),
-    Setting(
-        "MAIL_INLINE_CSS", "bool", to_bool, "True with the extra `css`",
-        "Inline the `<style>` sheets of HTML templates.",
         "General",
     ),
     Setting(
@@ -264,11 +251,13 @@ def convert(
     """Return ``read(value)``.
 
     :param declared: further settings that are secret.
-    :raises ConfigurationError: ``read`` raised a ValueError, whose text is the expected kind of
-        value; the error names `key` and shows the value unless it is secret.
+    :raises ConfigurationError: raised by ``read``, or ``read`` raised a ValueError, whose text is
+        the expected kind of value; the error names `key` and shows the value unless it is secret.
     """
     try:
         return read(value)
+    except ConfigurationError:  # names the part of the value that is wrong
+        raise
     except ValueError as error:
         expected = str(error)
         hidden = isinstance(error, Unshown) or is_secret(key, declared)

@@ -250,6 +250,7 @@ class Connection:
     def _prepare(self, message: Message) -> None:
         if not getattr(message, "sender", True):
             message.sender = sender_text(self._state.default_sender)
+        self._selection.fill_in(message)
 
     def _prepared(self, messages: Iterable[Message]) -> Iterator[Message]:
         for message in messages:

@@ -17,6 +17,8 @@ from ..delivery.guard import Guard
 from ..delivery.outgoing import Outgoing
 from ..delivery.policy import DEFAULT, Policy
 from ..errors import ConfigurationError, MessageError
+from ..message.defaults import fill_in
+from ..message.message import Message
 from ..util.locks import ForkSafeLock
 from .building import Builder
 from .definitions import Definition
@@ -187,6 +189,13 @@ class Selection(Builder):
             )
             self._guard = given, made
         return made
+
+    def fill_in(self, message: Message) -> None:
+        """Give `message` the default headers of the settings, unless it has its own.
+
+        :raises ConfigurationError: a default is not valid.
+        """
+        fill_in(message, self._config)
 
     def note_settings(self, backend: Backend[Any], app: Any) -> None:
         """Warn once of misspelt settings, and if real mail is about to leave in development."""

@@ -11,6 +11,7 @@ from numbers import Number
 from ..errors import BadHeaderError, MessageError
 from ..util.patterns import lazy_pattern
 from ..util.text import (
+    HEADER_NAME,
     check_controls,
     decode_words,
     describe,
@@ -26,7 +27,6 @@ UTF_8 = Charset("utf-8")
 TOKEN = lazy_pattern(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")  # RFC 2045 section 5.1
 
 _PROBE = "Aa..\r\n"  # idna refuses the dots
-_NAME = lazy_pattern(r"[!-9;-~]{1,76}")
 _CHARSET = lazy_pattern(r"[\w.:+-]{1,40}", re.ASCII)  # RFC 2978 section 2.3, as programs use it
 # re.ASCII: KELVIN SIGN and LONG S would match as letters.
 _TYPE = lazy_pattern(rf"(?!multipart/){TOKEN.pattern}/{TOKEN.pattern}", re.ASCII | re.IGNORECASE)
@@ -81,7 +81,7 @@ def check_folded(value: object, field: str) -> str:
 def check_header_name(value: object, field: str) -> str:
     """Return `value` as the name of a header, or raise :class:`BadHeaderError`."""
     name = plain_text(value)
-    if name is None or not _NAME.fullmatch(name):
+    if name is None or not HEADER_NAME.fullmatch(name):
         raise BadHeaderError(
             f"The {field} {describe(value if name is None else name)} is not valid: use 1 to 76"
             " printable ASCII characters without a colon (RFC 5322 section 3.6.8)."

@@ -16,6 +16,7 @@ from ..errors import BadHeaderError
 from .patterns import lazy_pattern
 
 MAX_TEXT: Final = 998  # RFC 5322 2.1.1: the longest header line
+HEADER_NAME: Final = lazy_pattern(r"[!-9;-~]{1,76}")  # RFC 5322 section 3.6.8, in a line of 78
 _MAX_SHOWN: Final = 60
 _MAX_CHARSET: Final = 40  # RFC 2978 2.3
 

@@ -443,6 +443,12 @@ class TestValues:
         finding = findings_of(app, status=1)["bad-default-sender"]
         assert finding["keys"] == ["DEFAULT_MAIL_SENDER"]
 
+    def test_defaults_of_messages_that_are_not_valid_are_errors(self):
+        app = local_app(MAIL_DEFAULT_REPLY_TO="x", MAIL_DEFAULT_HEADERS={"To": "a@b.c"})
+        finding = findings_of(app, status=1)["wrong-kind"]
+        assert finding["keys"] == ["MAIL_DEFAULT_HEADERS"]
+        assert "cannot set To" in finding["advice"]
+
     def test_a_development_backend_in_production_is_a_warning(self, monkeypatch):
         app = make_app(MAIL_BACKEND="console")
         assert findings_of(app)["development-backend"]["level"] == "warning"
