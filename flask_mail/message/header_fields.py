@@ -29,6 +29,7 @@ _IDS = lazy_pattern(r"<[^<>]*>|\S+")
 _LONGEST_ID = 900  # it cannot be folded, so it must fit in a line of 998 octets
 # RFC 3834 section 5 and RFC 5436 section 2.7.1; later RFCs may add more.
 _AUTOMATIC = lazy_pattern(r"no|auto-[a-z]{1,40}")
+_SUPPRESS = "X-Auto-Response-Suppress"  # read by Exchange (MS-OXCMAIL)
 
 # re.ASCII: KELVIN SIGN and LONG S would match as letters.
 _URL = lazy_pattern(r"https?://[!$-.0-;=@-\[\]_a-z~][!#-;=?-\[\]_a-z~]*", re.ASCII | re.IGNORECASE)
@@ -122,7 +123,8 @@ class Conventions:
     def auto_submitted(self) -> str | None:
         """Mark the message as automatic so that auto-responders do not reply (RFC 3834).
 
-        ``"auto-generated"``, for which ``True`` is short, or ``"auto-replied"``.
+        ``"auto-generated"``, for which ``True`` is short, or ``"auto-replied"``. Also sets
+        X-Auto-Response-Suppress, which Exchange reads, unless the message has its own.
 
         :raises MessageError: the value is not such a keyword.
         """
@@ -137,6 +139,9 @@ class Conventions:
                 ' "auto-replied" (RFC 3834).'
             )
         self._set_header("Auto-Submitted", keyword)
+        suppressed = self._header(_SUPPRESS)
+        if suppressed is None or suppressed == "All":
+            self._set_header(_SUPPRESS, None if keyword in (None, "no") else "All")
 
     def list_unsubscribe(
         self, url: str | None = None, mailto: str | None = None, *, one_click: bool = False

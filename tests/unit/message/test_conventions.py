@@ -156,6 +156,33 @@ def test_what_is_no_kind_of_automatic_mail_is_refused(value: Any) -> None:
         Message(auto_submitted=value)
 
 
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(True, "All"), ("auto-replied", "All"), ("no", None), (False, None)],
+)
+def test_automatic_mail_keeps_exchange_from_answering(value: Any, written: str | None) -> None:
+    message = compose(auto_submitted=value)
+
+    assert parsed(message.as_bytes())["X-Auto-Response-Suppress"] == written
+
+
+def test_mail_that_is_no_longer_automatic_may_be_answered() -> None:
+    message = compose(auto_submitted=True)
+
+    message.auto_submitted = None
+
+    assert not message.extra_headers
+
+
+@pytest.mark.parametrize("value", [True, None])
+def test_the_own_value_of_the_exchange_header_is_kept(value: Any) -> None:
+    message = compose(extra_headers={"x-auto-response-suppress": "OOF, AutoReply"})
+
+    message.auto_submitted = value
+
+    assert parsed(message.as_bytes())["X-Auto-Response-Suppress"] == "OOF, AutoReply"
+
+
 # --- Headers that are there already --------------------------------------------------------------
 
 
@@ -171,6 +198,7 @@ def test_headers_are_found_and_replaced_in_any_case() -> None:
         "Importance": "high",
         "Priority": "urgent",
         "Auto-Submitted": "auto-generated",
+        "X-Auto-Response-Suppress": "All",
     }
 
 
