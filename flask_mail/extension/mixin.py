@@ -130,6 +130,26 @@ class _MailMixin(Keeping):
             raise
         return receipts
 
+    async def asend(self, message: Message) -> Receipt:
+        """Send one message from a coroutine, as :meth:`send` does, in a thread of the event loop.
+
+        The thread has a copy of the context, so the app and the request are the current ones. If
+        the coroutine is cancelled, a message that is being sent is sent nevertheless, and only the
+        log and the signals report its outcome.
+        """
+        import asyncio  # slow to import, and few programs use it
+
+        return await asyncio.to_thread(self.send, message)
+
+    async def asend_many(self, messages: Iterable[Message]) -> list[Receipt]:
+        """Send messages from a coroutine, as :meth:`send_many` does; see :meth:`asend`.
+
+        The iterable is consumed in the thread.
+        """
+        import asyncio
+
+        return await asyncio.to_thread(self.send_many, messages)
+
     def connect(self, max_emails: int | None = None) -> Connection:
         """Return a :class:`Connection`, for use in a ``with`` block.
 
