@@ -18,7 +18,7 @@ from .features import Feature
 from .sessions import Sessions
 
 if TYPE_CHECKING:
-    from .values import DnsRecord, Kept, ProbeStep, StoredMessage
+    from .values import DkimRecord, Kept, ProbeStep, StoredMessage
 
 __all__ = [
     "Backend",
@@ -26,7 +26,7 @@ __all__ = [
     "ConfigurationError",
     "DeliveryError",
     "DeliveryUnknown",
-    "DnsRecord",
+    "DkimRecord",
     "Envelope",
     "Feature",
     "Kept",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from ..delivery.outgoing import Outgoing
     from ..receipt import Receipt
-    from .values import DnsRecord, Kept, ProbeStep
+    from .values import DkimRecord, Kept, ProbeStep
 
 
 class DkimBackend(Backend[Sessions]):
@@ -170,9 +170,9 @@ class DkimBackend(Backend[Sessions]):
     def probe(self, sender: str | None = None) -> Iterable[ProbeStep]:
         return self.child.probe(sender)
 
-    def dns_records(self) -> Iterable[DnsRecord]:
+    def dkim_records(self) -> Iterable[DkimRecord]:
         own = [key.record for keys in self.keys().values() for key in keys]
-        return [*own, *self.child.dns_records()]
+        return [*own, *self.child.dkim_records()]
 
 
 def _failed(waiting: deque[Receipt | None]) -> Iterator[Receipt]:

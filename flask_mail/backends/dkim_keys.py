@@ -16,7 +16,7 @@ from ..errors import BackendUnavailable, ConfigurationError, MessageError
 from ..util.patterns import lazy_pattern
 from ..util.secret import Secret
 from ..util.text import describe
-from .values import DnsRecord
+from .values import DkimRecord
 
 _SMALLEST: Final = 2048  # bits; RFC 8301 section 3.2 recommends it to signers
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -47,7 +47,7 @@ class SigningKey:
         return signature
 
     @property
-    def record(self) -> DnsRecord:
+    def record(self) -> DkimRecord:
         """The record that DNS must have, so that receivers can verify its signatures."""
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -57,7 +57,7 @@ class SigningKey:
             if self.kind == "ed25519"
             else public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         )
-        return DnsRecord(
+        return DkimRecord(
             f"{self.selector}._domainkey.{self.domain}",
             f"v=DKIM1; k={self.kind}; p={base64.b64encode(octets).decode()}",
         )

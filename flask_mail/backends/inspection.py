@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .values import DnsRecord, Kept, ProbeStep
+    from .values import DkimRecord, Kept, ProbeStep
 
 
 class Inspectable:
@@ -32,10 +32,10 @@ class Inspectable:
         """
         return ()
 
-    def dns_records(self) -> Iterable[DnsRecord]:
-        """Return the records that DNS must have for its mail, for ``flask mail check``.
+    def dkim_records(self) -> Iterable[DkimRecord]:
+        """Return the record that DNS must have for each key that signs its mail.
 
-        A wrapper backend returns those of its children, and its own.
+        ``flask mail check`` looks them up. A wrapper backend returns those of its children too.
         """
         return ()
 

@@ -63,10 +63,10 @@ class ProbeStep:
 
 
 @dataclass(frozen=True, slots=True)
-class DnsRecord:
-    """A TXT record that DNS must have, returned by :meth:`Backend.dns_records`."""
+class DkimRecord:
+    """The TXT record in DNS of a key that signs mail, returned by :meth:`Backend.dkim_records`."""
 
     name: str
     """Its name, such as ``"s2026._domainkey.example.com"``."""
     value: str
-    """Its text, such as ``"v=DKIM1; k=rsa; p=..."``."""
+    """Its text, such as ``"v=DKIM1; k=rsa; p=..."`` (RFC 6376 section 3.6.1)."""

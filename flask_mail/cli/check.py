@@ -16,7 +16,7 @@ from ..errors import MessageError
 from ..extension.development import is_developed
 from .commands import judge_commands
 from .context import Choice, choice_of, known_mailer, mail_state
-from .dns import DomainReport, is_public, not_checked, report_on
+from .dns import DomainReport, is_public, not_checked, report_on, report_on_keys
 from .mailer_rules import judge_mailers
 from .output import name_of, say, say_json, say_table
 from .plugins import judge_plugins, plugins
@@ -27,7 +27,7 @@ from .values import Entries, Entry
 
 if TYPE_CHECKING:
     from ..address.parser import Address
-    from ..backends.values import ProbeStep
+    from ..backends.values import DkimRecord, ProbeStep
     from ..extension.state import _Mail
 
 _HEADING = ("SETTING", "VALUE", "SOURCE")
@@ -75,6 +75,7 @@ def check_settings(
         domain = DomainReport()
         if not no_dns:
             domain = _domain(entries, choices, dns, dkim_selector, dns_server, asked_for)
+            domain = domain.with_others(_keys(choices, state, dns_server, asked_for))
         findings += domain.findings
         if not as_json:
             _say_settings(entries)
@@ -150,6 +151,17 @@ def _domain(
             )
             return not_checked("dns-skipped", reason) if asked_for else DomainReport()
     return report_on(domain, selector, server, asked_for=asked_for)
+
+
+def _keys(choices: list[Choice], state: _Mail, server: str | None, asked_for: bool) -> DomainReport:
+    expected: dict[DkimRecord, None] = {}
+    for choice in choices:
+        with suppress(Exception):  # the trial reports it
+            records = state.selection.build(choice.reference).dkim_records()
+            expected.update({each: None for each in records if is_public(each.name)})
+    if not expected:
+        return DomainReport()
+    return report_on_keys(expected, server, asked_for=asked_for)
 
 
 def _steps(entries: Entries, choice: Choice, state: _Mail) -> Iterator[ProbeStep]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,8 @@ from .rules import Finding
 
 if TYPE_CHECKING:
     from dns.resolver import Resolver
+
+    from ..backends.values import DkimRecord
 
 _SECONDS: Final = 2.0  # for one lookup
 # Reserved by RFC 2606 and RFC 6761, or used inside networks: public DNS does not have them.
@@ -50,6 +52,12 @@ class DomainReport:
     records: list[Record] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
+    def with_others(self, other: DomainReport) -> DomainReport:
+        """Return this report with the records and the problems of another one, each once."""
+        records = [each for each in other.records if each not in self.records]
+        findings = [each for each in other.findings if each not in self.findings]
+        return DomainReport([*self.records, *records], [*self.findings, *findings])
+
 
 def is_public(domain: str) -> bool:
     """Return True if public DNS can have records of a domain."""
@@ -70,6 +78,36 @@ def report_on(
     :param server: address of the name server, with or without ``:port``; default: the system's.
     :param asked_for: report a missing dnspython as a finding.
     """
+
+    def ask(resolver: Resolver, report: DomainReport) -> None:
+        for purpose, names in _places(domain, selector).items():
+            record = _find(resolver, purpose, names)
+            report.records.append(record)
+            report.findings.extend(_problems(record))
+
+    return _asked(ask, server, asked_for)
+
+
+def report_on_keys(
+    expected: Iterable[DkimRecord], server: str | None, *, asked_for: bool
+) -> DomainReport:
+    """Look up the public keys of a signer, and compare them with its own.
+
+    :param server: as for :func:`report_on`.
+    """
+
+    def ask(resolver: Resolver, report: DomainReport) -> None:
+        for each in expected:
+            record = _find(resolver, "DKIM", [each.name])
+            report.records.append(record)
+            report.findings.extend(_key_problems(record, each))
+
+    return _asked(ask, server, asked_for)
+
+
+def _asked(
+    ask: Callable[[Resolver, DomainReport], None], server: str | None, asked_for: bool
+) -> DomainReport:
     try:
         from dns.exception import DNSException
         from dns.resolver import Resolver
@@ -82,10 +120,7 @@ def report_on(
         if server is not None:
             host, resolver.port = _split(server)
             resolver.nameservers = [host]
-        for purpose, names in _places(domain, selector).items():
-            record = _find(resolver, purpose, names)
-            report.records.append(record)
-            report.findings.extend(_problems(record))
+        ask(resolver, report)
     except (DNSException, ValueError) as error:
         text = f"The DNS lookup failed: {str(error) or type(error).__name__}"
         report.findings.append(_warning("dns-unavailable", text))
@@ -133,6 +168,25 @@ def _problems(record: Record) -> Iterator[Finding]:
     elif purpose == "SPF" and len(values) > 1:
         text = f"{name} has {len(values)} SPF records, so receivers ignore all: merge them."
         yield _warning("several-spf", text)
+
+
+def _key_problems(record: Record, expected: DkimRecord) -> Iterator[Finding]:
+    published = [_tags(each) for each in record.values]
+    own = _tags(expected.value)
+    if not published:
+        text = f'{record.name} has no DKIM record: publish "{expected.value}" there'
+        yield Finding("error", "no-dkim", (), f"{text}, or signatures are not valid.")
+    elif own["p"] not in [each["p"] for each in published]:
+        text = f"{record.name} has another key than the one that signs, so signatures are not valid"
+        yield Finding("error", "dkim-other-key", (), f'{text}: publish "{expected.value}".')
+    elif any("y" in each.get("t", "").split(":") for each in published):
+        text = f"{record.name} has the flag t=y (testing), so receivers treat mail as unsigned"
+        yield Finding("warning", "dkim-testing", (), f"{text}: remove it.")
+
+
+def _tags(record: str) -> dict[str, str]:
+    pairs = (each.partition("=") for each in record.split(";"))
+    return {name.strip(): "".join(value.split()) for name, _, value in pairs}
 
 
 def _warning(code: str, advice: str) -> Finding:

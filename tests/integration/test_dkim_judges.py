@@ -10,7 +10,7 @@ from awkward import AWKWARD
 from dkim_judges import NEEDS_PERL, by_dkimpy, by_perl, ed25519_pem, rsa_pem
 
 from flask_mail import Message, Outgoing
-from flask_mail.backends import DnsRecord
+from flask_mail.backends import DkimRecord
 from flask_mail.backends.dkim import DkimBackend
 from flask_mail.backends.locmem import LocmemBackend
 
@@ -18,19 +18,19 @@ KEYS = [{"SELECTOR": "r1", "KEY": rsa_pem()}, {"SELECTOR": "e1", "KEY": ed25519_
 BACKEND = DkimBackend(
     mailer=LocmemBackend(), domains={"example.com": KEYS, "xn--bcher-kva.example": KEYS}
 )
-RECORDS = list(BACKEND.dns_records())
+RECORDS = list(BACKEND.dkim_records())
 
 
-def dkimpy(contents: list[bytes], records: list[DnsRecord]) -> list[bool]:
+def dkimpy(contents: list[bytes], records: list[DkimRecord]) -> list[bool]:
     return [by_dkimpy(each, records) == [True, True] for each in contents]
 
 
-def perl(contents: list[bytes], records: list[DnsRecord]) -> list[bool]:
+def perl(contents: list[bytes], records: list[DkimRecord]) -> list[bool]:
     # Not every version supports Ed25519.
     return [verdict.startswith("rsa-sha256 pass, ") for verdict in by_perl(contents, records)]
 
 
-Judge = Callable[[list[bytes], list[DnsRecord]], list[bool]]
+Judge = Callable[[list[bytes], list[DkimRecord]], list[bool]]
 JUDGES = pytest.mark.parametrize("judge", [dkimpy, pytest.param(perl, marks=NEEDS_PERL)])
 
 
@@ -115,6 +115,6 @@ def test_changes_that_relays_make_are_not_noticed(judge: Judge) -> None:
 @JUDGES
 def test_other_keys_do_not_verify(judge: Judge) -> None:
     pairs = zip(RECORDS, reversed(RECORDS), strict=True)
-    swapped = [DnsRecord(one.name, other.value) for one, other in pairs]
+    swapped = [DkimRecord(one.name, other.value) for one, other in pairs]
     assert judge([signed(letter())], swapped) == [False]
     assert judge([signed(letter())], []) == [False]

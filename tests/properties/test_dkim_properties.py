@@ -59,7 +59,7 @@ def assert_verifies(server: Running, backend: DkimBackend, message: Message) -> 
         backend.close(session)
     [envelope] = server.recorder.accepted
     content: Any = envelope.content
-    assert by_dkimpy(content, backend.dns_records()) == [True], content
+    assert by_dkimpy(content, backend.dkim_records()) == [True], content
     header, _, _ = content.partition(b"\r\n\r\n")
     assert max(map(len, header.split(b"\r\n"))) <= 998
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from name_server import name_server
 
-from flask_mail.backends import DnsRecord
+from flask_mail.backends import DkimRecord
 
 PERL = shutil.which("perl")
 # Reads messages, each after a line with its size; writes a line for each, with its signatures.
@@ -53,7 +53,7 @@ def _pem(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
-def by_dkimpy(content: bytes, records: Iterable[DnsRecord]) -> list[bool]:
+def by_dkimpy(content: bytes, records: Iterable[DkimRecord]) -> list[bool]:
     """Return for each signature of a message, from the top, if dkimpy accepts it."""
     known = {f"{each.name}.".encode(): each.value.encode() for each in records}
 
@@ -88,7 +88,7 @@ NEEDS_PERL = [
 ]
 
 
-def by_perl(contents: Iterable[bytes], records: Iterable[DnsRecord]) -> list[str]:
+def by_perl(contents: Iterable[bytes], records: Iterable[DkimRecord]) -> list[str]:
     """Return the verdict of Perl's Mail::DKIM on the signatures of each message, from the top.
 
     Such as "rsa-sha256 pass, ed25519-sha256 invalid": not every version supports Ed25519.

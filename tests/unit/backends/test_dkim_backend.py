@@ -31,7 +31,7 @@ from flask_mail import (
     Outgoing,
     UnsupportedFeature,
 )
-from flask_mail.backends import Backend, DnsRecord, Feature, ProbeStep, Secret, Sessions
+from flask_mail.backends import Backend, DkimRecord, Feature, ProbeStep, Secret, Sessions
 from flask_mail.backends.dkim import DkimBackend
 from flask_mail.backends.locmem import LocmemBackend
 from flask_mail.mime.content import Content
@@ -74,7 +74,7 @@ def test_message_has_a_signature_of_each_key_of_its_domain():
     receipt = mail.send(hello())
     assert (receipt.backend, receipt.mailer, receipt.sent) == ("locmem", "kept", True)
     [content] = sent_by(mail)
-    assert by_dkimpy(content, backend_of(mail).dns_records()) == [True, True]
+    assert by_dkimpy(content, backend_of(mail).dkim_records()) == [True, True]
     assert content.startswith(
         b"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com; s=r1;\r\n t="
     )
@@ -105,7 +105,7 @@ def test_nearest_domain_of_the_sender_signs(sender, domain):
     mail.send(hello(sender))
     [content] = sent_by(mail)
     assert f" d={domain};".encode() in content
-    assert by_dkimpy(content, backend_of(mail).dns_records()) == [True]
+    assert by_dkimpy(content, backend_of(mail).dkim_records()) == [True]
 
 
 @pytest.mark.parametrize("sender", ["me@badexample.com", "me@com", "me@[192.0.2.1]"])
@@ -142,7 +142,7 @@ def test_message_without_a_body_is_signed():
     mail = mail_by(DOMAINS=EXAMPLE)
     mail.send(message)
     [content] = sent_by(mail)
-    assert by_dkimpy(content + b"\r\n", backend_of(mail).dns_records()) == [True]
+    assert by_dkimpy(content + b"\r\n", backend_of(mail).dkim_records()) == [True]
 
 
 def test_earlier_signature_is_kept():
@@ -161,7 +161,7 @@ def test_large_file_is_signed_and_sent_in_pieces(tmp_path):
     backend = DkimBackend(mailer=LocmemBackend(), domains=EXAMPLE)
     signed = backend.signed(Outgoing.of(message))
     assert isinstance(signed.octets, Content)
-    assert by_dkimpy(signed.content, backend.dns_records()) == [True]
+    assert by_dkimpy(signed.content, backend.dkim_records()) == [True]
     path.unlink()
     with pytest.raises(MessageError, match="cannot be read any more"):
         backend.signed(Outgoing.of(message))
@@ -177,7 +177,7 @@ def test_header_may_end_in_any_block():
             return (self.content[start : start + 5] for start in range(0, self.size, 5))
 
     pieces = InPieces(**vars(plain))
-    assert by_dkimpy(backend.signed(pieces).content, backend.dns_records()) == [True]
+    assert by_dkimpy(backend.signed(pieces).content, backend.dkim_records()) == [True]
 
 
 class TestOptions:
@@ -196,7 +196,7 @@ class TestOptions:
         mail.send(hello())
         backend = mail.state.selection.build("dkim")
         [copy] = backend.child.outbox
-        assert by_dkimpy(copy.as_bytes(), backend.dns_records()) == [True]
+        assert by_dkimpy(copy.as_bytes(), backend.dkim_records()) == [True]
 
     def test_key_may_come_from_a_callable(self):
         mail = mail_by(DOMAIN="example.com", SELECTOR="s1", KEY=ed25519_pem)
@@ -434,8 +434,8 @@ class ScriptedBackend(Backend[int]):
     def probe(self, sender=None):
         return [ProbeStep("connect", "ok", str(sender))]
 
-    def dns_records(self):
-        return [DnsRecord("own.example", "x")]
+    def dkim_records(self):
+        return [DkimRecord("own.example", "x")]
 
     def deliver(self, mail, session):
         assert mail.content.startswith(b"DKIM-Signature")
@@ -528,7 +528,7 @@ class TestDelivery:
             mail = Mail(app)
             receipts = mail.send_many([hello(), hello("me@other.example"), hello()])
             mail.close()
-            records = list(backend_of(mail).dns_records())
+            records = list(backend_of(mail).dkim_records())
         assert [each.sent for each in receipts] == [True, False, True]
         assert len({id(each) for each in recorder.sessions}) == 1
         for each in recorder.accepted:
@@ -539,7 +539,7 @@ class TestDelivery:
         backend = DkimBackend(mailer=child, domains=EXAMPLE)
         assert backend.kept() is None
         assert backend.probe("me@example.com") == [ProbeStep("connect", "ok", "me@example.com")]
-        names = [each.name for each in backend.dns_records()]
+        names = [each.name for each in backend.dkim_records()]
         assert names == ["s1._domainkey.example.com", "own.example"]
 
     def test_constructor_takes_a_secret(self):

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 from cli_support import make_app, run, run_json
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from dkim_judges import ed25519_pem
 from name_server import name_server
 
-from flask_mail.cli.dns import DomainReport, is_public, report_on
+from flask_mail.backends.dkim_keys import SigningKey
+from flask_mail.cli.dns import DomainReport, is_public, report_on, report_on_keys
 
 KEY = base64.b64encode(bytes(294)).decode()
 SPLIT = f'"v=DKIM1; k=rsa; p={KEY[:200]}" "{KEY[200:]}"'  # a text has 255 octets at most
@@ -260,3 +263,61 @@ def test_the_servers_of_the_system_are_asked_by_default(monkeypatch: pytest.Monk
 
         monkeypatch.setattr(dns.resolver.Resolver, "read_resolv_conf", read)
         assert check("--dns") == []
+
+
+# --- Keys that sign ------------------------------------------------------------------------------
+
+OWN = SigningKey("shop.org", "s1", "ed25519", load_pem_private_key(ed25519_pem().encode(), None))
+
+
+@pytest.mark.parametrize(
+    ("published", "expected"),
+    [
+        (f'"{OWN.record.value}"', []),
+        (f'"k=ed25519; p= {OWN.record.value[-44:-20]}" " {OWN.record.value[-20:]} ; t=s"', []),
+        (f'"{OWN.record.value}; t=y"', [("warning", "dkim-testing")]),
+        (f'"{OWN.record.value}; t=s:y"', [("warning", "dkim-testing")]),
+        (SPLIT, [("error", "dkim-other-key")]),
+        ('"v=DKIM1; p="', [("error", "no-dkim")]),
+        ("", [("error", "no-dkim")]),
+    ],
+)
+def test_published_key_must_be_that_of_the_signer(published: str, expected: list[Any]) -> None:
+    records = {(OWN.record.name, "TXT"): [published]} if published else {}
+    with name_server(records) as address:
+        found = report_on_keys([OWN.record], address, asked_for=True)
+    assert [(each.level, each.code) for each in found.findings] == expected
+    assert [(each.purpose, each.name) for each in found.records] == [("DKIM", OWN.record.name)]
+    for each in found.findings:
+        assert each.level == "warning" or f'publish "{OWN.record.value}"' in each.advice
+
+
+def test_command_looks_for_the_keys_of_each_mailer_that_signs() -> None:
+    key = {"SELECTOR": "s1", "KEY": ed25519_pem()}
+    signer = {"BACKEND": "dkim", "MAILER": "locmem", "DOMAINS": {"shop.org": key, "a.test": key}}
+    broken = {
+        "BACKEND": "dkim",
+        "MAILER": "locmem",
+        "DOMAINS": {"shop.org": {**key, "KEY": "/no/key"}},
+    }
+    app = make_app(
+        MAIL_MAILERS={"default": signer, "other": signer, "broken": broken, "local": "null"},
+        MAIL_DEFAULT_SENDER="me@localhost",
+    )
+    with name_server({("shop.org", "MX"): ["0 ."]}) as address:
+        command = ("check", "--all", "--json", "--dns-server", address)
+        report = json.loads(run(app, *command, status=1).stdout)
+        command = (*command, "--no-dns")
+        assert json.loads(run(app, *command, status=1).stdout)["dns"] == []
+    assert [each["code"] for each in report["findings"]].count("no-dkim") == 1
+    assert [each["name"] for each in report["dns"]] == ["s1._domainkey.shop.org"]
+    assert "PRIVATE" not in json.dumps(report)
+
+
+def test_missing_library_is_one_finding_with_keys_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dns.resolver", None)
+    key = {"SELECTOR": "s1", "KEY": ed25519_pem()}
+    signer = {"BACKEND": "dkim", "MAILER": "locmem", "DOMAINS": {"shop.org": key}}
+    app = make_app(MAIL_MAILERS={"default": signer}, MAIL_DEFAULT_SENDER="me@shop.org")
+    found = json.loads(run(app, "check", "--dns", "--json").stdout)["findings"]
+    assert [each["code"] for each in found] == ["dns-missing"]
