@@ -29,6 +29,7 @@ _TEXTS: dict[Feature, str] = {
     Feature.DELIVERY_OPTIONS: "`mail_options`, `rcpt_options`",
     Feature.TAGS: "`tags`",
     Feature.METADATA: "`metadata`",
+    Feature.VERBATIM: "content unchanged, as [signatures](dkim.md) need it",
 }
 
 
