@@ -95,6 +95,10 @@ class AppTemplates:
     def config(self) -> Mapping[str, Any]:
         return self._app.config
 
+    @property
+    def extensions(self) -> Mapping[str, Any]:
+        return self._app.extensions
+
 
 def app_templates() -> AppTemplates:
     """Return the templates of the current app.

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.util
 import inspect
-import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -14,16 +11,14 @@ from typing import TYPE_CHECKING, Any
 from .. import _context
 from ..delivery.outgoing import Outgoing
 from ..errors import ConfigurationError, MessageError
+from ..message import locales as locale_blocks
 from ..message.message import Message
 from ..receipt import Envelope
-from ..util.text import describe
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from .inbox import Inbox
-
-_LOCALE = re.compile(r"[A-Za-z]{2,8}(?:[_-][A-Za-z0-9]{1,8}){0,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +73,7 @@ def make(inbox: Inbox, name: str, locale: str | None, base_url: str) -> Sample |
 
 def locales(inbox: Inbox) -> list[str]:
     """Return the locales that the app has translations for; none without Flask-Babel."""
-    if not _has_babel(inbox):
+    if not locale_blocks.has_babel(inbox.app.extensions):
         return []
     with inbox.app.app_context():
         babel: Any = inbox.app.extensions["babel"]
@@ -90,28 +85,11 @@ def locales(inbox: Inbox) -> list[str]:
 def _in_locale(inbox: Inbox, locale: str | None) -> AbstractContextManager[object]:
     if not locale:
         return contextlib.nullcontext()
-    if not _has_babel(inbox):
+    if not locale_blocks.has_babel(inbox.app.extensions):
         raise ConfigurationError(
             "A preview in another locale needs Flask-Babel, and this app does not use it."
         )
-    babel: Any = importlib.import_module("babel")
     try:
-        # Some versions of Babel take a name for the path of a file.
-        known = _LOCALE.fullmatch(locale) and babel.Locale.parse(locale, sep=_separator(locale))
-    except (ValueError, babel.UnknownLocaleError):
-        known = None
-    if known is None:
-        raise ConfigurationError(f"The locale {describe(locale)} does not exist.")
-    forced: AbstractContextManager[object] = importlib.import_module("flask_babel").force_locale(
-        str(known)
-    )
-    return forced
-
-
-def _separator(locale: str) -> str:
-    return "-" if "-" in locale else "_"
-
-
-def _has_babel(inbox: Inbox) -> bool:
-    is_installed = importlib.util.find_spec("flask_babel") is not None
-    return is_installed and "babel" in inbox.app.extensions
+        return locale_blocks.forced(inbox.app.extensions, locale_blocks.locale_name(locale))
+    except MessageError as error:
+        raise ConfigurationError(str(error)) from None

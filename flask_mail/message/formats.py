@@ -9,6 +9,7 @@ from .. import _context
 from ..config import table as settings
 from ..errors import MessageError
 from ..util.text import describe
+from .fields import frozen
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -53,6 +54,7 @@ class Forms:
         /,
         *,
         variables: Mapping[str, Any] | None = None,
+        locale: object = None,
         **given: Any,
     ) -> Self:
         """Render the current app's templates ``name.txt`` and ``name.html`` as a message.
@@ -64,18 +66,32 @@ class Forms:
         :param given: fields of the message, by the names of its parameters, such as ``cc``; a
             `subject` overrides that of the templates. All others are template variables.
         :param variables: template variables of any name, including those of fields.
+        :param locale: the language, such as ``"de_AT"``. Of each template, ``name.de_AT.html`` or
+            ``name.de.html`` is preferred if it exists; Flask-Babel translates to it, if the app
+            uses that; and the templates have it as the variable `locale`.
         :raises jinja2.TemplateNotFound: both are missing; it is also a :class:`MessageError`.
-        :raises MessageError: a `body` or `html` is given that a template writes.
+        :raises MessageError: a `body` or `html` is given that a template writes, or the locale
+            does not exist.
         :raises RuntimeError: there is no app context; :meth:`Mail.render` needs none.
         """
         from . import css as inlining
         from . import templates
+        from .locales import forced, locale_name, variants
 
         fields = {field: given.pop(field) for field in _FIELDS if field in given}
         if recipients is not None and fields.setdefault("recipients", recipients) is not recipients:
             raise TypeError("from_template() got multiple values for argument 'recipients'")
         source = _context.app_templates()
-        written = templates.render(source, name, {**given, **(variables or {})})
+        if locale is None:
+            written = templates.render(source, name, {**given, **(variables or {})})
+        else:
+            language = locale_name(locale)
+            names = variants(name, language)
+            with forced(source.extensions, language):
+                variables = {"locale": language, **given, **(variables or {})}
+                written = templates.render(source, name, variables, names)
+                for field in {"subject", "body", "html"}.intersection(fields):
+                    fields[field] = frozen(fields[field])  # lazy strings follow the locale
         html = written.html
         if html is not None:
             wanted = settings.lookup(source.config, "MAIL_INLINE_CSS")

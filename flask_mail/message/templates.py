@@ -12,7 +12,7 @@ from ..util.patterns import lazy_pattern
 from ..util.text import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 SUBJECT = "subject"
 """Name of the block with the subject."""
@@ -56,12 +56,16 @@ class Rendered(NamedTuple):
     html: str | None
 
 
-def render(source: Source, name: str, variables: Mapping[str, Any]) -> Rendered:
+def render(
+    source: Source, name: str, variables: Mapping[str, Any], names: Sequence[str] = ()
+) -> Rendered:
     """Render those of ``name.txt``, ``name.html`` and ``name.subject.txt`` that exist.
 
     The subject is that of ``name.subject.txt``, else of a block ``subject`` in the text, else in
     the HTML. That block is left out of both.
 
+    :param names: names to look for instead, for each of the three; the first one found is rendered.
+        A subject of an earlier name takes precedence.
     :raises TemplateNotFound: neither a text nor HTML exists; it is a :class:`MessageError` and
         jinja2's `TemplateNotFound` too.
     :raises jinja2.TemplateError: raised by a template.
@@ -71,9 +75,10 @@ def render(source: Source, name: str, variables: Mapping[str, Any]) -> Rendered:
             f"Leave off the extension of the template {describe(name)}:"
             f" {describe(name.rpartition('.')[0])} finds both .txt and .html."
         )
+    names = names or [name]
     plain = _unescaping(source.environment)
-    text = _find(plain, f"{name}.txt")
-    page = _find(source.environment, f"{name}.html")
+    text, text_rank = _first(plain, names, ".txt")
+    page, page_rank = _first(source.environment, names, ".html")
     if text is None and page is None:
         wanted = [f"{name}{suffix}" for suffix in _SUFFIXES]
         raise TemplateNotFound(
@@ -82,14 +87,16 @@ def render(source: Source, name: str, variables: Mapping[str, Any]) -> Rendered:
             f" {', '.join(map(repr, source.folders())) or 'any folder'}.",
         )
     body, subject = (None, None) if text is None else _written(source, text, variables)
-    own = _find(plain, f"{name}.{SUBJECT}.txt")
-    if own is not None:
-        subject, _ = _written(source, own, variables)
+    rank = len(names) if subject is None else text_rank
+    own, own_rank = _first(plain, names, f".{SUBJECT}.txt")
+    if own is not None and own_rank <= rank:
+        (subject, _), rank = _written(source, own, variables), own_rank
     html = None
     if page is not None:
+        is_wanted = page_rank < rank
         # A subject must not be escaped, even in an HTML template.
-        html, of_page = _written(source, page, variables, plain if subject is None else None)
-        subject = of_page if subject is None else subject
+        html, of_page = _written(source, page, variables, plain if is_wanted else None)
+        subject = of_page if is_wanted and of_page is not None else subject
     return Rendered(_SPACES.sub(" ", subject or "").strip(" "), body, html)
 
 
@@ -163,6 +170,17 @@ def _joined(pieces: Iterator[str] | AsyncIterator[str]) -> str:
 
     # As Template.render() does, for the same errors.
     return asyncio.run(gather())
+
+
+def _first(
+    environment: jinja2.Environment, names: Sequence[str], suffix: str
+) -> tuple[jinja2.Template | None, int]:
+    """Return the first template that exists, and its place among the names."""
+    for rank, name in enumerate(names):
+        template = _find(environment, f"{name}{suffix}")
+        if template is not None:
+            return template, rank
+    return None, len(names)
 
 
 def _find(environment: jinja2.Environment, name: str) -> jinja2.Template | None:

@@ -1,0 +1,141 @@
+"""Templates in the language of the recipient: Mail.render(..., locale=...)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from babel import Locale
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from flask import Flask, has_app_context
+from flask_babel import Babel, get_locale, lazy_gettext
+
+from flask_mail import Mail, Message, MessageError
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Flask:
+    app = Flask("shop", root_path=str(tmp_path))
+    app.config.update(MAIL_BACKEND="locmem", MAIL_DEFAULT_SENDER="shop@example.com")
+    return app
+
+
+@pytest.fixture
+def mail(app: Flask) -> Mail:
+    return Mail(app)
+
+
+@pytest.fixture
+def babel(app: Flask, tmp_path: Path) -> None:
+    catalog = Catalog(locale="de")
+    catalog.add("Welcome", "Willkommen")
+    folder = tmp_path / "translations" / "de" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    with (folder / "messages.mo").open("wb") as file:
+        write_mo(file, catalog)
+    Babel(app)
+
+
+def write(tmp_path: Path, **templates: str) -> None:
+    folder = tmp_path / "templates"
+    folder.mkdir(exist_ok=True)
+    for name, source in templates.items():
+        (folder / name.replace("__", ".")).write_text(source, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("locale", "body"),
+    [
+        ("de_AT", "Servus"),
+        ("de-AT", "Servus"),
+        ("de", "Hallo"),
+        ("de_CH", "Hallo"),
+        (Locale("de", "AT"), "Servus"),
+        ("fr", "Hello"),
+        (None, "Hello"),
+    ],
+)
+def test_the_template_of_the_locale_is_preferred(
+    mail: Mail, tmp_path: Path, locale: object, body: str
+) -> None:
+    write(tmp_path, a__txt="Hello", a__de__txt="Hallo", a__de_AT__txt="Servus")
+    assert mail.render("a", locale=locale).body == body
+
+
+def test_text_and_html_are_looked_for_separately(mail: Mail, tmp_path: Path) -> None:
+    write(tmp_path, a__txt="Hello", a__html="<p>Hello", a__de__html="<p>Hallo")
+    message = mail.render("a", locale="de")
+    assert (message.body, message.html) == ("Hello", "<p>Hallo")
+
+
+ENGLISH = "{% block subject %}Order{% endblock %}"
+GERMAN = "{% block subject %}Bestellung{% endblock %}"
+
+
+@pytest.mark.parametrize(
+    "templates",
+    [
+        {"a__txt": ENGLISH, "a__de__txt": GERMAN},
+        {"a__txt": "", "a__subject__txt": "Order", "a__de__subject__txt": "Bestellung"},
+        {"a__subject__txt": "Order", "a__de__txt": GERMAN},
+        {"a__subject__txt": "Order", "a__txt": "", "a__de__html": GERMAN},
+        {"a__txt": ENGLISH, "a__de__html": GERMAN},
+        {"a__de__subject__txt": "Bestellung", "a__de__txt": "{% block subject %}No{% endblock %}"},
+        {"a__de__txt": GERMAN, "a__html": ENGLISH},
+        {"a__de__txt": GERMAN, "a__de__html": "{% block subject %}No{% endblock %}"},
+        {"a__subject__txt": "Bestellung", "a__de__txt": "", "a__de__html": ""},
+    ],
+)
+def test_a_subject_in_the_locale_wins_over_one_for_all(
+    mail: Mail, tmp_path: Path, templates: dict[str, str]
+) -> None:
+    write(tmp_path, **templates)
+    assert mail.render("a", locale="de").subject == "Bestellung"
+
+
+def test_templates_have_the_locale_as_a_variable(mail: Mail, tmp_path: Path) -> None:
+    write(tmp_path, a__txt="{{ locale }}")
+    assert mail.render("a", locale="de-AT").body == "de_AT"
+    assert mail.render("a", locale="de", variables={"locale": "own"}).body == "own"
+    assert mail.render("a").body == ""
+
+
+def test_a_missing_template_is_named_without_the_locale(mail: Mail) -> None:
+    with pytest.raises(MessageError, match=r"Template not found: 'a.txt' or 'a.html'"):
+        mail.render("a", locale="de")
+
+
+@pytest.mark.usefixtures("babel")
+def test_flask_babel_translates_to_the_locale(mail: Mail, app: Flask, tmp_path: Path) -> None:
+    write(tmp_path, a__txt="{{ gettext('Welcome') }}")
+    assert mail.render("a", locale="de_AT").body == "Willkommen"
+    assert mail.render("a").body == "Welcome"
+    with app.test_request_context():
+        assert Message.from_template("a", locale="de").body == "Willkommen"
+        assert str(get_locale()) == "en"
+
+
+@pytest.mark.usefixtures("babel")
+def test_a_lazy_subject_follows_the_locale(mail: Mail, tmp_path: Path) -> None:
+    write(tmp_path, a__txt="text")
+    message = mail.render("a", subject=lazy_gettext("Welcome"), locale="de")
+    assert not has_app_context()
+    assert message.subject == "Willkommen"
+
+
+@pytest.mark.parametrize("locale", ["", "../../etc/passwd", "de\x00", "d", 5, "x" * 1000, b"de"])
+def test_the_name_of_no_locale_is_refused(mail: Mail, tmp_path: Path, locale: object) -> None:
+    write(tmp_path, a__txt="text")
+    with pytest.raises(MessageError, match=r"The locale .* does not exist"):
+        mail.render("a", locale=locale)
+
+
+@pytest.mark.usefixtures("babel")
+@pytest.mark.parametrize("locale", ["xx", "de_12"])
+def test_a_locale_that_babel_does_not_know_is_refused(
+    mail: Mail, tmp_path: Path, locale: str
+) -> None:
+    write(tmp_path, a__txt="text")
+    with pytest.raises(MessageError, match=f"The locale '{locale}' does not exist"):
+        mail.render("a", locale=locale)
