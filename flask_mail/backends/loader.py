@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 BUILT_IN = {
     "console": "flask_mail.backends.console:ConsoleBackend",
     "dkim": "flask_mail.backends.dkim:DkimBackend",
+    "failover": "flask_mail.backends.failover:FailoverBackend",
     "file": "flask_mail.backends.file:FileBackend",
     "locmem": "flask_mail.backends.locmem:LocmemBackend",
     "null": "flask_mail.backends.null:NullBackend",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DeliveryError
+from ..delivery.sending import checked
+from ..errors import BackendUnavailable, DeliveryError, DeliveryUnknown
+from ..receipt import Receipt
 
 if TYPE_CHECKING:
     from ..delivery.outgoing import Outgoing
-    from ..receipt import Receipt
     from .base import Backend
 
 
@@ -39,26 +42,37 @@ class Sessions:
         A message that the child does not support has :class:`UnsupportedFeature` as its error, and
         was not handed over. If the session is useless afterwards, it is dropped.
         """
-        mail = mail.for_mailer(child.mailer or child.name)
+        given = _checked(child, mail)
+        if isinstance(given, Receipt):
+            return given
         try:
-            child.check(mail)
             session = self.of(child)
         except Exception as error:  # noqa: BLE001 (reported by the receipt)
-            return child.receipt_of(error, mail, handed_over=False)
-        receipt = child.attempt(mail, session)
-        self._drop_if_useless(child, receipt)
+            return child.receipt_of(error, given, handed_over=False)
+        receipt = child.attempt(given, session)
+        if _leaves_it_useless(receipt):
+            self.drop(child)
         return receipt
 
-    def deliver_many(self, child: Backend[Any], mails: Iterable[Outgoing]) -> Iterator[Receipt]:
-        """Deliver messages by the `deliver_many` of `child`, and yield its receipts in order.
+    def deliver_many(
+        self, child: Backend[Any], mails: Iterable[Outgoing | Receipt]
+    ) -> Iterator[Receipt]:
+        """Deliver messages by the `deliver_many` of `child`; yield one receipt for each, in order.
 
-        Messages that it does not support must have been left out; see :meth:`Backend.check`.
+        Never raises: each message that is taken from `mails` gets a receipt. The outcome of one
+        that the child took without returning a receipt is :attr:`Outcome.UNKNOWN`.
 
-        :raises DeliveryError: its session cannot be opened.
+        :param mails: the messages. The child does not get those that it does not support, and a
+            receipt among them is yielded unchanged when it is its turn.
         """
-        name = child.mailer or child.name
-        named = (mail.for_mailer(name) for mail in mails)
-        yield from child.deliver_many(named, self.of(child))
+        upcoming = iter(mails)
+        for first in upcoming:
+            # First, as a message that the child does not support opens no session.
+            given = _checked(child, first)
+            if isinstance(given, Receipt):
+                yield given
+            else:
+                yield from _Run(child, chain((given,), upcoming)).receipts(self)
 
     def drop(self, child: Backend[Any]) -> None:
         """Drop the session of `child` immediately, without talking to the peer."""
@@ -81,8 +95,92 @@ class Sessions:
         while self._open:
             end(*self._open.popitem()[1])
 
-    def _drop_if_useless(self, child: Backend[Any], receipt: Receipt) -> None:
-        error = receipt.error
-        # As a Connection does: without a response, the session may be out of step.
-        if error is not None and not (isinstance(error, DeliveryError) and error.response):
-            self.drop(child)
+
+def _checked(child: Backend[Any], mail: Outgoing | Receipt) -> Outgoing | Receipt:
+    """Return a message as `child` gets it, or the receipt of one that it does not support."""
+    if isinstance(mail, Receipt):
+        return mail
+    mail = mail.for_mailer(child.mailer or child.name)
+    try:
+        child.check(mail)
+    except Exception as error:  # noqa: BLE001 (reported by the receipt)
+        return child.receipt_of(error, mail, handed_over=False)
+    return mail
+
+
+def _leaves_it_useless(receipt: Receipt) -> bool:
+    """Return True if the session cannot be used after this receipt."""
+    error = receipt.error
+    # As a Connection does: without a response, the session may be out of step.
+    return error is not None and not (isinstance(error, DeliveryError) and error.response)
+
+
+class _Run:
+    """Messages that a child delivers over one session, with their receipts in order.
+
+    It ends when the session is useless: the other messages need a new one.
+    """
+
+    def __init__(self, child: Backend[Any], mails: Iterator[Outgoing | Receipt]) -> None:
+        self._child = child
+        self._mails = mails
+        # Messages that the child has taken, and receipts of others.
+        self._waiting: deque[Outgoing | Receipt] = deque()
+        self._has_started = False
+        self._is_useless = False
+
+    def receipts(self, sessions: Sessions) -> Iterator[Receipt]:
+        problem: Exception | None = None
+        try:
+            for answer in self._child.deliver_many(self._given(), sessions.of(self._child)):
+                yield from self._settled()
+                yield self._answered(answer)
+                yield from self._settled()
+        except Exception as error:  # noqa: BLE001 (reported by the receipts)
+            problem = error
+        if problem is not None or self._is_useless:
+            sessions.drop(self._child)
+        for mail in self._waiting:
+            yield mail if isinstance(mail, Receipt) else self._unanswered(mail, problem)
+        if not self._has_started:
+            # If the session cannot be opened, to try again for each would take as long each time.
+            stopped = f"The {self._child.name} backend stopped before this message."
+            yield from self._not_given(problem or BackendUnavailable(stopped))
+
+    def _given(self) -> Iterator[Outgoing]:
+        for mail in self._mails:
+            self._has_started = True
+            given = _checked(self._child, mail)
+            self._waiting.append(given)
+            if not isinstance(given, Receipt):
+                yield given
+            if self._is_useless:
+                return
+
+    def _settled(self) -> Iterator[Receipt]:
+        while self._waiting and isinstance(self._waiting[0], Receipt):
+            yield self._waiting.popleft()  # type: ignore[misc]
+
+    def _answered(self, answer: object) -> Receipt:
+        if not self._waiting:
+            raise BackendUnavailable("There are more receipts than messages.")
+        mail: Any = self._waiting.popleft()  # a message, as receipts are settled
+        receipt = checked(self._child.name, answer, mail)
+        self._is_useless = self._is_useless or _leaves_it_useless(receipt)
+        return receipt
+
+    def _unanswered(self, mail: Outgoing, problem: Exception | None) -> Receipt:
+        if not isinstance(problem, DeliveryUnknown):
+            unanswered = DeliveryUnknown(
+                f"The {self._child.name} backend returned no receipt for this message."
+            )
+            unanswered.__cause__ = problem
+            problem = unanswered
+        return self._child.receipt_of(problem, mail)
+
+    def _not_given(self, problem: Exception) -> Iterator[Receipt]:
+        for mail in self._mails:
+            given = _checked(self._child, mail)
+            if not isinstance(given, Receipt):
+                given = self._child.receipt_of(problem, given, handed_over=False)
+            yield given

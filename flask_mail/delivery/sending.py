@@ -244,6 +244,9 @@ class Batch(Generic[Item]):
             problem = problem or BackendUnavailable(
                 f"The {self._backend} backend stopped before this message."
             )
+            first: Receipt | None = getattr(problem, "receipt", None)
+            if first is not None and first.earlier:  # a composite could open no child
+                return replace(first, message_id=message_id, refused={}, seconds=0.0, error=problem)
         return Receipt(message_id, self._backend, outcome, error=problem, mailer=mailer)
 
     def _conclude(self, receipt: Receipt) -> Receipt:

@@ -20,6 +20,7 @@ Only pytest is needed.
 """
 
 from .batches import Batches
+from .composing import Composing
 from .data import BREAKS, FIELDS, THREADS, Delivered
 from .failures import Failures
 from .features import Declaring
@@ -27,6 +28,7 @@ from .inspection import Inspection
 from .messages import Messages
 from .options import Configuring
 from .refusals import Refusals
+from .scripted import ScriptedBackend
 from .sessions import Sessions
 from .signals import Signalling
 from .streaming import Streaming
@@ -37,6 +39,7 @@ __all__ = [
     "THREADS",
     "BackendContract",
     "Batches",
+    "Composing",
     "Configuring",
     "Declaring",
     "Delivered",
@@ -44,6 +47,7 @@ __all__ = [
     "Inspection",
     "Messages",
     "Refusals",
+    "ScriptedBackend",
     "Sessions",
     "Signalling",
     "Streaming",
@@ -65,6 +69,6 @@ class BackendContract(
 
     A subclass defines the fixture ``backend``. The others are optional; tests that need a missing
     one are skipped or check less. If your backend cannot pass a test by its nature, override the
-    test and say why. Each group of tests is also available as a class; ``Streaming``, for a backend
-    that delivers in pieces, is not included.
+    test and say why. Each group of tests is also available as a class. ``Streaming``, for a backend
+    that delivers in pieces, and ``Composing``, for one that is made of others, are not included.
     """

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from flask_mail import BackendUnavailable, Message, MessageRefused, Outcome, Outgoing
+from flask_mail import (
+    BackendUnavailable,
+    DeliveryUnknown,
+    Message,
+    MessageRefused,
+    Outcome,
+    Outgoing,
+)
 from flask_mail.backends import Backend, Sessions
 
 
@@ -114,3 +121,36 @@ def test_batch_goes_over_the_session_of_the_child():
     sessions.drop(child)
     sessions.drop(child)
     assert child.log == ["open", "abort"]
+
+
+def test_receipts_among_the_messages_keep_their_place():
+    sessions, child = Sessions(), ScriptedBackend()
+    given = [outgoing() for _ in range(5)]
+    ready = [child.receipt_of(BackendUnavailable("too many"), each, False) for each in given]
+    receipts = list(
+        sessions.deliver_many(child, [ready[0], given[1], ready[2], ready[3], given[4]])
+    )
+    assert [each.message_id for each in receipts] == [each.message_id for each in given]
+    assert [each.sent for each in receipts] == [False, True, False, False, True]
+    assert child.log == ["open"]
+
+
+def test_batch_over_a_session_that_cannot_be_opened_tries_once():
+    sessions, child = Sessions(), ScriptedBackend("closed", "closed")
+    ready = child.receipt_of(BackendUnavailable("too many"), outgoing(), False)
+    receipts = list(sessions.deliver_many(child, [outgoing(), ready, outgoing(tags=["x"])]))
+    assert "nobody listens" in receipts[0].reason
+    assert receipts[1] is ready
+    assert "does not support tags" in receipts[2].reason
+    assert child.log == ["open"]
+
+
+def test_unknown_error_of_a_batch_is_that_of_the_messages():
+    class Cut(ScriptedBackend):
+        def deliver_many(self, mails, session):
+            next(mails)
+            raise DeliveryUnknown("The line was cut.")
+
+    [receipt] = Sessions().deliver_many(Cut(), [outgoing()])
+    assert receipt.outcome is Outcome.UNKNOWN
+    assert str(receipt.error) == "Mailer 'scripted': The line was cut."

@@ -1,0 +1,76 @@
+"""Base class of the built-in backends that are made of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from .base import Backend
+from .features import Feature
+from .sessions import Sessions
+
+if TYPE_CHECKING:
+    from .values import Kept, ProbeStep
+
+
+class Composite(Backend[Sessions]):
+    """Delivers by its children, each of which is the backend of a mailer.
+
+    Its statistics are empty: the app counts those of the children itself.
+    """
+
+    # A class has no children; under TESTING, those of its parts apply.
+    features = frozenset(Feature)
+
+    def __init__(self, children: Iterable[Backend[Any]]) -> None:
+        self.children = tuple({id(each): each for each in children}.values())
+        self.features = frozenset[Feature]().union(*(each.features for each in self.children))
+        # A signature is of no use if only some children keep it.
+        if not all(Feature.VERBATIM in each.features for each in self.children):
+            self.features -= {Feature.VERBATIM}
+        self.max_size = _largest(each.max_size for each in self.children)
+        self.max_recipients = _largest(each.max_recipients for each in self.children)
+
+    def close(self, session: Sessions) -> None:
+        session.close()
+
+    def retire(self, session: Sessions) -> None:
+        session.retire()
+
+    def abort(self, session: Sessions) -> None:
+        session.abort()
+
+    def kept(self) -> Iterable[Kept] | None:
+        keepers = [kept for each in self.children if (kept := each.kept()) is not None]
+        found = [kept for keeper in keepers for kept in keeper]
+        return sorted(found, key=lambda kept: kept.date) if keepers else None
+
+    def probe(self, sender: str | None = None) -> Iterator[ProbeStep]:
+        for each in self.children:
+            yield from each.probe(sender)
+
+
+def _largest(limits: Iterable[int | None]) -> int | None:
+    found = list(limits)
+    known = [each for each in found if each is not None]
+    return max(known) if len(known) == len(found) else None
+
+
+def listed(value: object) -> list[Any]:
+    """Read a list, which is comma-separated text in an environment variable."""
+    if isinstance(value, str):
+        return [each.strip() for each in value.split(",") if each.strip()]
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    raise ValueError("a list")
+
+
+def to_names(value: object) -> list[Any]:
+    """Read a list of mailers, each of which is a name or a class."""
+    try:
+        names = listed(value)
+    except ValueError:
+        names = []
+    if not names or not all(isinstance(each, (str, type)) for each in names):
+        raise ValueError("a list of mailers")
+    return names
