@@ -70,6 +70,7 @@ class Assertions:
         :param html: the HTML.
         :param attachment: one of the attachments.
         :param headers: name -> value of other headers.
+        :param mailer: the name of the mailer that sent it.
         :param count: the exact number of such messages, which are then returned as a list.
         :param within: seconds to wait for it, as for a browser or a server. By default, up to five
             for threads that the test started.

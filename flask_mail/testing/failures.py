@@ -28,6 +28,11 @@ class Faults:
         self._next: deque[Exception] = deque()
         self._always: Exception | None = None
         self._refusals: list[tuple[str | re.Pattern[str], Refusal]] = []
+        self._by_mailer: dict[str, Faults] = {}
+
+    def of(self, mailer: str | None) -> Faults:
+        """Return the failures of one mailer, or these of all mailers for ``None``."""
+        return self if mailer is None else self._by_mailer.setdefault(mailer, Faults())
 
     def fail(self, error: Exception | type[Exception], times: int | None) -> None:
         """Raise `error` for a number of messages, or for all of them with ``None``."""
@@ -61,19 +66,23 @@ class Faults:
         self._next.clear()
         self._always = None
         self._refusals.clear()
+        self._by_mailer.clear()
 
     def judge(self, mail: Outgoing) -> dict[str, Refusal]:
         """Return the refused recipients of a message, or raise the requested error.
 
         :raises DeliveryError: every recipient is refused.
         """
-        error = self._due()
-        if error is not None:
-            raise error
+        both = self.of(mail.mailer), self
+        for each in both:
+            error = each._due()  # noqa: SLF001 (its own class)
+            if error is not None:
+                raise error
         refused = {
             address: refusal
             for address in mail.envelope.recipients
-            if (refusal := self._refusal_of(address)) is not None
+            for each in reversed(both)
+            if (refusal := each._refusal_of(address)) is not None  # noqa: SLF001
         }
         if len(refused) == len(mail.envelope.recipients):
             raise _all_refused(refused)

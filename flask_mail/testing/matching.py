@@ -36,6 +36,7 @@ class Expectations(TypedDict, total=False):
     tag: Expected | None
     metadata: Mapping[str, Expected] | None
     headers: Mapping[str, Expected] | None
+    mailer: Expected | None
 
 
 _LONGEST: Final = 300
@@ -237,6 +238,13 @@ class _Tag(_Check):
         return list(tags_of(sent.message))
 
 
+class _Mailer(_Check):
+    """The name of the mailer."""
+
+    def values(self, sent: Sent) -> list[str]:
+        return [sent.receipt.mailer]
+
+
 class _Metadata(_Check):
     """A metadata value, as text."""
 
@@ -271,6 +279,7 @@ _FIELDS: Final[Mapping[str, Callable[[str, Any], list[_Check]]]] = {
     "html": _one(_Text),
     "attachment": _one(_Attachment),
     "tag": _one(_Tag),
+    "mailer": _one(_Mailer),
 }
 _TABLES: Final[Mapping[str, type[_Check]]] = {"metadata": _Metadata, "headers": _Header}
 

@@ -115,11 +115,16 @@ class Outbox(Assertions, Sequence[Message]):
         """
         return {HEADER: self._scope.token}
 
-    def to(self, address: str | tuple[str, str]) -> list[Message]:
-        """Return the messages sent to an address, in To, Cc or Bcc."""
+    def to(self, address: str | tuple[str, str], *, mailer: str | None = None) -> list[Message]:
+        """Return the messages sent to an address, in To, Cc or Bcc.
+
+        :param mailer: only those of this mailer.
+        """
         key = key_of(address)
         return [
-            each.message for each in list(self._sent) if key in keys_of(each.envelope.recipients)
+            each.message
+            for each in list(self._sent)
+            if key in keys_of(each.envelope.recipients) and mailer in (None, each.receipt.mailer)
         ]
 
     def clear(self) -> None:
@@ -128,14 +133,23 @@ class Outbox(Assertions, Sequence[Message]):
             self._sent.clear()
             self._failed.clear()
 
-    def fail_next(self, error: Exception | type[Exception], *, times: int | None = 1) -> None:
+    def fail_next(
+        self,
+        error: Exception | type[Exception],
+        *,
+        times: int | None = 1,
+        mailer: str | None = None,
+    ) -> None:
         """Make the next message fail with `error`, as if the backend raised it.
 
         :param times: number of messages to fail; ``None``: all of them until :meth:`recover`.
+        :param mailer: the name of a mailer, if only its messages fail.
         """
-        self._faults.fail(error, times)
+        self._faults.of(mailer).fail(error, times)
 
-    def time_out(self, *, after_content: bool = False, times: int | None = 1) -> None:
+    def time_out(
+        self, *, after_content: bool = False, times: int | None = 1, mailer: str | None = None
+    ) -> None:
         """Make the next message time out, without waiting.
 
         The app gets the error of the smtp backend: a :class:`~flask_mail.BackendUnavailable` and
@@ -144,8 +158,9 @@ class Outbox(Assertions, Sequence[Message]):
         :param after_content: time out after the whole message was sent. It may have been accepted,
             so the error is a :class:`~flask_mail.DeliveryUnknown`.
         :param times: as for :meth:`fail_next`.
+        :param mailer: as for :meth:`fail_next`.
         """
-        self._faults.time_out(after_content=after_content, times=times)
+        self._faults.of(mailer).time_out(after_content=after_content, times=times)
 
     def refuse(
         self,
@@ -154,6 +169,7 @@ class Outbox(Assertions, Sequence[Message]):
         text: str = "no such user",
         *,
         enhanced: str = "",
+        mailer: str | None = None,
     ) -> None:
         """Refuse recipients from now on.
 
@@ -164,8 +180,9 @@ class Outbox(Assertions, Sequence[Message]):
         :param recipient: an address, a pattern with ``*`` and ``?``, or a regular expression.
         :param code: the reply code: 4xx is temporary, 5xx permanent.
         :param enhanced: the enhanced status code, such as ``"5.1.1"``.
+        :param mailer: the name of a mailer, if only its messages are refused.
         """
-        self._faults.refuse(recipient, Refusal(code, enhanced, text))
+        self._faults.of(mailer).refuse(recipient, Refusal(code, enhanced, text))
 
     def recover(self) -> None:
         """Accept every message again."""

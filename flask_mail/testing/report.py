@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from ..delivery.policy import DEFAULT
 from .matching import listed, plain
 
 if TYPE_CHECKING:
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from .matching import Criteria, Sent
 
 _MOST_ROWS: Final = 50
-_HEADING: Final = ("#", "to", "subject", "from", "parts")
+_HEADING: Final = ("#", "to", "subject", "from", "mailer", "parts")
+_MAILER: Final = _HEADING.index("mailer")
 
 
 def counted(number: int) -> str:
@@ -44,7 +46,7 @@ def table(sent: Sequence[Sent]) -> str:
     """Return a table of the sent messages."""
     if not sent:
         return "Nothing was sent."
-    rows = [_HEADING]
+    rows: list[tuple[str, ...]] = [_HEADING]
     for number, each in enumerate(sent[:_MOST_ROWS], 1):
         message = each.message
         sender = listed([str(message.sender)])
@@ -54,9 +56,12 @@ def table(sent: Sequence[Sent]) -> str:
                 listed(each.envelope.recipients),
                 plain(repr(str(message.subject)), 60),
                 sender,
+                each.receipt.mailer,
                 _parts(message),
             )
         )
+    if {row[_MAILER] for row in rows[1:]} <= {"", DEFAULT}:
+        rows = [row[:_MAILER] + row[_MAILER + 1 :] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     if len(sent) > _MOST_ROWS:

@@ -285,3 +285,41 @@ def test_tags_and_metadata_can_be_expected(outbox, mail):
         outbox.assert_sent(tag="spring")
     with pytest.raises(AssertionError, match="none"):
         outbox.assert_sent(metadata={"customer": "7"})
+
+
+class TestMailers:
+    @pytest.fixture(autouse=True)
+    def sent(self, outbox, mail):
+        mail.app.config["MAIL_MAILERS"] = {"bulk": "smtp://bulk.example.com"}
+        mail.send_message("Your order", ["ann@example.com"])
+        mail.using("bulk").send_message("News", ["ann@example.com"])
+        return outbox
+
+    @pytest.mark.parametrize("name", ["bulk", re.compile("^b"), lambda name: len(name) == 4])
+    def test_a_message_is_found_by_its_mailer(self, outbox, name):
+        assert outbox.assert_sent(mailer=name).subject == "News"
+        assert [each.subject for each in outbox.assert_sent(mailer=name, count=1)] == ["News"]
+        outbox.assert_not_sent(mailer=name, subject="Your order")
+        outbox.assert_not_sent(mailer="other")
+
+    def test_messages_to_an_address_are_found_by_mailer(self, outbox):
+        assert [each.subject for each in outbox.to("ann@example.com", mailer="bulk")] == ["News"]
+        assert [each.subject for each in outbox.to("ann@example.com", mailer="default")] == [
+            "Your order"
+        ]
+        assert len(outbox.to("ann@example.com")) == 2
+
+    def test_a_failure_shows_the_mailers(self, outbox):
+        with pytest.raises(AssertionError) as caught:
+            outbox.assert_sent(subject="Your order", mailer="bulk")
+        assert str(caught.value) == (
+            "No message was sent with\n"
+            "  subject  'Your order'\n"
+            "  mailer   'bulk'\n\n"
+            "The nearest is message 2, which has\n"
+            "  subject  'News'\n\n"
+            "2 messages were sent:\n"
+            "  #  to               subject       from                     mailer   parts\n"
+            "  1  ann@example.com  'Your order'  Shop <shop@example.com>  default\n"
+            "  2  ann@example.com  'News'        Shop <shop@example.com>  bulk"
+        )

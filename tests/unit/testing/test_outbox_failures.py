@@ -242,3 +242,43 @@ def test_what_failed_is_told_where_an_assertion_fails(outbox, send):
     )
     outbox.clear()
     assert outbox.failed == []
+
+
+class TestMailers:
+    """Failures of one mailer do not affect the others."""
+
+    @pytest.fixture
+    def bulk(self, mail):
+        mail.app.config["MAIL_MAILERS"] = {"bulk": "smtp://bulk.example.com"}
+        return mail.using("bulk")
+
+    def test_the_next_message_of_a_mailer_fails(self, outbox, send, mail, bulk):
+        outbox.fail_next(BackendUnavailable("down"), mailer="bulk")
+        assert send("ann@example.com").sent
+        with pytest.raises(BackendUnavailable, match="down"):
+            bulk.send_message("News", ["ann@example.com"])
+        assert bulk.send_message("News", ["ann@example.com"]).sent
+        assert [each.mailer for each in outbox.failed] == ["bulk"]
+
+    def test_a_mailer_times_out_until_it_recovers(self, outbox, send, bulk):
+        outbox.time_out(after_content=True, times=None, mailer="bulk")
+        for _ in range(2):
+            with pytest.raises(DeliveryUnknown):
+                bulk.send_message("News", ["ann@example.com"])
+        assert send("ann@example.com").sent
+        outbox.recover()
+        assert bulk.send_message("News", ["ann@example.com"]).sent
+
+    def test_a_mailer_refuses_recipients(self, outbox, send, bulk):
+        outbox.refuse("eve@example.com", mailer="bulk")
+        outbox.refuse("bob@example.com", 450)
+        recipients = ["ann@example.com", "eve@example.com", "bob@example.com"]
+        assert set(send(*recipients).refused) == {"bob@example.com"}
+        receipt = bulk.send_message("News", recipients)
+        assert set(receipt.refused) == {"eve@example.com", "bob@example.com"}
+
+    def test_a_refusal_of_the_mailer_takes_precedence(self, outbox, bulk):
+        outbox.refuse("eve@example.com", 450)
+        outbox.refuse("eve@example.com", 550, mailer="bulk")
+        receipt = bulk.send_message("News", ["ann@example.com", "eve@example.com"])
+        assert receipt.refused["eve@example.com"].code == 550
