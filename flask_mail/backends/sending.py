@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final
 
 from ..delivery.foreign import outgoing_of
+from ..delivery.outgoing import Outgoing
 from ..delivery.policy import NO_POLICY, Policy
 from ..delivery.reporting import logged
 from ..delivery.sending import Batch, checked, failure_of, tell
@@ -16,7 +17,6 @@ from ..errors import attach
 from ..receipt import Outcome, Receipt, Refusal
 
 if TYPE_CHECKING:
-    from ..delivery.outgoing import Outgoing
     from ..message.message import Message
 
 S = TypeVar("S")
@@ -264,7 +264,14 @@ class Sending(ABC, Generic[S]):
 
     def _admitted(self, mail: Outgoing, policy: Policy) -> Outgoing:
         for admit in policy.admissions:
-            mail = admit(mail)
+            admitted: object = admit(mail)
+            if not isinstance(admitted, Outgoing):
+                name = getattr(admit, "__qualname__", type(admit).__name__)
+                raise TypeError(
+                    f"{name}(), registered by mail.admit(), returned {type(admitted).__name__}"
+                    " instead of the message."
+                )
+            mail = admitted
         # The limits of the configured backend apply even if a local one replaces it.
         if policy.check_replaced is None or self.external:
             self.check(mail)

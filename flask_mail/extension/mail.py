@@ -11,6 +11,7 @@ from flask import Flask, current_app
 
 from .. import _context
 from ..config.converters import is_on
+from .admitting import Admitting
 from .development import watch
 from .live import ATTRIBUTES
 from .mixin import _MailMixin
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ..message.message import Message
 
 
-class Mail(_MailMixin, Previewing):
+class Mail(_MailMixin, Previewing, Admitting):
     """Sends mail from a Flask app, through the backend in ``MAIL_BACKEND``.
 
     :param app: the app; without it, call :meth:`init_app` for each app, and mail is sent with the
@@ -58,7 +59,7 @@ class Mail(_MailMixin, Previewing):
     def _make_state(self, app: Flask) -> _Mail:
         state = self.init_mail(app.config, app.debug, app.testing)
         if hasattr(state, "bind"):
-            state.bind(app, self.previews)
+            state.bind(app, self.previews, self._admissions)
         _states_of(app)[self] = state
         return state
 

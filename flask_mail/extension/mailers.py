@@ -20,14 +20,13 @@ from ..errors import ConfigurationError, MessageError
 from ..message.defaults import fill_in
 from ..message.message import Message
 from ..util.locks import ForkSafeLock
+from .admitting import Admission
 from .building import Builder
 from .definitions import Definition
 from .notes import Notes
 
 _everywhere = ForkSafeLock()
 _selections: WeakSet[Selection] = WeakSet()
-
-Admission: TypeAlias = Callable[[Outgoing], Outgoing]
 
 
 def everywhere() -> list[Selection]:
@@ -40,6 +39,7 @@ class Selection(Builder):
     """Chooses the backend of each mailer of one app.
 
     :param testing: returns True if the app is testing.
+    :param admissions: functions that get each message before it is delivered; looked at each time.
     """
 
     def __init__(
@@ -50,13 +50,14 @@ class Selection(Builder):
         testing: Callable[[], bool],
         debug: Callable[[], bool],
         app: Callable[[], object] = lambda: None,
+        admissions: list[Admission] | None = None,
     ) -> None:
         super().__init__(config, assigned, debug=debug, app=app)
         self._testing = testing
         self._notes = Notes(config)
         self._guard: tuple[list[Any], Guard | None] = [], None
         self._policies: dict[str, tuple[list[Any], Policy]] = {}
-        self.admissions: list[Admission] = []
+        self.admissions = [] if admissions is None else admissions
         with _everywhere():
             _selections.add(self)
 
@@ -157,7 +158,9 @@ class Selection(Builder):
         known = self._policies.get(mailer)
         if known is not None and known[0] == made_of:
             return known[1]
-        admissions = (*(() if allowed is None else (allowed.guarded,)), *self.admissions)
+        guarded = () if allowed is None else (allowed.guarded,)
+        # Also after the admissions, which may add recipients.
+        admissions = (*guarded, *self.admissions, *(guarded if self.admissions else ()))
         check_replaced = partial(self._check_for, own) if is_external else None
         policy = Policy(mailer, admissions, check_replaced)
         self._policies[mailer] = made_of, policy

@@ -22,13 +22,24 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..message.message import Message
+    from .admitting import Admission
     from .mailers import Selection
     from .previews import Preview
 
 
 _NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 # Apart from __dict__, which only contains assigned attributes.
-_SLOTS = ("_app", "_config", "_debug", "_mail", "_recent", "_selection", "_testing", "previews")
+_SLOTS = (
+    "_admissions",
+    "_app",
+    "_config",
+    "_debug",
+    "_mail",
+    "_recent",
+    "_selection",
+    "_testing",
+    "previews",
+)
 _lock = ForkSafeLock()
 _FOLLOW: Any = object()  # of a parameter: read it from the configuration
 
@@ -119,6 +130,7 @@ class _Mail(_MailMixin):
         self._debug = debug
         self._testing = testing
         self.previews = {}
+        self._admissions: list[Admission] = []
         self._selection: Selection | None = None
 
     @property
@@ -138,6 +150,7 @@ class _Mail(_MailMixin):
                         testing=lambda: self.testing,
                         debug=lambda: is_on(self.debug),
                         app=lambda: self._app,
+                        admissions=self._admissions,
                     )
         return made
 
@@ -147,8 +160,10 @@ class _Mail(_MailMixin):
             setattr(clone, slot, getattr(self, slot))
         return clone
 
-    def bind(self, app: Flask, previews: Mapping[str, Preview]) -> None:
-        """Set the app of this state and the previews of its inbox.
+    def bind(
+        self, app: Flask, previews: Mapping[str, Preview], admissions: list[Admission]
+    ) -> None:
+        """Set the app of this state, the previews of its inbox and the functions of `Mail.admit`.
 
         A state made by the program itself follows `app` in all attributes that it was not given.
         """
@@ -156,6 +171,7 @@ class _Mail(_MailMixin):
             self._connect_to(app.config, debug=app.debug, testing=app.testing)
         self._app = app
         self.previews = previews
+        self._admissions = admissions
 
     def _assigned(self) -> Mapping[str, Any]:
         """Return the assigned attributes, which take precedence over the configuration."""
