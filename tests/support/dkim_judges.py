@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import socket
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 import dkim
@@ -13,6 +15,7 @@ import nacl.exceptions
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from mail_programs import find, folder, needs, own_address, until
 from name_server import name_server
 
 from flask_mail.backends import DkimRecord
@@ -102,6 +105,36 @@ def by_perl(contents: Iterable[bytes], records: Iterable[DkimRecord]) -> list[st
         )
     assert run.returncode == 0, run.stderr.decode()
     return run.stdout.decode().splitlines()
+
+
+OPENDKIM = find("opendkim")
+NEEDS_OPENDKIM = needs(OPENDKIM, "OpenDKIM")
+
+
+@contextlib.contextmanager
+def opendkim(records: Iterable[DkimRecord]) -> Iterator[str]:
+    """Run OpenDKIM as a filter that verifies mail; give its address as Postfix takes it."""
+    assert OPENDKIM, "CI has to install OpenDKIM"
+    with folder("opendkim") as root:
+        host, port = own_address(), 8891
+        (root / "keys").write_text("".join(f"{each.name} {each.value}\n" for each in records))
+        (root / "opendkim.conf").write_text(
+            f"Mode v\nSocket inet:{port}@{host}\nTestPublicKeys {root}/keys\n"
+            "AuthservID mx.test\nAlwaysAddARHeader yes\nBackground no\nSyslog no\n"
+        )
+        command = [OPENDKIM, "-f", "-x", str(root / "opendkim.conf")]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            try:
+                until(lambda: _listens(host, port), lambda: f"OpenDKIM at {host}:{port}")
+                yield f"inet:{host}:{port}"
+            finally:
+                process.terminate()
+
+
+def _listens(host: str, port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=10):
+        return True
+    return False
 
 
 def quoted(text: str) -> str:

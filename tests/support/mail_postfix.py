@@ -106,8 +106,9 @@ class Connection:
 class Postfix(Program):
     """Postfix, with a service for each of :data:`SERVICES` and one maildir for all mail."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, milter: str = "") -> None:
         self.root = root
+        self.milter = milter
         self.host = own_address()
         self.ports = {name: 2525 + number for number, name in enumerate(SERVICES)}
 
@@ -195,6 +196,13 @@ class Postfix(Program):
         assert set(found) == wanted
         return found
 
+    def stored(self, queue_id: str) -> bytes:
+        """Return a message as it was written, with all that was added at the top."""
+        self._wait_for([queue_id])
+        paths = (self.root / "mail" / "inbox" / "new").iterdir()
+        [found] = [text for path in paths if queue_id.encode() in (text := path.read_bytes())]
+        return found
+
     def assert_agrees_with(self, receipts: Sequence[Receipt]) -> list[bytes]:
         """Check that each message was taken and delivered once, under the id in its receipt.
 
@@ -233,6 +241,8 @@ class Postfix(Program):
             for name, options in SERVICES.items()
         )
         main = MAIN_CF.format(root=self.root, uid=account.pw_uid, gid=account.pw_gid)
+        if self.milter:
+            main += f"smtpd_milters = {self.milter}\nmilter_default_action = tempfail\n"
         (self.root / "etc" / "header_checks").write_text("/^Subject: Forbidden/ REJECT not here\n")
         (self.root / "etc" / "main.cf").write_text(main)
         (self.root / "etc" / "master.cf").write_text(services + MASTER_CF)
@@ -245,10 +255,13 @@ class Postfix(Program):
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Postfix]:
-    """Run Postfix with a configuration of its own."""
+def running(milter: str = "") -> Iterator[Postfix]:
+    """Run Postfix with a configuration of its own.
+
+    :param milter: the address of a filter for its mail, as ``smtpd_milters`` takes it.
+    """
     with folder("postfix") as root:
-        postfix = Postfix(root)
+        postfix = Postfix(root, milter)
         postfix._start()
         try:
             yield postfix
