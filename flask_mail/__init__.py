@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # at run time, PatchableModule imports each name when it is u
         email_failed,
         email_queued,
         email_sending,
+        email_unsubscribed,
         signals,
     )
     from .errors import (
@@ -89,6 +90,7 @@ __all__ = [
     "email_failed",
     "email_queued",
     "email_sending",
+    "email_unsubscribed",
     "force_text",
     "make_msgid",
     "sanitize_address",

@@ -64,6 +64,8 @@ class Sending(ABC, Generic[S]):
         """
 
         def prepared() -> Outgoing:
+            if policy.complete is not None:
+                policy.complete(message)
             tell_sending(app, message)
             return outgoing_of(message, envelope_from, policy.mailer)
 
@@ -110,6 +112,8 @@ class Sending(ABC, Generic[S]):
         """
 
         def prepared(message: Message) -> Outgoing:
+            if policy.complete is not None:
+                policy.complete(message)
             tell_sending(app, message)
             return outgoing_of(message, mailer=policy.mailer)
 

@@ -171,18 +171,21 @@ def to_path(value: object) -> str:
     raise ValueError("a path")
 
 
+def to_url_prefix(value: object) -> str:
+    """Read a URL prefix such as ``"/_mail"``."""
+    prefix = value.rstrip("/") if isinstance(value, str) else ""
+    if not _PREFIX.fullmatch(prefix):
+        raise ValueError('a URL prefix such as "/_mail"')
+    return prefix
+
+
 def to_prefix(value: object) -> bool | str:
     """Read a bool or a URL prefix such as ``"/_mail"``."""
-    if isinstance(value, str) and value.startswith("/"):
-        prefix = value.rstrip("/")
-        if _PREFIX.fullmatch(prefix):
-            return prefix
-    else:
-        try:
-            return to_bool(value)
-        except ValueError:
-            pass
-    raise ValueError('true, false or a URL prefix such as "/_mail"')
+    is_prefix = isinstance(value, str) and value.startswith("/")
+    try:
+        return to_url_prefix(value) if is_prefix else to_bool(value)
+    except ValueError:
+        raise ValueError('true, false or a URL prefix such as "/_mail"') from None
 
 
 def to_anything(value: object) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from .converters import to_anything, to_bool, to_reply_to
+from .converters import to_anything, to_bool, to_reply_to, to_str, to_url_prefix
 from .headers import to_headers
 from .setting import Setting
 
 REPLY_TO = "MAIL_DEFAULT_REPLY_TO"
 HEADERS = "MAIL_DEFAULT_HEADERS"
+UNSUBSCRIBE = "MAIL_UNSUBSCRIBE"
+UNSUBSCRIBE_MAILTO = "MAIL_UNSUBSCRIBE_MAILTO"
 
 ROWS: tuple[Setting, ...] = (
     Setting(
@@ -23,6 +25,17 @@ ROWS: tuple[Setting, ...] = (
     Setting(
         HEADERS, "dict of names and values", to_headers, "None",
         "Headers for each message that does not have them when it is sent.",
+        "General",
+    ),
+    Setting(
+        UNSUBSCRIBE, "URL prefix", to_url_prefix, "None",
+        "Add a page for one-click unsubscribe below this prefix, such as `/unsubscribe`, for"
+        " messages with `unsubscribe`. Read by `Mail(app)`; needs `SECRET_KEY` and `SERVER_NAME`.",
+        "General",
+    ),
+    Setting(
+        UNSUBSCRIBE_MAILTO, "address", to_str, "None",
+        "An address to write to as well in order to unsubscribe from these messages.",
         "General",
     ),
     Setting(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from ..message.message import Message
     from .outgoing import Outgoing
 
 DEFAULT: Final = "default"
@@ -24,6 +25,8 @@ class Policy:
     recipient allow-list. They run again when a queue delivers the message later."""
     check_replaced: Callable[[Outgoing], None] | None = None
     """Checks that the configured backend could deliver a message, if a local one replaces it."""
+    complete: Callable[[Message], None] | None = None
+    """Adds to a message what the settings say, before `email_sending`; or raises."""
 
 
 NO_POLICY: Final = Policy()

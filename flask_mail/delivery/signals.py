@@ -95,6 +95,12 @@ email_deferred = _signal(
     "Sent by a queue when an attempt has failed and it will try again, with the error and the"
     " receipt.",
 )
+# Of blinker's own kind: its receivers are new, and take their arguments by keyword.
+email_unsubscribed = signals.signal(
+    "email-unsubscribed",
+    "Sent when a recipient leaves a mailing list, with the address and the name of the list; again"
+    " at each further click.",
+)
 
 
 def propagates(app: object) -> bool:

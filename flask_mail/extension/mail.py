@@ -11,6 +11,7 @@ from flask import Flask, current_app
 
 from .. import _context
 from ..config.converters import is_on
+from ..config.message_settings import UNSUBSCRIBE
 from .admitting import Admitting
 from .development import watch
 from .live import ATTRIBUTES
@@ -53,6 +54,10 @@ class Mail(_MailMixin, Previewing, Admitting):
         """
         state = self._make_state(app)
         app.extensions["mail"] = state
+        if app.config.get(UNSUBSCRIBE) is not None:
+            from .unsubscribe import add_page
+
+            add_page(app)
         watch(app)
         return state
 

@@ -162,7 +162,7 @@ class Selection(Builder):
         # Also after the admissions, which may add recipients.
         admissions = (*guarded, *self.admissions, *(guarded if self.admissions else ()))
         check_replaced = partial(self._check_for, own) if is_external else None
-        policy = Policy(mailer, admissions, check_replaced)
+        policy = Policy(mailer, admissions, check_replaced, self._complete)
         self._policies[mailer] = made_of, policy
         return policy
 
@@ -199,6 +199,13 @@ class Selection(Builder):
         :raises ConfigurationError: a default is not valid.
         """
         fill_in(message, self._config)
+
+    def _complete(self, message: Message) -> None:
+        wanted: object = getattr(message, "unsubscribe", None)
+        if wanted is not None and not callable(wanted):  # a method is the program's own
+            from .unsubscribe import add_headers
+
+            add_headers(message, self._config, self._app())
 
     def note_settings(self, backend: Backend[Any], app: Any) -> None:
         """Warn once of misspelt settings, and if real mail is about to leave in development."""

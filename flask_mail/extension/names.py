@@ -40,6 +40,7 @@ HOMES = {
     "email_failed": "delivery.signals",
     "email_queued": "delivery.signals",
     "email_sending": "delivery.signals",
+    "email_unsubscribed": "delivery.signals",
     "force_text": "extension.compat",
     "make_msgid": "message.message",
     "sanitize_address": "extension.compat",

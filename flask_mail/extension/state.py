@@ -217,6 +217,15 @@ class _Mail(_MailMixin):
         """The current value of Flask's ``DEBUG``."""
         return is_on(self._config.get("DEBUG", self._debug))
 
+    def unsubscribe_url(self, address: str, list_name: str) -> str:
+        """Return the URL of the page on which `address` leaves a mailing list.
+
+        :raises ConfigurationError: ``MAIL_UNSUBSCRIBE`` or a setting that it needs is missing.
+        """
+        from .unsubscribe import unsubscribe_url
+
+        return unsubscribe_url(self._config, self._app, address, list_name)
+
     @property
     def fails_silently(self) -> bool:
         """True if a failed connection does not raise (``MAIL_FAIL_SILENTLY``, before 0.8)."""

@@ -9,7 +9,7 @@ from .. import _context
 from ..config import table as settings
 from ..errors import MessageError
 from ..util.text import describe
-from .fields import frozen
+from .fields import copied, frozen
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 _FIELDS = (
     *("subject", "recipients", "body", "html", "alts", "sender", "cc", "bcc", "attachments"),
     *("reply_to", "date", "charset", "extra_headers", "mail_options", "rcpt_options", "priority"),
-    *("in_reply_to", "references", "auto_submitted", "tags", "metadata", "options", "seed"),
+    *(
+        "in_reply_to",
+        "references",
+        "auto_submitted",
+        "unsubscribe",
+        "tags",
+        "metadata",
+        "options",
+        "seed",
+    ),
 )
 
 
@@ -81,6 +90,8 @@ class Forms:
         fields = {field: given.pop(field) for field in _FIELDS if field in given}
         if recipients is not None and fields.setdefault("recipients", recipients) is not recipients:
             raise TypeError("from_template() got multiple values for argument 'recipients'")
+        if fields.get("unsubscribe") is not None:
+            variables = {"unsubscribe_url": _unsubscribe_url(fields), **(variables or {})}
         source = _context.app_templates()
         if locale is None:
             written = templates.render(source, name, {**given, **(variables or {})})
@@ -157,3 +168,16 @@ class Forms:
         message = cls._blank()
         records.fill(message, record, files=files)
         return message
+
+
+def _unsubscribe_url(fields: dict[str, Any]) -> str:
+    """Return the link for the recipient in `fields`, whose iterables become lists."""
+    from .unsubscribing import only_recipient
+
+    names = ("recipients", "cc", "bcc")
+    fields.update({name: copied(fields.get(name), list) for name in names})
+    find = getattr(_context.current_state(), "unsubscribe_url", None)
+    if find is None:
+        raise RuntimeError("unsubscribe needs an app with Flask-Mail: call Mail(app).")
+    url: str = find(only_recipient(*(fields[name] for name in names)), fields["unsubscribe"])
+    return url

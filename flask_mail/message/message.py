@@ -82,6 +82,8 @@ class Message(Attaching, Conventions, Forms, Rendering):
     :param in_reply_to: the message being replied to, or its Message-ID.
     :param references: the messages of its thread; that of `in_reply_to` by default.
     :param auto_submitted: ``True`` or ``"auto-replied"`` for mail that a program wrote.
+    :param unsubscribe: the mailing list that its only recipient can leave with one click, such as
+        ``"newsletter"``; needs ``MAIL_UNSUBSCRIBE``.
     :param tags: labels for the mail service's statistics, such as ``["welcome"]``.
     :param metadata: text and numbers that the mail service stores with the message and reports with
         its events, such as ``{"order": 4711}``.
@@ -119,6 +121,7 @@ class Message(Attaching, Conventions, Forms, Rendering):
     options: CopiedLater[Mapping[str, Mapping[str, Any]], dict[str, dict[str, Any]]] = CopiedLater(
         by_backend
     )
+    unsubscribe: str | None = None
     envelope: Envelope | None = None
     """Envelope of the delivery; set on the copies in ``mail.outbox``."""
     mailer: str = ""
@@ -146,6 +149,7 @@ class Message(Attaching, Conventions, Forms, Rendering):
         in_reply_to: str | Message | None = None,
         references: str | Message | Iterable[str | Message] | None = None,
         auto_submitted: str | bool | None = None,
+        unsubscribe: str | None = None,
         tags: Iterable[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
@@ -172,6 +176,8 @@ class Message(Attaching, Conventions, Forms, Rendering):
             self.in_reply_to = in_reply_to
         if auto_submitted is not None:
             self.auto_submitted = auto_submitted
+        if unsubscribe is not None:
+            self.unsubscribe = unsubscribe
         if tags is not None:
             self.tags = tags
         if metadata is not None:

@@ -46,6 +46,7 @@ _FIELDS: Final[dict[str, Any]] = {
     "sender": (str, _MAILBOX, _NONE),
     "reply_to": (str, _ADDRESSES, _NONE),
     "extra_headers": (_PAIRS, _NONE),
+    "unsubscribe": _NAME,
     "envelope": (_ENVELOPE, _NONE),
     "further": dict,
     **dict.fromkeys(("recipients", "cc", "bcc"), (_ADDRESSES, _NONE)),
@@ -70,7 +71,17 @@ _NAMES: Final = {field: _STORED.get(field, field) for field in _FIELDS if field 
 _ATTRIBUTES: Final = {name: field for field, name in _NAMES.items()}
 _MAPPINGS: Final = ("alts", "extra_headers", "metadata")
 _NULLABLE: Final = frozenset(
-    {"subject", "body", "charset", "date", "sender", "reply_to", "extra_headers", "envelope"}
+    {
+        "subject",
+        "body",
+        "charset",
+        "date",
+        "sender",
+        "reply_to",
+        "extra_headers",
+        "envelope",
+        "unsubscribe",
+    }
 )
 
 

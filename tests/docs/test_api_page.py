@@ -30,7 +30,16 @@ CLASSES = {name: each for name, each in PUBLIC.items() if inspect.isclass(each)}
 INTERNAL = {
     "Connection": {"defer"},
     "Mail": {"previews"},
-    "_Mail": {"app_debug", "bind", "fails_silently", "follow", "previews", "recent", "selection"},
+    "_Mail": {
+        "app_debug",
+        "bind",
+        "fails_silently",
+        "follow",
+        "previews",
+        "recent",
+        "selection",
+        "unsubscribe_url",
+    },
     "Message": {"content_to_send", "is_bad_headers"},
     "Outgoing": {"octets"},
     "Secret": {"current", "is_impossible", "must_be", "setting"},
