@@ -7,7 +7,8 @@ import importlib.util
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from ..config.table import FAIL_SILENTLY, TABLE, nearest
+from ..config.misspelt import nearest
+from ..config.table import FAIL_SILENTLY, TABLE
 from ..errors import BackendNotFound, ConfigurationError
 from ..util.patterns import lazy_pattern
 from .base import API_VERSION, Backend

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal, Union
 
 from ..config.converters import to_anything, to_bool, to_int, to_path, to_secret, to_str
-from ..config.table import convert, is_unset, nearest
+from ..config.misspelt import nearest
+from ..config.table import convert, is_unset
 from ..errors import ConfigurationError
 from ..util.secret import Secret
 

@@ -7,22 +7,21 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 from ..config.converters import default_port
 from ..delivery.sending import failure_of
 from ..errors import BackendUnavailable
 from ..receipt import Outcome, Receipt
 from ..smtp import borrowed as lending
-from ..smtp import dialing
 from ..smtp import legacy as stand_in
 from ..smtp import session as client
 from ..smtp.deadline import Deadline
-from ..smtp.delivery import Delivery, Item
+from ..smtp.delivery import Delivery
+from ..smtp.parallel import Others, ParallelDelivery
 from ..smtp.pool import Pool
+from ..smtp.sessions import ServerSessions, spent
+from ..smtp.source import Item
 from ..smtp.tls import ClientTLS
-from ..smtp.wire import Wire
-from ..util.clocks import monotonic
 from ..util.secret import Password, Secret, Token
 from .base import Backend
 from .features import ORDINARY, Feature
@@ -83,6 +82,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         keepalive: float = 5.0,
         max_age: float = 300.0,
         max_emails: int | None = None,
+        batch_connections: int = 1,
         debug: bool = False,
     ) -> None:
         if password is not None:
@@ -124,13 +124,14 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         )
         self._deadline = deadline and read_value("MAIL_DEADLINE", deadline)
         self._max_emails = max_emails and read_value("MAIL_MAX_EMAILS", max_emails)
+        self._batch_connections = read_value("MAIL_BATCH_CONNECTIONS", batch_connections)
         self._pool = Pool(
             read_value("MAIL_POOL_SIZE", pool_size),
             read_value("MAIL_KEEPALIVE", keepalive),
             max_age=self._server.max_age,
             place=(server, self._server.port, username),
         )
-        self._own: WeakSet[smtplib.SMTP] = WeakSet()  # the sessions that it may reconnect
+        self._sessions = ServerSessions(self._server, self._pool, self._max_emails)
 
     @classmethod
     def url_defaults(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -149,19 +150,16 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         if stand_in.is_replaced(self._server):
             return stand_in.connect(self._server)  # type: ignore[no-any-return]
         kept = self._pool.take(client.kind(self._server))
-        if kept is not None:
-            return kept
-        started = monotonic()
-        host = client.connect(self._server, Deadline(self._seconds(0)))
-        self._pool.count("opened")
-        # The time to connect is part of the deadline of the message.
-        client.link_of(host, self._server).spent = monotonic() - started
-        self._own.add(host)
-        return host
+        return kept or self._sessions.connect(Deadline(self._seconds(0)))
+
+    def hide(self, session: Any) -> None:
+        """Let the next batch on a session, which no program sees, use others beside it."""
+        if stand_in.is_genuine(session):
+            self._sessions.hide(session)
 
     def close(self, session: Any) -> None:
         try:
-            is_fit = stand_in.is_genuine(session) and self._is_fit(session)
+            is_fit = stand_in.is_genuine(session) and self._sessions.is_fit(session)
             if not (is_fit and self._pool.give(session)):
                 self.retire(session)
         except BaseException:  # from a signal handler
@@ -201,8 +199,8 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         if lending.is_busy(session):
             with self._beside(session) as own:
                 return self.deliver(mail, own)
-        spent = _spent(session)
-        courier = self._courier(session, lambda octets: self._seconds(octets) - spent)
+        opening = spent(session)
+        courier = self._courier(session, lambda octets: self._seconds(octets) - opening)
         (result,) = courier.carry([(mail.envelope, mail.octets)])
         if result.error is not None:
             raise result.error
@@ -223,8 +221,9 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
                 given.append(mail)
                 yield mail.envelope, mail.octets
 
-        _spent(session)  # a batch has no deadline as a whole
-        courier = self._courier(session, lambda octets: self._deadline)
+        spent(session)  # a batch has no deadline as a whole
+        others = self._sessions.beside(session, self._batch_connections, self.close)
+        courier = self._courier(session, lambda octets: self._deadline, others)
         for result in courier.carry(items()):
             mail = given.popleft()
             if result.error is None:
@@ -239,7 +238,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         :raises BackendUnavailable: the program opened the other one, maybe for another server or
             login.
         """
-        if busy not in self._own or lending.was_used(busy):
+        if not self._sessions.owns(busy) or lending.was_used(busy):
             raise BackendUnavailable(
                 "The connection is in the middle of a message that a signal handler, a finalizer or"
                 " a log handler has interrupted: open another connection there."
@@ -255,18 +254,17 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         finally:
             end(session)
 
-    def _courier(self, session: Any, seconds: Callable[[int], float | None]) -> Delivery:
-        def reopen(deadline: Deadline) -> None:
-            client.establish(session, self._server, deadline)
-            self._pool.count("opened")
-
-        return Delivery(
-            session,
-            self._server,
-            reopen=reopen if session in self._own else None,
-            max_emails=self._max_emails,
-            seconds=seconds,
-        )
+    def _courier(
+        self,
+        session: Any,
+        seconds: Callable[[int], float | None],
+        others: Others | None = None,
+    ) -> Delivery:
+        reopen = self._sessions.reopen(session) if self._sessions.owns(session) else None
+        limits: Any = {"max_emails": self._max_emails, "seconds": seconds}
+        if others is None:
+            return Delivery(session, self._server, reopen=reopen, **limits)
+        return ParallelDelivery(session, self._server, reopen=reopen, others=others, **limits)
 
     def _receipt(self, mail: Outgoing, result: Result) -> Receipt:
         return self.accepted(
@@ -276,22 +274,3 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
     def _seconds(self, octets: int) -> float:
         """Return the seconds that a single message may take, including the connection."""
         return self._deadline or max(_DEADLINE, self._server.timeout) + octets // _SLOWEST
-
-    def _is_fit(self, session: Any) -> bool:
-        """Return True if a session can be kept for other messages."""
-        link = session.file
-        if session not in self._own or lending.was_used(session) or not isinstance(link, Wire):
-            return False
-        if dialing.memory.is_crowded((self._server.host, self._server.port)):
-            return False  # others wait for a connection
-        is_full = self._max_emails is not None and link.messages >= self._max_emails
-        is_free = link.settle is None and not link.is_tired
-        return not is_full and is_free and not link.is_stale()
-
-
-def _spent(session: Any) -> float:
-    """Return the seconds that it took to open a session, and reset them."""
-    link, spent = session.file, 0.0
-    if isinstance(link, Wire):
-        spent, link.spent = link.spent, 0.0
-    return spent

@@ -101,6 +101,14 @@ def to_count(value: object) -> int:
     return count
 
 
+def to_positive(value: object) -> int:
+    """Read a whole number of 1 or more, also from a string."""
+    count = to_int(value)
+    if count < 1:
+        raise ValueError("a whole number, 1 or more")
+    return count
+
+
 def to_str(value: object) -> str:
     """Read text, a lazy string, or a whole number.
 

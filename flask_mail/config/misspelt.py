@@ -1,10 +1,10 @@
-"""Warnings about misspelt settings."""
+"""Names that are probably misspelt."""
 
 from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from .table import BY_KEY, FAIL_SILENTLY, is_unset
@@ -31,3 +31,9 @@ def warn_of_misspelt(config: Mapping[str, Any], options: Collection[str]) -> Non
         near = difflib.get_close_matches(key.removeprefix(_PREFIX), names, n=1, cutoff=_ALIKE)
         if near:
             _log.warning("%s is not a setting; did you mean %s?", key, names[near[0]])
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the best match, or an empty string."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {matches[0]!r}?" if matches else ""

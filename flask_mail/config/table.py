@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ..errors import ConfigurationError
@@ -20,6 +19,7 @@ from .converters import (
     to_path,
     to_patterns,
     to_port,
+    to_positive,
     to_prefix,
     to_seconds,
     to_secret,
@@ -138,6 +138,11 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "MAIL_POOL_SIZE", "whole number", to_count, "2",
         "Maximum number of idle connections that each process keeps open (0 disables pooling).",
+        "SMTP",
+    ),
+    Setting(
+        "MAIL_BATCH_CONNECTIONS", "whole number", to_positive, "1",
+        "Maximum number of connections that `send_many` uses at the same time.",
         "SMTP",
     ),
     Setting(
@@ -274,12 +279,6 @@ def fails_silently(config: Mapping[str, Any]) -> bool:
         return False
     _warn_old(FAIL_SILENTLY, "catch flask_mail.BackendUnavailable instead, or use send_many()")
     return bool(convert(FAIL_SILENTLY, to_bool, value))
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the best match, or an empty string."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
 def _warn_old(key: str, advice: str) -> None:

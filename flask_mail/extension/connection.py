@@ -180,7 +180,8 @@ class Connection:
         raised: BaseException | None = None
         with self._in_use():
             backend, open_session = self._target()
-            opener = OpenUntilFailure(open_session)
+            # The session of a block may be used by the program.
+            opener = OpenUntilFailure(open_session, backend if self._deferred else None)
             waiting = self._prepared(messages)
             for first in waiting:
                 room = max(1, self._limit - self.num_emails) if self._limit else None

@@ -11,6 +11,7 @@ from ..backends.options import Options, hidden, secrets_of
 from ..config import table as settings
 from ..config.converters import to_secret
 from ..config.masking import kind_of
+from ..config.misspelt import nearest
 from ..config.urls import MailURL, read_url
 from ..delivery.policy import DEFAULT
 from ..errors import ConfigurationError, MailerNotFound
@@ -121,7 +122,7 @@ class Definitions:
         """
         found = self.get(name)
         if found is None:
-            hint = settings.nearest(name, self.names()) or "."
+            hint = nearest(name, self.names()) or "."
             raise MailerNotFound(
                 f"{_MAILERS} has no mailer {describe(name)}{hint} It has:"
                 f" {', '.join(self.names())}."

@@ -53,17 +53,24 @@ class OpenSession:
 
 
 class OpenUntilFailure:
-    """Opens sessions until one fails, so that an unreachable server costs one time-out."""
+    """Opens sessions until one fails, so that an unreachable server costs one time-out.
 
-    def __init__(self, open_session: Callable[[], Any]) -> None:
+    :param hider: the backend, if no program sees the sessions.
+    """
+
+    def __init__(self, open_session: Callable[[], Any], hider: Any = None) -> None:
         self._open_session = open_session
+        self._hide = getattr(hider, "hide", None) if is_smtp(hider) else None
         self._failure: BackendUnavailable | None = None
 
     def __call__(self) -> Any:
         if self._failure is not None:
             raise self._failure
         try:
-            return self._open_session()
+            session = self._open_session()
         except BackendUnavailable as error:
             self._failure = error
             raise
+        if self._hide is not None:
+            self._hide(session)
+        return session

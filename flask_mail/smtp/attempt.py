@@ -35,6 +35,7 @@ class Attempt:
     :ivar attempts: how often it was started for its current recipients.
     :ivar was_moved: True if it continues on a new connection because the server may limit the
         messages per connection.
+    :ivar is_deferred: True if the server asked to slow down, and it is started once more.
     """
 
     def __init__(self, envelope: Envelope, content: bytes | Content, deadline: Deadline) -> None:
@@ -44,6 +45,7 @@ class Attempt:
         self.attempts = 0
         self._strikes = 0  # how many connections broke at this message
         self.was_moved = False
+        self.is_deferred = False
         self.is_over = False
         """True if it is finished on this connection, though it may continue on another one."""
         self.result: Result | None = None
@@ -64,12 +66,14 @@ class Attempt:
         reset: bool,
         waits: bool,
         moves: Callable[[Reply], bool],
+        defers: Callable[[Reply], bool],
     ) -> None:
         """Start the transaction, or start it again, on the connection of `host`.
 
         :param reset: send RSET first, because another transaction may be open.
         :param waits: send the content only after recipients are accepted, as large content.
         :param moves: returns True if the server may reply differently on another connection.
+        :param defers: returns True if the server may reply differently later.
         :raises MessageError: the message needs an extension that the server does not offer.
         :raises MessageRefused: it exceeds the server's SIZE.
         """
@@ -79,6 +83,7 @@ class Attempt:
         self._server = str(server)
         self.is_pipelined = server.pipelining and host.has_extn("pipelining")
         self._moves = moves
+        self._defers = defers
         self._lacks, self._proven = server.lacks, server.proven
         self._is_chunked = (
             server.chunking

@@ -11,19 +11,27 @@ if TYPE_CHECKING:
     from .transaction import Transaction
 
 _IN_VAIN = 3
-"""Messages in a row that a new connection did not help, before none is opened for them."""
+"""Messages in a row that a new connection, or a later attempt, did not help, before no more of them
+get one."""
 
 
 class Lessons:
     """Observations from the messages and connections of a batch.
 
+    :param may_defer: True if a message may be started once more if the server is busy.
     :ivar overlaps: True if a message may be started while another one is in flight.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_defer: bool = False) -> None:
         self.overlaps = True
         self._is_overlap_proven = False
         self._moved_in_vain = 0
+        self._may_defer = may_defer
+        self._deferred_in_vain = 0
+
+    def defers(self, reply: Reply) -> bool:
+        """Return True if a message with this reply is started once more, later."""
+        return self._may_defer and self._deferred_in_vain < _IN_VAIN and reply.is_busy
 
     def moves(self, reply: Reply) -> bool:
         """Return True if a message with this reply is started again on a new connection."""
@@ -33,6 +41,8 @@ class Lessons:
         """Learn from the result of a message."""
         if transaction.was_moved:
             self._moved_in_vain = 0 if result.error is None else self._moved_in_vain + 1
+        if transaction.is_deferred:
+            self._deferred_in_vain = 0 if result.error is None else self._deferred_in_vain + 1
 
     def note_break(self, flight: Pipeline) -> None:
         """Learn from a connection that broke."""

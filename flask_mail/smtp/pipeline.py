@@ -36,6 +36,7 @@ class Pipeline:
 
     :param moves: returns True if a message with this reply is started again on a new connection,
         once this one has carried messages.
+    :param defers: returns True if a message with this reply is started once more, later.
     :param overlaps: True if a message may be started while another one is in flight.
     """
 
@@ -46,6 +47,7 @@ class Pipeline:
         link: Wire,
         *,
         moves: Callable[[Reply], bool],
+        defers: Callable[[Reply], bool],
         overlaps: bool,
     ) -> None:
         self.link = link
@@ -61,6 +63,7 @@ class Pipeline:
         self.is_overlap_proven = False
         """True if such a message was accepted."""
         self._moves = moves
+        self._defers = defers
         self._overlaps = overlaps
         self._behind: set[Transaction] = set()
         self._stays = False  # the server went on after 421
@@ -101,6 +104,7 @@ class Pipeline:
             # flight is unknown then.
             waits=self.link.window == 1 or self.link.is_quiet(),
             moves=lambda reply: self.link.messages > 0 and self._moves(reply),
+            defers=self._defers,
         )
         self.link.is_dirty = True
         self.link.is_lent = False
@@ -153,8 +157,11 @@ class Pipeline:
         while self.under_way:
             self.advance(wait=True)
 
-    def end(self, error: OSError) -> list[Transaction]:
-        """Handle a lost connection; return the messages that may be retried."""
+    def end(self, error: OSError, *, blames_first: bool = True) -> list[Transaction]:
+        """Handle a lost connection; return the messages that may be retried.
+
+        :param blames_first: False if the first message is not the reason.
+        """
         ended, self.under_way = self.under_way, deque()
         is_farewell = self.link.is_closing and not self._is_doubtful
         left = is_farewell and not self._stays and is_break(error)
@@ -162,7 +169,13 @@ class Pipeline:
         return [
             each
             for number, each in enumerate(ended)
-            if each.lost(error, sent, server_left=left, is_first=not number, said_yes=said_yes)
+            if each.lost(
+                error,
+                sent,
+                server_left=left,
+                is_first=blames_first and not number,
+                said_yes=said_yes,
+            )
         ]
 
     def break_off(self, error: MessageError) -> None:

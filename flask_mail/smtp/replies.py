@@ -22,6 +22,15 @@ _ENOUGH = lazy_pattern(
     re.IGNORECASE,
 )
 
+# Amazon SES, Microsoft 365, Postfix, Gmail. A quota of a day does not recover within a batch.
+_BUSY = lazy_pattern(
+    r"\bthrottl|\brate\b|\bslow down\b|\btoo (?:fast|much mail)\b"
+    r"|\btoo many (?:\w+ )*(?:connections|sessions|logins)\b"
+    r"|\bconcurrent (?:\w+ )*connections?\b|\bthread limit\b",
+    re.IGNORECASE,
+)
+_OF_A_DAY = lazy_pattern(r"\bdaily\b|\bday\b|\b24[ -]?h", re.IGNORECASE)
+
 _ENHANCED = lazy_pattern(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")
 
 
@@ -58,6 +67,15 @@ class Reply(NamedTuple):
     def is_enough(self) -> bool:
         """True if the text refers to a limit of messages on this connection."""
         return _ENOUGH.search(self.text) is not None
+
+    @property
+    def is_busy(self) -> bool:
+        """True if the text asks for fewer connections, or fewer messages in a time."""
+        return (
+            400 <= self.code < 500
+            and (self.code == 432 or _BUSY.search(self.text) is not None)
+            and _OF_A_DAY.search(self.text) is None
+        )
 
     @property
     def may_accept_content(self) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import BackendUnavailable, DeliveryError, MailError
+from ..util.clocks import monotonic
 from ..util.patterns import lazy_pattern
 from . import borrowed as lending
 from . import dialing, errors, failures, reaching
@@ -38,9 +39,12 @@ _PAUSE, _LONGEST_PAUSE = 0.25, 1.0
 _FULL_NAME = lazy_pattern(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 
 
-def connect(server: Server, deadline: Deadline | None = None) -> smtplib.SMTP:
+def connect(
+    server: Server, deadline: Deadline | None = None, *, is_patient: bool = True
+) -> smtplib.SMTP:
     """Open a connection that is ready for transactions.
 
+    :param is_patient: True to retry for a while if the server is full for now (421).
     :raises DeliveryError: from the table in :mod:`flask_mail.smtp.failures`; nothing stays open.
     """
     # Any name keeps smtplib from looking up this host's, which takes seconds if DNS is slow.
@@ -50,16 +54,19 @@ def connect(server: Server, deadline: Deadline | None = None) -> smtplib.SMTP:
         arguments["context"] = reaching.context_for(server, made)
     host = made(**arguments)
     host._host = server.host  # noqa: SLF001 (the name that TLS checks)
-    establish(host, server, deadline or Deadline())
+    establish(host, server, deadline or Deadline(), is_patient=is_patient)
     return host  # type: ignore[no-any-return]
 
 
-def establish(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
+def establish(
+    host: smtplib.SMTP, server: Server, deadline: Deadline, *, is_patient: bool = True
+) -> None:
     """Connect or reconnect a session, as :func:`connect`."""
     stage = "greeting"
+    started = monotonic()
     lending.forget(host)
     try:
-        _reach_in_time(host, server, deadline)
+        (_reach_in_time if is_patient else reaching.reach)(host, server, deadline)
         host.local_hostname = server.local_hostname or _own_name(host)
         _greet(host, server)
         if server.starttls:
@@ -69,7 +76,9 @@ def establish(host: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
         if server.username is not None and server.secret is not None:
             stage = "login"
             log_in(host, server.username, server.secret, (server.host, server.port))
-        link_of(host, server).give_back()
+        link = link_of(host, server)
+        link.opening = monotonic() - started
+        link.give_back()
         lending.watch(host)
     except BaseException as error:
         drop(host)

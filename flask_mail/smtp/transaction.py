@@ -124,7 +124,7 @@ class Transaction(attempt.Attempt):
             is_complete = False
         if self._refusal is not None and not self.is_left:
             self._end_refused(*self._refusal)
-            return self._is_put_off
+            return self.result is None
         if is_complete and (self._refusal is None or self.is_doubtful):
             if self.is_doubtful or isinstance(error, smtplib.SMTPResponseException):
                 self._replies.clear()  # each may belong to another command
@@ -236,21 +236,23 @@ class Transaction(attempt.Attempt):
         self.end_with(Result(None, made.refused, made, made.attempts))
 
     def _end_refused(self, error: OSError, stage: str) -> None:
-        """End with the refusal, unless it may concern this connection alone."""
-        if stage == "recipient":
-            replies = list(self._no().values())
-            has_had_enough = all(
-                (each.is_too_many or each.is_enough) and self._moves(each) for each in replies
-            )
-        elif isinstance(error, smtplib.SMTPSenderRefused):
-            reply = reply_of((error.smtp_code, error.smtp_error))
-            has_had_enough = (reply.code < 500 or reply.is_enough) and self._moves(reply)
-        else:
-            has_had_enough = False
-        if has_had_enough:
+        """End with the refusal, unless it may concern this connection or moment alone."""
+        answer = getattr(error, "smtp_code", -1), getattr(error, "smtp_error", "")
+        replies = list(self._no().values()) if stage == "recipient" else [reply_of(answer)]
+        if not self.is_deferred and all(map(self._defers, replies)):
+            self._reason = (error, stage)
+            self.is_deferred = self.is_over = True
+        elif stage in ("sender", "recipient") and all(
+            self._is_for_connection(each, stage) for each in replies
+        ):
             self._is_put_off = self.was_moved = self.is_over = True
         else:
             self._fail(error, stage)
+
+    def _is_for_connection(self, reply: Reply, stage: str) -> bool:
+        if stage == "sender":
+            return (reply.code < 500 or reply.is_enough) and self._moves(reply)
+        return (reply.is_too_many or reply.is_enough) and self._moves(reply)
 
     def _too_many(self) -> dict[str, Refusal]:
         return {each: reply.refusal for each, reply in self._no().items() if reply.is_too_many}

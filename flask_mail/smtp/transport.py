@@ -143,19 +143,24 @@ class Transport:
         :raises OSError: it failed.
         """
         self.take()
-        since = self._clock()
         while True:
             try:
                 self._sock.do_handshake()
             except ssl.SSLWantReadError:
-                self._await(since, write=False)
+                self._wait(write=False)
             except ssl.SSLWantWriteError:
-                self._await(since, write=True)
+                self._wait(write=True)
             else:
+                self._since = None
                 return
 
-    def _wait(self) -> None:
-        """Wait until data can be read or, if any is queued, written."""
+    def awaited(self, *, write: bool | None = None) -> tuple[Any, bool, float]:
+        """Return the socket to wait for, True if it may be written too, and the seconds left.
+
+        Without seconds left, :meth:`hear` takes what is there or raises.
+
+        :param write: True to wait until it can be written; default: if data is queued.
+        """
         if self._since is None:
             self._since, self._written = self._clock(), 0
         if _QUICKACK is not None:
@@ -166,22 +171,23 @@ class Transport:
             except TOLERABLE as error:
                 if not is_tolerable(error):
                     raise
-        self._await(self._since, write=bool(self._out) and not self._wants_read)
-
-    def _await(self, since: float, *, write: bool) -> None:
         is_verdict = self.awaits_verdict and not self._out
         timeout = self._verdict_timeout if is_verdict else self._timeout
-        left = max(0.0, since + timeout - self._clock())
+        left = max(0.0, self._since + timeout - self._clock())
         try:
             left = self.deadline.left(left)
         except DeadlinePassed:
             # A reply that arrived before the deadline is in time, even if it is read later.
-            if not is_ready(self._sock, write=False, seconds=0):
-                raise
-        else:
-            if not is_ready(self._sock, write, left):
-                self.deadline.left(1.0)  # raises if the deadline was the limit
-                raise Silence("timed out")
+            return self._sock, False, 0.0
+        if write is None:
+            write = bool(self._out) and not self._wants_read
+        return self._sock, write, left
+
+    def _wait(self, *, write: bool | None = None) -> None:
+        """Wait until data can be read or, if any is queued, written."""
+        if not is_ready(*self.awaited(write=write)):
+            self.deadline.left(1.0)  # raises if the deadline was the limit
+            raise Silence("timed out")
 
     def _flush(self) -> None:
         """Write as much as the operating system takes without waiting, within bounds."""

@@ -47,6 +47,7 @@ class Wire(Transport):
     :ivar secret: secrets to redact from replies and the transcript.
     :ivar settle: completes what is in flight, before other code uses the connection.
     :ivar spent: seconds spent on opening it, not yet attributed to a message.
+    :ivar opening: seconds that it took to open it.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Wire(Transport):
         self.is_unheard = False
         self.is_closing = False
         self.is_tired = False
-        self.spent = 0.0
+        self.spent = self.opening = 0.0
         self.secret: Secrets | None = None
         self.settle: Callable[[], None] | None = None
         self.is_traced = debug

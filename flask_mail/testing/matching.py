@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
 
 from ..address.parser import parse_address
-from ..config.table import nearest
+from ..config.misspelt import nearest
 from ..errors import MessageError
 from ..message.metadata import metadata_of, tags_of
 from ..mime.parser import Entity, decode_text

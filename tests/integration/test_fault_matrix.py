@@ -8,6 +8,7 @@ came, did the server judge it, and did the link break?
 from __future__ import annotations
 
 import itertools
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -23,9 +24,22 @@ from fault_play import (
     little_room,
 )
 from fault_server import PASSWORD, USERNAME
-from faults import CLOSING, KINDS, LASTING, NEGATIVE, OPENING, STAGES, Fault
+from faults import (
+    CLOSING,
+    KINDS,
+    LASTING,
+    NEGATIVE,
+    OPENING,
+    PATIENCE,
+    STAGES,
+    Fault,
+    first_of,
+)
 
 from flask_mail import Outcome
+from flask_mail.smtp import pipeline as flight
+from flask_mail.smtp import source, wire
+from flask_mail.smtp.growth import Growth
 
 __all__ = ["little_room"]  # a fixture
 
@@ -180,7 +194,7 @@ SLOW = list(cells(LASTING))
 
 
 def play(cell, *faults, **settings):
-    server = {"login": cell.stage == "auth"}
+    server = {"login": cell.stage == "auth", **settings.pop("server", {})}
     if cell.stage == "auth":
         settings |= {"MAIL_USERNAME": USERNAME, "MAIL_PASSWORD": PASSWORD}
     if cell.kind in LASTING:
@@ -242,15 +256,77 @@ def batch(cell):
     return played.problems
 
 
+IN_FLIGHT = 2
+"""Messages in flight on each of several connections."""
+
+
+def held_until_there_are_two(fault):
+    """Return what chooses the fault, and delays the first connection until there is another."""
+    choose, opened = first_of(fault), threading.Event()
+
+    def choose_later(stage, connection, message):
+        if connection > 1:
+            opened.set()
+        elif message == 3:  # the reply to the first one has left
+            opened.wait(PATIENCE)
+        return choose(stage, connection, message)
+
+    return choose_later
+
+
+def spread(cell, connections):
+    """A message on the second connection of a batch meets the fault, or its opening does."""
+    is_opening = cell.stage in (*OPENING, "quit")
+    settings = {"MAIL_POOL_SIZE": 0} if cell.stage == "quit" else {}
+    settings["MAIL_BATCH_CONNECTIONS"] = connections
+    count = 8 if cell.mode == "large" else 12
+    fault = cell.fault((2, 0) if is_opening else (2, 1))
+    settings["server"] = {"choose": held_until_there_are_two(fault)}
+    with play(cell, fault, **settings) as played:
+        played.send_many(count)
+        played.send()
+        possible = {SENT}
+        if not is_opening:
+            possible |= cell.expected | cell.expected_next | cell.expected_later
+        played.expect(*[possible] * count, SENT)
+        # At most those in flight on the connection, and the one behind.
+        lost = sum(each.outcome is not SENT for each in played.receipts)
+        limit = IN_FLIGHT + 1 if cell.mode in AT_ONCE else 2
+        if lost > limit:
+            played.problems.append(f"{cell}: {lost} messages were not sent")
+    return played.problems
+
+
+def spread_over_3(cell):
+    return spread(cell, 3)
+
+
+def spread_over_8(cell):
+    return spread(cell, 8)
+
+
+SPREAD = [spread_over_3, spread_over_8]
+
+
+@pytest.fixture(autouse=True)
+def eager(request, monkeypatch):
+    """Few messages fill a connection, and another one is opened soon."""
+    if request.node.callspec.params["way"] in SPREAD:
+        monkeypatch.setattr(wire, "FIRST_MESSAGES", IN_FLIGHT)
+        monkeypatch.setattr(flight, "MESSAGES", IN_FLIGHT)
+        monkeypatch.setattr(Growth, "seconds_left", lambda self, count: 0.0)
+        monkeypatch.setattr(source, "_TRUSTED", 1)
+
+
 @pytest.mark.parametrize("cell", FAST, ids=str)
-@pytest.mark.parametrize("way", [single, warm, batch])
+@pytest.mark.parametrize("way", [single, warm, batch, *SPREAD])
 def test_a_fault_leaves_each_message_with_the_outcome_that_is_true_of_it(way, cell):
     assert way(cell) == []
 
 
 @pytest.mark.parametrize("kind", LASTING)
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("way", [single, warm, batch])
+@pytest.mark.parametrize("way", [single, warm, batch, *SPREAD])
 def test_silence_at_any_stage_gives_true_outcomes(way, mode, kind):
     """All stages of a mode at the same time, because each takes until MAIL_TIMEOUT."""
     chosen = [each for each in SLOW if (each.mode, each.kind) == (mode, kind)]

@@ -18,6 +18,7 @@ from servers import mail_to
 
 from flask_mail import DeliveryError, Message, Outcome
 from flask_mail.backends.smtp import SmtpBackend
+from flask_mail.smtp.growth import Growth
 
 pytestmark = pytest.mark.exhaustive
 
@@ -100,6 +101,59 @@ def test_pool_under_contention_reports_each_outcome():
     assert counts[Outcome.SENT] > 0.9 * len(told)
     assert counts[Outcome.UNKNOWN] > 10
     assert {fault.stage for fault, _, _ in server.fired} == set(TRANSACTION)
+
+
+@pytest.mark.parametrize("connections", [1, 3, 8])
+def test_batches_over_several_connections_report_each_outcome(connections, monkeypatch):
+    """Each of 4,000 is accepted once at most, and each receipt agrees with the server's record."""
+    monkeypatch.setattr(Growth, "seconds_left", lambda self, count: 0.0)  # opens them eagerly
+    threads, batches, size = 4, 20, 50
+    weather = Weather(SEED + connections)
+    options = {"choose": weather.choose, "extensions": weather.extensions, "connections": 10_000}
+
+    def message(number):
+        return Message(
+            f"Number {number}",
+            ["a@example.com", "b@example.com", "c@example.com"],
+            f"For {number} alone.",
+            sender=f"from{number}@example.com",
+        )
+
+    def work(thread):
+        found = []
+        for batch in range(batches):
+            first = (thread * batches + batch) * size
+            numbers = range(first, first + size)
+            messages = [message(number) for number in numbers]
+            receipts = mail.send_many(iter(messages))
+            assert [each.message_id for each in receipts] == [each.msgId for each in messages]
+            found += zip(numbers, (each.outcome for each in receipts), strict=True)
+        return found
+
+    with fault_server(**options) as server:
+        mail = mail_to(
+            server.port,
+            MAIL_BACKEND=SmtpBackend,
+            MAIL_POOL_SIZE=POOL,
+            MAIL_TIMEOUT=60,
+            MAIL_BATCH_CONNECTIONS=connections,
+        )
+        with ThreadPoolExecutor(threads) as pool:
+            told = dict(pair for pairs in pool.map(work, range(threads)) for pair in pairs)
+        server.wait_for_open(POOL)
+    assert server.violations == []
+    accepted = Counter(number_of(each) for each in server.accepted)
+    assert set(accepted.values()) == {1}
+    wrong = {
+        number: outcome
+        for number, outcome in told.items()
+        if outcome is not Outcome.UNKNOWN and (outcome is Outcome.SENT) != (number in accepted)
+    }
+    assert wrong == {}
+    assert sorted(told) == list(range(threads * batches * size))
+    counts = Counter(told.values())
+    assert counts[Outcome.SENT] > 0.8 * len(told)
+    assert counts[Outcome.UNKNOWN] > 10
 
 
 FORKING = """\

@@ -32,6 +32,8 @@ SAID = {
     "giant": b"250 " + b"x" * 100_000 + b"\r\n",
     "endless": b"250-more\r\n" * 10_000 + b"250 done\r\n",
     "mixed": b"550-5.7.1 rejected by policy\r\n250 2.0.0 ok\r\n",
+    "busy": b"432 4.3.2 Concurrent connections limit exceeded\r\n",
+    "throttled": b"454 Throttling failure: Maximum sending rate exceeded\r\n",
     "unended": b"550-5.7.1 rejected by policy\r\n",
 }
 _DRIP = b"250-slowly\r\n" * 100

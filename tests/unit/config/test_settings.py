@@ -10,6 +10,7 @@ from werkzeug.local import LocalProxy
 
 from flask_mail import ConfigurationError
 from flask_mail.config import table as settings
+from flask_mail.config.misspelt import nearest
 
 
 @pytest.mark.parametrize("value", [True, 1, "true", "True", " YES ", "on", "1", "t", "y"])
@@ -135,6 +136,7 @@ def test_a_value_of_another_kind_names_the_setting_and_shows_no_secret(key, valu
         ("MAIL_DEADLINE", 0, "0"),
         ("MAIL_KEEPALIVE", -1.5, "-1.5"),
         ("MAIL_POOL_SIZE", "-1", "'-1'"),
+        ("MAIL_BATCH_CONNECTIONS", "0", "'0'"),
         ("MAIL_MAX_EMAILS", [50], "a value of type list"),
         ("MAIL_USE_TLS", "perhaps\n", r"'perhaps\n'"),
         ("MAIL_INBOX", "//", "'//'"),
@@ -188,8 +190,8 @@ def test_mail_fail_silently_warns_with_the_new_ways(value, silently):
 
 
 def test_the_nearest_known_name_is_suggested():
-    assert settings.nearest("MAIL_SERVR", settings.BY_KEY) == "; did you mean 'MAIL_SERVER'?"
-    assert settings.nearest("XYZ", settings.BY_KEY) == ""
+    assert nearest("MAIL_SERVR", settings.BY_KEY) == "; did you mean 'MAIL_SERVER'?"
+    assert nearest("XYZ", settings.BY_KEY) == ""
 
 
 def test_every_setting_is_documented_once():

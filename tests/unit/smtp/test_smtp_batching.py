@@ -14,8 +14,8 @@ from servers import mail_to
 from flask_mail import BackendUnavailable, Envelope, Message, Outcome
 from flask_mail.delivery.signals import email_dispatched, email_sending
 from flask_mail.errors import DeliveryError, MailError
-from flask_mail.smtp import delivery as courier
 from flask_mail.smtp import session as client
+from flask_mail.smtp import source
 from flask_mail.smtp.deadline import Deadline
 from flask_mail.smtp.delivery import Delivery
 from flask_mail.smtp.pipeline import MESSAGES
@@ -87,7 +87,7 @@ def test_messages_are_taken_as_there_is_room_for_them(fast):
 
 def test_a_slow_source_delays_no_receipt(server, monkeypatch):
     """The receipt of a message is available before the source yields the next message."""
-    monkeypatch.setattr(courier, "_SLOW", -1.0)
+    monkeypatch.setattr(source, "_SLOW", -1.0)
     answered = []
 
     def batch():
@@ -247,7 +247,7 @@ def test_timeout_while_reconnecting_leaves_other_messages_their_time():
         envelope = Envelope("me@example.com", ("to@example.com",))
         openings = []
 
-        def reopen(deadline):
+        def reopen(deadline, *, is_patient):
             openings.append(deadline)
             if len(openings) == 1:
                 now[0] += 100
@@ -295,7 +295,7 @@ def test_whatever_opening_raises_leaves_the_messages_not_sent(server, error):
     host = client.connect(where)
     client.drop(host)
 
-    def reopen(deadline):
+    def reopen(deadline, *, is_patient):
         raise error
 
     envelope = Envelope("me@example.com", ("to@example.com",))
@@ -312,7 +312,7 @@ def test_settings_that_are_wrong_when_it_reconnects_stay_what_they_are(server):
     class Wrong(MailError):
         pass
 
-    def reopen(deadline):
+    def reopen(deadline, *, is_patient):
         raise Wrong
 
     envelope = Envelope("me@example.com", ("to@example.com",))

@@ -1,0 +1,103 @@
+"""Sessions with one server: opened, taken from a pool, reconnected."""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakSet
+
+from ..util.clocks import monotonic
+from . import borrowed as lending
+from . import dialing
+from . import session as client
+from .channel import IMPATIENCE, Reopen
+from .deadline import Deadline
+from .parallel import Others
+from .pool import Pool
+from .server import Server
+from .wire import Wire
+
+
+class ServerSessions:
+    """Sessions with one server.
+
+    :param max_emails: maximum number of messages per connection; ``None`` for no limit.
+    """
+
+    def __init__(self, server: Server, pool: Pool, max_emails: int | None) -> None:
+        self._server = server
+        self._pool = pool
+        self._max_emails = max_emails
+        self._place = (server.host, server.port)
+        self._own: WeakSet[smtplib.SMTP] = WeakSet()  # those that it may reconnect
+        self._hidden: WeakSet[smtplib.SMTP] = WeakSet()  # those that no program sees
+
+    def connect(self, deadline: Deadline, *, is_patient: bool = True) -> smtplib.SMTP:
+        """Return a new session.
+
+        :param is_patient: True to retry for a while if the server is full for now (421).
+        :raises DeliveryError: it failed; nothing stays open.
+        """
+        started = monotonic()
+        host = client.connect(self._server, deadline, is_patient=is_patient)
+        self._pool.count("opened")
+        # The time to connect is part of the deadline of the message.
+        client.link_of(host, self._server).spent = monotonic() - started
+        self._own.add(host)
+        return host
+
+    def owns(self, session: Any) -> bool:
+        """Return True if it has opened a session, and may reconnect it."""
+        return session in self._own
+
+    def reopen(self, session: smtplib.SMTP) -> Reopen:
+        """Return a function that reconnects a session."""
+
+        def reopen(deadline: Deadline, *, is_patient: bool) -> None:
+            client.establish(session, self._server, deadline, is_patient=is_patient)
+            self._pool.count("opened")
+
+        return reopen
+
+    def hide(self, session: Any) -> None:
+        """Let the next batch on a session, which no program sees, use others beside it."""
+        self._hidden.add(session)
+
+    def beside(
+        self, session: Any, limit: int, close: Callable[[smtplib.SMTP], None]
+    ) -> Others | None:
+        """Return the sessions that a batch may use beside a hidden one, if there are any."""
+        is_hidden = session in self._hidden
+        self._hidden.discard(session)
+        is_own = session in self._own
+        if limit == 1 or not (is_hidden and is_own) or dialing.memory.is_crowded(self._place):
+            return None
+
+        def open_another() -> smtplib.SMTP:
+            another = self._pool.take(client.kind(self._server))
+            if another is None:
+                another = self.connect(Deadline(IMPATIENCE), is_patient=False)
+            spent(another)
+            return another
+
+        return Others(limit, open_another, self.reopen, close)
+
+    def is_fit(self, session: Any) -> bool:
+        """Return True if a session can be kept for other messages."""
+        link = session.file
+        if session not in self._own or lending.was_used(session) or not isinstance(link, Wire):
+            return False
+        if dialing.memory.is_crowded(self._place):
+            return False  # others wait for a connection
+        is_full = self._max_emails is not None and link.messages >= self._max_emails
+        is_free = link.settle is None and not link.is_tired
+        return not is_full and is_free and not link.is_stale()
+
+
+def spent(session: Any) -> float:
+    """Return the seconds that it took to open a session, and reset them."""
+    link, seconds = session.file, 0.0
+    if isinstance(link, Wire):
+        seconds, link.spent = link.spent, 0.0
+    return seconds
