@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -19,6 +18,7 @@ from ..mime.dkim import (
     unsigned_field,
 )
 from ..mime.fields import parse_mailboxes
+from ..receipt import Receipt
 from ..util.secret import Secret  # annotates an option
 from .base import Backend
 from .dkim_keys import SigningKey, read_keys
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..delivery.outgoing import Outgoing
-    from ..receipt import Receipt
     from .values import DkimRecord, Kept, ProbeStep
 
 
@@ -110,30 +109,18 @@ class DkimBackend(Backend[Sessions]):
         session.abort()
 
     def deliver(self, mail: Outgoing, session: Sessions) -> Receipt:
-        return session.attempt(self.child, self.signed(mail))
+        ready = self._ready(mail)
+        return ready if isinstance(ready, Receipt) else session.attempt(self.child, ready)
 
     def deliver_many(self, mails: Iterable[Outgoing], session: Sessions) -> Iterator[Receipt]:
         """Deliver by the `deliver_many` of the other mailer, which may save round trips."""
-        # One item for each message without a receipt: ``None`` if the other mailer has it.
-        waiting: deque[Receipt | None] = deque()
+        return session.deliver_many(self.child, map(self._ready, mails))
 
-        def signed() -> Iterator[Outgoing]:
-            for mail in mails:
-                try:
-                    ready = self.signed(mail)
-                    self.child.check(ready)
-                except Exception as error:  # noqa: BLE001 (reported by the receipt)
-                    waiting.append(self.receipt_of(error, mail, handed_over=False))
-                else:
-                    waiting.append(None)
-                    yield ready
-
-        for receipt in session.deliver_many(self.child, signed()):
-            yield from _failed(waiting)
-            if waiting:
-                waiting.popleft()
-            yield receipt
-        yield from _failed(waiting)
+    def _ready(self, mail: Outgoing) -> Outgoing | Receipt:
+        try:
+            return self.signed(mail)
+        except Exception as error:  # noqa: BLE001 (reported by the receipt)
+            return self.receipt_of(error, mail, handed_over=False)
 
     def signed(self, mail: Outgoing) -> Outgoing:
         """Return a message with a signature of each key of its domain.
@@ -142,7 +129,8 @@ class DkimBackend(Backend[Sessions]):
         :raises ConfigurationError: it cannot be signed.
         """
         keys = self.keys()
-        header, body_hash = _read(mail)
+        octets = _in_seven_bits(mail.octets)
+        header, body_hash = _read(octets)
         fields = read_fields(header)
         domain = _domain_of(fields)
         for each in _with_parents(domain):
@@ -157,7 +145,6 @@ class DkimBackend(Backend[Sessions]):
                 " such mail without a signature."
             )
         signatures = b"".join([_signature(key, fields, body_hash) for key in keys[each]])
-        octets = mail.octets
         return mail.with_octets(
             signatures + octets
             if isinstance(octets, bytes)
@@ -175,15 +162,21 @@ class DkimBackend(Backend[Sessions]):
         return [*own, *self.child.dkim_records()]
 
 
-def _failed(waiting: deque[Receipt | None]) -> Iterator[Receipt]:
-    while waiting and (receipt := waiting[0]) is not None:
-        waiting.popleft()
-        yield receipt
+def _in_seven_bits(octets: bytes | Content) -> bytes | Content:
+    """Encode 8-bit text, as a server without 8BITMIME would need it after the message is signed.
+
+    RFC 6376 section 5.3. Only attached messages, and content that a program has made, have any.
+    """
+    if (octets if isinstance(octets, bytes) else octets.literal).isascii():
+        return octets
+    from ..mime.seven_bit import in_seven_bits
+
+    return in_seven_bits(bytes(octets))
 
 
-def _read(mail: Outgoing) -> tuple[bytes, str]:
+def _read(octets: bytes | Content) -> tuple[bytes, str]:
     """Return the header, and the hash of the body."""
-    blocks = iter(mail.blocks())
+    blocks = octets.blocks() if isinstance(octets, Content) else iter((octets,))
     header = b""
     end = -1
     for block in blocks:
