@@ -159,7 +159,8 @@ def _send_by(state: _Mail, name: str, message: Message) -> Receipt:
             sessions.callback(backend.close, session)
             return session
 
-        return backend.send(message, app=state.app, open_session=open_session)
+        policy = state.selection.policy_without_mailer()
+        return backend.send(message, app=state.app, open_session=open_session, policy=policy)
 
 
 def _rows(

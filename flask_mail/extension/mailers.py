@@ -158,13 +158,22 @@ class Selection(Builder):
         known = self._policies.get(mailer)
         if known is not None and known[0] == made_of:
             return known[1]
-        guarded = () if allowed is None else (allowed.guarded,)
-        # Also after the admissions, which may add recipients.
-        admissions = (*guarded, *self.admissions, *(guarded if self.admissions else ()))
         check_replaced = partial(self._check_for, own) if is_external else None
-        policy = Policy(mailer, admissions, check_replaced, self._complete)
+        policy = Policy(mailer, self._admissions(allowed), check_replaced, self._complete)
         self._policies[mailer] = made_of, policy
         return policy
+
+    def policy_without_mailer(self) -> Policy:
+        """Return the current rules for the mail of a backend that a person has chosen.
+
+        :raises ConfigurationError: a setting of the recipient allow-list is wrong.
+        """
+        return Policy(admissions=self._admissions(self.guard()), complete=self._complete)
+
+    def _admissions(self, allowed: Guard | None) -> tuple[Admission, ...]:
+        guarded = () if allowed is None else (allowed.guarded,)
+        # Also after the admissions, which may add recipients.
+        return (*guarded, *self.admissions, *(guarded if self.admissions else ()))
 
     def _definition_of(self, mailer: str) -> Definition | None:
         definition = self.definitions.get(mailer)

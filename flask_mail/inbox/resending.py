@@ -110,6 +110,7 @@ def resend(
                 app=inbox.app,
                 envelope_from=(stored.envelope.sender or "<>") if stored.envelope else None,
                 open_session=open_session,
+                policy=state.selection.policy_without_mailer(),
             )
             is_done = True
         finally:

@@ -424,3 +424,14 @@ def test_a_plugin_is_chosen_by_its_name(app, tmp_path, monkeypatch):
     source = backend_source("pigeon")
     install(monkeypatch, tmp_path, "pigeon", backends="pigeon = pigeonry:Plugin", pigeonry=source)
     assert "backend     pigeon\n" in run(app, "send", "a@b.example", "--backend", "pigeon").stdout
+
+
+@pytest.mark.parametrize("settings", [{}, {"MAIL_BACKEND": "null"}])
+def test_a_backend_of_the_command_line_reaches_only_allowed_recipients(settings):
+    app = make_app(MAIL_ALLOWED_RECIPIENTS="*@example.com", **settings)
+    result = run(app, "send", "--backend", "locmem", "eve@example.net", status=1)
+    assert "MAIL_ALLOWED_RECIPIENTS does not allow any of the recipients" in result.stderr
+    app.config["MAIL_REDIRECT_TO"] = "qa@example.com"
+    run(app, "send", "--backend", "locmem", "eve@example.net")
+    [sent] = app.extensions["mail"].selection.build("locmem").outbox
+    assert sent.envelope.recipients == ("qa@example.com",)

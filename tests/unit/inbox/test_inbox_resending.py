@@ -68,13 +68,15 @@ def fields(monkeypatch):
     """The backend, as if it were installed."""
     declared = Installed("fields", f"{__name__}:FieldsBackend", "Fields", "1")
     monkeypatch.setattr(resending, "installed", lambda: [declared])
-    monkeypatch.setattr(Selection, "backend_class", chosen(Selection.backend_class))
+    monkeypatch.setattr(Selection, "_class_of", chosen(Selection._class_of))
     monkeypatch.setattr(FieldsBackend, "taken", [])
     return FieldsBackend.taken
 
 
-def chosen(backend_class):
-    return lambda self, name: FieldsBackend if name == "fields" else backend_class(self, name)
+def chosen(class_of):
+    return lambda self, name, *definition: (
+        FieldsBackend if name == "fields" else class_of(self, name, *definition)
+    )
 
 
 def test_a_backend_that_looks_at_fields_has_them_too(mail, fields):
