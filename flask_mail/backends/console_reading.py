@@ -34,5 +34,11 @@ def _read(recent: Recent, wanted: Delivered) -> StoredMessage | None:
             " keeps such messages."
         )
     return StoredMessage(
-        wanted.content or b"", wanted.envelope, wanted.tags, wanted.metadata, wanted.size, error
+        wanted.content or b"",
+        wanted.envelope,
+        wanted.tags,
+        wanted.metadata,
+        wanted.size,
+        error,
+        wanted.mailer,
     )

@@ -164,6 +164,7 @@ def _envelope(mail: Outgoing, moment: datetime) -> bytes:
         "rcpt_options": envelope.rcpt_options,
         "tags": mail.tags,
         "metadata": mail.metadata,
+        "mailer": mail.mailer,
         "message_id": mail.message_id,
         "date": moment.isoformat(timespec="microseconds"),
     }

@@ -77,11 +77,11 @@ def _read_message(folder: Path, name: str) -> StoredMessage | None:
     problem = ""
     if content is None:
         problem = f"This message has {size / 2**20:.0f} MiB, too many to be shown: open the file."
-    envelope, tags, metadata = _read_envelope(folder / f"{name}.json")
-    return StoredMessage(content or b"", envelope, tags, metadata, size, problem)
+    envelope, tags, metadata, mailer = _read_envelope(folder / f"{name}.json")
+    return StoredMessage(content or b"", envelope, tags, metadata, size, problem, mailer)
 
 
-def _read_envelope(path: Path) -> tuple[Envelope | None, tuple[str, ...], dict[str, str]]:
+def _read_envelope(path: Path) -> tuple[Envelope | None, tuple[str, ...], dict[str, str], str]:
     try:
         _, content = _read(path, _LARGEST_ENVELOPE)
         # No number is looked at, and Python takes minutes for one of a million digits.
@@ -92,9 +92,9 @@ def _read_envelope(path: Path) -> tuple[Envelope | None, tuple[str, ...], dict[s
         )
         metadata = fields.get("metadata", {})
         named = dict(zip(_texts(metadata), _texts(metadata.values()), strict=True))
-        return envelope, _texts(fields.get("tags", ())), named
+        return envelope, _texts(fields.get("tags", ())), named, _text(fields.get("mailer", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None, (), {}  # not written, or not by Flask-Mail
+        return None, (), {}, ""  # not written, or not by Flask-Mail
 
 
 def _delete(folder: Path, name: str) -> None:

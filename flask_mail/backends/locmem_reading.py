@@ -52,7 +52,14 @@ def _read(backend: LocmemBackend, message: Any) -> StoredMessage | None:
         reason = f"This message cannot be rendered: {type(error).__name__}."
         return StoredMessage(b"", envelope, error=reason)
     tags, metadata = tolerated(tags_of, message), tolerated(metadata_of, message)
-    return StoredMessage(content, envelope, tags or (), metadata or {})
+    mailer = getattr(message, "mailer", "")
+    return StoredMessage(
+        content,
+        envelope,
+        tags or (),
+        metadata or {},
+        mailer=mailer if isinstance(mailer, str) else "",
+    )
 
 
 def _delete(backend: LocmemBackend, message: Any) -> None:

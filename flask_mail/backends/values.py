@@ -27,6 +27,8 @@ class StoredMessage:
     """Octets of the message; default: those of `content`."""
     error: str = ""
     """The reason if the content cannot be shown, such as its size; `content` is empty then."""
+    mailer: str = ""
+    """The name of the mailer that it was given to; empty if it is unknown."""
 
     def __post_init__(self) -> None:
         if self.size < 0:

@@ -8,11 +8,10 @@ import click
 from flask import current_app
 from werkzeug.routing import BuildError
 
-from .. import _context
 from ..errors import ConfigurationError
 from ..extension.development import is_developed
 from ..inbox.mounting import prefix_of
-from .context import choice_of, mail_state
+from .context import mail_state
 from .output import say
 
 if TYPE_CHECKING:
@@ -52,22 +51,14 @@ def show_address(host: str, port: int) -> None:
 
 
 def _problem_of(state: _Mail) -> str:
-    """Return the reason why the inbox has no messages; empty if the backend keeps them."""
-    choice = choice_of(state)
-    shown = choice.wanted
-    if not choice.error:
-        try:
-            backend = state.selection.build(choice.delivering)
-            with _context.bound(state):
-                if backend.kept() is not None:
-                    return ""
-        except ConfigurationError as error:
-            return str(error)
-        shown = backend.name
-    return (
-        f"The inbox is empty because the backend {shown!r} does not keep mail: set MAIL_BACKEND to"
-        " console, file or locmem."
-    )
+    """Return the reason why the inbox has no messages; empty if a backend keeps them."""
+    from ..inbox.sources import entries
+
+    try:
+        entries(state)
+    except ConfigurationError as error:
+        return f"The inbox is empty. {error}"
+    return ""
 
 
 def _mounted(app: Flask) -> str | None:

@@ -27,7 +27,7 @@ class Delivered:
     """
 
     # Written out, because every app imports this and making a dataclass takes a millisecond.
-    __slots__ = ("content", "envelope", "id", "metadata", "moment", "size", "tags")
+    __slots__ = ("content", "envelope", "id", "mailer", "metadata", "moment", "size", "tags")
 
     def __init__(self, mail: Outgoing, *, most: int) -> None:
         self.id = secrets.token_hex(8)
@@ -35,6 +35,7 @@ class Delivered:
         self.envelope: Envelope = mail.envelope
         self.content: bytes | None = mail.content if mail.size <= most else None
         self.size: int = mail.size
+        self.mailer: str = mail.mailer
         self.tags: tuple[str, ...] = mail.tags
         self.metadata: Mapping[str, str] = mail.metadata
 

@@ -49,8 +49,8 @@ def list_messages() -> ResponseReturnValue:
         return {"error": str(error)}, 400
     # A single-threaded server must not block on a waiting request.
     found = inbox.find_soon(query, seconds if request.is_multithread else 0.0)
-    backend, _ = inbox.kept()
-    return {"messages": [_summary(each, backend) for each in found]}
+    inbox.kept()  # raises if there is no backend that keeps messages
+    return {"messages": [_summary(each) for each in found]}
 
 
 def delete_all() -> ResponseReturnValue:
@@ -65,18 +65,18 @@ def get_message(name: str) -> ResponseReturnValue:
     found = inbox.get(name)
     if found is None:
         return _gone()
-    kept, stored = found
+    entry, stored = found
     letter = Letter.of(stored.content)
-    backend, _ = inbox.kept()
     return {
-        "id": kept.id,
-        "date": _iso(kept.date),
+        "id": entry.id,
+        "date": _iso(entry.kept.date),
         "from": letter.header("from"),
         "to": letter.header("to"),
         "cc": letter.header("cc"),
         "subject": letter.subject,
         "size": stored.size,
-        "backend": backend,
+        "backend": entry.backend,
+        "mailer": stored.mailer or entry.mailer or None,
         "outcome": "sent",
         "envelope": _envelope(stored.envelope),
         "tags": list(stored.tags),
@@ -84,9 +84,9 @@ def get_message(name: str) -> ResponseReturnValue:
         "headers": [list(each) for each in letter.headers],
         "text": letter.text,
         "html": letter.html,
-        "attachments": [_part(kept.id, each) for each in letter.parts],
+        "attachments": [_part(entry.id, each) for each in letter.parts],
         "advice": [asdict(each) for each in letter.advice(stored.envelope, request.host)],
-        "source": url_for(".eml", where=MESSAGES, name=kept.id),
+        "source": url_for(".eml", where=MESSAGES, name=entry.id),
         "error": stored.error or letter.error or None,
     }
 
@@ -104,7 +104,7 @@ def _gone() -> ResponseReturnValue:
     return {"error": "This message does not exist or was deleted."}, 404
 
 
-def _summary(summary: Summary, backend: str) -> dict[str, Any]:
+def _summary(summary: Summary) -> dict[str, Any]:
     return {
         "id": summary.id,
         "date": _iso(summary.moment),
@@ -114,7 +114,8 @@ def _summary(summary: Summary, backend: str) -> dict[str, Any]:
         "subject": summary.subject,
         "size": summary.size,
         "attachments": summary.attachments,
-        "backend": backend,
+        "backend": summary.backend,
+        "mailer": summary.mailer or None,
         "outcome": "sent",
         "error": summary.error or None,
         "url": url_for(".api_message", name=summary.id),

@@ -18,6 +18,7 @@ from ..extension.state import _Mail
 from ..util.clocks import monotonic
 from ..util.locks import ForkSafeLock
 from .rendered import Letter
+from .sources import Entry, entries
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -48,13 +49,16 @@ class Summary:
     """The recipients of the envelope; empty if it is unknown."""
     text: str
     error: str
+    backend: str
+    mailer: str
+    """Empty if it is unknown."""
 
     @classmethod
-    def of(cls, kept: Kept, stored: StoredMessage) -> Summary:
+    def of(cls, entry: Entry, stored: StoredMessage) -> Summary:
         letter = Letter.of(stored.content)
         return cls(
-            kept.id,
-            kept.date,
+            entry.id,
+            entry.kept.date,
             letter.header("from"),
             ", ".join(filter(None, (letter.header("to"), letter.header("cc")))),
             letter.subject,
@@ -63,6 +67,8 @@ class Summary:
             stored.envelope.recipients if stored.envelope else (),
             f"{letter.text or ''}\n{letter.html or ''}"[:_MOST_TEXT].casefold(),
             stored.error or letter.error,
+            entry.backend,
+            stored.mailer or entry.mailer,
         )
 
 
@@ -71,7 +77,7 @@ class Query:
     """Search criteria; a message must match all of them."""
 
     words: str = ""
-    """In the addresses, the subject or the text; each of the words."""
+    """In the addresses, the subject, the text or the mailer; each of the words."""
     to: str = ""
     """In the address of a recipient, blind copies too."""
     subject: str = ""
@@ -81,7 +87,15 @@ class Query:
         """Return True if a message matches, ignoring case."""
         recipients = " ".join((summary.to, *summary.recipients)).casefold()
         subject = summary.subject.casefold()
-        everything = "\n".join((summary.sender.casefold(), recipients, subject, summary.text))
+        everything = "\n".join(
+            (
+                summary.sender.casefold(),
+                recipients,
+                subject,
+                summary.text,
+                summary.mailer.casefold(),
+            )
+        )
         return (
             (self.since is None or summary.moment > self.since)
             and self.to.casefold() in recipients
@@ -91,11 +105,11 @@ class Query:
 
 
 class Inbox:
-    """The messages that the backend of `app` keeps."""
+    """The messages that the backends of `app` keep."""
 
     def __init__(self, app: Flask) -> None:
         self.app = app
-        self._summaries: OrderedDict[tuple[str, int], Summary] = OrderedDict()
+        self._summaries: OrderedDict[tuple[str, str, int], Summary] = OrderedDict()
         self._lock = ForkSafeLock()
         self._waiting = threading.BoundedSemaphore(_MOST_WAITING)
         self.is_warned = False
@@ -113,26 +127,22 @@ class Inbox:
             )
         return state
 
-    def kept(self) -> tuple[str, list[Kept]]:
-        """Return the name of the backend in use, and the messages that it keeps, newest first.
+    def kept(self) -> list[Entry]:
+        """Return the messages that the backends in use keep, newest first.
 
-        :raises ConfigurationError: it does not keep messages, or the settings are wrong.
+        :raises ConfigurationError: none of them keeps messages, or the settings are wrong.
         """
-        state = self.state
-        backend = state.selection.build(state.selection.chosen()[0])
-        with _context.bound(state):
-            kept = backend.kept()
-            if kept is not None:
-                return backend.name, list(kept)[::-1]
-        raise ConfigurationError(
-            f"The {backend.name} backend does not keep messages for the inbox: set"
-            ' MAIL_BACKEND to "file", "console" or "locmem" in development.'
-        )
+        return entries(self.state)
+
+    @property
+    def has_mailers(self) -> bool:
+        """True if the app has several mailers, so that people want to know which one sent."""
+        return len(self.state.selection.definitions.names()) > 1
 
     def find(self, query: Query) -> list[Summary]:
         """Return the newest messages that match, newest first."""
         found: list[Summary] = []
-        for each in self.kept()[1]:
+        for each in self.kept():
             summary = self._summary(each)
             if summary is not None and query.matches(summary):
                 found.append(summary)
@@ -158,28 +168,27 @@ class Inbox:
 
     def version(self) -> str:
         """Return what changes when a message comes, changes or goes."""
-        name, kept = self.kept()
-        state = repr((name, [(each.id, each.version) for each in kept]))
+        state = repr([(each.backend, each.id, each.kept.version) for each in self.kept()])
         return hashlib.sha256(state.encode()).hexdigest()[:16]
 
-    def get(self, wanted: str) -> tuple[Kept, StoredMessage] | None:
+    def get(self, wanted: str) -> tuple[Entry, StoredMessage] | None:
         """Return a message, or ``None`` if it does not exist."""
-        for each in self.kept()[1]:
+        for each in self.kept():
             if each.id == wanted:
-                stored = _read(each)
+                stored = _read(each.kept)
                 return None if stored is None else (each, stored)
         return None
 
     def delete(self, wanted: str) -> None:
         """Delete a message."""
-        for each in self.kept()[1]:
+        for each in self.kept():
             if each.id == wanted:
-                each.delete()
+                each.kept.delete()
 
     def delete_all(self) -> None:
         """Delete all messages that there are now."""
-        for each in self.kept()[1]:
-            each.delete()
+        for each in self.kept():
+            each.kept.delete()
 
     def wait(
         self,
@@ -204,17 +213,17 @@ class Inbox:
             self._waiting.release()
         return result
 
-    def _summary(self, kept: Kept) -> Summary | None:
-        key = (kept.id, kept.version)
+    def _summary(self, entry: Entry) -> Summary | None:
+        key = (entry.backend, entry.id, entry.kept.version)
         with self._lock():
             summary = self._summaries.get(key)
             if summary is not None:
                 self._summaries.move_to_end(key)
                 return summary
-        stored = _read(kept)
+        stored = _read(entry.kept)
         if stored is None:
             return None
-        summary = Summary.of(kept, stored)
+        summary = Summary.of(entry, stored)
         if not stored.error:  # what could not be read now may be readable later
             with self._lock():
                 self._summaries[key] = summary

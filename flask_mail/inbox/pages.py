@@ -42,11 +42,11 @@ def messages() -> ResponseReturnValue:
     """List the messages."""
     inbox = inbox_here()
     words = request.args.get("q", "").strip()
-    problem, found, version, backend = "", [], "", ""
+    problem, found, version, has_mailers = "", [], "", False
     try:
         version = inbox.version()
         found = inbox.find(Query(words=words))
-        backend = inbox.kept()[0]
+        has_mailers = inbox.has_mailers
     except ConfigurationError as error:
         problem = str(error)
     return render_template(
@@ -54,7 +54,7 @@ def messages() -> ResponseReturnValue:
         messages=found,
         words=words,
         version=version,
-        backend=backend,
+        has_mailers=has_mailers,
         problem=problem,
         is_full=len(found) == MOST_LISTED,
     )

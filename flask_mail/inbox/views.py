@@ -36,6 +36,8 @@ class Shown:
     error: str
     stored: StoredMessage | None = None
     """``None`` for a preview, which is not stored."""
+    mailer: str = ""
+    """Its mailer, if the app has several."""
 
     def url(self, endpoint: str, **arguments: object) -> str:
         """Return the address of a page about this message."""
@@ -77,18 +79,19 @@ def message(name: str) -> Shown:
     found = inbox_here().get(name)
     if found is None:
         abort(404, "This message does not exist or was deleted.")
-    kept, stored = found
+    entry, stored = found
     letter = Letter.of(stored.content)
     return Shown(
         MESSAGES,
         name,
         None,
-        kept.date,
+        entry.kept.date,
         stored.envelope,
         letter,
         stored.size,
         stored.error or letter.error,
         stored,
+        (stored.mailer or entry.mailer) if inbox_here().has_mailers else "",
     )
 
 

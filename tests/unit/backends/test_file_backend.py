@@ -117,6 +117,7 @@ def test_the_envelope_is_kept_beside_it(folder: Path) -> None:
         "rcpt_options": ["NOTIFY=NEVER"],
         "tags": ["welcome"],
         "metadata": {"order": "4711"},
+        "mailer": "",
         "message_id": "<1@example.com>",
         "date": "2030-01-02T12:00:00.000005+00:00",
     }

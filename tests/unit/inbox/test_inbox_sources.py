@@ -119,7 +119,8 @@ class TestEverySource:
 
     def test_a_deleted_message_cannot_be_read_again(self, mail):
         mail.send(welcome())
-        _, [kept] = Inbox(mail.app).kept()
+        [entry] = Inbox(mail.app).kept()
+        kept = entry.kept
         before = kept.read()
         kept.delete()
         kept.delete()
