@@ -31,6 +31,10 @@ class Composite(Backend[Sessions]):
         self.max_size = _largest(each.max_size for each in self.children)
         self.max_recipients = _largest(each.max_recipients for each in self.children)
 
+    def open(self) -> Sessions:
+        """Open no session yet: the message decides which one is needed, and when."""
+        return Sessions()
+
     def close(self, session: Sessions) -> None:
         session.close()
 
@@ -74,3 +78,10 @@ def to_names(value: object) -> list[Any]:
     if not names or not all(isinstance(each, (str, type)) for each in names):
         raise ValueError("a list of mailers")
     return names
+
+
+def to_name(value: object) -> Any:
+    """Read the name of a mailer, or a class."""
+    if value and isinstance(value, (str, type)):
+        return value
+    raise ValueError("the name of a mailer")

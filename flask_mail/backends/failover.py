@@ -70,17 +70,17 @@ class FailoverBackend(Composite):
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], build: Callable[[str], Backend[Any]]) -> Self:
-        key_of = key_of_option(cls, options)
-        given = read_options(cls, key_of, options)
-        for name, read in cls._readers().items():
-            if name in given:
-                given[name] = convert(key_of(name), read, given[name])
-        given["mailers"] = [build(each) for each in given["mailers"]]
-        return cls(**given)
+        given = cls._read(options, key_of_option(cls, options))
+        return cls(**{**given, "mailers": [build(each) for each in given["mailers"]]})
 
     @classmethod
-    def _readers(cls) -> dict[str, Callable[[object], Any]]:
-        return {"mailers": to_names, "retry_after": to_seconds}
+    def _read(cls, options: Mapping[str, Any], key_of: Callable[[str], str]) -> dict[str, Any]:
+        """Return the arguments of the constructor, with the names of the mailers."""
+        given = read_options(cls, key_of, options)
+        for name, read in (("mailers", to_names), ("retry_after", to_seconds)):
+            if name in given:
+                given[name] = convert(key_of(name), read, given[name])
+        return given
 
     def open(self) -> Sessions:
         """Open a session of the first child for which this is possible.

@@ -26,7 +26,10 @@ BUILT_IN = {
     "file": "flask_mail.backends.file:FileBackend",
     "locmem": "flask_mail.backends.locmem:LocmemBackend",
     "null": "flask_mail.backends.null:NullBackend",
+    "roundrobin": "flask_mail.backends.roundrobin:RoundRobinBackend",
+    "routes": "flask_mail.backends.routes:RoutesBackend",
     "smtp": "flask_mail.backends.smtp:SmtpBackend",
+    "throttle": "flask_mail.backends.throttle:ThrottleBackend",
 }
 _SHARED_PREFIX = "MAIL_"
 _NAME = lazy_pattern(r"[a-z][a-z0-9]*")

@@ -65,14 +65,15 @@ class Sessions:
         :param mails: the messages. The child does not get those that it does not support, and a
             receipt among them is yielded unchanged when it is its turn.
         """
-        upcoming = iter(mails)
-        for first in upcoming:
-            # First, as a message that the child does not support opens no session.
-            given = _checked(child, first)
-            if isinstance(given, Receipt):
-                yield given
+        given = (_checked(child, mail) for mail in mails)
+        for item in given:
+            if isinstance(item, Receipt):
+                yield item
             else:
-                yield from _Run(child, chain((given,), upcoming)).receipts(self)
+                run = _Run(child, chain((item,), given))
+                yield from run.receipts(self)
+                if run.next_receipt is not None:
+                    yield run.next_receipt
 
     def drop(self, child: Backend[Any]) -> None:
         """Drop the session of `child` immediately, without talking to the peer."""
@@ -116,16 +117,20 @@ def _leaves_it_useless(receipt: Receipt) -> bool:
 
 
 class _Run:
-    """Messages that a child delivers over one session, with their receipts in order.
+    """Messages in a row that a child delivers over one session, with their receipts in order.
 
-    It ends when the session is useless: the other messages need a new one.
+    It ends at a receipt, which must not wait for the messages after it, and when the session is
+    useless, as the other messages need a new one.
+
+    :param items: messages that the child supports, and receipts of others.
     """
 
-    def __init__(self, child: Backend[Any], mails: Iterator[Outgoing | Receipt]) -> None:
+    def __init__(self, child: Backend[Any], items: Iterator[Outgoing | Receipt]) -> None:
+        self.next_receipt: Receipt | None = None
+        """The receipt that has ended it."""
         self._child = child
-        self._mails = mails
-        # Messages that the child has taken, and receipts of others.
-        self._waiting: deque[Outgoing | Receipt] = deque()
+        self._items = items
+        self._taken: deque[Outgoing] = deque()
         self._has_started = False
         self._is_useless = False
 
@@ -133,39 +138,33 @@ class _Run:
         problem: Exception | None = None
         try:
             for answer in self._child.deliver_many(self._given(), sessions.of(self._child)):
-                yield from self._settled()
                 yield self._answered(answer)
-                yield from self._settled()
         except Exception as error:  # noqa: BLE001 (reported by the receipts)
             problem = error
         if problem is not None or self._is_useless:
             sessions.drop(self._child)
-        for mail in self._waiting:
-            yield mail if isinstance(mail, Receipt) else self._unanswered(mail, problem)
+        for mail in self._taken:
+            yield self._unanswered(mail, problem)
         if not self._has_started:
             # If the session cannot be opened, to try again for each would take as long each time.
             stopped = f"The {self._child.name} backend stopped before this message."
             yield from self._not_given(problem or BackendUnavailable(stopped))
 
     def _given(self) -> Iterator[Outgoing]:
-        for mail in self._mails:
-            self._has_started = True
-            given = _checked(self._child, mail)
-            self._waiting.append(given)
-            if not isinstance(given, Receipt):
-                yield given
+        self._has_started = True
+        for item in self._items:
+            if isinstance(item, Receipt):
+                self.next_receipt = item
+                return
+            self._taken.append(item)
+            yield item
             if self._is_useless:
                 return
 
-    def _settled(self) -> Iterator[Receipt]:
-        while self._waiting and isinstance(self._waiting[0], Receipt):
-            yield self._waiting.popleft()  # type: ignore[misc]
-
     def _answered(self, answer: object) -> Receipt:
-        if not self._waiting:
+        if not self._taken:
             raise BackendUnavailable("There are more receipts than messages.")
-        mail: Any = self._waiting.popleft()  # a message, as receipts are settled
-        receipt = checked(self._child.name, answer, mail)
+        receipt = checked(self._child.name, answer, self._taken.popleft())
         self._is_useless = self._is_useless or _leaves_it_useless(receipt)
         return receipt
 
@@ -179,8 +178,8 @@ class _Run:
         return self._child.receipt_of(problem, mail)
 
     def _not_given(self, problem: Exception) -> Iterator[Receipt]:
-        for mail in self._mails:
-            given = _checked(self._child, mail)
-            if not isinstance(given, Receipt):
-                given = self._child.receipt_of(problem, given, handed_over=False)
-            yield given
+        for item in self._items:
+            if isinstance(item, Receipt):
+                yield item
+            else:
+                yield self._child.receipt_of(problem, item, handed_over=False)

@@ -149,7 +149,10 @@ class Builder:
         self._past.update(backend.stats())
 
     def _are_current(self, children: list[tuple[Any, Backend[Any]]]) -> bool:
-        return not children or all(self.build(each) is child for each, child in children)
+        try:
+            return not children or all(self.build(each) is child for each, child in children)
+        except ConfigurationError:
+            return False  # one was renamed or is wrong now: an error if it is still needed
 
     def _made(self, key: Hashable, cls: type[Backend[Any]], options: dict[str, Any]) -> _Built:
         name = key if isinstance(key, str) else cls.name

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from flask_mail.backends.failover import FailoverBackend
+from flask_mail.backends.roundrobin import RoundRobinBackend
+from flask_mail.backends.routes import RoutesBackend
+from flask_mail.backends.throttle import ThrottleBackend
 from flask_mail.testing.contract import Composing
 
 
@@ -32,3 +35,39 @@ class TestFailoverOfFailovers(Composing):
             return FailoverBackend(mailers=[children[0], inner])
 
         return compose
+
+
+class TestRoundRobinBackend(Composing):
+    size = 3
+
+    @pytest.fixture
+    def compose(self):
+        return lambda children: RoundRobinBackend(mailers=children, weights=[1, 3, 2])
+
+
+class TestRoutesBackend(Composing):
+    tries_next = False
+
+    @pytest.fixture
+    def compose(self):
+        def compose(children):
+            names = [each.mailer for each in children]
+            rules = [{"tag": "never", "mailer": names[1]}, {"mailer": names[0]}]
+            build = dict(zip(names, children, strict=True)).get
+            return RoutesBackend.from_options({"rules": rules}, build)
+
+        return compose
+
+    def test_steps_of_the_children_are_passed_on(self, compose):
+        backend, _ = self._made(compose)
+        assert [each.detail for each in backend.probe()] == ["child2", "child1"]
+
+
+class TestThrottleBackend(Composing):
+    size = 1
+    tries_next = False
+
+    @pytest.fixture
+    def compose(self):
+        options = {"mailer": "child", "rate": "1000000/second"}
+        return lambda children: ThrottleBackend.from_options(options, lambda _: children[0])

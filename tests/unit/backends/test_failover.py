@@ -319,7 +319,7 @@ def test_threads_send_each_message_once_while_the_first_child_flaps():
     accepted = children[0].accepted_ids + children[1].accepted_ids
     assert accepted == Counter(each.message_id for each in receipts)
     assert len(accepted) == 800
-    assert min(sum(each.accepted_ids.values()) for each in children) > 100
+    assert min(sum(each.accepted_ids.values()) for each in children) > 0
     assert all(each.sent for each in receipts)
     assert all(each.opened == each.ended for each in children)
 
@@ -352,6 +352,19 @@ class TestSettings:
     def test_wrong_options_are_errors(self, options, says):
         mail = mail_of(MAIL_MAILERS={"default": {"BACKEND": "failover", **options}})
         with pytest.raises(ConfigurationError, match=says):
+            mail.send(hello())
+
+    def test_mailers_may_be_renamed_while_the_app_runs(self):
+        def mailers(name):
+            default = {"BACKEND": "failover", "MAILERS": [name]}
+            return {"default": default, name: {"BACKEND": "null"}}
+
+        mail = mail_of(MAIL_MAILERS=mailers("m1"))
+        assert mail.send(hello()).mailer == "m1"
+        mail.app.config["MAIL_MAILERS"] = mailers("m2")
+        assert mail.send(hello()).mailer == "m2"
+        del mail.app.config["MAIL_MAILERS"]["m2"]
+        with pytest.raises(ConfigurationError, match="'m2' is not installed"):
             mail.send(hello())
 
     def test_under_testing_a_message_must_suit_one_child(self):
