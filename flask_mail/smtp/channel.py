@@ -68,6 +68,8 @@ class Channel:
         """Messages to be started again, in order."""
         self.deferred: list[Transaction] = []
         """Messages for which the server asked to slow down."""
+        self.link: Wire | None = None
+        """The present connection, if it has carried messages of this batch."""
         self.is_busy = False
         """True if messages are in flight."""
         self.is_awake = False
@@ -87,11 +89,6 @@ class Channel:
         self._settle = settle
         self._pipeline: Pipeline | None = None
         self._in_vain = 0
-
-    @property
-    def link(self) -> Wire | None:
-        """The present connection, if it has carried messages of this batch."""
-        return self._pipeline.link if self._pipeline is not None else None
 
     @property
     def load(self) -> int:
@@ -169,7 +166,7 @@ class Channel:
         link = self.host.file
         if isinstance(link, Wire) and not link.is_own:
             client.drop(self.host)
-        self._pipeline = None
+        self._pipeline = self.link = None
         self.is_busy = False
         self.again.clear()
         self.deferred.clear()
@@ -237,7 +234,8 @@ class Channel:
         link = client.link_of(host, self._server)
         link.settle = self._settle
         link.be_prompt()
-        if self._pipeline is None or self._pipeline.link is not link:
+        if self.link is not link:
+            self.link = link
             self._pipeline = Pipeline(
                 host,
                 self._server,
