@@ -10,7 +10,7 @@ from .features import Feature
 from .sessions import Sessions
 
 if TYPE_CHECKING:
-    from .values import Kept, ProbeStep
+    from .values import DkimRecord, Kept, ProbeStep
 
 
 class Composite(Backend[Sessions]):
@@ -52,6 +52,9 @@ class Composite(Backend[Sessions]):
     def probe(self, sender: str | None = None) -> Iterator[ProbeStep]:
         for each in self.children:
             yield from each.probe(sender)
+
+    def dkim_records(self) -> list[DkimRecord]:
+        return [record for each in self.children for record in each.dkim_records()]
 
 
 def _largest(limits: Iterable[int | None]) -> int | None:

@@ -21,6 +21,7 @@ from ..mime.fields import parse_mailboxes
 from ..receipt import Receipt
 from ..util.secret import Secret  # annotates an option
 from .base import Backend
+from .composite import Composite
 from .dkim_keys import SigningKey, read_keys
 from .features import Feature
 from .options import key_of_option, read_options
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..delivery.outgoing import Outgoing
-    from .values import DkimRecord, Kept, ProbeStep
+    from .values import DkimRecord
 
 
-class DkimBackend(Backend[Sessions]):
+class DkimBackend(Composite):
     """Adds DKIM signatures (RFC 6376, RFC 8463), and delivers by another mailer.
 
     :param mailer: the mailer or backend that delivers; it must deliver messages byte for byte.
@@ -47,7 +48,6 @@ class DkimBackend(Backend[Sessions]):
 
     name = "dkim"
     requires: ClassVar[Mapping[str, str]] = {"cryptography": "Flask-Mail[dkim]"}
-    features = frozenset(Feature)
 
     def __init__(
         self,
@@ -59,10 +59,8 @@ class DkimBackend(Backend[Sessions]):
         domains: Mapping[str, Any] | None = None,
         missing: Literal["refuse", "pass"] = "refuse",
     ) -> None:
+        super().__init__([mailer])
         self.child = mailer
-        self.features = frozenset(mailer.features)
-        self.max_size = mailer.max_size
-        self.max_recipients = mailer.max_recipients
         self._options = domain, selector, key, domains
         self._missing = missing
         self._keys: dict[str, list[SigningKey]] = {}
@@ -98,15 +96,6 @@ class DkimBackend(Backend[Sessions]):
 
     def open(self) -> Sessions:
         return Sessions()
-
-    def close(self, session: Sessions) -> None:
-        session.close()
-
-    def retire(self, session: Sessions) -> None:
-        session.retire()
-
-    def abort(self, session: Sessions) -> None:
-        session.abort()
 
     def deliver(self, mail: Outgoing, session: Sessions) -> Receipt:
         ready = self._ready(mail)
@@ -151,15 +140,9 @@ class DkimBackend(Backend[Sessions]):
             else Content((signatures, *octets.pieces))
         )
 
-    def kept(self) -> Iterable[Kept] | None:
-        return self.child.kept()
-
-    def probe(self, sender: str | None = None) -> Iterable[ProbeStep]:
-        return self.child.probe(sender)
-
-    def dkim_records(self) -> Iterable[DkimRecord]:
+    def dkim_records(self) -> list[DkimRecord]:
         own = [key.record for keys in self.keys().values() for key in keys]
-        return [*own, *self.child.dkim_records()]
+        return [*own, *super().dkim_records()]
 
 
 def _in_seven_bits(octets: bytes | Content) -> bytes | Content:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from dkim_judges import ed25519_pem
 
+from flask_mail.backends import Secret
+from flask_mail.backends.dkim import DkimBackend
 from flask_mail.backends.failover import FailoverBackend
 from flask_mail.backends.roundrobin import RoundRobinBackend
 from flask_mail.backends.routes import RoutesBackend
@@ -17,6 +20,28 @@ class TestFailoverBackend(Composing):
     @pytest.fixture
     def compose(self):
         return lambda children: FailoverBackend(mailers=children)
+
+
+class TestDkimBackend(Composing):
+    size = 1
+    tries_next = False
+
+    @pytest.fixture
+    def compose(self):
+        return lambda children: DkimBackend(
+            mailer=children[0], domain="example.com", selector="s1", key=Secret(ed25519_pem())
+        )
+
+
+class TestDkimBackendOverFailover(Composing):
+    @pytest.fixture
+    def compose(self):
+        return lambda children: DkimBackend(
+            mailer=FailoverBackend(mailers=children),
+            domain="example.com",
+            selector="s1",
+            key=Secret(ed25519_pem()),
+        )
 
 
 class TestFailoverAfterRefusals(Composing):

@@ -37,6 +37,7 @@ class ScriptedBackend(Backend[object]):
 
     name = "scripted"
     api_version = 1
+    features = Backend.features | {Feature.VERBATIM}
 
     def __init__(
         self, mailer: str = "scripted", *answers: object, tags: bool = False, ahead: int = 1

@@ -547,7 +547,9 @@ class TestDelivery:
         child = ScriptedBackend()
         backend = DkimBackend(mailer=child, domains=EXAMPLE)
         assert backend.kept() is None
-        assert backend.probe("me@example.com") == [ProbeStep("connect", "ok", "me@example.com")]
+        assert list(backend.probe("me@example.com")) == [
+            ProbeStep("connect", "ok", "me@example.com")
+        ]
         names = [each.name for each in backend.dkim_records()]
         assert names == ["s1._domainkey.example.com", "own.example"]
 
