@@ -36,7 +36,7 @@ _URL = lazy_pattern(r"https?://[!$-.0-;=@-\[\]_a-z~][!#-;=?-\[\]_a-z~]*", re.ASC
 _QUERY = lazy_pattern(r"[!#-;=?-\[\]_a-z~]*", re.ASCII | re.IGNORECASE)
 _LONGEST_LINK = 900  # it cannot be folded, so it must fit in a line of 998 octets
 # Unescaped in the local part of a mailto URL (RFC 6068 section 2).
-_OF_A_LOCAL_PART = "!$'()*+-._~"
+MAILTO_SAFE = "!$'()*+-._~"
 
 
 class Conventions:
@@ -238,7 +238,7 @@ def _checked_mailto(mailto: str) -> str:
     from ..address.parser import parse_address
 
     found = parse_address(address, "mailto")
-    link = f"mailto:{quote(found.local, safe=_OF_A_LOCAL_PART)}@{found.domain}{mark}"
+    link = f"mailto:{quote(found.local, safe=MAILTO_SAFE)}@{found.domain}{mark}"
     link += query.replace(",", "%2C")
     if found.name or not _QUERY.fullmatch(query) or len(link) > _LONGEST_LINK:
         raise MessageError(

@@ -31,6 +31,7 @@ from .fields import (
 )
 from .formats import Forms
 from .header_fields import Conventions
+from .inviting import Inviting
 from .rendering import Rendering
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def make_msgid(idstring: str | None = None, domain: str | None = None) -> str:
 _own_make_msgid = make_msgid
 
 
-class Message(Attaching, Conventions, Forms, Rendering):
+class Message(Attaching, Conventions, Forms, Inviting, Rendering):
     """An email message.
 
     :param subject: the subject.
