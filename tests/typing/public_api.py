@@ -54,6 +54,17 @@ assert_type(message.envelope, Envelope | None)
 assert_type(mail.send(message), Receipt)
 assert_type(mail.send_many(message for _ in range(3)), list[Receipt])
 assert_type(mail.outbox, list[Message])
+assert_type(mail.using("bulk").send_many([message]), list[Receipt])
+assert_type(message.mailer, str)
+
+
+@mail.admit
+def admitted(outgoing: Outgoing) -> Outgoing:
+    return outgoing
+
+
+assert_type(admitted(Outgoing.of(message)), Outgoing)
+mail.admit("no function")  # type: ignore[type-var]
 with mail.connect(max_emails=10) as connection:
     assert_type(connection, Connection)
     assert_type(connection.send(message, envelope_from="<>"), Receipt)

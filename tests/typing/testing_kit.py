@@ -27,12 +27,16 @@ def uses(outbox: Outbox, addresses: list[str], patterns: dict[re.Pattern[str], s
     outbox.assert_sent(attachment=lambda each: isinstance(each, Attachment), html=None)
     outbox.assert_not_sent(headers={"Reply-To": re.compile("help"), "X-Order": "7"})
     outbox.assert_sent(tag="welcome", metadata={"order": re.compile("47")})
+    outbox.assert_sent(mailer="bulk")
+    assert_type(outbox.to("ann@example.com", mailer="bulk"), list[Message])
+    assert_type(outbox.last.mailer, str)
     outbox.assert_sent(subjet="Hello")  # type: ignore[call-overload]
     outbox.assert_sent(subject=7)  # type: ignore[call-overload]
     outbox.assert_not_sent(count=1)  # type: ignore[call-arg]
 
     outbox.fail_next(MessageRefused)
     outbox.fail_next(BackendUnavailable("Down."), times=None)
+    outbox.fail_next(MessageRefused, mailer="bulk")
     outbox.fail_next("Down.")  # type: ignore[arg-type]
     outbox.refuse(re.compile("bad"), 450, "busy", enhanced="4.2.1")
     outbox.assert_matches("welcome", replace=patterns)
