@@ -24,13 +24,20 @@ autodoc_class_signature = "mixed"
 python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 nitpick_ignore_regex = [
-    # Other projects' names: nothing is fetched to link them. S and P are type variables.
+    # Other projects' names: nothing is fetched to link them. S, P and A are type variables.
     (
         "py:.*",
         r"(Flask|flask\.app|flask\.blueprints|blinker|jinja2|collections|dataclasses|datetime|email|os"
         r"|pathlib|re|smtplib|unittest)(\..*)?",
     ),
-    ("py:class", r"(flask_mail\.backends\.base\.)?S|flask_mail\.extension\.previews\.P"),
+    (
+        "py:class",
+        r"(flask_mail\.backends\.(base|sending)\.)?S|flask_mail\.extension\.(previews\.P|admitting\.A)",
+    ),
+    # Passed on by those who get them.
+    ("py:class", r"(flask_mail\.delivery\.policy\.)?Policy|flask_mail\.mime\.content\.Content"),
+    # Sphinx splits the types of fields that have a default.
+    ("py:class", r"(tuple|Mapping)\[.*"),
     # What File stands for, which has its own entry.
     ("py:class", r"flask_mail\.message\.attachment\.Readable"),
     # The keyword arguments of assert_sent(), which it describes.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Sessions:
     """One session for each child of a composite, opened when it is needed first.
 
-    A composite returns one from :meth:`Backend.open`, and passes it to each attempt. Receipts name
+    A composite returns one from :meth:`.Backend.open`, and passes it to each attempt. Receipts name
     the child, and its mailer.
     """
 
@@ -39,7 +39,7 @@ class Sessions:
     def attempt(self, child: Backend[Any], mail: Outgoing) -> Receipt:
         """Deliver `mail` by `child` and return the receipt, even if it fails.
 
-        A message that the child does not support has :class:`UnsupportedFeature` as its error, and
+        A message that the child does not support has :class:`.UnsupportedFeature` as its error, and
         was not handed over. If the session is useless afterwards, it is dropped.
         """
         given = _checked(child, mail)
@@ -60,7 +60,7 @@ class Sessions:
         """Deliver messages by the `deliver_many` of `child`; yield one receipt for each, in order.
 
         Never raises: each message that is taken from `mails` gets a receipt. The outcome of one
-        that the child took without returning a receipt is :attr:`Outcome.UNKNOWN`.
+        that the child took without returning a receipt is :attr:`.Outcome.UNKNOWN`.
 
         :param mails: the messages. The child does not get those that it does not support, and a
             receipt among them is yielded unchanged when it is its turn.

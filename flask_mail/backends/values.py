@@ -37,7 +37,7 @@ class StoredMessage:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A message that a backend keeps, returned by :meth:`Backend.kept`."""
+    """A message that a backend keeps, returned by :meth:`.Backend.kept`."""
 
     id: str
     """Unique among the messages of the backend, and the same as long as it keeps this one. It is
@@ -54,7 +54,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class ProbeStep:
-    """One step of :meth:`Backend.probe`."""
+    """One step of :meth:`.Backend.probe`."""
 
     name: str
     """One word, such as ``"connect"``, ``"tls"`` or ``"login"``."""
@@ -66,7 +66,7 @@ class ProbeStep:
 
 @dataclass(frozen=True, slots=True)
 class DkimRecord:
-    """The TXT record in DNS of a key that signs mail, returned by :meth:`Backend.dkim_records`."""
+    """The TXT record in DNS of a key that signs mail, returned by :meth:`.Backend.dkim_records`."""
 
     name: str
     """Its name, such as ``"s2026._domainkey.example.com"``."""
