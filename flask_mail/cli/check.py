@@ -20,7 +20,7 @@ from .dns import DomainReport, is_public, not_checked, report_on, report_on_keys
 from .mailer_rules import judge_mailers
 from .output import name_of, say, say_json, say_table
 from .plugins import judge_plugins, plugins
-from .rules import Finding, judge_values, sender_of
+from .rules import Finding, judge_unsubscribe, judge_values, sender_of
 from .trial import trial
 from .unknown import judge_names
 from .values import Entries, Entry
@@ -116,6 +116,7 @@ def _findings(entries: Entries, choices: list[Choice], state: _Mail) -> list[Fin
     default = choice_of(state)
     found = [
         *judge_values(entries, default, choices, production=not is_developed(current_app)),
+        *judge_unsubscribe(entries, state.app),
         *judge_names(entries, default, installed),
         *judge_mailers(entries, state, [each.mailer for each in choices]),
         *judge_plugins(installed),

@@ -10,9 +10,12 @@ from ..address.parser import parse_address
 from ..backends.smtp import SmtpBackend
 from ..backends.smtp_rules import Options, problems
 from ..config.converters import default_port, to_bool
+from ..config.message_settings import UNSUBSCRIBE
 from ..config.table import BY_KEY, FAIL_SILENTLY, convert
 from ..errors import ConfigurationError, MessageError
+from ..extension.unsubscribe import add_headers
 from ..message.fields import sender_text
+from ..message.message import Message
 from ..smtp.server import Server
 from ..util.secret import Password, Token
 
@@ -56,6 +59,16 @@ def judge_values(
             yield from _silence(choice)
     yield from _smtp(entries, default)
     yield from _sender(entries)
+
+
+def judge_unsubscribe(entries: Entries, app: Any) -> Iterator[Finding]:
+    """Yield the reason why unsubscribe links cannot be made, if ``MAIL_UNSUBSCRIBE`` is set."""
+    if entries.has(UNSUBSCRIBE):
+        try:
+            probe = Message(recipients=["ann@example.com"], unsubscribe="list")
+            add_headers(probe, entries.config, app)
+        except (ConfigurationError, MessageError) as error:
+            yield Finding("error", "unsubscribe", (UNSUBSCRIBE,), str(error))
 
 
 def sender_of(entries: Entries) -> Address | None:

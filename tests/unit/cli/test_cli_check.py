@@ -449,6 +449,27 @@ class TestValues:
         assert finding["keys"] == ["MAIL_DEFAULT_HEADERS"]
         assert "cannot set To" in finding["advice"]
 
+    @pytest.mark.parametrize(
+        ("settings", "advice"),
+        [
+            ({"SERVER_NAME": None}, "need SERVER_NAME"),
+            ({"PREFERRED_URL_SCHEME": "http"}, "needs https"),
+            ({"SECRET_KEY": None}, "set SECRET_KEY"),
+            ({"MAIL_UNSUBSCRIBE_MAILTO": "nobody"}, "mailto 'nobody' cannot be used"),
+        ],
+    )
+    def test_unsubscribe_links_that_cannot_be_made_are_an_error(self, settings, advice):
+        complete = {
+            "MAIL_UNSUBSCRIBE": "/leave",
+            "SERVER_NAME": "shop.example.com",
+            "PREFERRED_URL_SCHEME": "https",
+            "SECRET_KEY": "key",
+        }
+        assert "unsubscribe" not in findings_of(local_app(**complete))
+        finding = findings_of(local_app(**{**complete, **settings}), status=1)["unsubscribe"]
+        assert finding["keys"] == ["MAIL_UNSUBSCRIBE"]
+        assert advice in finding["advice"]
+
     def test_a_development_backend_in_production_is_a_warning(self, monkeypatch):
         app = make_app(MAIL_BACKEND="console")
         assert findings_of(app)["development-backend"]["level"] == "warning"
