@@ -83,6 +83,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         max_age: float = 300.0,
         max_emails: int | None = None,
         batch_connections: int = 1,
+        max_connections: int | None = None,
         debug: bool = False,
     ) -> None:
         if password is not None:
@@ -131,7 +132,8 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             max_age=self._server.max_age,
             place=(server, self._server.port, username),
         )
-        self._sessions = ServerSessions(self._server, self._pool, self._max_emails)
+        limit = max_connections and read_value("MAIL_MAX_CONNECTIONS", max_connections)
+        self._sessions = ServerSessions(self._server, self._pool, self._max_emails, limit)
 
     @classmethod
     def url_defaults(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -149,8 +151,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
     def open(self) -> smtplib.SMTP:
         if stand_in.is_replaced(self._server):
             return stand_in.connect(self._server)  # type: ignore[no-any-return]
-        kept = self._pool.take(client.kind(self._server))
-        return kept or self._sessions.connect(Deadline(self._seconds(0)))
+        return self._sessions.take(Deadline(self._seconds(0)))
 
     def hide(self, session: Any) -> None:
         """Let the next batch on a session, which no program sees, use others beside it."""
@@ -165,15 +166,19 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         except BaseException:  # from a signal handler
             client.drop(session)
             raise
+        finally:
+            self._sessions.notify()
 
     def retire(self, session: Any) -> None:
         if not stand_in.is_genuine(session):
             stand_in.end(session)
         else:
             client.end(session)
+        self._sessions.notify()
 
     def abort(self, session: Any) -> None:
         client.drop(session)
+        self._sessions.notify()
 
     def shut_down(self) -> None:
         self._pool.close()

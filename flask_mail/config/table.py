@@ -146,6 +146,12 @@ TABLE: tuple[Setting, ...] = (
         "SMTP",
     ),
     Setting(
+        "MAIL_MAX_CONNECTIONS", "whole number", to_limit, "no limit",
+        "Maximum number of connections of this process at the same time. Threads wait for one to"
+        " become free, until their deadline.",
+        "SMTP",
+    ),
+    Setting(
         "MAIL_KEEPALIVE", "seconds", to_seconds, "5",
         "Close idle connections after this time.", "SMTP",
     ),

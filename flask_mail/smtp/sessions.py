@@ -12,7 +12,9 @@ from . import borrowed as lending
 from . import dialing
 from . import session as client
 from .channel import IMPATIENCE, Reopen
-from .deadline import Deadline
+from .deadline import Deadline, DeadlinePassed
+from .errors import SMTPUnavailable
+from .limit import ConnectionLimit
 from .parallel import Others
 from .pool import Pool
 from .server import Server
@@ -23,29 +25,63 @@ class ServerSessions:
     """Sessions with one server.
 
     :param max_emails: maximum number of messages per connection; ``None`` for no limit.
+    :param max_connections: maximum number of connections at the same time; ``None`` for no limit.
     """
 
-    def __init__(self, server: Server, pool: Pool, max_emails: int | None) -> None:
+    def __init__(
+        self, server: Server, pool: Pool, max_emails: int | None, max_connections: int | None
+    ) -> None:
         self._server = server
+        self._limit = ConnectionLimit(max_connections)
         self._pool = pool
         self._max_emails = max_emails
         self._place = (server.host, server.port)
         self._own: WeakSet[smtplib.SMTP] = WeakSet()  # those that it may reconnect
         self._hidden: WeakSet[smtplib.SMTP] = WeakSet()  # those that no program sees
 
-    def connect(self, deadline: Deadline, *, is_patient: bool = True) -> smtplib.SMTP:
-        """Return a new session.
+    def take(self, deadline: Deadline) -> smtplib.SMTP:
+        """Return an idle session, or a new one; wait if there are as many as allowed.
 
-        :param is_patient: True to retry for a while if the server is full for now (421).
         :raises DeliveryError: it failed; nothing stays open.
         """
         started = monotonic()
-        host = client.connect(self._server, deadline, is_patient=is_patient)
-        self._pool.count("opened")
-        # The time to connect is part of the deadline of the message.
+        host = self._pool.take(client.kind(self._server))
+        while host is None and not self._limit.begin():
+            self._wait(deadline)
+            host = self._pool.take(client.kind(self._server))
+        if host is None:
+            host = self._connect(deadline, is_patient=True)
+        # The time to wait and to connect is part of the deadline of the message.
         client.link_of(host, self._server).spent = monotonic() - started
+        return host
+
+    def notify(self) -> None:
+        """Let a thread that waits look again: a session was closed or is idle now."""
+        self._limit.notify()
+
+    def _connect(self, deadline: Deadline, *, is_patient: bool) -> smtplib.SMTP:
+        """Open a session for which :meth:`ConnectionLimit.begin` has returned True."""
+        host = None
+        try:
+            host = client.connect(self._server, deadline, is_patient=is_patient)
+        finally:
+            self._limit.end(host)
+        self._pool.count("opened")
         self._own.add(host)
         return host
+
+    def _wait(self, deadline: Deadline) -> None:
+        try:
+            self._limit.wait(deadline)
+        except DeadlinePassed:
+            raise self._too_many() from None
+
+    def _too_many(self) -> SMTPUnavailable:
+        return SMTPUnavailable(
+            f"All connections to {self._server} that MAIL_MAX_CONNECTIONS allows were in use, and"
+            " none became free in time.",
+            stage="connect",
+        )
 
     def owns(self, session: Any) -> bool:
         """Return True if it has opened a session, and may reconnect it."""
@@ -55,7 +91,12 @@ class ServerSessions:
         """Return a function that reconnects a session."""
 
         def reopen(deadline: Deadline, *, is_patient: bool) -> None:
-            client.establish(session, self._server, deadline, is_patient=is_patient)
+            while not self._limit.begin():
+                self._wait(deadline)
+            try:
+                client.establish(session, self._server, deadline, is_patient=is_patient)
+            finally:
+                self._limit.end(session)
             self._pool.count("opened")
 
         return reopen
@@ -77,7 +118,9 @@ class ServerSessions:
         def open_another() -> smtplib.SMTP:
             another = self._pool.take(client.kind(self._server))
             if another is None:
-                another = self.connect(Deadline(IMPATIENCE), is_patient=False)
+                if not self._limit.begin():
+                    raise self._too_many()
+                another = self._connect(Deadline(IMPATIENCE), is_patient=False)
             spent(another)
             return another
 

@@ -369,14 +369,14 @@ def test_a_slow_source_delays_no_receipt_of_several_connections(monkeypatch):
 
 def test_a_time_limit_while_opening_a_further_connection_ends_the_batch(monkeypatch):
     """An error of a signal handler is no refusal of the server."""
-    connect = ServerSessions.connect
+    connect = ServerSessions._connect
 
-    def interrupted(self, deadline, *, is_patient=True):
+    def interrupted(self, deadline, *, is_patient):
         if is_patient:
-            return connect(self, deadline)
+            return connect(self, deadline, is_patient=True)
         raise BackendUnavailable("no connection") from TimeoutError("time is up")
 
-    monkeypatch.setattr(ServerSessions, "connect", interrupted)
+    monkeypatch.setattr(ServerSessions, "_connect", interrupted)
     with fault_server(choose=held_until_open(2)) as server:
         receipts = parallel(server).send_many(messages(20))
     told = [each.outcome for each in receipts]

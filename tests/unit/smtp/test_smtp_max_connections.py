@@ -1,0 +1,178 @@
+"""MAIL_MAX_CONNECTIONS: a bound on simultaneous connections, for which threads wait."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from servers import Recorder, mail_to, smtp_server
+
+from flask_mail import BackendUnavailable, Message, Outcome
+from flask_mail.smtp import pipeline
+from flask_mail.smtp.deadline import Deadline, DeadlinePassed
+from flask_mail.smtp.growth import Growth
+from flask_mail.smtp.limit import ConnectionLimit
+
+
+class CountingRecorder(Recorder):
+    """Counts the sessions that are open at the same time."""
+
+    def __init__(self):
+        super().__init__()
+        self.open: set[object] = set()
+        self.most = 0
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        self.open.add(session.peer)
+        self.most = max(self.most, len(self.open))
+        session.host_name = hostname
+        return responses
+
+    async def handle_QUIT(self, server, session, envelope):
+        self.open.discard(session.peer)
+        return "221 2.0.0 bye"
+
+
+def message(number: int = 0) -> Message:
+    return Message(f"Number {number}", ["to@example.com"], "Hi")
+
+
+def run_together(count, work):
+    failures: list[BackendUnavailable] = []
+
+    def run(number):
+        try:
+            work(number)
+        except BackendUnavailable as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    return failures
+
+
+@pytest.mark.parametrize("pool_size", [0, 3])
+def test_threads_wait_for_a_connection(pool_size):
+    recorder = CountingRecorder()
+    with smtp_server(recorder) as server:
+        mail = mail_to(server.port, MAIL_MAX_CONNECTIONS=3, MAIL_POOL_SIZE=pool_size)
+        assert run_together(12, lambda number: mail.send(message(number))) == []
+        mail.close()
+    assert len(recorder.accepted) == 12
+    assert recorder.most <= 3
+
+
+def test_waiting_counts_against_the_deadline():
+    with smtp_server() as server:
+        mail = mail_to(server.port, MAIL_MAX_CONNECTIONS=1, MAIL_DEADLINE=0.3)
+        with mail.connect() as connection:
+            assert connection.send(message()).sent
+            failures = run_together(1, lambda number: mail.send(message()))
+        assert mail.send(message()).sent
+    [error] = failures
+    assert isinstance(error, BackendUnavailable)
+    assert error.receipt.outcome is Outcome.NOT_SENT
+    assert error.stage == "connect"
+    assert "MAIL_MAX_CONNECTIONS" in str(error)
+
+
+def test_batch_uses_no_more_connections_than_allowed(monkeypatch):
+    """Another connection is opened as soon as a message waits, and few fill one."""
+    monkeypatch.setattr(Growth, "seconds_left", lambda self, count: 0.0)
+    monkeypatch.setattr(pipeline, "MESSAGES", 4)
+    recorder = CountingRecorder()
+    with smtp_server(recorder) as server:
+        mail = mail_to(server.port, MAIL_MAX_CONNECTIONS=2, MAIL_BATCH_CONNECTIONS=5)
+        assert all(mail.send_many(message(number) for number in range(60)))
+    assert recorder.most <= 2
+
+
+def test_lost_connection_waits_for_a_place_before_it_is_renewed():
+    with smtp_server() as server:
+        mail = mail_to(server.port, MAIL_MAX_CONNECTIONS=1)
+        sessions = mail.selection.backend()._sessions
+        session = sessions.take(Deadline())
+        session.close()
+        assert sessions._limit.begin()  # as another thread does
+        with pytest.raises(BackendUnavailable, match="MAIL_MAX_CONNECTIONS"):
+            sessions.reopen(session)(Deadline(0.1), is_patient=True)
+        sessions._limit.end(None)
+        sessions.reopen(session)(Deadline(), is_patient=True)
+        assert not sessions._limit.begin()
+        session.close()
+
+
+def test_batch_does_not_wait_for_a_further_connection():
+    with smtp_server() as server:
+        mail = mail_to(server.port, MAIL_MAX_CONNECTIONS=1)
+        sessions = mail.selection.backend()._sessions
+        session = sessions.take(Deadline())
+        sessions.hide(session)
+        others = sessions.beside(session, 3, lambda session: None)
+        with pytest.raises(BackendUnavailable, match="MAIL_MAX_CONNECTIONS"):
+            others.open()
+        session.close()
+
+
+def test_renewed_connection_needs_a_place_too():
+    recorder = CountingRecorder()
+    with smtp_server(recorder) as server:
+        mail = mail_to(server.port, MAIL_MAX_CONNECTIONS=1, MAIL_MAX_EMAILS=2)
+        assert all(mail.send_many(message(number) for number in range(7)))
+    assert recorder.most == 1
+
+
+def test_refused_connection_frees_its_place():
+    mail = mail_to(1, MAIL_MAX_CONNECTIONS=1)
+    for _ in range(2):
+        with pytest.raises(BackendUnavailable, match="refused|Could not connect"):
+            mail.send(message())
+
+
+@pytest.mark.parametrize("value", ["many", True, "1.5"])
+def test_limit_must_be_a_whole_number(value):
+    with pytest.raises(ValueError, match="MAIL_MAX_CONNECTIONS must be a whole number"):
+        mail_to(1, MAIL_MAX_CONNECTIONS=value).send(message())
+
+
+def test_reservation_is_replaced_by_its_connection():
+    limit = ConnectionLimit(1)
+    assert limit.begin()
+    assert not limit.begin()
+    limit.end(None)
+    assert limit.begin()
+
+
+def test_no_limit_reserves_nothing():
+    limit = ConnectionLimit(None)
+    assert all(limit.begin() for _ in range(100))
+    limit.end(None)
+    limit.notify()
+
+
+def test_wait_ends_with_the_deadline():
+    clock = iter([0.0, 10.0])
+    with pytest.raises(DeadlinePassed):
+        ConnectionLimit(1).wait(Deadline(5.0, lambda: next(clock)))
+
+
+def test_notify_wakes_the_thread_that_has_waited_longest():
+    limit = ConnectionLimit(1)
+    woken = threading.Event()
+
+    def wait():
+        while not woken.is_set():
+            limit.wait(Deadline())
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while not limit._waiting:
+        pass
+    woken.set()
+    limit.notify()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert not limit._waiting
