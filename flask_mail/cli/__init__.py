@@ -9,6 +9,7 @@ from .lint import lint_files
 from .mailers import list_mailers
 from .new_backend import write_backend
 from .preview import show_address
+from .route import show_route
 from .send import send_message
 
 __all__ = ["mail_cli"]
@@ -17,6 +18,7 @@ mail_cli = MailGroup("mail", help="Send and check messages, and check the mail s
 mail_cli.command("send")(send_message)
 mail_cli.command("backends")(list_backends)
 mail_cli.command("mailers")(list_mailers)
+mail_cli.command("route")(show_route)
 mail_cli.command("check")(check_settings)
 mail_cli.command("lint", with_appcontext=False)(lint_files)  # no app needed
 mail_cli.command("preview")(show_address)

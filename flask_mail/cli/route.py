@@ -1,0 +1,116 @@
+"""``flask mail route``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..backends.failover import FailoverBackend
+from ..backends.routes import RoutesBackend
+from ..backends.routes_rules import to_octets
+from ..backends.throttle import ThrottleBackend
+from ..config.table import convert
+from ..delivery.outgoing import Outgoing
+from ..errors import ConfigurationError, MessageError
+from ..message.message import Message
+from .context import mail_state
+from .output import say, say_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..backends import Backend
+
+_SENDER = "sender@example.com"
+
+
+class _Planned(Outgoing):
+    """A message of a size that is only planned."""
+
+    planned = 0
+
+    @property
+    def size(self) -> int:
+        return self.planned or super().size
+
+
+@click.option("--to", multiple=True, required=True, help="Recipient; may be repeated.")
+@click.option("--from", "sender", help="Address in From. Default: MAIL_DEFAULT_SENDER.")
+@click.option("--tag", "tags", multiple=True, help="Tag; may be repeated.")
+@click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="Metadata; may be repeated.")
+@click.option("--size", help='Size, such as "2MB". Default: that of a message without text.')
+@click.option("--mailer", default="default", show_default=True, help="The mailer that gets it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+def show_route(
+    to: tuple[str, ...],
+    sender: str | None,
+    tags: tuple[str, ...],
+    metadata: tuple[str, ...],
+    size: str | None,
+    mailer: str,
+    as_json: bool,
+) -> None:
+    """Print the mailer that a message would take, and the rule of `routes` that chooses it.
+
+    Nothing is sent, and no connection is opened.
+    """
+    with mail_state() as state:
+        try:
+            message = Message(
+                "",
+                list(to),
+                sender=sender or state.default_sender or _SENDER,
+                tags=list(tags),
+                metadata=dict(_pair(each) for each in metadata),
+            )
+            mail = _Planned.of(message, mailer=mailer)
+            octets = convert("--size", to_octets, size) if size else 0
+            object.__setattr__(mail, "planned", octets)
+            reference = state.selection.reference(mailer)[0]
+            steps = list(_steps(state.selection.build(reference), mail))
+        except (ConfigurationError, MessageError) as error:
+            raise click.ClickException(str(error)) from None
+    if as_json:
+        say_json({"steps": steps})
+        return
+    for step in steps:
+        say(_line(step))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise click.BadParameter("write KEY=VALUE.", param_hint="--metadata")
+    return key, value
+
+
+def _steps(backend: Backend[Any], mail: Outgoing) -> Iterator[dict[str, Any]]:
+    """Yield the mailers that a message passes through, to the one that delivers it."""
+    step: dict[str, Any] = {"mailer": backend.mailer, "backend": backend.name}
+    child: Backend[Any] | None = None
+    if isinstance(backend, RoutesBackend):
+        index = backend.route(mail)
+        rule, child = backend.rules[index]
+        step |= {"rule": index + 1, "rules": len(backend.rules), "conditions": rule.text}
+    elif isinstance(backend, FailoverBackend):
+        child, *others = backend.children
+        step |= {"then": [each.mailer for each in others]}
+    elif isinstance(backend, ThrottleBackend):
+        child = backend.children[0]
+        step |= {"rate": str(backend.rate)}
+    yield step
+    if child is not None:
+        yield from _steps(child, mail)
+
+
+def _line(step: dict[str, Any]) -> str:
+    line = f"{step['mailer']} ({step['backend']})"
+    if "rule" in step:
+        conditions = step["conditions"] or "no conditions"
+        line += f": rule {step['rule']} of {step['rules']}: {conditions}"
+    elif step.get("then"):
+        line += f": {', '.join(step['then'])} would take over"
+    elif "rate" in step:
+        line += f": {step['rate']}"
+    return line

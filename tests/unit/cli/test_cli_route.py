@@ -1,0 +1,98 @@
+"""``flask mail route``: rules, failover, throttle, errors."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from cli_support import make_app, run
+
+MAILERS = {
+    "default": {
+        "BACKEND": "routes",
+        "RULES": [
+            {"tag": "news", "mailer": "bulk"},
+            {"to": "*@example.com", "larger_than": "1 MB", "mailer": "large"},
+            {"metadata": {"shop": "de"}, "mailer": "null"},
+            {"sender": "vip@example.com", "mailer": "large"},
+            {"mailer": "safe"},
+        ],
+    },
+    "bulk": {"BACKEND": "throttle", "MAILER": "safe", "RATE": "14/second"},
+    "safe": {"BACKEND": "failover", "MAILERS": ["large", "spare"]},
+    "large": "smtp://smtp.example.com",
+    "spare": "null",
+}
+
+
+def route(*arguments, status=0):
+    result = run(make_app(MAIL_MAILERS=MAILERS), "route", *arguments, status=status)
+    return result.output.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (
+            ["--tag", "news"],
+            [
+                "default (routes): rule 1 of 5: tag news",
+                "bulk (throttle): 14/second",
+                "safe (failover): spare would take over",
+                "large (smtp)",
+            ],
+        ),
+        (
+            ["--size", "2MB"],
+            ["default (routes): rule 2 of 5: to *@example.com, larger_than 1 MB", "large (smtp)"],
+        ),
+        (
+            ["--metadata", "shop=de"],
+            ["default (routes): rule 3 of 5: metadata shop=de", "null (null)"],
+        ),
+        (
+            ["--from", "vip@example.com"],
+            ["default (routes): rule 4 of 5: sender vip@example.com", "large (smtp)"],
+        ),
+        (
+            [],
+            [
+                "default (routes): rule 5 of 5: no conditions",
+                "safe (failover): spare would take over",
+                "large (smtp)",
+            ],
+        ),
+        (["--mailer", "spare"], ["spare (null)"]),
+    ],
+)
+def test_route_of_a_message(arguments, lines):
+    assert route("--to", "ann@example.com", *arguments) == lines
+
+
+def test_route_as_json():
+    [report] = [json.loads("".join(route("--to", "a@example.com", "--tag", "news", "--json")))]
+    assert [each["mailer"] for each in report["steps"]] == ["default", "bulk", "safe", "large"]
+    assert report["steps"][0]["rule"] == 1
+    assert report["steps"][2]["then"] == ["spare"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--to", "a@example.com", "--size", "big"], "--size must be a size in octets"),
+        (["--to", "a@"], "Error: "),
+        (["--to", "a@example.com", "--mailer", "bulc"], "did you mean 'bulk'"),
+    ],
+)
+def test_wrong_values_are_errors(arguments, says):
+    assert says in "\n".join(route(*arguments, status=1))
+
+
+def test_metadata_is_a_pair():
+    output = "\n".join(route("--to", "a@example.com", "--metadata", "shop", status=2))
+    assert "write KEY=VALUE" in output
+
+
+def test_flat_settings_and_no_default_sender():
+    app = make_app(MAIL_DEFAULT_SENDER=None, MAIL_BACKEND="null")
+    assert run(app, "route", "--to", "a@example.com").output == "null (null)\n"
