@@ -1,0 +1,255 @@
+"""The queue backend: stores messages in a database, from which workers send them."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from flask import current_app, has_app_context
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from flask_mail import email_failed
+from flask_mail.backends import (
+    Backend,
+    BackendUnavailable,
+    ConfigurationError,
+    DeliveryUnknown,
+    Feature,
+    Outgoing,
+    Receipt,
+    Secret,
+)
+
+from . import joining
+from .records import QueueOptions, row_of
+from .store import Store, describe_failure
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_log = logging.getLogger("flask_mail.queue")
+
+
+class QueueBackend(Backend[None]):
+    """Stores each message in a database; ``flask mail work`` sends it.
+
+    :param mailer: the mailer that sends the messages.
+    :param url: the URL of the database; default: that of Flask-SQLAlchemy.
+    :param transaction: "auto" joins the transaction of the session if that has written, "session"
+        joins it always, "own" never.
+    :param session: the session of a program without Flask-SQLAlchemy: a function that returns the
+        current one, such as a ``scoped_session``, or its import path.
+    :param tables: the name of the table of messages, with which the others begin.
+    :param max_size: maximum size of a message, in octets.
+    :param lease: seconds after which a worker that does not respond has lost its messages.
+    :param window: the number of messages that a worker marks in one transaction.
+    :param give_up: seconds after which a message that could not be sent has failed.
+    :param retention: seconds after which finished rows are deleted.
+    :param wake: the import path of a function without arguments, called after the commit.
+    """
+
+    name = "queue"
+    api_version = 1
+    features = frozenset(Feature)
+    message_options = QueueOptions
+
+    def __init__(
+        self,
+        *,
+        mailer: str,
+        url: Secret | None = None,
+        transaction: Literal["auto", "session", "own"] = "auto",
+        session: Any = None,
+        tables: str = "mail_queue",
+        max_size: int = 25 * 1024 * 1024,
+        lease: float = 30.0,
+        window: int = 5,
+        give_up: float = 86400.0,
+        retention: float = 30 * 86400.0,
+        wake: str | None = None,
+    ) -> None:
+        self.target = mailer
+        self._child: Backend[Any] | None = None
+        self._url = url
+        self._transaction = transaction
+        self._session = session
+        self._tables = tables
+        self._store: Store | None = None
+        self._wake = wake
+        self.lease, self.window = lease, window
+        self.give_up, self.retention = give_up, retention
+        if not 1 <= lease <= 3600:
+            raise ConfigurationError(f"{self.setting('lease')} must be 1 to 3600 seconds.")
+        if not 1 <= window <= 1000:
+            raise ConfigurationError(f"{self.setting('window')} must be 1 to 1000 messages.")
+        if transaction == "session" and url is not None and session is None:
+            raise ConfigurationError(
+                f'{self.setting("transaction")} is "session", but {self.setting("url")} names a'
+                f" database of its own: leave it out, or set {self.setting('session')}."
+            )
+        if max_size < 1:
+            raise ConfigurationError(f"{self.setting('max_size')} must be at least 1.")
+        self.max_size = max_size
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], build: Callable[[str], Backend[Any]]) -> Self:
+        made = super().from_options(options, build)
+        made._child = build(made.target)  # noqa: SLF001 (its own class)
+        return made
+
+    @classmethod
+    def parts(cls, options: Mapping[str, Any]) -> Sequence[Any]:
+        return [options["mailer"]] if "mailer" in options else []
+
+    @property
+    def store(self) -> Store:
+        """The database of the queue.
+
+        :raises ConfigurationError: no database is set, or it is none that the queue can use.
+        """
+        if self._store is None:
+            self._store = Store(self._database(), self._tables)
+        return self._store
+
+    def _database(self) -> Any:
+        if self._url is not None:
+            return self._url.reveal()
+        extension = self._flask_sqlalchemy()
+        if extension is None and (session := self._current_session()) is not None:
+            return session.get_bind()
+        if extension is None:
+            raise ConfigurationError(
+                f"The queue has no database: set {self.setting('url')}, or install"
+                " Flask-SQLAlchemy and call its init_app()."
+            )
+        with self.app.app_context():
+            return extension.engine
+
+    def _flask_sqlalchemy(self) -> Any:
+        return getattr(self.app, "extensions", {}).get("sqlalchemy")
+
+    def _is_in_context(self) -> bool:
+        # Outside of it, Flask-SQLAlchemy has no session.
+        return has_app_context() and bool(current_app == self.app)
+
+    def _current_session(self) -> Session | None:
+        """Return the session whose transaction a message may join."""
+        found = self._session
+        if isinstance(found, str):
+            found = self._session = _imported(found, self.setting("session"))
+        if found is None and self._url is None and self._is_in_context():
+            found = getattr(self._flask_sqlalchemy(), "session", None)
+        session = found() if callable(found) and not isinstance(found, Session) else found
+        if session is not None and not isinstance(session, Session):
+            raise ConfigurationError(
+                f"{self.setting('session')} must return a Session of SQLAlchemy."
+            )
+        return session
+
+    def _session_to_join(self) -> Session | None:
+        session = self._current_session()
+        if self._transaction == "session":
+            if session is None:
+                raise ConfigurationError(
+                    f'{self.setting("transaction")} is "session", but the app has no session:'
+                    f" set {self.setting('session')}, or use Flask-SQLAlchemy."
+                )
+            return session
+        if session is None or not joining.has_written(session):
+            return None
+        if self._transaction == "auto":
+            return session
+        if self.store.is_sqlite and session.get_bind() is not None:
+            bound = session.get_bind().engine.url
+            if bound.database == self.store.engine.url.database:
+                raise ConfigurationError(
+                    f'{self.setting("transaction")} is "own", but the session has written to the'
+                    " same SQLite file, which its transaction locks: commit it before the message"
+                    ' is sent, or use "auto".'
+                )
+        return None
+
+    def deliver(self, mail: Outgoing, session: None) -> Receipt:
+        options = self.options_of(mail)
+        if self._child is not None:
+            self._child.check(mail.for_mailer(self.target))
+        row = row_of(mail.for_mailer(self.target), self.target, options)
+        joined = self._session_to_join()
+        if joined is not None:
+            return self._stored_in(joined, mail, row)
+        number, is_new = self._committed(row)
+        if is_new:
+            self._call_wake()
+        return self.queued(mail, str(number))
+
+    def shut_down(self) -> None:
+        if self._store is not None:
+            self._store.dispose()
+
+    def _stored_in(self, session: Session, mail: Outgoing, row: dict[str, Any]) -> Receipt:
+        try:
+            # Not session.execute(), which would count as a write of the program.
+            number, is_new = self.store.insert(session.connection(), row)
+        except SQLAlchemyError as error:
+            raise self._unavailable(error) from None
+        receipt = self.queued(mail, f"{number}, with your transaction")
+        if is_new:
+            joining.join(session, lambda reason: self._tell_lost(mail, reason), self._call_wake)
+        return receipt
+
+    def _committed(self, row: dict[str, Any]) -> tuple[int, bool]:
+        try:
+            connection = self.store.engine.connect()
+        except SQLAlchemyError as error:
+            raise self._unavailable(error) from None
+        with connection:
+            try:
+                transaction = connection.begin()
+                stored = self.store.insert(connection, row)
+            except SQLAlchemyError as error:
+                raise self._unavailable(error) from None
+            try:
+                transaction.commit()
+            except DBAPIError as error:
+                raise DeliveryUnknown(
+                    f"The database failed ({describe_failure(error)}) while it stored the message:"
+                    " it may be in the queue.",
+                    stage="accept",
+                ) from None
+        return stored
+
+    def _unavailable(self, error: SQLAlchemyError) -> BackendUnavailable:
+        # Without the error, whose parameters are the content of the message.
+        return BackendUnavailable(
+            f"The message cannot be stored in the queue ({describe_failure(error)}): does the"
+            " database respond, and has `flask mail queue create` been run?",
+            stage="data",
+        )
+
+    def _tell_lost(self, mail: Outgoing, reason: str) -> None:
+        error = BackendUnavailable(f"The message is not in the queue any more: {reason}.")
+        receipt = self.receipt_of(error, mail, handed_over=False)
+        _log.warning("%s not sent by queue: %s", mail.message_id, reason)
+        email_failed.notify(self.app, message=mail.message, receipt=receipt, error=error)
+
+    def _call_wake(self) -> None:
+        if self._wake is None:
+            return
+        try:
+            _imported(self._wake, self.setting("wake"))()
+        except Exception as error:  # noqa: BLE001 (the message is stored, and is found later)
+            _log.warning("%s raised %s.", self.setting("wake"), type(error).__name__)
+
+
+def _imported(path: str, setting: str) -> Any:
+    module, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(
+            f"{setting} must be an import path such as shop.tasks:work; {path!r} cannot be"
+            f" imported ({type(error).__name__})."
+        ) from None

@@ -1,0 +1,194 @@
+"""Delivery of the rows that a worker has claimed for one mailer."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from flask_mail.backends import (
+    Backend,
+    BackendUnavailable,
+    DeliveryError,
+    DeliveryUnknown,
+    MessageRefused,
+    Outcome,
+    Outgoing,
+    Receipt,
+)
+
+from .outcomes import is_of_opening, result_of
+from .protocol import Claimed, Result
+from .records import mail_of
+from .telling import tell
+
+_log = logging.getLogger("flask_mail.queue")
+
+
+@dataclass(frozen=True)
+class Mailer:
+    """The mailer of a delivery, and the rules of the app for it."""
+
+    app: Any
+    name: str
+    backend: Backend[Any]
+    policy: Any
+    give_up: float
+    pause: float
+    """Seconds until it is tried again if it cannot be reached."""
+
+
+@dataclass(frozen=True)
+class _Answered:
+    result: Result
+    mail: Outgoing | None
+    receipt: Receipt
+
+
+class Delivery:
+    """Gives claimed rows to a mailer, and records what became of them.
+
+    A row is given to the mailer after the commit that marks it; the same commit records the results
+    so far.
+
+    :param commit: records results and marks rows, until it succeeds; returns the ids of both.
+    :param give_back: releases rows that were not given to the mailer.
+    :param window: the number of rows that are marked in one commit.
+    :param is_stopping: returns True if no further row is to be sent.
+    """
+
+    def __init__(
+        self,
+        mailer: Mailer,
+        rows: list[Claimed],
+        *,
+        commit: Callable[[list[Result], list[Claimed]], tuple[set[int], set[int]]],
+        give_back: Callable[[list[Claimed]], None],
+        window: int,
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        self._mailer = mailer
+        self._claimed = deque(rows)
+        self._marked: deque[tuple[Claimed, Outgoing]] = deque()
+        self._under_way: deque[tuple[Claimed, Outgoing]] = deque()
+        self._answered: list[_Answered] = []
+        self._commit = commit
+        self._give_back = give_back
+        self._window = window
+        self._is_stopping = is_stopping
+        self.unreachable: BaseException | None = None
+        """The error if the mailer could not be reached, so that it should rest."""
+        self.answers = 0
+        """The number of messages that the mailer has judged."""
+
+    def run(self) -> None:
+        """Deliver the rows. Errors of the mailer are outcomes; only an interrupt is raised."""
+        backend = self._mailer.backend
+        try:
+            session = backend.open()
+        except Exception as error:  # noqa: BLE001 (nothing was marked)
+            self.unreachable = error
+            _log.warning("Mailer %s cannot be reached: %s", self._mailer.name, _text(error))
+            self._finish()
+            return
+        is_clean = False
+        try:
+            for receipt in backend.deliver_many(self._mails(), session):
+                self._answer(receipt)
+            is_clean = not self._under_way and self.unreachable is None
+        except Exception as error:  # noqa: BLE001 (an outcome of the messages)
+            self._abandon(error)
+        except BaseException as error:
+            self._abandon(error)
+            raise
+        finally:
+            (backend.close if is_clean else backend.abort)(session)
+            self._abandon(None)
+            self._finish()
+
+    def _mails(self) -> Iterator[Outgoing]:
+        while self._claimed and not self._must_stop():
+            rows = [self._claimed.popleft() for _ in range(min(self._window, len(self._claimed)))]
+            prepared = [(row, mail) for row in rows if (mail := self._prepared(row)) is not None]
+            # Until the commit is known to have succeeded, all of them may be marked.
+            self._marked.extend(prepared)
+            marked = self._exchange([row for row, _ in prepared])
+            self._marked = deque(each for each in prepared if each[0].id in marked)
+            while self._marked and not self._must_stop():
+                self._under_way.append(self._marked.popleft())
+                yield self._under_way[-1][1]
+
+    def _must_stop(self) -> bool:
+        return self._is_stopping() or self.unreachable is not None
+
+    def _prepared(self, row: Claimed) -> Outgoing | None:
+        """Return the message of a row as it may be delivered; ``None`` if it may not."""
+        mail = None
+        try:
+            mail = mail_of(row.record or b"")
+            for admit in self._mailer.policy.admissions:
+                mail = admit(mail)
+            self._mailer.backend.check(mail)
+        except Exception as error:  # noqa: BLE001 (the outcome of this row)
+            receipt = self._mailer.backend.receipt_of(error, mail, handed_over=False)
+            self._note(row, mail, receipt)
+            return None
+        return mail
+
+    def _answer(self, receipt: object) -> None:
+        if not self._under_way:
+            raise BackendUnavailable("The backend returned more receipts than it took messages.")
+        row, mail = self._under_way.popleft()
+        if not isinstance(receipt, Receipt) or not isinstance(receipt.outcome, Outcome):
+            problem = DeliveryUnknown(f"The backend returned {type(receipt).__name__}.")
+            receipt = self._mailer.backend.receipt_of(problem, mail)
+        if receipt.outcome is Outcome.NOT_SENT and is_of_opening(receipt.error):
+            self.unreachable = receipt.error
+        else:
+            self.answers += 1
+        self._note(row, mail, receipt)
+
+    def _abandon(self, error: BaseException | None) -> None:
+        """Note the messages that the mailer took without an answer."""
+        while self._under_way:
+            row, mail = self._under_way.popleft()
+            problem = error
+            # The outcome of such an error would concern one message, and it is unknown which one.
+            if problem is None or isinstance(problem, (BackendUnavailable, MessageRefused)):
+                problem = DeliveryUnknown("The mailer returned no receipt for this message.")
+            self._note(row, mail, self._mailer.backend.receipt_of(problem, mail))
+
+    def _note(self, row: Claimed, mail: Outgoing | None, receipt: Receipt) -> None:
+        mailer = self._mailer
+        result = result_of(row, mail, receipt, give_up=mailer.give_up, pause=mailer.pause)
+        self._answered.append(_Answered(result, mail, receipt))
+
+    def _exchange(self, rows: list[Claimed]) -> set[int]:
+        """Record the results so far and mark `rows`; return the ids of those that are ours."""
+        if not rows and not self._answered:
+            return set()
+        recorded, marked = self._commit([each.result for each in self._answered], rows)
+        answered, self._answered = self._answered, []
+        for each in answered:
+            if each.result.row.id in recorded:
+                tell(self._mailer.app, each.result, each.mail, each.receipt)
+            else:
+                _log.warning(
+                    "Row %d was %s, but another worker had taken this one for dead.",
+                    each.result.row.id,
+                    each.result.state.value,
+                )
+        return marked
+
+    def _finish(self) -> None:
+        self._exchange([])
+        unsent = [row for row, _ in self._marked] + list(self._claimed)
+        self._marked.clear()
+        self._claimed.clear()
+        self._give_back(unsent)
+
+
+def _text(error: BaseException) -> str:
+    return str(error) if isinstance(error, DeliveryError) else type(error).__name__

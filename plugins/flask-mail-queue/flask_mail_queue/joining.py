@@ -1,0 +1,138 @@
+"""Sessions of SQLAlchemy whose transactions a message joins."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+_log = logging.getLogger("flask_mail.queue")
+_KEY: Final = "flask_mail_queue"
+
+
+@dataclass
+class Joined:
+    """A message that was stored in the transaction of a session."""
+
+    savepoints: list[object]
+    lost: Callable[[str], None]
+    """Called with the reason if the transaction ends without a commit."""
+    committed: Callable[[], None]
+
+
+@dataclass
+class _Transaction:
+    """The current root transaction of a session."""
+
+    wrote: bool = False
+    ended: str = ""
+    joined: list[Joined] = field(default_factory=list)
+
+
+def has_written(session: Session) -> bool:
+    """Return True if a session has written in its transaction, or will at the next flush."""
+    if session.new or session.dirty or session.deleted:
+        return True
+    if not session.in_transaction():
+        return False
+    known = session.info.get(_KEY)
+    # It began before this module was imported, so only the database can say.
+    return _has_changed(session) if known is None else bool(known.wrote)
+
+
+def join(session: Session, lost: Callable[[str], None], committed: Callable[[], None]) -> None:
+    """Call one of the functions when the transaction of a session ends."""
+    known = session.info.setdefault(_KEY, _Transaction())
+    savepoints: list[object] = []
+    nested: Any = session.get_nested_transaction()
+    while nested is not None:
+        savepoints.append(nested)
+        nested = nested.parent
+    known.joined.append(Joined(savepoints, lost, committed))
+
+
+def _has_changed(session: Session) -> bool:
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        found = connection.exec_driver_sql("SELECT pg_current_xact_id_if_assigned()").scalar()
+        return found is not None
+    # None: unknown. Joining is safe: a transaction that is not committed is reported.
+    driver: Any = connection.connection.dbapi_connection
+    return bool(getattr(driver, "in_transaction", True))
+
+
+@event.listens_for(Session, "after_transaction_create")
+def _begun(session: Session, transaction: Any) -> None:
+    if transaction.parent is None:
+        session.info.setdefault(_KEY, _Transaction())
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _executed(context: Any) -> None:
+    session = context.session
+    if context.is_select:
+        return
+    if not session.in_transaction():  # the statement will begin one
+        session.info.setdefault(_KEY, _Transaction())
+    known = session.info.get(_KEY)
+    if known is not None:
+        known.wrote = True
+
+
+@event.listens_for(Session, "after_flush")
+def _flushed(session: Session, context: object) -> None:
+    known = session.info.get(_KEY)
+    if known is not None:
+        known.wrote = True
+
+
+@event.listens_for(Session, "after_commit")
+def _committed(session: Session) -> None:
+    known = session.info.get(_KEY)
+    # It is also called when a savepoint is released.
+    if known is not None and session.get_nested_transaction() is None:
+        known.ended = "commit"
+
+
+@event.listens_for(Session, "after_rollback")
+def _rolled_back(session: Session) -> None:
+    known = session.info.get(_KEY)
+    if known is not None and session.get_nested_transaction() is None:
+        known.ended = "rollback"
+
+
+@event.listens_for(Session, "after_soft_rollback")
+def _savepoint_rolled_back(session: Session, previous: Any) -> None:
+    known = session.info.get(_KEY)
+    if known is None or not previous.nested:
+        return
+    lost = [each for each in known.joined if previous in each.savepoints]
+    known.joined = [each for each in known.joined if each not in lost]
+    for each in lost:
+        each.lost("the savepoint was rolled back")
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _ended(session: Session, transaction: Any) -> None:
+    if transaction.parent is not None:
+        return
+    known = session.info.pop(_KEY, None)
+    if known is None:
+        return
+    if known.ended == "commit":
+        for each in known.joined:
+            each.committed()
+        return
+    if known.joined and known.ended != "rollback":
+        _log.error(
+            "A session was closed without a commit, and %d messages in its transaction are not"
+            " sent: commit it after the message, or set TRANSACTION of the mailer to 'own'.",
+            len(known.joined),
+        )
+    reason = "rolled back" if known.ended == "rollback" else "closed without a commit"
+    for each in known.joined:
+        each.lost(f"the transaction was {reason}")

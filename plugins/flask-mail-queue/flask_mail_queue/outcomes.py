@@ -1,0 +1,87 @@
+"""What becomes of a row after an attempt."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask_mail.backends import (
+    BackendUnavailable,
+    ConfigurationError,
+    DeliveryError,
+    DeliveryUnknown,
+    MessageRefused,
+    Outcome,
+    Outgoing,
+    Receipt,
+)
+
+from .jitter import spread
+from .protocol import Claimed, Result
+from .records import without_addresses
+from .schema import State
+
+_OPENING: Final = ("connect", "greeting", "tls", "login")
+_SHORTEST, _LONGEST = 60.0, 3600.0
+_STATES: Final = {
+    Outcome.SENT: State.SENT,
+    Outcome.QUEUED: State.SENT,  # the peer is another queue
+    Outcome.REFUSED: State.REFUSED,
+    Outcome.UNKNOWN: State.UNKNOWN,
+}
+_ERRORS: Final = {
+    Outcome.REFUSED: MessageRefused,
+    Outcome.NOT_SENT: BackendUnavailable,
+    Outcome.UNKNOWN: DeliveryUnknown,
+}
+
+
+def is_of_opening(error: BaseException | None) -> bool:
+    """Return True if the mailer cannot be reached at all, so that no message is at fault."""
+    return isinstance(error, DeliveryError) and error.stage in _OPENING
+
+
+def error_of(receipt: Receipt) -> BaseException:
+    """Return the error of a receipt whose message was not taken."""
+    if receipt.error is not None:
+        return receipt.error
+    return _ERRORS[receipt.outcome](receipt.response or receipt.outcome.value, receipt=receipt)
+
+
+def result_of(
+    row: Claimed, mail: Outgoing | None, receipt: Receipt, *, give_up: float, pause: float
+) -> Result:
+    """Return what becomes of a row.
+
+    :param give_up: seconds from its creation after which it has failed.
+    :param pause: seconds until the mailer is tried again if it cannot be reached.
+    """
+    response = without_addresses(receipt.response or receipt.reason, mail)
+    state = _STATES.get(receipt.outcome)
+    if state is State.SENT:
+        return Result(row, state, response)
+    error = error_of(receipt)
+    kind = type(error).__name__
+    if state is not None:
+        return Result(row, state, response, kind)
+    is_old = row.age > give_up or (row.remaining is not None and row.remaining <= 0)
+    if is_old or not _may_pass(error):
+        return Result(row, State.FAILED, response, kind)
+    delay, counted = _delay_of(row, error, pause)
+    return Result(row, State.QUEUED, response, kind, delay, counted)
+
+
+def _may_pass(error: BaseException) -> bool:
+    # A message that is invalid, or a row that cannot be read, stays so; a setting may be changed.
+    return isinstance(error, (DeliveryError, ConfigurationError))
+
+
+def _delay_of(row: Claimed, error: BaseException, pause: float) -> tuple[float, bool]:
+    """Return the seconds until the next attempt, and True if this one counts as one."""
+    asked = error.retry_after if isinstance(error, DeliveryError) else None
+    if is_of_opening(error):
+        return max(pause, asked or 0.0), False
+    # Never before the time that the peer asked for, and not all messages at the same time.
+    if asked is not None and asked < _SHORTEST:
+        return spread(asked, 1.0), False
+    backoff = spread(min(_SHORTEST * 2.0 ** min(row.attempts, 10), _LONGEST))
+    return max(backoff, spread(asked or 0.0, 1.0)), True

@@ -1,0 +1,249 @@
+"""The statements by which a worker claims, marks and records rows.
+
+A row is changed only by the owner and the claim that have it (its *fence*), so that a worker that
+was suspended, or taken for dead, changes nothing that another one has begun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import case, insert, or_, select, tuple_, update
+from sqlalchemy.engine import Connection
+
+from .leases import LeaseLost
+from .schema import HELD, SECOND, State, Tables, is_in, now
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A row that a worker has claimed."""
+
+    id: int
+    claims: int
+    attempts: int
+    age: float
+    """Seconds since it was stored."""
+    remaining: float | None
+    """Seconds until it expires."""
+    record: bytes | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What becomes of a row that was claimed."""
+
+    row: Claimed
+    state: State
+    response: str = ""
+    error: str = ""
+    delay: float = 0.0
+    """Seconds until it is due again, if it is queued."""
+    counted: bool = True
+    """True if it was an attempt to send it."""
+
+
+class Protocol:
+    """The statements of one worker.
+
+    :param owner: a random name, which no other worker has had.
+    """
+
+    def __init__(self, tables: Tables, owner: str) -> None:
+        self._queue, self._worker, self._try = tables.queue, tables.worker, tables.attempt
+        self._owner = owner
+
+    def claim(
+        self, connection: Connection, mailer: str, most: int, only: int | None = None
+    ) -> list[Claimed]:
+        """Reserve up to `most` rows that are due, and return them in order.
+
+        :param only: the id of the only row to reserve, due or not.
+        :raises LeaseLost: this worker was taken for dead, so that its rows would never be released.
+        """
+        worker, queue = self._worker, self._queue
+        # In the order in which `reap` locks them.
+        alive = select(worker.c.owner).where(worker.c.owner == self._owner)
+        if connection.execute(alive.with_for_update(read=True)).first() is None:
+            raise LeaseLost
+        wanted = queue.c.due_at <= now() if only is None else queue.c.id == only
+        # Two statements: PostgreSQL may run the subquery of UPDATE ... WHERE id IN (SELECT ...
+        # LIMIT n FOR UPDATE SKIP LOCKED) again, and so update more than n rows.
+        due = (
+            select(
+                *(queue.c.id, queue.c.claims, queue.c.attempts, queue.c.record),
+                (now() - queue.c.created_at).label("age"),
+                (queue.c.expires_at - now()).label("remaining"),
+            )
+            .where(
+                is_in(queue.c.state, State.QUEUED),
+                queue.c.mailer == mailer,
+                or_(queue.c.expires_at.is_(None), queue.c.expires_at > now()),
+                wanted,
+            )
+            .order_by(queue.c.priority, queue.c.due_at, queue.c.id)
+            .limit(most)
+            .with_for_update(skip_locked=True)
+        )
+        rows = connection.execute(due).all()
+        if rows:
+            connection.execute(
+                update(queue)
+                .where(queue.c.id.in_([row.id for row in rows]))
+                .values(state=State.CLAIMED.value, owner=self._owner, claims=queue.c.claims + 1)
+            )
+        return [_claimed(row) for row in rows]
+
+    def release(self, connection: Connection) -> None:
+        """Release all rows that this worker has claimed, after a claim whose commit is in doubt."""
+        queue = self._queue
+        connection.execute(
+            update(queue)
+            .where(queue.c.owner == self._owner, is_in(queue.c.state, State.CLAIMED))
+            .values(state=State.QUEUED.value, owner=None)
+        )
+
+    def exchange(
+        self,
+        connection: Connection,
+        results: Sequence[Result],
+        rows: Sequence[Claimed],
+        *,
+        again: bool,
+    ) -> tuple[set[int], set[int]]:
+        """Record results and mark the next rows; return the ids of the recorded and the marked.
+
+        :param again: True if a commit of the same call is in doubt.
+        """
+        recorded = self.record(connection, results)
+        if again:
+            recorded |= self._found(connection, results)
+        return recorded, self.mark(connection, rows, again=again)
+
+    def _found(self, connection: Connection, results: Sequence[Result]) -> set[int]:
+        """Return the ids of rows that have the state that was to be recorded for their claim."""
+        queue = self._queue
+        fence = self._fence([each.row for each in results])
+        states = {
+            row.id: row.state
+            for row in connection.execute(select(queue.c.id, queue.c.state).where(fence))
+        }
+        return {each.row.id for each in results if states.get(each.row.id) == each.state.value}
+
+    def mark(
+        self, connection: Connection, rows: Sequence[Claimed], *, again: bool = False
+    ) -> set[int]:
+        """Mark rows as about to be sent, and return the ids of those that are still claimed.
+
+        :param again: True if they may have been marked by a commit that is in doubt.
+        """
+        if not rows:
+            return set()
+        queue = self._queue
+        before = HELD if again else (State.CLAIMED,)
+        marked = (
+            update(queue)
+            .where(self._fence(rows), queue.c.owner == self._owner, is_in(queue.c.state, *before))
+            .values(state=State.SENDING.value)
+            .returning(queue.c.id)
+        )
+        return set(connection.scalars(marked))
+
+    def record(self, connection: Connection, results: Sequence[Result]) -> set[int]:
+        """Record what became of rows, and return the ids of those that were recorded.
+
+        A worker that was taken for dead may still turn unknown into sent, and change nothing else.
+        """
+        sent = [each for each in results if each.state is State.SENT]
+        found = self._record_sent(connection, sent) if sent else set()
+        for each in results:
+            if each.state is not State.SENT:
+                found |= self._record_other(connection, each)
+        return found
+
+    def _record_sent(self, connection: Connection, results: Sequence[Result]) -> set[int]:
+        queue = self._queue
+        # One statement for all, which wipes their content too.
+        recorded = (
+            update(queue)
+            .where(
+                self._fence([each.row for each in results]),
+                or_(is_in(queue.c.state, State.SENDING), is_in(queue.c.state, State.UNKNOWN)),
+            )
+            .values(
+                state=State.SENT.value,
+                response=case({each.row.id: each.response for each in results}, value=queue.c.id),
+                error="",
+                attempts=case(
+                    (is_in(queue.c.state, State.SENDING), queue.c.attempts + 1),
+                    else_=queue.c.attempts,
+                ),
+                record=None,
+                owner=None,
+                finished_at=now(),
+            )
+            .returning(queue.c.id)
+        )
+        return set(connection.scalars(recorded))
+
+    def _record_other(self, connection: Connection, result: Result) -> set[int]:
+        queue = self._queue
+        again = result.state is State.QUEUED
+        values: dict[str, Any] = {
+            "state": result.state.value,
+            "response": result.response,
+            "error": result.error[:80],
+            "owner": None,
+            "finished_at": None if again else now(),
+        }
+        if again:
+            values["due_at"] = now() + round(result.delay * SECOND)
+        if result.counted:
+            values["attempts"] = queue.c.attempts + 1
+        recorded = (
+            update(queue)
+            .where(
+                self._fence([result.row]),
+                queue.c.owner == self._owner,
+                is_in(queue.c.state, *HELD),
+            )
+            .values(**values)
+            .returning(queue.c.id)
+        )
+        found = set(connection.scalars(recorded))
+        if found:
+            connection.execute(
+                insert(self._try).values(
+                    queue_id=result.row.id,
+                    claims=result.row.claims,
+                    at=now(),
+                    outcome=result.state.value,
+                    response=result.response,
+                    error=result.error[:80],
+                    owner=self._owner,
+                )
+            )
+        return found
+
+    def give_back(self, connection: Connection, rows: Collection[Claimed]) -> None:
+        """Release rows that were not given to the mailer, as if they had not been claimed."""
+        if not rows:
+            return
+        queue = self._queue
+        connection.execute(
+            update(queue)
+            .where(self._fence(rows), queue.c.owner == self._owner, is_in(queue.c.state, *HELD))
+            .values(state=State.QUEUED.value, owner=None)
+        )
+
+    def _fence(self, rows: Collection[Claimed]) -> Any:
+        queue = self._queue
+        return tuple_(queue.c.id, queue.c.claims).in_([(row.id, row.claims) for row in rows])
+
+
+def _claimed(row: Any) -> Claimed:
+    remaining = None if row.remaining is None else row.remaining / SECOND
+    # The claim that has just been made.
+    return Claimed(row.id, row.claims + 1, row.attempts, row.age / SECOND, remaining, row.record)

@@ -1,0 +1,60 @@
+"""A rehearsal of all statements of a worker, which leaves nothing behind."""
+
+from __future__ import annotations
+
+import secrets
+
+from sqlalchemy.engine import Connection
+
+from . import upkeep
+from .leases import Leases
+from .protocol import Protocol, Result
+from .schema import State
+from .store import Store
+
+_MAILER = "rehearsal"
+
+
+def rehearse(connection: Connection, store: Store) -> None:
+    """Run all statements on rows that are rolled back.
+
+    A worker that could mark messages, but not record their outcomes, would make some of them
+    unknown at each start.
+
+    :raises SQLAlchemyError: a table or column does not exist.
+    """
+    # Random: workers that start at the same time would wait for each other.
+    owner = secrets.token_hex(16)
+    leases = Leases(store.tables, owner, 60)
+    protocol = Protocol(store.tables, owner)
+    transaction = connection.begin()
+    try:
+        leases.register(connection, "", 0)
+        leases.renew(connection)
+        for state in (State.SENT, State.QUEUED):
+            number, _ = store.insert(connection, _row())
+            rows = protocol.claim(connection, _MAILER, 1, only=number)
+            protocol.exchange(connection, [], rows, again=True)
+            protocol.exchange(connection, [Result(rows[0], state)], [], again=True)
+            protocol.give_back(connection, rows)
+        protocol.release(connection)
+        leases.reap(connection)
+        upkeep.expire(connection, store.tables)
+        leases.unregister(connection)
+    finally:
+        transaction.rollback()
+
+
+def _row() -> dict[str, object]:
+    return {
+        "mailer": _MAILER,
+        "priority": 0,
+        "given_at": None,
+        "delay": 0,
+        "lifetime": None,
+        "key": None,
+        "message_id": "<rehearsal>",
+        "recipients": 0,
+        "size": 0,
+        "record": b"{}",
+    }

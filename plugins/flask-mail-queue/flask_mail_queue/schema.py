@@ -1,0 +1,158 @@
+"""The tables of the queue."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+    literal_column,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import FunctionElement
+
+SECOND: Final = 1_000_000
+"""Times are stored in microseconds since 1970, by the clock of the database."""
+
+# SQLite makes ids of no other type by itself.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class State(str, Enum):
+    """State of a row."""
+
+    QUEUED = "queued"
+    """Due now or later."""
+    CLAIMED = "claimed"
+    """A worker has reserved it, and has not begun to send it."""
+    SENDING = "sending"
+    """A worker may have given it to the mailer."""
+    SENT = "sent"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    """It may have been accepted: only a person may send it again."""
+    FAILED = "failed"
+    """Not sent, and not tried any more."""
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+    __str__ = str.__str__
+
+
+HELD: Final = (State.CLAIMED, State.SENDING)
+FINISHED: Final = tuple(each for each in State if each not in (State.QUEUED, *HELD))
+
+
+def is_in(column: Any, *states: State) -> Any:
+    """Return the condition that a column has one of these states."""
+    # Literals, so that partial indexes are used whatever the parameters are.
+    values: list[Any] = [literal_column(f"'{each.value}'") for each in states]
+    return column == values[0] if len(values) == 1 else column.in_(values)
+
+
+class now(FunctionElement[int]):  # noqa: N801 (named as a function of SQL)
+    """The time of the database, in microseconds."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(now, "sqlite")
+def _now_of_sqlite(element: Any, compiler: Any, **kwargs: Any) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
+
+
+@compiles(now, "postgresql")
+def _now_of_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
+    return "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
+
+
+class Tables:
+    """The tables of one queue in `metadata`.
+
+    :param name: the name of the table of messages, with which the others begin.
+    """
+
+    def __init__(self, metadata: MetaData, name: str = "mail_queue") -> None:
+        self.name = name
+        if name not in metadata.tables:
+            _define(metadata, name)
+        self.queue = metadata.tables[name]
+        self.worker = metadata.tables[f"{name}_worker"]
+        self.attempt = metadata.tables[f"{name}_try"]
+
+    @property
+    def all(self) -> list[Table]:
+        return [self.queue, self.worker, self.attempt]
+
+
+def _define(metadata: MetaData, name: str) -> None:
+    queue = Table(
+        name,
+        metadata,
+        Column("id", _Id, primary_key=True),
+        Column("mailer", String(64), nullable=False),
+        Column("state", String(10), nullable=False),
+        Column("priority", SmallInteger, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+        Column("due_at", BigInteger, nullable=False),
+        Column("expires_at", BigInteger),
+        Column("attempts", Integer, nullable=False),
+        # Increases with each claim. A worker that lost a row cannot change it any more.
+        Column("claims", Integer, nullable=False),
+        # How often the worker that had claimed it died.
+        Column("losses", Integer, nullable=False),
+        Column("owner", String(40)),
+        Column("key", String(255)),
+        Column("message_id", String(998), nullable=False),
+        Column("recipients", Integer, nullable=False),
+        Column("size", BigInteger, nullable=False),
+        Column("record", LargeBinary),
+        Column("response", String(500), nullable=False),
+        Column("error", String(80), nullable=False),
+        Column("finished_at", BigInteger),
+        UniqueConstraint("mailer", "key", name=f"uq_{name}_key"),
+    )
+    is_queued, is_held = is_in(queue.c.state, State.QUEUED), is_in(queue.c.state, *HELD)
+    Index(
+        f"ix_{name}_due",
+        queue.c.due_at,
+        queue.c.id,
+        sqlite_where=is_queued,
+        postgresql_where=is_queued,
+    )
+    Index(f"ix_{name}_owner", queue.c.owner, sqlite_where=is_held, postgresql_where=is_held)
+    Index(f"ix_{name}_finished", queue.c.state, queue.c.finished_at)
+    Index(f"ix_{name}_message_id", queue.c.message_id)
+    # The lease is one row of the worker, not a column of its messages: renewing them would
+    # deadlock with the updates of the messages.
+    Table(
+        f"{name}_worker",
+        metadata,
+        Column("owner", String(40), primary_key=True),
+        Column("host", String(255), nullable=False),
+        Column("pid", Integer, nullable=False),
+        Column("until", BigInteger, nullable=False),
+    )
+    Table(
+        f"{name}_try",
+        metadata,
+        Column("queue_id", _Id, ForeignKey(queue.c.id, ondelete="CASCADE"), primary_key=True),
+        Column("claims", Integer, primary_key=True),
+        Column("at", BigInteger, nullable=False),
+        Column("outcome", String(10), nullable=False),
+        Column("response", String(500), nullable=False),
+        Column("error", String(80), nullable=False),
+        Column("owner", String(40), nullable=False),
+    )

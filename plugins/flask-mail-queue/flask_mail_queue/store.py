@@ -1,0 +1,166 @@
+"""The database of a queue: its engine, its transactions, and what is stored by senders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Engine, MetaData, bindparam, create_engine, event, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from flask_mail.backends import ConfigurationError
+
+from .schema import State, Tables, now
+
+_DIALECTS: Final = ("sqlite", "postgresql")
+_BUSY: Final = 10.0  # seconds that a transaction on SQLite waits for another one
+
+
+class Store:
+    """The tables of a queue in one database.
+
+    :param url: the URL of the database, or the engine of the app.
+    :param tables: the name of the table of messages.
+    """
+
+    def __init__(self, url: str | Engine, tables: str = "mail_queue") -> None:
+        self._shared = url if isinstance(url, Engine) else None
+        self._url = url.url if isinstance(url, Engine) else _parsed(url)
+        if self._url.get_backend_name() not in _DIALECTS:
+            raise ConfigurationError(
+                f"The queue cannot use {self._url.get_backend_name()}: use PostgreSQL or SQLite."
+            )
+        self.is_sqlite = self._url.get_backend_name() == "sqlite"
+        self.metadata = MetaData()
+        self.tables = Tables(self.metadata, tables)
+        self._engines: dict[int, Engine] = {}
+
+    def __repr__(self) -> str:
+        return f"Store({self._url.render_as_string(hide_password=True)!r})"
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Equal for two stores of the same tables. Contains the password of the database."""
+        return self._url.render_as_string(hide_password=False), self.tables.name
+
+    @property
+    def is_in_memory(self) -> bool:
+        """True if the database is part of this process."""
+        return self.is_sqlite and self._url.database in (None, "", ":memory:")
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of this process: connections must not be used after a fork."""
+        process = os.getpid()
+        engine = self._engines.get(process)
+        if engine is None:
+            engine = self._engines[process] = self._made()
+        return engine
+
+    def _made(self) -> Engine:
+        # On SQLite the queue needs connections of its own, whose transactions lock the database
+        # when they begin: one that reads first and writes later may fail halfway.
+        if self._shared is not None and (not self.is_sqlite or self.is_in_memory):
+            return self._shared
+        engine = create_engine(self._url)
+        if self.is_sqlite:
+            event.listen(engine, "connect", _tune)
+            event.listen(engine, "begin", _begin_immediate)
+        return engine
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction, which is committed at the end of the block."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    def create(self) -> None:
+        """Create the tables that do not exist."""
+        with self.engine.connect() as connection:
+            self.metadata.create_all(connection)
+            connection.commit()
+
+    def dispose(self) -> None:
+        """Close the idle connections of an engine of its own."""
+        engine = self._engines.pop(os.getpid(), None)
+        if engine is not None and engine is not self._shared:
+            engine.dispose()
+
+    def insert(self, connection: Connection, row: dict[str, Any]) -> tuple[int, bool]:
+        """Store a row of :func:`records.row_of`, in one statement.
+
+        Return its id and True, or the id of the row with the same key and False.
+        """
+        queue = self.tables.queue
+        # No savepoint: sqlite3 would commit the transaction when it is released.
+        number = connection.execute(self._insertion, row).scalar()
+        if number is not None:
+            return number, True
+        same = (queue.c.mailer == row["mailer"]) & (queue.c.key == row["key"])
+        return connection.execute(select(queue.c.id).where(same)).scalar_one(), False
+
+    @cached_property
+    def _insertion(self) -> Any:
+        queue = self.tables.queue
+        insert: Any = sqlite.insert if self.is_sqlite else postgresql.insert
+        delay = bindparam("delay", type_=BigInteger)
+        return (
+            insert(queue)
+            .values(
+                state=State.QUEUED.value,
+                created_at=now(),
+                # Computed by the database, whose clock is the only one that counts.
+                due_at=func.coalesce(bindparam("given_at", type_=BigInteger), now() + delay),
+                expires_at=now() + bindparam("lifetime", type_=BigInteger),
+                attempts=0,
+                claims=0,
+                losses=0,
+                response="",
+                error="",
+                **{name: bindparam(name) for name in _GIVEN},
+            )
+            .on_conflict_do_nothing(index_elements=["mailer", "key"])
+            .returning(queue.c.id)
+        )
+
+
+_GIVEN: Final = ("mailer", "priority", "key", "message_id", "recipients", "size", "record")
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        pass
+    # Raised here, without the error above, which shows the URL.
+    del url
+    raise ConfigurationError(
+        "The URL of the queue is not one of SQLAlchemy, such as sqlite:////var/lib/shop/mail.db."
+    )
+
+
+def _tune(connection: Any, record: object) -> None:
+    connection.isolation_level = None  # transactions begin as _begin_immediate says
+    for pragma in (
+        f"busy_timeout = {round(_BUSY * 1000)}",
+        "journal_mode = WAL",
+        # With NORMAL a power cut may take back the last commits: mail would be sent again.
+        "synchronous = FULL",
+        "foreign_keys = ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def describe_failure(error: SQLAlchemyError) -> str:
+    """Return the kind of an error of the database; its text may show parameters and addresses."""
+    original = getattr(error, "orig", None)
+    return type(original or error).__name__

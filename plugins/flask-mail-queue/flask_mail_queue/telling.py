@@ -1,0 +1,40 @@
+"""Signals and log lines of what became of messages, after the commit that recorded it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask_mail import email_deferred, email_dispatched, email_failed
+from flask_mail.backends import Outcome, Outgoing, Receipt
+
+from .outcomes import error_of
+from .protocol import Result
+from .schema import State
+
+_log = logging.getLogger("flask_mail.queue")
+
+
+def tell(app: Any, result: Result, mail: Outgoing | None, receipt: Receipt) -> None:
+    """Log what became of a row, and send its signal."""
+    _log.info(
+        "Row %d %s by %s: attempt %d, seconds: %.3f%s",
+        result.row.id,
+        result.state.value,
+        receipt.mailer,
+        result.row.attempts + result.counted,
+        receipt.seconds,
+        f", {result.error}" if result.error else "",
+    )
+    if mail is None:  # it cannot be read
+        _log.error("Row %d cannot be read, and has failed: %s", result.row.id, result.error)
+        return
+    if receipt.outcome is Outcome.QUEUED:
+        return  # the other queue reports the outcome
+    # Receivers get a session of their own.
+    with app.app_context():
+        if receipt.sent:
+            email_dispatched.notify(app, message=mail.message, receipt=receipt)
+            return
+        signal = email_deferred if result.state is State.QUEUED else email_failed
+        signal.notify(app, message=mail.message, receipt=receipt, error=error_of(receipt))

@@ -1,0 +1,172 @@
+"""What happens to rows apart from sending them: expiry, deletion, and what persons decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.engine import Connection, RowMapping
+
+from .schema import FINISHED, SECOND, State, Tables, now
+
+_AT_ONCE: Final = 500
+_REFUSED_CONTENT: Final = 7 * 86400
+
+
+def expire(connection: Connection, tables: Tables) -> list[int]:
+    """End rows that are past their `expires`, and return their ids."""
+    queue = tables.queue
+    ended = (
+        update(queue)
+        .where(queue.c.state == State.QUEUED.value, queue.c.expires_at <= now())
+        .values(state=State.EXPIRED.value, error="Expired", finished_at=now())
+        .returning(queue.c.id)
+    )
+    return list(connection.scalars(ended))
+
+
+def purge(connection: Connection, tables: Tables, older_than: float) -> int:
+    """Delete finished rows, up to 500, and return their number.
+
+    The content of refused messages is deleted after a week.
+
+    :param older_than: seconds since they were finished.
+    """
+    queue = tables.queue
+    is_finished = queue.c.state.in_([each.value for each in FINISHED])
+    old = queue.c.finished_at < now() - round(older_than * SECOND)
+    ids = list(connection.scalars(select(queue.c.id).where(is_finished, old).limit(_AT_ONCE)))
+    # Again with the state: a person may have queued one of them meanwhile.
+    gone = delete(queue).where(queue.c.id.in_(ids), is_finished)
+    connection.execute(delete(tables.attempt).where(tables.attempt.c.queue_id.in_(ids)))
+    count = connection.execute(gone).rowcount if ids else 0
+    connection.execute(
+        update(queue)
+        .where(
+            queue.c.state == State.REFUSED.value,
+            queue.c.finished_at < now() - _REFUSED_CONTENT * SECOND,
+            queue.c.record.is_not(None),
+        )
+        .values(record=None)
+    )
+    return count
+
+
+def retry(
+    connection: Connection, tables: Tables, ids: Sequence[int], *, may_arrive_twice: bool = False
+) -> set[int]:
+    """Queue rows again that were not sent, and return their ids.
+
+    :param may_arrive_twice: also those whose outcome is unknown.
+    """
+    states = [State.REFUSED, State.FAILED, State.CANCELLED, State.EXPIRED]
+    if may_arrive_twice:
+        states.append(State.UNKNOWN)
+    queue = tables.queue
+    again = (
+        update(queue)
+        .where(
+            queue.c.id.in_(ids),
+            queue.c.state.in_([each.value for each in states]),
+            queue.c.record.is_not(None),
+        )
+        # It is given up and expires as if it were new. `claims` never decreases.
+        .values(
+            state=State.QUEUED.value,
+            owner=None,
+            error="",
+            attempts=0,
+            losses=0,
+            created_at=now(),
+            due_at=now(),
+            expires_at=None,
+            finished_at=None,
+            # A worker that was taken for dead must not record a late outcome any more.
+            claims=queue.c.claims + 1,
+        )
+        .returning(queue.c.id)
+    )
+    return set(connection.scalars(again))
+
+
+def settle(connection: Connection, tables: Tables, number: int, state: State) -> bool:
+    """Set the outcome of a row whose outcome is unknown, and delete its content."""
+    queue = tables.queue
+    settled = (
+        update(queue)
+        .where(queue.c.id == number, queue.c.state == State.UNKNOWN.value)
+        .values(state=state.value, owner=None, record=None, finished_at=now())
+    )
+    return connection.execute(settled).rowcount == 1
+
+
+def cancel(connection: Connection, tables: Tables, ids: Sequence[int]) -> set[int]:
+    """Cancel rows that no worker has claimed, and return their ids."""
+    queue = tables.queue
+    cancelled = (
+        update(queue)
+        .where(queue.c.id.in_(ids), queue.c.state == State.QUEUED.value)
+        .values(state=State.CANCELLED.value, finished_at=now())
+        .returning(queue.c.id)
+    )
+    return set(connection.scalars(cancelled))
+
+
+def counts(connection: Connection, tables: Tables) -> list[RowMapping]:
+    """Return the number of rows by mailer and state."""
+    queue = tables.queue
+    grouped = (
+        select(queue.c.mailer, queue.c.state, func.count().label("count"))
+        .group_by(queue.c.mailer, queue.c.state)
+        .order_by(queue.c.mailer, queue.c.state)
+    )
+    return list(connection.execute(grouped).mappings())
+
+
+def oldest_due(connection: Connection, tables: Tables) -> float | None:
+    """Return the seconds for which the oldest row that is due has waited."""
+    queue = tables.queue
+    is_due = (queue.c.state == State.QUEUED.value) & (queue.c.due_at <= now())
+    waited = connection.scalar(select(now() - func.min(queue.c.due_at)).where(is_due))
+    return None if waited is None else waited / SECOND
+
+
+def workers(connection: Connection, tables: Tables) -> list[RowMapping]:
+    """Return the workers, with the seconds until their lease ends."""
+    worker = tables.worker
+    left = (worker.c.until - now()).label("left")
+    found = select(worker.c.owner, worker.c.host, worker.c.pid, left).order_by(worker.c.owner)
+    return list(connection.execute(found).mappings())
+
+
+def listed(
+    connection: Connection, tables: Tables, states: Sequence[str], since: float, most: int
+) -> list[RowMapping]:
+    """Return rows without their content, the newest first.
+
+    :param since: seconds since they were created or finished.
+    """
+    queue = tables.queue
+    shown = [each for each in queue.c if each.name != "record"]
+    after = now() - round(since * SECOND)
+    found = select(*shown, (now() - queue.c.created_at).label("age")).where(
+        or_(queue.c.created_at >= after, queue.c.finished_at >= after)
+    )
+    if states:
+        found = found.where(queue.c.state.in_(states))
+    found = found.order_by(queue.c.id.desc()).limit(most)
+    return list(connection.execute(found).mappings())
+
+
+def row(connection: Connection, tables: Tables, number: int) -> RowMapping | None:
+    """Return a row, with its content if that was not deleted."""
+    found = select(tables.queue).where(tables.queue.c.id == number)
+    return connection.execute(found).mappings().first()
+
+
+def attempts(connection: Connection, tables: Tables, number: int) -> list[RowMapping]:
+    """Return the attempts of a row that did not end with its first success."""
+    tried: Any = tables.attempt
+    found = select(tried).where(tried.c.queue_id == number).order_by(tried.c.claims)
+    return list(connection.execute(found).mappings())

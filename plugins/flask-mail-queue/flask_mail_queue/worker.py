@@ -1,0 +1,242 @@
+"""A worker: claims rows that are due, gives them to their mailers, and records the outcomes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from flask_mail import MailError
+
+from . import upkeep
+from .aftermath import tell_ended
+from .backend import QueueBackend
+from .delivery import Delivery, Mailer
+from .jitter import spread
+from .leases import LeaseLost, Leases
+from .protocol import Claimed, Protocol, Result
+from .rehearsal import rehearse
+from .renewal import Renewal
+from .stopping import Stop
+from .store import describe_failure
+
+_log = logging.getLogger("flask_mail.queue")
+_T = TypeVar("_T")
+_IDLE: Final = 2.0
+_HOUR: Final = 3600.0
+_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 30.0
+
+
+class Worker:
+    """Sends the mail of one queue.
+
+    :param queues: the backends of the queue, which share its tables; each has one mailer.
+    :param batch: the number of rows to claim in one transaction.
+    :param once: end when no row is due.
+    :param seconds: end after this time; ``None``: never.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        queues: Sequence[QueueBackend],
+        *,
+        stop: Stop | None = None,
+        batch: int = 50,
+        once: bool = False,
+        seconds: float | None = None,
+    ) -> None:
+        self._app = app
+        self._queues = {each.target: each for each in queues}
+        self._first = queues[0]
+        self._store = self._first.store
+        self._stop = stop or Stop()
+        self._batch = batch
+        self._once = once
+        self._until = None if seconds is None else time.monotonic() + seconds
+        self._rests: dict[str, tuple[float, float]] = {}  # mailer -> (until, seconds)
+        self._in_doubt = False
+        self._claim_in_doubt = False
+        self._reaped = self._purged = self._complained = float("-inf")
+        self.count = 0
+        """The number of rows that were claimed."""
+
+    def run(self) -> None:
+        """Work until a signal, the end of the time, or with `once`, until no row is due.
+
+        :raises SQLAlchemyError: the tables do not exist, or have other columns.
+        """
+        with self._store.engine.connect() as connection:
+            rehearse(connection, self._store)
+        self._begin()
+        try:
+            while not self._must_stop():
+                if not (self._swept() or self._worked()):
+                    if self._once:
+                        break
+                    self._stop.wait(spread(_IDLE))
+        finally:
+            self._end()
+
+    def _begin(self) -> None:
+        # Random, after a fork: no other worker ever has this name.
+        owner = secrets.token_hex(16)
+        self._protocol = Protocol(self._store.tables, owner)
+        self._leases = Leases(self._store.tables, owner, self._first.lease)
+        self._renewal = Renewal(self._store, self._leases, self._first.lease)
+        self._committed(lambda c: self._leases.register(c, socket.gethostname(), os.getpid()))
+        if not self._store.is_in_memory:  # else all threads would share one connection
+            self._renewal.start()
+
+    def _end(self) -> None:
+        self._renewal.stop()
+        try:
+            with self._store.begin() as connection:
+                self._protocol.release(connection)
+                self._leases.unregister(connection)
+        except SQLAlchemyError as error:
+            _log.warning("The worker could not sign off: %s.", describe_failure(error))
+
+    def _must_stop(self) -> bool:
+        is_late = self._until is not None and time.monotonic() >= self._until
+        return self._stop.requested or is_late
+
+    def _swept(self) -> bool:
+        """Release what dead workers have left, if it is time to; return True if there was any."""
+        if self._renewal.lost.is_set():
+            self._renewed()
+        if time.monotonic() - self._reaped < self._first.lease / 2:
+            return False
+        return self._sweep()
+
+    def _sweep(self) -> bool:
+        tables = self._store.tables
+        ended = self._committed(lambda c: [*self._leases.reap(c), *upkeep.expire(c, tables)])
+        self._reaped = time.monotonic()
+        tell_ended(self._app, self._store, ended)
+        is_time = time.monotonic() - self._purged >= _HOUR
+        if is_time and not self._committed(
+            lambda c: upkeep.purge(c, tables, self._first.retention)
+        ):
+            self._purged = time.monotonic()
+        return bool(ended)
+
+    def _worked(self) -> bool:
+        """Do one round of all mailers; return True if there was anything to do."""
+        found = False
+        for name in list(self._queues):
+            if self._must_stop():
+                return True
+            self._renewal.progress()
+            if self._rests.get(name, (0.0, 0.0))[0] <= time.monotonic():
+                found |= self._worked_for(name)
+        # Whenever nothing is due: a worker that runs once sees no other time.
+        return found or self._sweep()
+
+    def _worked_for(self, name: str) -> bool:
+        mailer = self._mailer(name)
+        if mailer is None:
+            return False
+        try:
+            rows = self._claim(name)
+        except LeaseLost:
+            self._renewed()
+            return True
+        if not rows:
+            return False
+        self.count += len(rows)
+        delivery = Delivery(
+            mailer,
+            rows,
+            commit=self._commit,
+            give_back=self._give_back,
+            window=self._queues[name].window,
+            is_stopping=self._progressing,
+        )
+        delivery.run()
+        self._rest(name, delivery)
+        return True
+
+    def _progressing(self) -> bool:
+        self._renewal.progress()
+        return self._must_stop()
+
+    def _renewed(self) -> None:
+        _log.warning("Another worker took this one for dead. It goes on under another name.")
+        self._renewal.stop()
+        self._begin()
+
+    def _mailer(self, name: str) -> Mailer | None:
+        # As the settings are now: under TESTING another backend replaces it.
+        try:
+            backend, policy = self._app.extensions["mail"].selection.target(name)
+        except MailError as error:
+            if time.monotonic() - self._complained > 60:
+                self._complained = time.monotonic()
+                _log.error("Mail of mailer %r stays in the queue: %s", name, error)
+            return None
+        queue = self._queues[name]
+        pause = self._rests.get(name, (0.0, _PAUSE))[1]
+        return Mailer(self._app, name, backend, policy, queue.give_up, pause)
+
+    def _rest(self, name: str, delivery: Delivery) -> None:
+        if delivery.unreachable is not None and not delivery.answers:
+            pause = self._rests.get(name, (0.0, _PAUSE))[1]
+            self._rests[name] = time.monotonic() + pause, min(pause * 2, _LONGEST_PAUSE)
+        elif delivery.unreachable is not None:
+            self._rests[name] = time.monotonic() + _PAUSE, 2 * _PAUSE
+        else:
+            self._rests.pop(name, None)
+
+    def _claim(self, name: str) -> list[Claimed]:
+        def claim(connection: Connection) -> list[Claimed]:
+            if self._claim_in_doubt:
+                self._protocol.release(connection)
+            self._claim_in_doubt = True
+            return self._protocol.claim(connection, name, self._batch)
+
+        rows = self._committed(claim)
+        self._claim_in_doubt = False
+        return rows
+
+    def _commit(self, results: list[Result], rows: list[Claimed]) -> tuple[set[int], set[int]]:
+        def exchange(connection: Connection) -> tuple[set[int], set[int]]:
+            again, self._in_doubt = self._in_doubt, True
+            return self._protocol.exchange(connection, results, rows, again=again)
+
+        done = self._committed(exchange)
+        self._in_doubt = False
+        return done
+
+    def _give_back(self, rows: list[Claimed]) -> None:
+        if rows:
+            self._committed(lambda c: self._protocol.give_back(c, rows))
+
+    def _committed(self, do: Callable[[Connection], _T]) -> _T:
+        """Run a transaction until it succeeds: until then this worker does nothing else.
+
+        :raises Interrupted: a second signal came.
+        """
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                with self._store.begin() as connection:
+                    return do(connection)
+            except DBAPIError as error:
+                # A rehearsal has shown that the statements are right.
+                _log.error(  # not its text, which contains addresses
+                    "The database of the queue fails: %s. Next try in %.1f seconds.",
+                    describe_failure(error),
+                    wait,
+                )
+            self._renewal.progress()
+            time.sleep(spread(wait))
+            wait = min(wait * 2, _LONGEST_WAIT)

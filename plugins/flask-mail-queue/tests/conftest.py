@@ -1,0 +1,38 @@
+"""Fixtures: a database of each kind, and an app with a queue in it."""
+
+import pytest
+from databases import is_installed, postgres
+from shop import Shop
+from sqlalchemy import create_engine, text
+
+DATABASES = ["sqlite", "postgresql"]
+
+
+@pytest.fixture(scope="session")
+def server():
+    if not is_installed():
+        pytest.skip("PostgreSQL is not installed")
+    pytest.importorskip("psycopg")
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=DATABASES)
+def url(request, tmp_path):
+    """The URL of an empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/mail.db"
+        return
+    server = request.getfixturevalue("server")
+    engine = create_engine(server.url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    yield server.url
+
+
+@pytest.fixture
+def shop(url):
+    with Shop(url) as shop:
+        yield shop

@@ -1,0 +1,201 @@
+"""Which transaction a message joins, and what becomes of it when that ends."""
+
+from __future__ import annotations
+
+import pytest
+from flask_mail_queue import define_tables
+from flask_sqlalchemy import SQLAlchemy
+from shop import Shop
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, scoped_session, sessionmaker
+
+from flask_mail import BackendUnavailable, ConfigurationError
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Order(Base):
+    __tablename__ = "orders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(default="")
+
+
+WRITES = {
+    "pending": lambda session: session.add(Order(email="ann@example.com")),
+    "flushed": lambda session: (session.add(Order()), session.flush()),
+    "DML of the ORM": lambda session: session.execute(insert(Order).values(email="x")),
+    "DML of Core": lambda session: session.execute(Order.__table__.insert().values(email="x")),
+    "text": lambda session: session.execute(text("INSERT INTO orders (email) VALUES ('x')")),
+    "deleted": lambda session: session.delete(session.scalars(select(Order)).first()),
+    "changed": lambda session: setattr(session.scalars(select(Order)).first(), "email", "new"),
+}
+READS = {
+    "nothing": lambda session: None,
+    "a query": lambda session: session.scalars(select(Order)).all(),
+    "after a commit": lambda session: (session.add(Order()), session.commit()),
+    "after a rollback": lambda session: (session.add(Order()), session.flush(), session.rollback()),
+}
+
+
+@pytest.fixture
+def made(url):
+    """A function that returns an app on Flask-SQLAlchemy, and its database."""
+    shops = []
+
+    def make(**options):
+        db = SQLAlchemy(model_class=Base, disable_autonaming=True)
+        shop = Shop(url, extensions=[db.init_app], **{"URL": None, **options})
+        shops.append((shop, db))
+        with shop.app.app_context():
+            Base.metadata.create_all(db.engine)
+            shop.store.create()
+            with db.engine.begin() as connection:
+                connection.execute(Order.__table__.insert().values(email="old"))
+        return shop, db
+
+    yield make
+    for shop, db in shops:
+        shop.__exit__()
+        with shop.app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_auto_joins_a_session_that_has_written(made, write):
+    shop, db = made()
+    with shop.app.app_context():
+        write(db.session)
+        assert shop.send("rolled back").response.endswith("with your transaction")
+        db.session.rollback()
+    assert shop.states() == []
+    assert shop.told[-1] == ("email-failed", "rolled back", "not sent")
+    with shop.app.app_context():
+        write(db.session)
+        shop.send("committed")
+        db.session.commit()
+    assert shop.states() == ["queued"]
+    shop.work()
+    assert shop.told[-1] == ("email-dispatched", "committed", "sent")
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_auto_stores_at_once_for_a_session_that_has_only_read(made, read):
+    """Otherwise the mail of a view that never commits would be lost."""
+    shop, db = made()
+    with shop.app.app_context():
+        read(db.session)
+        assert "transaction" not in shop.send().response
+        db.session.rollback()
+    assert shop.states() == ["queued"]
+
+
+def test_session_joins_always(made):
+    shop, db = made(TRANSACTION="session")
+    with shop.app.app_context():
+        shop.send()
+        db.session.rollback()
+    assert shop.states() == []
+
+
+def test_own_never_joins(made):
+    shop, db = made(TRANSACTION="own")
+    with shop.app.app_context():
+        db.session.add(Order())
+        if db.engine.dialect.name == "sqlite":
+            with pytest.raises(ConfigurationError, match="same SQLite file"):
+                shop.send()
+            return
+        shop.send()
+        db.session.rollback()
+    assert shop.states() == ["queued"]
+
+
+def test_a_session_that_is_closed_without_commit_is_an_error(made, caplog):
+    shop, db = made()
+    with shop.app.app_context():
+        db.session.add(Order())
+        shop.send()
+    assert shop.states() == []
+    assert shop.told[-1] == ("email-failed", "Hello", "not sent")
+    assert "closed without a commit" in caplog.text
+
+
+def test_a_savepoint_takes_its_mail_along(made):
+    shop, db = made()
+    with shop.app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            pytest.skip("sqlite3 begins no transaction before a savepoint")
+        db.session.add(Order())
+        shop.send("before")
+        inner = db.session.begin_nested()
+        shop.send("inner")
+        inner.rollback()
+        with db.session.begin_nested():
+            shop.send("kept")
+        db.session.commit()
+    assert [row["state"] for row in shop.rows()] == ["queued", "queued"]
+    assert ("email-failed", "inner", "not sent") in shop.told
+    shop.work()
+    sent = [each[1] for each in shop.told if each[0] == "email-dispatched"]
+    assert sent == ["before", "kept"]
+
+
+def test_a_key_in_a_transaction_leaves_the_transaction_alone(made):
+    shop, db = made()
+    with shop.app.app_context():
+        db.session.add(Order())
+        options = {"queue": {"key": "order"}}
+        first, second = shop.send(options=options), shop.send(options=options)
+        assert first.response == second.response
+        db.session.rollback()
+    assert shop.states() == []
+
+
+def test_a_plain_session_of_a_program_is_joined(url):
+    factory = scoped_session(sessionmaker())
+    with Shop(url, SESSION=factory) as shop:
+        Base.metadata.create_all(shop.store.engine)
+        factory.configure(bind=shop.store.engine)
+        factory.add(Order())
+        shop.send()
+        factory.rollback()
+        assert shop.states() == []
+        factory.add(Order())
+        shop.send()
+        factory.commit()
+        factory.remove()
+        assert shop.states() == ["queued"]
+
+
+def test_a_database_that_fails_is_an_error_without_the_content(url):
+    shop = Shop(url)
+    with pytest.raises(BackendUnavailable, match="queue create") as caught:
+        shop.send("confidential")
+    assert "confidential" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    shop.__exit__()
+
+
+def test_wake_is_called_after_the_commit(made, monkeypatch):
+    calls = []
+    monkeypatch.setattr("shop.wake_up", lambda: calls.append(shop.states()), raising=False)
+    shop, db = made(WAKE="shop:wake_up")
+    with shop.app.app_context():
+        db.session.add(Order())
+        shop.send()
+        assert calls == []
+        db.session.commit()
+    shop.send()
+    assert calls == [["queued"], ["queued", "queued"]]
+
+
+def test_migrations_see_the_tables():
+    metadata = MetaData()
+    Table("orders", metadata, Column("id", Integer), Column("email", String))
+    define_tables(metadata)
+    define_tables(metadata)
+    assert {"mail_queue", "mail_queue_worker", "mail_queue_try"} < set(metadata.tables)
