@@ -1,0 +1,126 @@
+"""The commands of the queue."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from flask.cli import ScriptInfo
+from flask_mail_queue.commands import queue, work
+
+from flask_mail.backends import DeliveryUnknown, MessageRefused
+
+
+@pytest.fixture
+def run(shop):
+    def run(command, *arguments):
+        runner = shop.app.test_cli_runner()
+        return runner.invoke(command, arguments, obj=ScriptInfo(create_app=lambda: shop.app))
+
+    return run
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/mail.db"
+
+
+def test_work_sends_what_is_due_and_names_the_mailers(shop, run):
+    shop.send()
+    done = run(work, "--once", "--for", "55s")
+    assert done.exit_code == 0, done.output
+    assert done.output == "peer: peer\nMessages: 1\n"
+    assert shop.states() == ["sent"]
+
+
+def test_work_warns_if_mail_is_suppressed(shop, run):
+    shop.send()
+    shop.app.config["MAIL_SUPPRESS_SEND"] = True
+    done = run(work, "--once")
+    assert "Warning: mail of peer goes to null" in done.output + done.stderr
+    assert not shop.peer.taken
+
+
+def test_work_leaves_the_mail_of_other_mailers(shop, run):
+    assert "No queue has the mailer bulk" in run(work, "--once", "--mailer", "bulk").output
+
+
+def test_commands_say_that_there_are_no_tables(shop, run):
+    shop.store.metadata.drop_all(shop.store.engine)
+    for command in (["status"], ["list"], ["cancel", "1"], ["purge"]):
+        done = run(queue, *command)
+        assert done.exit_code == 1
+        assert "flask mail queue create" in done.output
+    assert run(queue, "create").output == "Tables: mail_queue, mail_queue_worker, mail_queue_try\n"
+    assert run(queue, "status").output == "Oldest due: none\n"
+
+
+def test_status_counts_and_fails_if_mail_is_late(shop, run):
+    shop.send()
+    shop.make_due()
+    found = json.loads(run(queue, "status", "--json").output)
+    assert found["counts"] == [{"mailer": "peer", "state": "queued", "count": 1}]
+    assert found["oldest_due_seconds"] > 0
+    assert run(queue, "status", "--max-age", "5m").exit_code == 1
+    shop.work()
+    assert run(queue, "status", "--max-age", "5m").exit_code == 0
+
+
+def test_list_and_show_have_no_address_unless_asked(shop, run):
+    shop.peer.script = [MessageRefused("No.", response="550 ann@example.com is unknown")]
+    shop.send()
+    shop.work()
+    listed = run(queue, "list", "--state", "refused", "--since", "1h").output
+    assert listed == "1  refused  peer  attempts: 1  MessageRefused\n"
+    shown = run(queue, "show", "1").output
+    assert "response: 550 <recipient 1> is unknown" in shown
+    assert "attempt: refused" in shown
+    assert "ann@" not in listed + shown
+    assert "To: ann@example.com" in run(queue, "show", "1", "--content").output
+    assert "no row 9" in run(queue, "show", "9").output
+
+
+def test_retry_of_an_unknown_message_needs_consent(shop, run):
+    shop.peer.script = [DeliveryUnknown("Lost.")]
+    shop.send()
+    shop.work()
+    refused = run(queue, "retry", "1")
+    assert refused.exit_code == 1
+    assert "--may-arrive-twice" in refused.output
+    assert run(queue, "retry", "1", "--may-arrive-twice").output == "1: queued again\n"
+    shop.work()
+    assert shop.states() == ["sent"]
+    assert run(queue, "retry", "1", "--may-arrive-twice").exit_code == 1, "its content is deleted"
+
+
+def test_settle_ends_an_unknown_message_and_deletes_its_content(shop, run):
+    shop.peer.script = [DeliveryUnknown("Lost.")]
+    shop.send()
+    shop.work()
+    assert run(queue, "settle", "1", "sent").output == "1: sent\n"
+    assert shop.row(1)["record"] is None
+    assert run(queue, "settle", "1", "refused").exit_code == 1
+    assert "deleted" in run(queue, "show", "1", "--content").output
+
+
+def test_cancel_stops_what_was_not_claimed(shop, run):
+    shop.send()
+    assert run(queue, "cancel", "1", "2").output.startswith("1: cancelled\n")
+    shop.work()
+    assert not shop.peer.taken
+    assert run(queue, "retry", "1").output == "1: queued again\n"
+    shop.work()
+    assert shop.states() == ["sent"]
+
+
+def test_purge_deletes_old_rows_that_are_finished(shop, run):
+    for _ in range(2):
+        shop.send()
+    shop.work()
+    shop.send()
+    assert run(queue, "purge").output == "Deleted: 0\n"
+    table = shop.store.tables.queue
+    shop.execute(table.update().where(table.c.id == 1).values(finished_at=1))
+    assert run(queue, "purge", "--older-than", "30d").output == "Deleted: 1\n"
+    assert [row["id"] for row in shop.rows()] == [2, 3]
+    assert "not a time" in run(queue, "purge", "--older-than", "soon").output
