@@ -1,0 +1,197 @@
+"""A storm: workers that are killed or suspended at random points, as a program.
+
+``python storm.py URL LEDGER KILLS STOPS SEED`` prints what is in the database and in the ledger of
+the peer, as JSON. Each worker is a fork, which sends SIGKILL or SIGSTOP to itself: before or after
+any statement of SQL, before a commit, and before or after the peer accepts a message.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+
+from flask import Flask
+from flask_mail_queue.finding import queues_of
+from flask_mail_queue.worker import Worker
+from sqlalchemy import event, select
+from sqlalchemy.exc import OperationalError
+
+from flask_mail import Mail, Message
+from flask_mail.backends import Backend, Feature
+
+WINDOW = 5
+WORKERS = 2
+PER_ROUND = 6
+MOST_POINTS = 120
+
+
+class Ledger(Backend[None]):
+    """Accepts a message by a line in a file."""
+
+    name = "ledger"
+    features = frozenset(Feature)
+
+    def __init__(self, *, path: str) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self.point = lambda: None
+
+    def deliver(self, mail, session):
+        self.point()
+        os.write(self._file, f"{mail.message_id}\n".encode())
+        self.point()
+        return self.accepted(mail, response="250 ok")
+
+
+class Countdown:
+    """Sends a signal to this process at its n-th point."""
+
+    def __init__(self, points, number):
+        self.points, self.number = points, number
+
+    def __call__(self, *arguments):
+        self.points -= 1
+        if self.points == 0:
+            os.kill(os.getpid(), self.number)
+
+
+class Storm:
+    def __init__(self, url, ledger, seed):
+        self.random = random.Random(seed)
+        self.app = Flask("storm")
+        self.app.config.update(
+            MAIL_DEFAULT_SENDER="shop@example.com",
+            MAIL_MAILERS={
+                "default": {
+                    "BACKEND": "queue",
+                    "MAILER": "ledger",
+                    "URL": url,
+                    "WINDOW": WINDOW,
+                    "LEASE": 60,
+                },
+                "ledger": {"BACKEND": Ledger, "PATH": ledger},
+            },
+        )
+        self.mail = Mail(self.app)
+        self.store = queues_of(self.app)[0].store
+        self.store.create()
+        self.sent = 0
+
+    def enqueue(self):
+        for _ in range(PER_ROUND):
+            self.sent += 1
+            self.mail.send(Message(f"Mail {self.sent}", ["ann@example.com"], "Hello."))
+        self.store.dispose()  # before the next fork
+
+    def fork(self, number=0):
+        """Start a worker, which gets the signal at a random point, and return its id."""
+        points = self.random.randrange(1, MOST_POINTS) if number else 0
+        child = os.fork()
+        if child:
+            return child
+        try:
+            countdown = Countdown(points, number)
+            engine = self.store.engine
+            for name in ("before_cursor_execute", "after_cursor_execute", "commit"):
+                event.listen(engine, name, countdown)
+            self.app.extensions["mail"].selection.build("ledger").point = countdown
+            Worker(self.app, queues_of(self.app), once=True, batch=7).run()
+        except BaseException:
+            logging.getLogger("storm").exception("A worker failed")
+            os._exit(1)
+        os._exit(0)
+
+    def expire(self, process):
+        """Let the lease of a worker end."""
+        worker = self.store.tables.worker
+        with self.store.begin() as connection:
+            connection.execute(worker.update().where(worker.c.pid == process).values(until=0))
+        self.store.dispose()
+
+    def kill(self):
+        """Run workers that are killed at random points, and return how many were."""
+        self.enqueue()
+        processes = [self.fork(signal.SIGKILL) for _ in range(WORKERS)]
+        killed = 0
+        for process in processes:
+            status = os.waitpid(process, 0)[1]
+            killed += self.judged(status)
+            self.expire(process)
+        return killed
+
+    def suspend(self):
+        """Suspend a worker, let another one take over, and let the first one go on."""
+        self.enqueue()
+        process = self.fork(signal.SIGSTOP)
+        status = os.waitpid(process, os.WUNTRACED)[1]
+        if not os.WIFSTOPPED(status):
+            self.judged(status)
+            return 0
+        # On SQLite, one that is suspended within a transaction locks the database.
+        if self.is_locked(process):
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            self.expire(process)
+            return 0
+        self.expire(process)
+        self.finish()
+        os.kill(process, signal.SIGCONT)
+        self.judged(os.waitpid(process, 0)[1])
+        return 1
+
+    def is_locked(self, process):
+        """Return True if a suspended worker has locked what this program needs."""
+        worker = self.store.tables.worker
+        with self.store.engine.connect() as connection:
+            if self.store.is_sqlite:
+                connection.connection.execute("PRAGMA busy_timeout = 0").close()
+            try:
+                mine = select(worker).where(worker.c.pid == process)
+                connection.execute(mine.with_for_update(nowait=True))
+            except OperationalError:
+                return True
+            finally:
+                connection.invalidate()
+        self.store.dispose()
+        return False
+
+    def finish(self):
+        self.judged(os.waitpid(self.fork(), 0)[1])
+
+    def judged(self, status):
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status):
+            raise SystemExit("A worker failed.")
+        return os.WIFSIGNALED(status)
+
+    def result(self, ledger):
+        queue = self.store.tables.queue
+        with self.store.begin() as connection:
+            rows = connection.execute(select(queue.c.message_id, queue.c.state)).all()
+            left = connection.execute(select(self.store.tables.worker)).all()
+        accepted = Counter(Path(ledger).read_text(encoding="ascii").split())
+        return {
+            "stored": self.sent,
+            "states": {row.message_id: row.state for row in rows},
+            "accepted": accepted,
+            "workers": len(left),
+        }
+
+
+def main(url, ledger, kills, stops, seed):
+    storm = Storm(url, ledger, int(seed))
+    killed = stopped = 0
+    while killed < int(kills):
+        killed += storm.kill()
+    while stopped < int(stops):
+        stopped += storm.suspend()
+    storm.finish()
+    json.dump({**storm.result(ledger), "killed": killed, "stopped": stopped}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
