@@ -190,6 +190,8 @@ class FailoverBackend(Composite):
 
     def _next(self, left: Sequence[Backend[Any]]) -> Backend[Any] | None:
         """Return the child of `left` to try next: one that does not rest, unless all do."""
+        if left and not self._awake_at:
+            return left[0]
         now = self.clock()
         with self._lock():
             moments = {id(each): self._awake_at.get(id(each), now) for each in self.children}
@@ -233,6 +235,8 @@ def _without(child: Backend[Any], children: Sequence[Backend[Any]]) -> list[Back
 
 def _decided(tried: Sequence[Receipt], decisive: Receipt) -> Receipt:
     """Return the receipt that decided the outcome, with those of all that were tried."""
+    if len(tried) == 1 and decisive.taken:
+        return decisive
     earlier = [
         each
         for receipt in tried

@@ -55,6 +55,10 @@ class Rule:
     text: str
     """The conditions as they were written."""
 
+    def applies_to(self, facts: Facts) -> bool:
+        """Return True if all conditions are true."""
+        return all(matches(facts) for matches in self.conditions)
+
 
 def read_rules(value: object, key: str) -> list[Rule]:
     """Read the rules of a setting.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import pytest
 from dkim_judges import ed25519_pem
 
-from flask_mail.backends import Secret
+from flask_mail.backends import Backend, BackendUnavailable, Secret
 from flask_mail.backends.dkim import DkimBackend
 from flask_mail.backends.failover import FailoverBackend
+from flask_mail.backends.locmem import LocmemBackend
 from flask_mail.backends.roundrobin import RoundRobinBackend
 from flask_mail.backends.routes import RoutesBackend
 from flask_mail.backends.throttle import ThrottleBackend
+from flask_mail.testing import BackendContract
 from flask_mail.testing.contract import Composing
 
 
@@ -96,3 +100,58 @@ class TestThrottleBackend(Composing):
     def compose(self):
         options = {"mailer": "child", "rate": "1000000/second"}
         return lambda children: ThrottleBackend.from_options(options, lambda _: children[0])
+
+
+class DownBackend(Backend[None]):
+    """Accepts nothing."""
+
+    name = "down"
+
+    def deliver(self, mail, session):
+        raise BackendUnavailable("It is down.")
+
+
+class OfLocmem(BackendContract):
+    """The contract of all backends, for a composite of the backend locmem."""
+
+    children = ("locmem", "down", "null")
+    options_of: ClassVar[dict[str, Any]] = {}
+
+    @pytest.fixture
+    def options(self):
+        return self.options_of
+
+    @pytest.fixture
+    def backend(self):
+        return self.make([DownBackend(), LocmemBackend()])
+
+    @pytest.fixture
+    def failing(self):
+        return self.make([DownBackend(), DownBackend()])
+
+
+class TestFailoverOfLocmem(OfLocmem):
+    options_of: ClassVar = {"mailers": "null,locmem"}
+
+    def make(self, children):
+        return FailoverBackend(mailers=children)
+
+
+class TestRoundRobinOfLocmem(TestFailoverOfLocmem):
+    def make(self, children):
+        return RoundRobinBackend(mailers=children)
+
+
+class TestRoutesOfLocmem(OfLocmem):
+    options_of: ClassVar = {"rules": [{"mailer": "locmem"}]}
+
+    def make(self, children):
+        rules = {"rules": [{"mailer": "last"}]}
+        return RoutesBackend.from_options(rules, lambda _: children[-1])
+
+
+class TestThrottleOfLocmem(OfLocmem):
+    options_of: ClassVar = {"mailer": "locmem", "rate": "1000000/second"}
+
+    def make(self, children):
+        return ThrottleBackend.from_options(self.options_of, lambda _: children[-1])
