@@ -82,6 +82,6 @@ def _delay_of(row: Claimed, error: BaseException, pause: float) -> tuple[float, 
         return max(pause, asked or 0.0), False
     # Never before the time that the peer asked for, and not all messages at the same time.
     if asked is not None and asked < _SHORTEST:
-        return spread(asked, 1.0), False
+        return max(spread(asked, 1.0), 1.0), False
     backoff = spread(min(_SHORTEST * 2.0 ** min(row.attempts, 10), _LONGEST))
     return max(backoff, spread(asked or 0.0, 1.0)), True
