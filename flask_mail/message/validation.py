@@ -123,23 +123,23 @@ def _is_plain(message: Message) -> bool:
 
     It has no extra headers, attachments or options, and its fields are printable ASCII.
     """
-    if (
-        message.extra_headers
-        or message.attachments
-        or message.mail_options
-        or message.rcpt_options
-        or type(alts := message.alts) not in (dict, Alternatives)
-        or len(alts) > ("html" in alts)
-    ):
-        return False
-    texts: list[Any] = [
-        message.subject,
-        message.sender,
-        message.charset,
-        vars(message).get("msgId"),
-    ]
+    # Without their descriptors: these are asked for each message. A subclass may have a property in
+    # place of a field.
+    fields = vars(message)
     try:
-        for field in (message.recipients, message.cc, message.bcc, addresses_in(message.reply_to)):
+        texts: list[Any] = [fields["subject"], fields["sender"], fields["charset"]]
+        lists = fields["recipients"], fields["cc"], fields["bcc"]
+        alts, reply_to = fields["alts"], fields["reply_to"]
+        others = fields["attachments"] or fields["mail_options"] or fields["rcpt_options"]
+    except KeyError:
+        return False
+    if message.extra_headers or others or type(alts) not in (dict, Alternatives):
+        return False
+    if len(alts) > ("html" in alts):
+        return False
+    texts.append(fields.get("msgId"))
+    try:
+        for field in (*lists, addresses_in(reply_to)):
             for each in field:
                 texts += each if type(each) is tuple else (each,)
         joined = "".join([text for text in texts if text])

@@ -112,7 +112,7 @@ class Channel:
         if not (last.is_pipelined and last.has_said_all):
             return False
         self.attempt(lambda pipeline: pipeline.link.push())
-        return not pipeline.under_way or pipeline.link.sent == pipeline.link.put
+        return not pipeline.under_way or pipeline.link.output.sent == pipeline.link.output.put
 
     def begin(self, transaction: Transaction) -> None:
         """Start a message.

@@ -109,7 +109,7 @@ class Pipeline:
         self.link.is_dirty = True
         self.link.is_lent = False
         self.link.is_unheard = False
-        transaction.begins_at(self.link.put)
+        transaction.begins_at(self.link.output.put)
         if self.under_way:
             self.has_overlapped = True
             self._behind.add(transaction)
@@ -131,7 +131,7 @@ class Pipeline:
         if reply is None:
             return False
         transaction, end = self._asked.popleft()
-        is_early = self.link.sent < end
+        is_early = self.link.output.sent < end
         if is_early and not reply.refuses:
             raise smtplib.SMTPResponseException(-1, _TOO_MANY)
         transaction.answered(reply, server_left=was_closing, is_early=is_early)
@@ -165,7 +165,7 @@ class Pipeline:
         ended, self.under_way = self.under_way, deque()
         is_farewell = self.link.is_closing and not self._is_doubtful
         left = is_farewell and not self._stays and is_break(error)
-        sent, said_yes = self.link.sent, self.link.unread.startswith(b"2")
+        sent, said_yes = self.link.output.sent, self.link.unread.startswith(b"2")
         return [
             each
             for number, each in enumerate(ended)
@@ -239,9 +239,9 @@ class Pipeline:
             )
         for command in commands:
             self._write(command)
-            self._asked.append((transaction, self.link.put))
+            self._asked.append((transaction, self.link.output.put))
             if command.stage == "accept":
-                transaction.content_ends_at(self.link.put)
+                transaction.content_ends_at(self.link.output.put)
 
     def _write(self, command: Command) -> None:
         if self.link.is_traced:

@@ -56,7 +56,8 @@ class Transport:
         self._wants_read = False  # before more can be written
         self._since: float | None = None  # start of the current wait
         self._written = 0  # octets written since then
-        self._out = Writer(sock)
+        self.output = Writer(sock)
+        """The octets to be sent, and how many the operating system has taken."""
         self._failure: OSError | None = None
         self._in = Reader()
         self._is_over = False
@@ -109,20 +110,10 @@ class Transport:
         """True if there are :attr:`unread` octets."""
         return bool(self._in.unread or self._in.code)
 
-    @property
-    def put(self) -> int:
-        """Octets passed to :meth:`write` so far."""
-        return self._out.put
-
-    @property
-    def sent(self) -> int:
-        """Octets of them that the operating system has taken."""
-        return self._out.sent
-
     def write(self, data: bytes | memoryview | Content | Portion) -> None:
         """Queue `data` for the next :meth:`look` or :meth:`hear`."""
         self._probed_at = None
-        self._out.write(data)
+        self.output.write(data)
 
     def push(self) -> None:
         """Write what can be written without waiting."""
@@ -171,7 +162,7 @@ class Transport:
             except TOLERABLE as error:
                 if not is_tolerable(error):
                     raise
-        is_verdict = self.awaits_verdict and not self._out
+        is_verdict = self.awaits_verdict and not self.output.pieces
         timeout = self._verdict_timeout if is_verdict else self._timeout
         left = max(0.0, self._since + timeout - self._clock())
         try:
@@ -180,7 +171,7 @@ class Transport:
             # A reply that arrived before the deadline is in time, even if it is read later.
             return self._sock, False, 0.0
         if write is None:
-            write = bool(self._out) and not self._wants_read
+            write = bool(self.output.pieces) and not self._wants_read
         return self._sock, write, left
 
     def _wait(self, *, write: bool | None = None) -> None:
@@ -193,12 +184,12 @@ class Transport:
         """Write as much as the operating system takes without waiting, within bounds."""
         self._wants_read = False
         if self._failure is not None:
-            self._out.clear()  # after a gap, it would be taken for the missing data
+            self.output.clear()  # after a gap, it would be taken for the missing data
             return
-        before = self._out.sent
+        before = self.output.sent
         try:
             self.take()
-            self._out.flush()
+            self.output.flush()
         except ssl.SSLWantReadError:
             self._wants_read = True
         except WOULD_BLOCK as error:
@@ -207,9 +198,9 @@ class Transport:
         except BaseException as error:  # noqa: BLE001 (raised again)
             # The peer's reason for closing may be waiting to be read.
             self._fail(error)
-        written = self._out.sent - before
+        written = self.output.sent - before
         self._written += written
-        if self._written >= _PROGRESS or (written and not self._out):
+        if self._written >= _PROGRESS or (written and not self.output.pieces):
             self._since = None
 
     def _fill(self) -> None:
@@ -229,7 +220,7 @@ class Transport:
 
     def _fail(self, error: BaseException) -> OSError:
         """Stop writing and return the reason; raise `error` if it is not one of a connection."""
-        self._out.clear()
+        self.output.clear()
         if isinstance(error, OSError) and is_of_link(error):
             self._failure = self._failure or error
             return self._failure

@@ -92,7 +92,7 @@ class Wire(Transport):
     def close(self) -> None:
         """Discard unsent data; the socket is closed by its owner."""
         self._is_over = True
-        self._out.clear()
+        self.output.clear()
 
     @property
     def age(self) -> float:

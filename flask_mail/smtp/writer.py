@@ -26,6 +26,7 @@ WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 class Writer:
     """Queue of octets that were not sent yet.
 
+    :ivar pieces: what is queued.
     :ivar put: number of octets that were queued so far.
     :ivar sent: number of those that the operating system has taken, or may have.
     """
@@ -34,22 +35,19 @@ class Writer:
         self.put = 0
         self.sent = 0
         self._sock = sock
-        self._pieces: deque[bytes | memoryview | Iterator[bytes | memoryview]] = deque()
+        self.pieces: deque[bytes | memoryview | Iterator[bytes | memoryview]] = deque()
         self._blocked = 0  # size of the piece that the system did not take
         # A TLS socket does not report its progress within a piece.
         self._size = _RECORD if isinstance(sock, ssl.SSLSocket) else None
 
-    def __bool__(self) -> bool:
-        return bool(self._pieces)
-
     def write(self, data: bytes | memoryview | Content | Portion) -> None:
         """Append `data`; content is made when it is due to be sent."""
-        self._pieces.append(data if isinstance(data, (bytes, memoryview)) else data.blocks())
+        self.pieces.append(data if isinstance(data, (bytes, memoryview)) else data.blocks())
         self.put += len(data)
 
     def clear(self) -> None:
         """Discard what was not sent."""
-        self._pieces.clear()
+        self.pieces.clear()
 
     def flush(self) -> None:
         """Write as much as the operating system takes without waiting, up to some blocks.
@@ -59,7 +57,7 @@ class Writer:
         :raises MessageError: the content cannot be made, so its end will not be sent.
         """
         end = self.sent + _TURN
-        while self._pieces and self.sent < end and (first := self._first()) is not None:
+        while self.pieces and self.sent < end and (first := self._first()) is not None:
             piece = first[: self._blocked or self._size]
             # A retry must have the same length: OpenSSL continues the record, of which it may have
             # sent a part without reporting it.
@@ -72,27 +70,27 @@ class Writer:
             except WOULD_BLOCK as error:
                 if is_of_link(error):
                     self.sent -= len(piece)
-                    self._pieces.appendleft(first)
+                    self.pieces.appendleft(first)
                 raise
             self.sent -= len(piece) - count
             self._blocked = 0
             if count < len(first):
-                self._pieces.appendleft(first[count:])
+                self.pieces.appendleft(first[count:])
 
     def _first(self) -> memoryview | None:
         """Remove and return the first pieces, joined: one write needs fewer packets."""
         taken: list[bytes | memoryview] = []
         size = 0
-        while self._pieces and size < JOINED // 2:
-            piece = self._pieces.popleft()
+        while self.pieces and size < JOINED // 2:
+            piece = self.pieces.popleft()
             if not isinstance(piece, (bytes, memoryview)):
                 block = next(piece, None)
                 if block is None:
                     continue
-                self._pieces.appendleft(piece)
+                self.pieces.appendleft(piece)
                 piece = block
             if taken and size + len(piece) > JOINED:
-                self._pieces.appendleft(piece)
+                self.pieces.appendleft(piece)
                 break
             taken.append(piece)
             size += len(piece)

@@ -224,7 +224,7 @@ def test_an_alarm_as_a_call_returns_proves_nothing(mode, name, when, alarm, monk
         trial.send()
         [(_, host)] = trial.mail.selection.backend()._pool._idle
         link = host.file
-        waking = link._sock = link._out._sock = Waking(link._sock, name, when, alarm)
+        waking = link._sock = link.output._sock = Waking(link._sock, name, when, alarm)
         trial.send()
         waking._when = 0
         trial.send()

@@ -260,7 +260,7 @@ def test_handler_right_after_a_write_sends_over_a_session_of_its_own(mode, alarm
     ):
         bell.act = lambda: connection.send(message("of the handler"))
         link = connection.host.file
-        link._out._sock = Ringing(link._out._sock)
+        link.output._sock = Ringing(link.output._sock)
         assert connection.send(message(1)).sent
     assert numbers(server) == ["1", "of the handler"]
     assert server.violations == []

@@ -64,7 +64,7 @@ def test_link_reads_and_writes_without_deadlock(pair):
     codes = [link.hear().code for _ in range(count + 1)]
     server.join(10)
     assert codes == [250] * count + [221]
-    assert link.sent == link.put == size
+    assert link.output.sent == link.output.put == size
 
 
 def test_a_reply_must_be_complete_in_time_however_lively_it_is(pair):
@@ -104,7 +104,7 @@ def test_a_peer_that_reads_too_little_of_what_is_written_is_given_up(pair):
     link.write(b"x" * 10_000_000)
     with pytest.raises(TimeoutError, match="timed out"):
         link.hear()
-    assert 0 < link.sent < link.put
+    assert 0 < link.output.sent < link.output.put
     theirs.close()
 
 
@@ -171,7 +171,7 @@ def test_writing_that_has_to_wait_for_reading_waits_for_that_alone(pair, monkeyp
     assert link.hear().code == 250
     assert True not in waits
     assert link.look() is None
-    assert link.sent == link.put
+    assert link.output.sent == link.output.put
 
 
 def test_a_deadline_that_passes_in_the_handshake_is_a_time_out(pair):
@@ -320,7 +320,7 @@ def test_a_handlers_would_block_is_not_the_sockets(pair, method):
     link.write(b"NOOP\r\n")
     with pytest.raises(BlockingIOError):
         link.hear()
-    assert link.sent == link.put
+    assert link.output.sent == link.output.put
     assert theirs.recv(100) == b"NOOP\r\n"
     assert link.is_stale()
 
@@ -335,7 +335,7 @@ def test_nothing_is_written_behind_a_gap(pair):
     link.write(b"the second half")
     with pytest.raises(OSError, match="No buffer space"):
         link.hear()
-    assert link.sent == link.put - len("the second half")  # it may have left
+    assert link.output.sent == link.output.put - len("the second half")  # it may have left
     theirs.settimeout(0)
     with pytest.raises(BlockingIOError):
         theirs.recv(100)
@@ -369,7 +369,7 @@ def test_small_pieces_leave_in_one_write(pair):
     assert sizes == [18]
     link.write(b"BDAT\r\n")
     link.write(memoryview(b"x" * (JOINED + 1)))
-    while link.sent < link.put:
+    while link.output.sent < link.output.put:
         link.look()
         if select.select([theirs], [], [], 0)[0]:
             theirs.recv(1 << 20)
@@ -423,7 +423,7 @@ def test_deadline_passes_while_the_peer_accepts_everything(pair):
     with pytest.raises(DeadlinePassed):
         link.hear()
 
-    assert link.sent < link.put
+    assert link.output.sent < link.output.put
     ours.shutdown(socket.SHUT_WR)
     draining.join(10)
 
@@ -437,6 +437,6 @@ def test_a_reply_is_looked_for_while_much_is_written(pair):
     theirs.sendall(b"552 too much\r\n")
 
     assert link.hear().code == 552
-    assert link.sent < link.put
+    assert link.output.sent < link.output.put
     ours.shutdown(socket.SHUT_WR)
     draining.join(10)
