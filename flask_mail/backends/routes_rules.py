@@ -57,7 +57,10 @@ class Rule:
 
     def applies_to(self, facts: Facts) -> bool:
         """Return True if all conditions are true."""
-        return all(matches(facts) for matches in self.conditions)
+        for matches in self.conditions:  # noqa: SIM110 (all() takes twice as long)
+            if not matches(facts):
+                return False
+        return True
 
 
 def read_rules(value: object, key: str) -> list[Rule]:
@@ -112,30 +115,29 @@ def _text_of(value: object) -> str:
     return value.pattern if isinstance(value, re.Pattern) else str(value)
 
 
-def _matches(patterns: tuple[re.Pattern[str], ...], address: str) -> bool:
-    return any(pattern.fullmatch(address) for pattern in patterns)
-
-
 def _to(value: object) -> Condition:
-    patterns = _patterns(value)
-    return lambda facts: all(_matches(patterns, each) for each in facts.recipients)
+    matches = _matcher(value)
+    return lambda facts: all(map(matches, facts.recipients))
 
 
 def _to_any(value: object) -> Condition:
-    patterns = _patterns(value)
-    return lambda facts: any(_matches(patterns, each) for each in facts.recipients)
+    matches = _matcher(value)
+    return lambda facts: any(map(matches, facts.recipients))
 
 
 def _sender(value: object) -> Condition:
-    patterns = _patterns(value)
-    return lambda facts: _matches(patterns, facts.sender)
+    matches = _matcher(value)
+    return lambda facts: matches(facts.sender)
 
 
-def _patterns(value: object) -> tuple[re.Pattern[str], ...]:
+def _matcher(value: object) -> Callable[[str], object]:
+    """Return a function that returns a true value for addresses that match one of the patterns."""
     patterns = to_patterns(value)
     if not patterns:
         raise ValueError("one or more addresses or patterns")
-    return patterns
+    if len(patterns) == 1:
+        return patterns[0].fullmatch
+    return lambda address: any(pattern.fullmatch(address) for pattern in patterns)
 
 
 def _tag(value: object) -> Condition:
