@@ -177,7 +177,10 @@ class QueueBackend(Backend[None]):
         if self._child is not None:
             self._child.check(mail.for_mailer(self.target))
         row = row_of(mail.for_mailer(self.target), self.target, options)
-        joined = self._session_to_join()
+        try:
+            joined = self._session_to_join()
+        except SQLAlchemyError as error:  # such as a transaction that has failed already
+            raise self._unavailable(error) from None
         if joined is not None:
             return self._stored_in(joined, mail, row)
         number, is_new = self._committed(row)

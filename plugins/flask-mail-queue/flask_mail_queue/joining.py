@@ -40,8 +40,16 @@ def has_written(session: Session) -> bool:
     if not session.in_transaction():
         return False
     known = session.info.get(_KEY)
-    # It began before this module was imported, so only the database can say.
-    return _has_changed(session) if known is None else bool(known.wrote)
+    if known is not None and known.wrote:
+        return True
+    if session.connection().dialect.name == "postgresql":
+        # Events do not show statements that bypass the session; the database knows them all.
+        found = session.connection().exec_driver_sql("SELECT pg_current_xact_id_if_assigned()")
+        return found.scalar() is not None
+    # If it began before this module was imported, only the driver can say. If it cannot, joining is
+    # safe: a transaction that is not committed is reported.
+    driver: Any = session.connection().connection.dbapi_connection
+    return known is None and bool(getattr(driver, "in_transaction", True))
 
 
 def join(session: Session, lost: Callable[[str], None], committed: Callable[[], None]) -> None:
@@ -53,16 +61,6 @@ def join(session: Session, lost: Callable[[str], None], committed: Callable[[], 
         savepoints.append(nested)
         nested = nested.parent
     known.joined.append(Joined(savepoints, lost, committed))
-
-
-def _has_changed(session: Session) -> bool:
-    connection = session.connection()
-    if connection.dialect.name == "postgresql":
-        found = connection.exec_driver_sql("SELECT pg_current_xact_id_if_assigned()").scalar()
-        return found is not None
-    # None: unknown. Joining is safe: a transaction that is not committed is reported.
-    driver: Any = connection.connection.dbapi_connection
-    return bool(getattr(driver, "in_transaction", True))
 
 
 @event.listens_for(Session, "after_transaction_create")

@@ -67,7 +67,12 @@ class Store:
         # when they begin: one that reads first and writes later may fail halfway.
         if self._shared is not None and (not self.is_sqlite or self.is_in_memory):
             return self._shared
-        engine = create_engine(self._url)
+        try:
+            engine = create_engine(self._url)
+        except ImportError as error:
+            raise ConfigurationError(
+                f"The driver of the queue's database is not installed: {error.name}."
+            ) from None
         if self.is_sqlite:
             event.listen(engine, "connect", _tune)
             event.listen(engine, "begin", _begin_immediate)

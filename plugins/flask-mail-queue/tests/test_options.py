@@ -33,6 +33,11 @@ def test_other_databases_are_refused():
         Store("mysql://localhost/shop")
 
 
+def test_a_driver_that_is_not_installed_is_named():
+    with pytest.raises(ConfigurationError, match="pg8000"):
+        Store("postgresql+pg8000://localhost/shop").engine  # noqa: B018
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [

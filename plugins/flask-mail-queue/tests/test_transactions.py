@@ -7,6 +7,7 @@ from flask_mail_queue import define_tables
 from flask_sqlalchemy import SQLAlchemy
 from shop import Shop
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, scoped_session, sessionmaker
 
 from flask_mail import BackendUnavailable, ConfigurationError
@@ -91,6 +92,42 @@ def test_auto_stores_at_once_for_a_session_that_has_only_read(made, read):
         assert "transaction" not in shop.send().response
         db.session.rollback()
     assert shop.states() == ["queued"]
+
+
+def test_auto_sees_what_bypasses_the_session_on_postgresql(made):
+    shop, db = made()
+    with shop.app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            pytest.skip("SQLite cannot say what was written")
+        db.session.connection().exec_driver_sql("INSERT INTO orders (email) VALUES ('x')")
+        assert shop.send().response.endswith("with your transaction")
+        db.session.rollback()
+    assert shop.states() == []
+
+
+def test_a_transaction_that_has_failed_is_an_error_and_nothing_is_sent(made):
+    shop, db = made()
+    with shop.app.app_context():
+        with pytest.raises(SQLAlchemyError):
+            db.session.execute(text("INSERT INTO nowhere VALUES (1)"))
+        db.session.add(Order(id=1))
+        with pytest.raises(SQLAlchemyError):
+            db.session.flush()
+        with pytest.raises(BackendUnavailable) as caught:
+            shop.send()
+        assert caught.value.receipt.outcome.value == "not sent"
+
+
+def test_a_transaction_older_than_the_plugin_is_judged_by_the_driver(made):
+    shop, db = made()
+    for write in (True, False):
+        with shop.app.app_context():
+            db.session.scalars(select(Order)).all()
+            if write:
+                db.session.execute(text("INSERT INTO orders (email) VALUES ('x')"))
+            db.session.info.clear()
+            assert ("your transaction" in shop.send().response) is write
+            db.session.rollback()
 
 
 def test_session_joins_always(made):
