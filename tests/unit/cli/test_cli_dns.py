@@ -281,6 +281,7 @@ OWN = SigningKey("shop.org", "s1", "ed25519", load_pem_private_key(ed25519_pem()
         ('"v=DKIM1; p="', [("error", "no-dkim")]),
         ("", [("error", "no-dkim")]),
     ],
+    ids=["own", "own in two strings", "test", "test and strict", "other", "revoked", "missing"],
 )
 def test_published_key_must_be_that_of_the_signer(published: str, expected: list[Any]) -> None:
     records = {(OWN.record.name, "TXT"): [published]} if published else {}
