@@ -1,0 +1,40 @@
+"""For the tests of an app: sending what is in its queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import update
+
+from flask_mail import ConfigurationError
+
+from .finding import queues_of
+from .schema import State, now
+from .worker import Worker
+
+
+def work_off(app: Any, *, queue: str | None = None) -> int:
+    """Send all messages in the queue, also those that are due later, and return their number.
+
+    The mailer behind the queue must be a local one, such as ``locmem``. ``MAIL_SUPPRESS_SEND`` must
+    be ``False``: otherwise messages go to the outbox, and never into the queue.
+
+    :param queue: the name of a mailer, if the app has queues in several databases.
+    :raises ConfigurationError: real mail would be sent.
+    """
+    queues = queues_of(app, queue)
+    for each in queues:
+        backend = app.extensions["mail"].selection.target(each.target)[0]
+        if backend.external:
+            raise ConfigurationError(
+                f"work_off() sends no real mail, but the mailer {each.target!r} has the"
+                f' {backend.name} backend: set it to "locmem" in tests.'
+            )
+    store = queues[0].store
+    rows = store.tables.queue
+    with store.begin() as connection:
+        is_later = (rows.c.state == State.QUEUED.value) & (rows.c.due_at > now())
+        connection.execute(update(rows).where(is_later).values(due_at=now()))
+    worker = Worker(app, queues, once=True)
+    worker.run()
+    return worker.count
