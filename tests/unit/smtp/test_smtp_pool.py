@@ -266,7 +266,7 @@ def test_a_session_on_which_writing_failed_is_not_kept(server):
     with mail.connect() as connection:
         connection.send(message())
         link = connection.host.file
-        link._out._sock = Interrupted(link._out._sock)
+        link.output._sock = Interrupted(link.output._sock)
         [receipt] = connection.send_many([message()])
         assert receipt.outcome is not Outcome.NOT_SENT
     assert mail.send(message()).sent
