@@ -38,7 +38,8 @@ class Writer:
         self.pieces: deque[bytes | memoryview | Iterator[bytes | memoryview]] = deque()
         self._blocked = 0  # size of the piece that the system did not take
         # A TLS socket does not report its progress within a piece.
-        self._size = _RECORD if isinstance(sock, ssl.SSLSocket) else None
+        # All of a piece that fails may have been sent, so a large content is not one piece.
+        self._size = _RECORD if isinstance(sock, ssl.SSLSocket) else JOINED
 
     def write(self, data: bytes | memoryview | Content | Portion) -> None:
         """Append `data`; content is made when it is due to be sent."""

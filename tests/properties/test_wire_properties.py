@@ -205,5 +205,6 @@ def test_what_a_peer_can_have_read_counts_as_sent(steps):
                     octets = len(server.recv(read))
                     read -= octets
                     arrived += octets
-            assert arrived <= link.sent
-        assert arrived == link.sent == link.put == sum(written for written, _ in steps)
+            assert arrived <= link.output.sent
+        assert arrived == link.output.sent == link.output.put
+        assert arrived == sum(written for written, _ in steps)
