@@ -9,7 +9,7 @@ import threading
 import pytest
 from flask import Flask
 
-from flask_mail import ConfigurationError, Mail, Message, Outcome
+from flask_mail import ConfigurationError, Mail, Message, Outcome, Outgoing
 from flask_mail.backends.failover import FailoverBackend
 from flask_mail.backends.throttle import LocalBucket, Rate, ThrottleBackend
 from flask_mail.testing.contract import ScriptedBackend
@@ -105,7 +105,10 @@ def test_threads_get_no_more_than_the_rate():
     receipts = []
 
     def send_ten():
-        receipts.extend(outcomes_of(backend, [hello() for _ in range(10)], "deliver"))
+        session = backend.open()
+        mails = [Outgoing.of(hello()) for _ in range(10)]
+        receipts.extend([backend.attempt(each, session) for each in mails])
+        backend.close(session)
 
     threads = [threading.Thread(target=send_ten) for _ in range(8)]
     for each in threads:
