@@ -104,11 +104,6 @@ class FileBackend(Backend[None]):
 
         self._swept = -_ABANDONED
 
-    @property
-    def folder(self) -> Path:
-        """The folder, as an absolute path."""
-        return self._folder
-
     def kept(self) -> list[Kept]:
         from .file_reading import kept_in
 

@@ -137,13 +137,11 @@ class Outgoing:
                 "This is not a record of Outgoing.to_dict(), or of another version of it."
             )
         message = Message.from_dict(record.get("message", {}), files=files)
+        content: Any = None if "content" in record else message.content_to_send()
         try:
             envelope = record["envelope"]
-            content: Any = (
-                base64.b64decode(record["content"], validate=True)
-                if "content" in record
-                else message.content_to_send()
-            )
+            if content is None:
+                content = base64.b64decode(record["content"], validate=True)
             return cls(
                 Envelope(envelope["sender"], *(tuple(envelope[name]) for name in _LISTS)),
                 content,
@@ -153,8 +151,6 @@ class Outgoing:
                 record["mailer"],
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, MessageError):
-                raise
             raise MessageError(
                 f"The record of an Outgoing cannot be read: {type(error).__name__}."
             ) from None

@@ -53,7 +53,7 @@ def _count_afterwards(unsent: Writer) -> None:
         finally:
             unsent.sent += count
             if count < len(first):
-                unsent._pieces.appendleft(first[count:])
+                unsent.pieces.appendleft(first[count:])
 
 
 @pytest.mark.parametrize(

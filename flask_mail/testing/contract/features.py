@@ -68,7 +68,7 @@ class Declaring(Fixtures):
     ) -> None:
         """`Feature.VERBATIM` promises that signatures survive; a server may prepend headers."""
         if Feature.VERBATIM not in backend.features:
-            pytest.skip("The backend does not promise verbatim delivery.")
+            pytest.skip("The backend does not support Feature.VERBATIM.")
         message = hello(body="A long line: " + "word " * 60 + "\n.\nFrom here  \n\ttabs\n\n")
         send(backend, message, None, None)
         for _, content in must_arrive(delivered, 1):

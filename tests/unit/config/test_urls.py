@@ -88,6 +88,8 @@ def test_password_travels_to_another_host_by_tls(url, starttls, implicit):
         ("smtps://ann:s3cret@h?use_ssl=false", "'use_ssl' twice"),
         ("smtp://ann:s3cret@h?tiemout=1", "did you mean"),
         ("smtp://ann:s3cret@h?timeout=soon", "must be"),
+        ("smtp://ann:s3cret@h?use_ssl=maybe", "must be true or false"),
+        ("failover://ann:s3cret@h", "is made of other mailers"),
         ("smtp://ann@h", "neither MAIL_PASSWORD nor"),
         ("ann:s3cret@h", "is not a URL"),
         ("Smtp+x://ann:s3cret@h", "is not a URL"),

@@ -321,3 +321,18 @@ def test_receipts_are_equal_whatever_their_errors() -> None:
 
 def test_an_envelope_has_no_options_unless_given() -> None:
     assert Envelope("", ("a@b.c",)) == Envelope("", ("a@b.c",), (), ())
+
+
+class CopiedToTheBoss(Message):
+    @property
+    def cc(self) -> list[str]:  # type: ignore[override]
+        return ["boss@example.com"]
+
+    @cc.setter
+    def cc(self, value: object) -> None:
+        pass
+
+
+def test_field_that_a_subclass_computes_is_used() -> None:
+    mail = Outgoing.of(CopiedToTheBoss("Hi", ["to@example.com"], "x", sender="me@example.com"))
+    assert mail.envelope.recipients == ("to@example.com", "boss@example.com")

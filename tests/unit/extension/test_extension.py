@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 from flask import Flask
@@ -14,6 +15,7 @@ from flask_mail import ConfigurationError, Mail, Message, NoSender, Outcome
 from flask_mail.backends import Backend, BackendUnavailable
 from flask_mail.backends.locmem import LocmemBackend
 from flask_mail.backends.null import NullBackend
+from flask_mail.extension import development
 
 
 def make_app(**config):
@@ -440,3 +442,26 @@ def test_guards_hold_when_python_drops_assertions():
         [sys.executable, "-O", "-c", program], capture_output=True, text=True, check=True
     )
     assert run.stdout.split() == ["NoSender", "NoRecipients"]
+
+
+def test_tool_of_development_is_imported_for_the_first_app(monkeypatch):
+    monkeypatch.setattr(development, "MODULES", ("colorsys",))
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    app = Flask(__name__)
+    app.testing = True
+    Mail(app)
+    assert "colorsys" in sys.modules
+
+
+def test_selection_that_another_thread_has_made_is_used(monkeypatch):
+    state = Mail(Flask(__name__)).state
+    made = state.selection
+
+    @contextmanager
+    def lock():
+        state._selection = made
+        yield
+
+    state._selection = None
+    monkeypatch.setattr("flask_mail.extension.state._lock", lock)
+    assert state.selection is made

@@ -267,6 +267,7 @@ def test_backend_knows_its_mailer_app_and_settings():
     bulk, flat = mail.state.selection.build("bulk"), mail.state.selection.backend()
     assert (bulk.mailer, bulk.app) == ("bulk", mail.app)
     assert bulk.setting("key") == "MAIL_MAILERS['bulk']['KEY']"
+    assert bulk.parts({}) == ()
     assert (flat.mailer, flat.setting("key")) == ("narrow", "MAIL_NARROW_KEY")
 
 

@@ -10,9 +10,10 @@ import threading
 import pytest
 
 from flask_mail.smtp import transport as module
+from flask_mail.smtp.channel import Channel
 from flask_mail.smtp.deadline import Deadline, DeadlinePassed
 from flask_mail.smtp.wire import Wire
-from flask_mail.smtp.writer import JOINED
+from flask_mail.smtp.writer import JOINED, Writer
 
 
 @pytest.fixture
@@ -440,3 +441,23 @@ def test_a_reply_is_looked_for_while_much_is_written(pair):
     assert link.output.sent < link.output.put
     ours.shutdown(socket.SHUT_WR)
     draining.join(10)
+
+
+def test_piece_counts_as_sent_if_an_alarm_interrupts_its_write():
+    """An error without a number was not raised by the system, which may have taken the piece."""
+
+    class Interrupted:
+        def send(self, piece):
+            raise BlockingIOError("alarm")
+
+    writer = Writer(Interrupted())
+    writer.write(b"12345")
+    with pytest.raises(BlockingIOError, match="alarm"):
+        writer.flush()
+    assert writer.sent == 5
+    assert not writer.pieces
+
+
+def test_channel_without_messages_has_nothing_to_push():
+    channel = Channel(None, None, reopen=None, max_emails=None, lessons=None, settle=lambda: None)
+    assert channel.push()
