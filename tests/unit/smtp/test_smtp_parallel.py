@@ -265,7 +265,10 @@ def test_a_deadline_ends_one_message_and_not_the_others(mode):
         receipts = parallel(server, MAIL_DEADLINE=2).send_many(messages(20))
     outcomes = [each.outcome for each in receipts]
     assert outcomes.count(UNKNOWN) in range(1, 6)
-    assert set(outcomes) == {SENT, UNKNOWN}
+    # One that was started behind the stalled one may have no time left to be started again.
+    assert outcomes.count(NOT_SENT) <= 4
+    assert set(outcomes) <= {SENT, UNKNOWN, NOT_SENT}
+    assert outcomes.count(SENT) >= 12
 
 
 @every_mode
