@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ..address.parser import parse_address, parse_addresses
-from ..errors import NoRecipients, NoSender
+from ..errors import MessageError, NoRecipients, NoSender
 from ..message.fields import unordered_recipients
 from ..message.message import Message
 from ..message.metadata import check_extras
 from ..message.validation import check_message, check_options
 from ..receipt import Envelope
+from ..util.text import describe
 
 
 def envelope_of(message: Message, envelope_from: str | tuple[str, str] | None = None) -> Envelope:
@@ -42,6 +43,27 @@ def envelope_of(message: Message, envelope_from: str | tuple[str, str] | None = 
         check_options(message.mail_options, "mail_options"),
         check_options(message.rcpt_options, "rcpt_options"),
     )
+
+
+def checked(envelope: Envelope) -> Envelope:
+    """Return an envelope that was not made by :func:`envelope_of`, if it is valid.
+
+    Its parts become commands, so a line break in one of them would be another command.
+
+    :raises MessageError: an address or option is invalid, or no recipient is left.
+    """
+    if not envelope.recipients:
+        raise NoRecipients("The envelope has no recipients.")
+    senders = (envelope.sender,) if envelope.sender else ()
+    for field, addresses in (("sender", senders), ("recipient", envelope.recipients)):
+        for each in addresses:
+            if parse_address(each, field).addr_spec != each:
+                raise MessageError(
+                    f"The envelope's {field} is not a bare address: {describe(each)}."
+                )
+    check_options(envelope.mail_options, "mail_options")
+    check_options(envelope.rcpt_options, "rcpt_options")
+    return envelope
 
 
 def _recipients(message: Message) -> tuple[str, ...]:

@@ -13,10 +13,11 @@ from ..address.parser import parse_address
 from ..errors import MessageError
 from ..message.message import Message
 from ..message.metadata import metadata_of, tags_of
+from ..mime.checks import check_text
 from ..mime.content import Content
 from ..receipt import Envelope, Refusal
 from ..util.patterns import lazy_pattern
-from .envelope import envelope_of
+from .envelope import checked, envelope_of
 
 
 class _Whole:
@@ -85,8 +86,11 @@ class Outgoing:
         Unlike :func:`dataclasses.replace`, it does not make large content as a whole.
 
         :param withheld: further recipients who do not get it, with the reason.
+        :raises MessageError: an address or option is invalid, or no recipient is left.
         """
-        return self._with(envelope=envelope, withheld={**self.withheld, **(withheld or {})})
+        return self._with(
+            envelope=checked(envelope), withheld={**self.withheld, **(withheld or {})}
+        )
 
     def with_octets(self, octets: bytes | Content) -> Outgoing:
         """Return this message with other content, such as with a signature added."""
@@ -139,21 +143,18 @@ class Outgoing:
         message = Message.from_dict(record.get("message", {}), files=files)
         content: Any = None if "content" in record else message.content_to_send()
         try:
-            envelope = record["envelope"]
+            parts = record["envelope"]
+            envelope = Envelope(parts["sender"], *(tuple(parts[name]) for name in _LISTS))
             if content is None:
-                content = base64.b64decode(record["content"], validate=True)
-            return cls(
-                Envelope(envelope["sender"], *(tuple(envelope[name]) for name in _LISTS)),
-                content,
-                record["message_id"],
-                message,
-                {address: Refusal(*each) for address, each in record["withheld"].items()},
-                record["mailer"],
-            )
+                content = canonical(base64.b64decode(record["content"], validate=True))
+            withheld = {address: Refusal(*each) for address, each in record["withheld"].items()}
+            message_id, mailer = str(record["message_id"]), str(record["mailer"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise MessageError(
                 f"The record of an Outgoing cannot be read: {type(error).__name__}."
             ) from None
+        check_text(message_id, "message ID")
+        return cls(checked(envelope), content, message_id, message, withheld, mailer)
 
     def __repr__(self) -> str:
         return f"Outgoing(envelope={self.envelope!r}, message_id={self.message_id!r})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import json
 from typing import Any
 
@@ -72,6 +74,49 @@ def test_for_mailer_changes_the_name_alone():
     assert mail.for_mailer("bulk") is mail
     other = mail.for_mailer("one")
     assert (other.mailer, other.envelope, other.octets) == ("one", mail.envelope, mail.octets)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sender": "me@example.com>\r\nRCPT TO:<spy@example.com"},
+        {"sender": "Me <me@example.com>"},
+        {"sender": ["me@example.com"]},
+        {"recipients": ["to@example.com>\r\nDATA\r\n<"]},
+        {"recipients": ["to@example.com", "two@example.com, three@example.com"]},
+        {"recipients": "to@example.com"},
+        {"recipients": [5]},
+        {"recipients": []},
+        {"mail_options": ["BODY=8BITMIME\r\nDATA"]},
+        {"rcpt_options": ["NOTIFY=NEVER X"]},
+    ],
+)
+def test_envelope_that_is_not_valid_is_refused(change):
+    """A record may have been changed in the database, and its parts become commands."""
+    record = outgoing().to_dict()
+    record["envelope"] = {**record["envelope"], **change}
+    with pytest.raises(MessageError):
+        Outgoing.from_dict(record)
+    if not isinstance(change.get("recipients", []), str):
+        with pytest.raises(MessageError):
+            outgoing().with_envelope(dataclasses.replace(outgoing().envelope, **change))
+
+
+def test_message_id_with_a_line_break_is_refused():
+    with pytest.raises(MessageError):
+        Outgoing.from_dict({**outgoing().to_dict(), "message_id": "<1@x>\r\nX: 1"})
+
+
+def test_stray_line_ends_in_a_record_are_made_canonical():
+    record = outgoing().to_dict()
+    record["content"] = base64.b64encode(b"Subject: x\r\n\r\none\ntwo\r").decode()
+    assert Outgoing.from_dict(record).content == b"Subject: x\r\n\r\none\r\ntwo\r\n"
+
+
+@pytest.mark.parametrize("address", ['"a b"@example.com', "jörg@example.com", "a@[192.0.2.1]"])
+def test_any_valid_address_stays_in_a_record(address):
+    mail = outgoing(recipients=[address, "x@bücher.example"])
+    assert through_json(mail).envelope == mail.envelope
 
 
 @pytest.mark.parametrize(
