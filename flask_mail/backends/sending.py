@@ -62,14 +62,11 @@ class Sending(ABC, Generic[S]):
         :raises MessageError: the message is not valid; nothing was sent.
         :raises DeliveryError: it was not delivered, or may not have been; see its receipt.
         """
-
-        def prepared() -> Outgoing:
-            if policy.complete is not None:
-                policy.complete(message)
-            tell_sending(app, message)
-            return outgoing_of(message, envelope_from, policy.mailer)
-
-        return self._concluded(message, prepared, session, app, open_session, policy)
+        return self._concluded(
+            message,
+            lambda: _prepared(message, app, policy, envelope_from),
+            *(session, app, open_session, policy),
+        )
 
     @final
     def dispatch(
@@ -110,22 +107,12 @@ class Sending(ABC, Generic[S]):
         :param receipts: list to which each receipt is appended, including those of messages in
             flight when the batch is interrupted, which cannot be yielded.
         """
-
-        def prepared(message: Message) -> Outgoing:
-            if policy.complete is not None:
-                policy.complete(message)
-            tell_sending(app, message)
-            return outgoing_of(message, mailer=policy.mailer)
-
         batch = Batch(
-            self.name,
-            app,
-            receipts,
-            prepare=prepared,
-            admitted=lambda mail: self._admitted(mail, policy),
+            *(self.name, app, receipts),
+            prepare=lambda message: _prepared(message, app, policy),
             message_of=lambda message: message,
         )
-        return self._settled(batch, messages, session, open_session)
+        return self._settled(batch, messages, session, open_session, policy)
 
     @final
     def dispatch_many(
@@ -140,14 +127,11 @@ class Sending(ABC, Generic[S]):
     ) -> Generator[Receipt, None, None]:
         """Deliver messages that were sent before, as :meth:`send_many` does; see `dispatch`."""
         batch = Batch[Any](
-            self.name,
-            app,
-            receipts,
+            *(self.name, app, receipts),
             prepare=lambda mail: mail,
-            admitted=lambda mail: self._admitted(mail, policy),
             message_of=lambda mail: mail.message,
         )
-        return self._settled(batch, mails, session, open_session)
+        return self._settled(batch, mails, session, open_session, policy)
 
     @final
     def attempt(self, mail: Outgoing, session: Any) -> Receipt:
@@ -247,9 +231,10 @@ class Sending(ABC, Generic[S]):
         items: Iterable[Any],
         session: S | None,
         open_session: Callable[[], S] | None,
+        policy: Policy,
     ) -> Generator[Receipt, None, None]:
         try:
-            mails = batch.valid(items)
+            mails = batch.valid(items, lambda mail: self._admitted(mail, policy))
             first = next(mails, None)
             yield from batch.settled()
             if first is not None:
@@ -282,3 +267,15 @@ class Sending(ABC, Generic[S]):
         else:
             policy.check_replaced(mail)
         return mail
+
+
+def _prepared(
+    message: Message,
+    app: object,
+    policy: Policy,
+    envelope_from: str | tuple[str, str] | None = None,
+) -> Outgoing:
+    if policy.complete is not None:
+        policy.complete(message)
+    tell_sending(app, message)
+    return outgoing_of(message, envelope_from, policy.mailer)

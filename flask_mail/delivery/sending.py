@@ -129,7 +129,6 @@ class Batch(Generic[Item]):
     receipts wait for their turn.
 
     :param prepare: returns the rendered message of an item, or raises.
-    :param admitted: returns it as it may be delivered, or raises.
     :param message_of: returns the message of an item.
     """
 
@@ -140,7 +139,6 @@ class Batch(Generic[Item]):
         receipts: list[Receipt] | None,
         *,
         prepare: Callable[[Item], Outgoing],
-        admitted: Callable[[Outgoing], Outgoing],
         message_of: Callable[[Item], Message],
     ) -> None:
         self.raised: BaseException | None = None
@@ -149,18 +147,22 @@ class Batch(Generic[Item]):
         self._backend = backend
         self._app = app
         self._prepare = prepare
-        self._admitted = admitted
         self._message_of = message_of
         self._waiting: deque[_Waiting] = deque()
 
-    def valid(self, items: Iterable[Item]) -> Iterator[Outgoing]:
-        """Yield the messages that can be delivered."""
+    def valid(
+        self, items: Iterable[Item], admit: Callable[[Outgoing], Outgoing]
+    ) -> Iterator[Outgoing]:
+        """Yield the messages that can be delivered.
+
+        :param admit: returns a message as it may be delivered, or raises.
+        """
         for item in self._given(items):
             waiting = _Waiting(self._message_of(item), time.perf_counter())
             self._waiting.append(waiting)
             try:
                 waiting.mail = self._prepare(item)
-                waiting.mail = self._admitted(waiting.mail)
+                waiting.mail = admit(waiting.mail)
             except Exception as error:  # noqa: BLE001 (see the receipt)
                 waiting.failure = failure_of(self._backend, error, waiting.mail, handed_over=False)
             else:

@@ -54,9 +54,9 @@ class Builder:
         :raises ConfigurationError: the backend does not exist, or its options are wrong.
         """
         definition = self._definition(reference)
-        return self._kept(definition, self._class_of(reference, definition))
+        return self._current(definition, self._class_of(reference, definition))
 
-    def _kept(self, definition: Definition | None, cls: type[Backend[Any]]) -> Backend[Any]:
+    def _current(self, definition: Definition | None, cls: type[Backend[Any]]) -> Backend[Any]:
         # Two mailers of one class are two backends; the flat settings make one of each class.
         key: Hashable = cls if definition is None else definition.name
         seen: object = (

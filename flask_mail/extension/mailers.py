@@ -131,7 +131,7 @@ class Selection(Builder):
         chosen = own if replacement is None else replacement[0]
         backend = None if capture is None else capture(self, chosen)
         if backend is None and replacement is None:
-            backend = self._kept(definition, cls)
+            backend = self._current(definition, cls)
         elif backend is None:
             backend = self.build(chosen)
         return backend, self._policy(mailer, own, is_external=cls.external)

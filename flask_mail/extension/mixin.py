@@ -201,7 +201,11 @@ class Mailer(_MailMixin):
 
     @contextmanager
     def record_messages(self) -> Iterator[list[Message]]:
-        """Collect the messages that this mailer sends in a block; see `Mail.record_messages`."""
+        """Collect the messages of this mailer in a block, also suppressed ones.
+
+        They are those whose receipt names it. If it is made of others and really sends, the
+        receipts name these; in tests, it is replaced as a whole.
+        """
         outbox: list[Message] = []
 
         def record(app: object, message: Message, receipt: Receipt) -> None:

@@ -239,7 +239,7 @@ class Message(Attaching, Conventions, Forms, Inviting, Rendering):
 
         return has_bad_headers(self)
 
-    own_check = staticmethod(has_bad_headers)
+    _own_has_bad_headers = staticmethod(has_bad_headers)
 
     def is_bad_headers(self) -> bool:
         """Deprecated: the name of :meth:`has_bad_headers` before 0.9."""

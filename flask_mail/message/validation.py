@@ -73,7 +73,8 @@ def check_message(message: Message) -> None:
     """Raise :class:`MessageError` unless all fields other than the recipients can be sent."""
     check_fields(message)
     # A subclass or a patch may override it. Its own would check the same again.
-    is_own = getattr(message.has_bad_headers, "__func__", None) is message.own_check
+    own = message._own_has_bad_headers  # noqa: SLF001 (of this room)
+    is_own = getattr(message.has_bad_headers, "__func__", None) is own
     if not is_own and message.has_bad_headers():
         raise BadHeaderError("has_bad_headers() of this message returned True.")
     if message.charset:
