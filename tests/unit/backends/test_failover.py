@@ -267,6 +267,20 @@ class TestBatches:
         assert [each.message_id for each in receipts] == [each.msgId for each in messages]
         assert [len(first.given), len(second.given)] == [3, 0]
 
+    def test_receipts_out_of_order_send_no_message_again(self):
+        class Backwards(ScriptedBackend):
+            def deliver_many(self, mails, session):
+                return reversed([self.attempt(mail, session) for mail in mails])
+
+        first, second = Backwards("m1", "sent", "not sent"), ScriptedBackend("m2")
+        backend = FailoverBackend(mailers=[first, second])
+        messages = [hello() for _ in range(2)]
+        receipts = outcomes_of(backend, messages, "deliver_many")
+        assert receipts[0].message_id == messages[0].msgId
+        assert receipts[0].outcome is Outcome.UNKNOWN
+        assert [len(first.given), len(second.given)] == [2, 0]
+        assert "returned the receipt of another message" in str(receipts[0].error)
+
     def test_messages_that_a_child_does_not_support_go_to_the_next(self):
         first, second = ScriptedBackend("m1", ahead=2), ScriptedBackend("m2", tags=True)
         backend = FailoverBackend(mailers=[first, second])
