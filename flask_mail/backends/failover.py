@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class FailoverBackend(Composite):
     """Delivers by the first of several mailers; by the next one if it was provably not sent.
 
-    A mailer that cannot be reached rests: until then, it is only tried after all others.
+    A mailer that cannot be reached rests: it is left out for a while, unless all rest.
 
     :param mailers: names of the mailers, in order.
     :param retry_after: seconds that a mailer rests, unless the server says how long.
@@ -208,16 +208,22 @@ class FailoverBackend(Composite):
 
     def _note(self, child: Backend[Any], receipt: Receipt) -> None:
         """Let a child rest that cannot be reached, or that said when to try again."""
-        error: Any = receipt.error
-        seconds: float | None = getattr(error, "retry_after", None)
-        is_down = getattr(error, "stage", "") in OPENING or isinstance(error, ConfigurationError)
-        if seconds is None and is_down:
-            seconds = self.retry_after
+        # A composite does not rest while one of those it has tried need not.
+        rests = [self._rest_after(each) for each in (receipt, *receipt.earlier)]
         with self._lock():
             if receipt.taken:
                 self._awake_at.pop(id(child), None)
-            elif receipt.outcome is Outcome.NOT_SENT and seconds is not None:
+            elif receipt.outcome is Outcome.NOT_SENT and (seconds := min(rests)):
                 self._awake_at[id(child)] = self.clock() + seconds
+
+    def _rest_after(self, receipt: Receipt) -> float:
+        """Return the seconds for which the child of a failed attempt rests, or 0."""
+        error: Any = receipt.error
+        seconds: float | None = getattr(error, "retry_after", None)
+        if seconds is not None:
+            return seconds
+        is_down = getattr(error, "stage", "") in OPENING or isinstance(error, ConfigurationError)
+        return self.retry_after if is_down else 0.0
 
 
 class _Session(Sessions):

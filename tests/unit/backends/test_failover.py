@@ -313,6 +313,22 @@ def test_message_is_accepted_at_most_once(scripts, mode, ahead, refused_too, cou
     assert all(each.opened == each.ended for each in children)
 
 
+def test_composite_does_not_rest_while_one_of_its_children_is_awake():
+    inner, (first, second) = made([unreachable()], ["not sent"])
+    inner.mailer, other = "inner", ScriptedBackend("other")
+    outer = FailoverBackend(mailers=[inner, other])
+    outer.clock = inner.clock
+    receipts = outcomes_of(outer, [hello() for _ in range(3)], "deliver_many")
+    assert [each.mailer for each in receipts] == ["other", "m2", "m2"]
+    first.answers.append(unreachable())
+    second.answers.append(unreachable(5.0))
+    inner.clock.now += 60.0
+    receipts = outcomes_of(outer, [hello() for _ in range(2)], "deliver_many")
+    assert [each.mailer for each in receipts] == ["other", "other"]
+    inner.clock.now += 5.0
+    assert outcomes_of(outer, [hello()], "deliver")[0].mailer == "m2"
+
+
 def test_threads_send_each_message_once_while_the_first_child_flaps():
     flapping = ["sent", unreachable(0.0), "not sent", "closed", "unreachable", "sent"] * 200
     backend, children = made(flapping, [])
