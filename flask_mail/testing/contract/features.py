@@ -11,7 +11,7 @@ from ... import MailError, Message, UnsupportedFeature
 from ...backends import Backend, Feature
 from .data import RECIPIENT, Delivered, attached, hello
 from .fixtures import Fixtures
-from .helpers import must_arrive, must_refuse, must_send, parsed, send
+from .helpers import must_arrive, must_refuse, parsed, send
 
 # A feature -> a message that asks for it, and the envelope sender.
 _ASKING: Mapping[Feature, tuple[Callable[[], Message], str | None]] = {
@@ -99,20 +99,20 @@ class Declaring(Fixtures):
         most = backend.max_recipients
         recipients = [RECIPIENT, *(f"r{number}@example.com" for number in range(most or 1))]
         if most is None:
-            must_send(backend, hello(recipients=recipients))
+            self._must_send(backend, hello(recipients=recipients))
             return
         error = must_refuse(backend, hello(recipients=recipients), f"{most + 1} recipients")
         assert isinstance(error, UnsupportedFeature), (
             f"Too many recipients must raise UnsupportedFeature, not {error!r}."
         )
         must_arrive(delivered, 0)
-        must_send(backend, hello(recipients=recipients[:most]))
+        self._must_send(backend, hello(recipients=recipients[:most]))
 
     def test_options_for_other_backends_are_ignored(
         self, backend: Backend[Any], delivered: Delivered | None
     ) -> None:
         """A message may have options for several backends."""
-        must_send(backend, hello(options={f"no{backend.name}": {_NO_OPTION: "v4lue"}}))
+        self._must_send(backend, hello(options={f"no{backend.name}": {_NO_OPTION: "v4lue"}}))
         must_arrive(delivered, 1)
 
     def test_an_unknown_option_of_a_message_is_refused(

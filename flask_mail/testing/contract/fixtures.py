@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from ...backends import Backend, Envelope
+from ... import Message, email_dispatched, email_queued
+from ...backends import Backend, Envelope, Outcome, Receipt
 from .data import Delivered
+from .helpers import must_send
 
 
 class Fixtures:
@@ -16,6 +18,8 @@ class Fixtures:
 
     children: tuple[str, ...] = ()
     """For a wrapper backend: the names of its backends, which its receipts may have."""
+    taken: Outcome = Outcome.SENT
+    """The outcome of a message that it takes: :attr:`.Outcome.QUEUED` for a queue."""
 
     @pytest.fixture
     def backend(self) -> Backend[Any]:
@@ -58,6 +62,13 @@ class Fixtures:
     def refusing(self) -> Backend[Any] | None:
         """A backend like `backend` whose peer rejects nobody@example.com with a 5xx code."""
         return None
+
+    def _must_send(self, backend: Backend[Any], message: Message, **given: Any) -> Receipt:
+        return must_send(backend, message, taken=self.taken, **given)
+
+    @property
+    def _taken_signal(self) -> Any:
+        return email_queued if self.taken is Outcome.QUEUED else email_dispatched
 
     def _names(self, backend: Backend[Any]) -> tuple[str, ...]:
         return (backend.name, *self.children)

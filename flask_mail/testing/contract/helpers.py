@@ -13,7 +13,15 @@ from typing import Any, NamedTuple, TypeVar
 import pytest
 from flask import Flask
 
-from ... import DeliveryError, Message, MessageError, email_dispatched, email_failed, email_sending
+from ... import (
+    DeliveryError,
+    Message,
+    MessageError,
+    email_dispatched,
+    email_failed,
+    email_queued,
+    email_sending,
+)
 from ...backends import Backend, Envelope, Feature, Outcome, Receipt, loader
 from .data import Delivered
 
@@ -45,7 +53,7 @@ def listening() -> Iterator[list[Heard]]:
         return receive
 
     with ExitStack() as stack:
-        for signal in (email_sending, email_dispatched, email_failed):
+        for signal in (email_sending, email_queued, email_dispatched, email_failed):
             stack.enter_context(signal.connected_to(note(signal.name)))
         yield heard
 
@@ -104,13 +112,14 @@ def must_send(
     backend: Backend[Any],
     message: Message,
     *,
+    taken: Outcome,
     app: Flask | None = None,
     envelope_from: str | None = None,
 ) -> Receipt:
-    """Send a message that must be delivered."""
+    """Send a message that must be delivered, or queued, as `taken` says."""
     receipt = send(backend, message, app, envelope_from)
     assert isinstance(receipt, Receipt), f"send() returned {receipt!r}, which is not a Receipt."
-    assert receipt.outcome is Outcome.SENT, f"The message was not sent: {receipt}."
+    assert receipt.outcome is taken, f"The message was not {taken.value}: {receipt}."
     return receipt
 
 

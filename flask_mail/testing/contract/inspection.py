@@ -9,7 +9,7 @@ from typing import Any, Final
 from ...backends import Backend, Kept, ProbeStep, StoredMessage
 from .data import SENDER, Delivered, hello
 from .fixtures import Fixtures
-from .helpers import must_arrive, must_send, parsed
+from .helpers import must_arrive, parsed
 
 _ID: Final = re.compile(r"[A-Za-z0-9._@+=-]{1,200}")
 
@@ -21,7 +21,7 @@ class Inspection(Fixtures):
         """`kept` returns the messages, oldest first, or always ``None``."""
         before = _kept_by(backend)
         for subject in ("First", "Second"):
-            must_send(backend, hello(subject, bcc=["blind@example.com"]))
+            self._must_send(backend, hello(subject, bcc=["blind@example.com"]))
         kept = _kept_by(backend)
         if before is None or kept is None:
             assert before is kept, "kept() must return None always or never."
@@ -45,7 +45,7 @@ class Inspection(Fixtures):
         if _kept_by(backend) is None:
             return
         for subject in ("First", "Second"):
-            must_send(backend, hello(subject))
+            self._must_send(backend, hello(subject))
         *others, last = _kept_by(backend) or []
         last.delete()
         left = [each.id for each in _kept_by(backend) or []]

@@ -12,7 +12,7 @@ from ... import ConfigurationError, MailError, UnsupportedFeature
 from ...backends import Backend, Feature, loader
 from .data import LEFT_ALONE, RECIPIENT, SENDER, Delivered, hello
 from .fixtures import Fixtures
-from .helpers import display_name, lines_of, must_arrive, must_be_able, must_send, parsed, parts_of
+from .helpers import display_name, lines_of, must_arrive, must_be_able, parsed, parts_of
 
 
 class Messages(Fixtures):
@@ -39,7 +39,7 @@ class Messages(Fixtures):
     ) -> None:
         """The receipt has SENT, the name of the backend, and the Message-ID of the content."""
         message = hello()
-        receipt = must_send(backend, message)
+        receipt = self._must_send(backend, message)
         assert receipt.backend in self._names(backend), (
             f"The receipt names the backend {receipt.backend!r}, not {backend.name!r}."
         )
@@ -58,7 +58,9 @@ class Messages(Fixtures):
     ) -> None:
         """Each message arrives exactly once, with its own sender, recipient and content."""
         for number in range(3):
-            must_send(backend, hello(f"Number {number}", recipients=[f"r{number}@example.com"]))
+            self._must_send(
+                backend, hello(f"Number {number}", recipients=[f"r{number}@example.com"])
+            )
         found = [
             (envelope.sender, envelope.recipients, str(parsed(content)["Subject"]))
             for envelope, content in must_arrive(delivered, 3)
@@ -77,7 +79,7 @@ class Messages(Fixtures):
             message.metadata = {"order": "4711"}
         message.date = 1893456000.0
         before = {name: copy.deepcopy(getattr(message, name)) for name in LEFT_ALONE}
-        must_send(backend, message)
+        self._must_send(backend, message)
         changed = [name for name in LEFT_ALONE if getattr(message, name) != before[name]]
         assert not changed, f"deliver() changed {', '.join(changed)} of the message."
         data = [each.data for each in message.attachments]
@@ -101,7 +103,7 @@ class Messages(Fixtures):
             "leo@example.com",
             "bea@example.com",
         )
-        must_send(backend, message)
+        self._must_send(backend, message)
         for envelope, _ in must_arrive(delivered, 1):
             assert tuple(envelope.recipients) == expected, (
                 f"The recipients should be {expected}, not {envelope.recipients}."
@@ -112,7 +114,7 @@ class Messages(Fixtures):
     ) -> None:
         """Bcc recipients are in the envelope, and the content does not show them."""
         message = hello(bcc=["blind@hidden.example", ("Veiled Name", "veiled@hidden.example")])
-        must_send(backend, message)
+        self._must_send(backend, message)
         for envelope, content in must_arrive(delivered, 1):
             expected = (RECIPIENT, "blind@hidden.example", "veiled@hidden.example")
             assert tuple(envelope.recipients) == expected, (
@@ -131,7 +133,7 @@ class Messages(Fixtures):
         for envelope_from, expected in (("bounces@example.com", "bounces@example.com"), ("<>", "")):
             before = len(delivered()) if delivered is not None else 0
             try:
-                must_send(backend, hello(), envelope_from=envelope_from)
+                self._must_send(backend, hello(), envelope_from=envelope_from)
             except MailError:
                 assert delivered is None or len(delivered()) == before, (
                     f"With envelope_from={envelope_from!r} it raised, but delivered the message."
@@ -160,7 +162,7 @@ class Messages(Fixtures):
         )
         if Feature.ATTACHMENTS in backend.features:
             message.attach("Übersicht für 2030 🫖.txt", "text/plain", "Straße")
-        must_send(backend, message)
+        self._must_send(backend, message)
         for envelope, content in must_arrive(delivered, 1):
             assert tuple(envelope.recipients) == ("juergen@xn--bcher-kva.example",), (
                 f"Domains must be in A-labels (RFC 5890); the envelope has {envelope.recipients}."
@@ -191,7 +193,7 @@ class Messages(Fixtures):
         message = hello()
         for filename, (content_type, data) in attachments.items():
             message.attach(filename, content_type, data)
-        must_send(backend, message)
+        self._must_send(backend, message)
         for _, content in must_arrive(delivered, 1):
             found = {
                 each.get_filename(): (each.get_content_type(), each.get_payload(decode=True))
@@ -212,7 +214,7 @@ class Messages(Fixtures):
         )
         if Feature.ATTACHMENTS in backend.features:
             message.attach("a.txt", "text/plain", "data")
-        must_send(backend, message)
+        self._must_send(backend, message)
         before = must_arrive(delivered, 1)
         message.subject = "Changed"
         message.body = message.html = "Changed"
@@ -237,7 +239,7 @@ class Messages(Fixtures):
         message = hello()
         message.attach("large.bin", "application/octet-stream", data)
         try:
-            must_send(backend, message)
+            self._must_send(backend, message)
         except UnsupportedFeature:
             must_arrive(delivered, 0)
             return

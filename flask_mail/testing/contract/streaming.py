@@ -10,7 +10,7 @@ import pytest
 from ...backends import Backend, Outgoing
 from .data import Delivered, hello
 from .fixtures import Fixtures
-from .helpers import must_arrive, must_send, parsed, parts_of
+from .helpers import must_arrive, parsed, parts_of
 
 
 class Streaming(Fixtures):
@@ -35,7 +35,7 @@ class Streaming(Fixtures):
             return bytes(mail.octets)
 
         monkeypatch.setattr(type(vars(Outgoing)["content"]), "__get__", watched)
-        must_send(backend, message)
+        self._must_send(backend, message)
         assert not asked, "deliver() reads the whole content: use mail.blocks()."
         for _, content in must_arrive(delivered, 1):
             found = [each.get_payload(decode=True) for each in parts_of(parsed(content))]
