@@ -184,12 +184,19 @@ def _domain_of(fields: Fields) -> str:
             f"The message has {len(found)} From fields, so it cannot be signed: it needs one."
         )
     text = found[0].decode("utf-8", "replace").partition(":")[2]
-    return parse_mailboxes(text, "From")[0].domain.lower()
+    domains = {each.domain.lower() for each in parse_mailboxes(text, "From")}
+    if len(domains) != 1:
+        raise MessageError(
+            "From has addresses of several domains, so the message cannot be signed: use one."
+        )
+    return domains.pop()
 
 
 def _with_parents(domain: str) -> Iterator[str]:
+    """Yield a domain and those above it, but no top-level one, which is aligned with none."""
+    yield domain
     labels = domain.split(".")
-    for start in range(len(labels)):
+    for start in range(1, len(labels) - 1):
         yield ".".join(labels[start:])
 
 

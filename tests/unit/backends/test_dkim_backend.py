@@ -137,6 +137,42 @@ def test_message_without_a_single_from_field_is_not_signed(count):
     assert sent_by(mail) == []
 
 
+def test_from_with_two_domains_is_not_signed():
+    """Receivers may compare the signature with either of them."""
+    message = Ready("Hi", ["to@example.org"], sender="me@example.com")
+    message.content = b"From: me@example.com, eve@other.example\r\n\r\nHello"
+    mail = mail_by(DOMAINS=EXAMPLE)
+    with pytest.raises(MessageError, match="addresses of several domains"):
+        mail.send(message)
+    assert sent_by(mail) == []
+    message.content = b"From: me@example.com, eve@EXAMPLE.com\r\n\r\nHello"
+    mail.send(message)
+    assert b"d=example.com" in sent_by(mail)[0]
+
+
+@pytest.mark.parametrize(
+    ("domain", "sender", "is_signed"),
+    [
+        ("example.com", "me@example.com", True),
+        ("example.com", "me@a.b.example.com", True),
+        ("news.example.com", "me@example.com", False),
+        ("example.com", "me@badexample.com", False),
+        ("example.com", "me@example.com.evil.test", False),
+        ("com", "me@example.com", False),
+        ("intranet", "me@intranet", True),
+    ],
+)
+def test_domain_that_signs_is_that_of_the_sender_or_above_it(domain, sender, is_signed):
+    keys = {domain: {"SELECTOR": "s1", "KEY": ed25519_pem()}}
+    backend = DkimBackend(mailer=LocmemBackend(), domains=keys)
+    mail = Outgoing.of(hello(sender=sender))
+    if is_signed:
+        assert f"d={domain};".encode() in backend.signed(mail).content
+    else:
+        with pytest.raises(MessageError, match="has no key for mail from"):
+            backend.signed(mail)
+
+
 def test_message_without_a_body_is_signed():
     message = Ready("Hi", ["to@example.org"], sender="me@example.com")
     message.content = b"From: me@example.com\r\nSubject: Hi\r\n"
