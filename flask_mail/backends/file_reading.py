@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,12 @@ _LARGEST_ENVELOPE: Final = 4 * 1024 * 1024
 # What FileBackend writes, and what people drop there. Without separators, and not hidden: no id
 # leads out of the folder.
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+=-]{0,199}")
+# Of FileBackend, with the time: that of the file is rounded down to a tick of the kernel, and lost
+# when the folder is copied.
+_OUR_NAME: Final = re.compile(
+    r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})_([0-9]{6})Z-[0-9a-f]{16}"
+)
+_ISO_TIME: Final = r"\1-\2-\3T\4:\5:\6.\7+00:00"
 # O_NOFOLLOW: a link in the folder could lead anywhere. O_NONBLOCK: opening a pipe would wait.
 _READ: Final = (
     os.O_RDONLY
@@ -39,7 +46,7 @@ def kept_in(folder: Path) -> list[Kept]:
 
     :raises ConfigurationError: the folder cannot be read.
     """
-    found: list[tuple[int, str]] = []
+    found: list[tuple[datetime, str, int]] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -48,7 +55,7 @@ def kept_in(folder: Path) -> list[Kept]:
                     with contextlib.suppress(OSError):  # just deleted
                         status = entry.stat(follow_symlinks=False)
                         if stat.S_ISREG(status.st_mode):
-                            found.append((status.st_mtime_ns, name))
+                            found.append((_date_of(name, status), name, status.st_mtime_ns))
     except FileNotFoundError:  # nothing was sent yet
         return []
     except OSError as error:
@@ -56,13 +63,21 @@ def kept_in(folder: Path) -> list[Kept]:
     return [
         Kept(
             name,
-            moment_of(changed / 1e9),
+            date,
             partial(_read_message, folder, name),
             partial(_delete, folder, name),
             changed,
         )
-        for changed, name in sorted(found)
+        for date, name, changed in sorted(found)
     ]
+
+
+def _date_of(name: str, status: os.stat_result) -> datetime:
+    ours = _OUR_NAME.fullmatch(name)
+    if ours is not None:
+        with contextlib.suppress(ValueError):  # not a time
+            return moment_of(datetime.fromisoformat(ours.expand(_ISO_TIME)).timestamp())
+    return moment_of(status.st_mtime)
 
 
 def _read_message(folder: Path, name: str) -> StoredMessage | None:

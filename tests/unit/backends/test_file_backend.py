@@ -771,3 +771,17 @@ def test_a_backend_derived_from_it_names_its_own_setting(tmp_path: Path) -> None
     (tmp_path / "file").write_text("a file")
     with pytest.raises(BackendUnavailable, match="MAIL_ARCHIVE_PATH"):
         Archive(tmp_path / "file").send(hello())
+
+
+def test_kept_messages_have_the_time_of_their_name(tmp_path):
+    ours = "20300101T120000_000001Z-0123456789abcdef"
+    for name in (ours, "copied-20300101T120000_000001Z-0123456789abcdef", f"{ours}-2"):
+        (tmp_path / f"{name}.eml").write_bytes(b"")
+    for name in ("20301301T120000_000001Z", "99991231T235959_000001Z"):
+        (tmp_path / f"{name}-0123456789abcdef.eml").write_bytes(b"")
+    for each in tmp_path.iterdir():
+        os.utime(each, (1893456000, 1893456000))
+    found = {each.id: each.date.isoformat() for each in FileBackend(tmp_path).kept()}
+    assert found.pop(ours) == "2030-01-01T12:00:00.000001+00:00"
+    assert found.pop("99991231T235959_000001Z-0123456789abcdef") == "9999-01-01T00:00:00+00:00"
+    assert set(found.values()) == {"2030-01-01T00:00:00+00:00"}
