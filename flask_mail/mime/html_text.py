@@ -73,6 +73,7 @@ class _Element:
     """An open element, and what applies to the text in it."""
 
     name: str = ""
+    names: frozenset[str] = frozenset()  # its own and those of the elements around it
     hidden: bool = False
     space: str = ""
     indent: str = ""
@@ -117,7 +118,7 @@ class _Reader:
         if tag in _ENDED_BY:
             self.end(*_ENDED_BY[tag])
         style = attributes.get("style", "").lower()
-        element = replace(self.open[-1], name=tag)
+        element = replace(self.open[-1], name=tag, names=self.open[-1].names | {tag})
         element.hidden |= bool(
             tag in RAW | {"template", "xml"}
             or "hidden" in attributes
@@ -138,7 +139,7 @@ class _Reader:
 
     def end(self, names: Set[str], within: Set[str]) -> None:
         """End the innermost element of these names, unless it is outside of one of `within`."""
-        for depth in range(len(self.open) - 1, 0, -1):
+        for depth in range(len(self.open) - 1, 0, -1) if names & self.open[-1].names else ():
             name = self.open[depth].name
             if name in names:
                 self.close(depth)
@@ -187,9 +188,8 @@ class _Reader:
         elif tag == "q":
             self.add('"')
         elif tag == "base":
-            self.base = (
-                self.base or attributes.get("href", "").strip()[:2000]
-            )  # each link repeats it
+            url = attributes.get("href", "").strip()
+            self.base = self.base or url[:2000]  # each link repeats it
         if tag == "area":
             self.end_line()
         if tag in ("a", "area"):
@@ -217,7 +217,7 @@ class _Reader:
 
     def indent(self, element: _Element, marker: str) -> None:
         """Put a marker before the next line, and indent those that follow."""
-        if len(element.indent) < _WIDEST:
+        if len(self.marker or element.indent) < _WIDEST:
             self.marker = (self.marker or element.indent) + marker
             element.indent += marker if marker == "> " else " " * len(marker)
 

@@ -47,6 +47,11 @@ def test_styles_are_read_in_linear_time(piece: str) -> None:
     assert not text_of_html(f"<p style='opacity{many}:{many}1;display{many};display:none'>x")
 
 
+def test_markers_of_deep_lists_are_not_repeated() -> None:
+    """Each would copy those before it."""
+    assert text_of_html("<div>" * 100 + "<li>" * MANY + "x").rstrip("x\n") in ("- " * 12, "- " * 13)
+
+
 @pytest.mark.parametrize("number", ["0", "9", "f"])
 def test_numbers_of_any_length_are_read_in_linear_time(number: str) -> None:
     many = number * MANY
