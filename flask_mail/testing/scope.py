@@ -63,8 +63,8 @@ class Scope:
         """Close the scope; what its threads and tasks send later never leaves this machine."""
         with _lock():
             _open.remove(self)
-            if not _open:
-                _late.update(self._started())
+            # Also if others are open: those that were opened later take its threads for earlier.
+            _late.update(self._started())
         self.take = _discard  # frees the messages even if a context still refers to this scope
         # Not reset(): a fixture may end in another context than it began in.
         _current.set(self._outer)

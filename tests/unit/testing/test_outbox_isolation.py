@@ -345,6 +345,16 @@ def test_late_mail_is_discarded(send, caplog):
     assert "ann@example.com" not in caplog.text
 
 
+def test_late_mail_is_discarded_if_outboxes_overlap(send):
+    """The later outbox takes the thread for one that was there before."""
+    second, context = Outbox(), copy_context()
+    with Outbox():
+        finish = late(send)
+        context.run(second.__enter__)
+    context.run(second.__exit__, None, None, None)
+    assert finish().backend == "late"
+
+
 def test_late_mail_of_a_task_is_discarded(early_worker, send):
     """The loop of an ended test may still run."""
     with Outbox() as first:
