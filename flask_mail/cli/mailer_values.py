@@ -10,6 +10,7 @@ from ..backends.options import secrets_of
 from ..config.masking import sounds_secret
 from ..config.urls import read_url
 from ..errors import ConfigurationError
+from ..extension.definitions import is_odd
 from ..util.secret import Secret
 from .output import MASK, masked, redactor
 
@@ -33,13 +34,15 @@ def shown_mailer(value: object, cls: type[Backend[Any]] | None) -> Any:
     if isinstance(value, str) and "://" in value:
         return shown_url(value, cls)
     if not isinstance(value, Mapping):
-        return masked("", value)
+        return MASK if is_odd(value) else masked("", value)
     secrets = {} if cls is None else secrets_of(cls)
     key_of = str if cls is None else cls.setting_key
-    return {
+    shown = {
         str(key): masked(key_of(str(key)), each, {key_of(name) for name in secrets})
         for key, each in value.items()
     }
+    odd = [key for key in shown if key.lower() == "backend" and is_odd(shown[key])]
+    return {**shown, **dict.fromkeys(odd, MASK)}
 
 
 def shown_url(value: str, cls: type[Backend[Any]] | None) -> str:

@@ -89,7 +89,9 @@ class Entries:
     def shown(self, entry: Entry) -> Any:
         """Return the value of `entry` for JSON: ``***`` for a secret, ``None`` if unset."""
         selection = self._state.selection
-        if entry.key == "MAIL_MAILERS" and isinstance(entry.value, Mapping):
+        if entry.key == "MAIL_MAILERS" and entry.value is not None:
+            if not isinstance(entry.value, Mapping):
+                return MASK  # such as JSON that Flask could not read, with passwords
             return {
                 str(name): shown_mailer(value, class_of(selection, name))
                 for name, value in entry.value.items()

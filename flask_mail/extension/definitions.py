@@ -7,19 +7,25 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..backends import Backend
-from ..backends.options import Options, hidden, secrets_of
+from ..backends.options import Options, declared, hidden, secrets_of
 from ..config import table as settings
 from ..config.converters import to_secret
-from ..config.masking import kind_of
+from ..config.masking import kind_of, sounds_secret
 from ..config.misspelt import nearest
 from ..config.urls import MailURL, read_url
 from ..delivery.policy import DEFAULT
 from ..errors import ConfigurationError, MailerNotFound
+from ..util.patterns import lazy_pattern
 from ..util.secret import Secret
 from ..util.text import describe
 
 _MAILERS: Final = "MAIL_MAILERS"
 _URL: Final = "MAIL_URL"
+_NOT_IN_NAMES = lazy_pattern(r"[^\w.:-]")
+_ODD: Final = (
+    "is neither the name nor the import path of a backend, and not a URL such as"
+    ' "smtp://user:password@smtp.example.com:587" either.'
+)
 
 
 @dataclass(frozen=True)
@@ -45,19 +51,28 @@ class Definition:
     def options(self, cls: type[Backend[Any]]) -> Options:
         """Return its options for the backend `cls`, by lowercase name.
 
-        :raises ConfigurationError: the URL has a part that the backend does not take.
+        :raises ConfigurationError: the URL has a part that the backend does not take, or a secret
+            is not a string.
         """
+        options = self._options(cls)
+        if isinstance(options, str):
+            raise ConfigurationError(options)
+        return options
+
+    def _options(self, cls: type[Backend[Any]]) -> Options | str:
+        """Return the options, or what is wrong with them: a frame of an error would show them."""
         if isinstance(self._source, MailURL):
             given = self._of_url(cls, self._source)
             if isinstance(given, str):
-                raise ConfigurationError(f"{self.key} {given}")
+                return f"{self.key} {given}"
         else:
             given = {
                 name: value
                 for key, value in self._source.items()
                 if (name := key.lower()) != "backend" and not settings.is_unset(value)
             }
-        return Options(_secret(cls, given, self._key_of), self._key_of)
+        found = _secret(cls, given, self._key_of)
+        return found if isinstance(found, str) else Options(found, self._key_of)
 
     def _key_of(self, option: str) -> str:
         if isinstance(self._source, MailURL):
@@ -178,13 +193,22 @@ def _definition(name: str, key: str, value: Any) -> Definition | str:
         backend = {option.lower(): each for option, each in table.items()}.get("backend", "smtp")
         if backend is None:
             return f"{key}['BACKEND'] is None: write \"null\", with its quotes."
+        if is_odd(backend):
+            return f"{key}['BACKEND'] {_ODD}"
         return Definition(name, key, backend or "smtp", table)
+    if is_odd(value):
+        return f"{key} {_ODD}"
     if isinstance(value, (str, type)) and value:
         return Definition(name, key, value, {})
     return (
         f"{key} must be a dict of options, a URL, or the name, import path or class of a backend,"
         f" not {kind_of(value)}."
     )
+
+
+def is_odd(backend: object) -> bool:
+    """Return True for a string that is not a backend; it may be a damaged URL with a password."""
+    return isinstance(backend, str) and _NOT_IN_NAMES.search(backend) is not None
 
 
 def _copied(value: Any) -> Any:
@@ -197,11 +221,19 @@ def _copied(value: Any) -> Any:
 
 def _secret(
     cls: type[Backend[Any]], given: dict[str, Any], key_of: Callable[[str], str]
-) -> dict[str, Any]:
+) -> dict[str, Any] | str:
+    """Return `given` with its secrets wrapped, or what is wrong with one of them."""
     for name, kind in secrets_of(cls).items():
         if name in given and not isinstance(given[name], Secret):
             key = key_of(name)
-            given[name] = kind(settings.convert(key, to_secret, given[name], (key,)), key)
+            try:
+                given[name] = kind(settings.convert(key, to_secret, given[name], (key,)), key)
+            except ConfigurationError as error:
+                return str(error)
+    parameters, takes_any = declared(cls)
+    for name in () if takes_any or is_composite(cls) else given.keys() - parameters.keys():
+        if sounds_secret(name):  # it is misspelt, and the error of the backend must not show it
+            given[name] = Secret(given[name], key_of(name))
     return {name: hidden(cls, value, key_of(name)) for name, value in given.items()}
 
 

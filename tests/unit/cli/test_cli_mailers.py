@@ -376,6 +376,25 @@ class TestSecrets:
         assert "hunter" not in run(app, "check").stdout + run(app, "mailers").stdout
 
 
+@pytest.mark.parametrize(
+    "mailers",
+    [
+        '{"bulk": {"PASSWORD": "s3cret"}',
+        {"bulk": "{'PASSWORD': 's3cret'}"},
+        {"bulk": "smtp:/ann:s3cret@smtp.example.com"},
+        {"bulk": {"Backend": "smtp:ann:s3cret@smtp.example.com"}},
+    ],
+)
+def test_no_command_shows_the_password_of_a_malformed_mailer(mailers):
+    """Flask passes on what it cannot read as JSON as a string."""
+    app = make_app(MAIL_MAILERS=mailers, TESTING=True)
+    shown = run(app, "check", status=1).output + run(app, "check", "--json", status=1).output
+    shown += run(app, "mailers").output
+    assert "MAIL_MAILERS" in shown
+    assert "***" in shown
+    assert "s3cret" not in shown
+
+
 def test_backends_mark_the_backend_of_the_default_mailer():
     app = make_app(MAIL_MAILERS={"default": {"BACKEND": "null"}})
     report = run_json(app, "backends")

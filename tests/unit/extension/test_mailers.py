@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from typing import Any
 
 import pytest
@@ -193,6 +194,28 @@ def test_password_in_a_table_is_a_secret():
     assert "s3cret" not in repr(options)
     assert "s3cret" not in repr(selection.definitions.find("bulk"))
     assert options["password"].reveal() == "s3cret"
+
+
+@pytest.mark.parametrize(
+    "mailer",
+    [
+        {"USERNAME": "ann", "PASSWORD": b"s3cret"},
+        {"USERNAME": "ann", "PASSWORD": True, "OAUTH2_TOKEN": "s3cret"},
+        {"USERNAME": "ann", "PASSWROD": "s3cret"},
+        {"BACKEND": "smtp:/ann:s3cret@smtp.example.com"},
+        "smtp:/ann:s3cret@smtp.example.com",
+        "{'USERNAME': 'ann', 'PASSWORD': 's3cret'}",
+    ],
+)
+def test_frames_of_a_wrong_mailer_show_no_password(mailer):
+    """Tracebacks such as those of the debugger show the variables of each frame."""
+    mail = mail_of(MAIL_MAILERS={"bulk": mailer})
+    with pytest.raises(ConfigurationError, match=r"MAIL_MAILERS\['bulk'\]") as raised:
+        mail.using("bulk").send(hello())
+    stack = traceback.TracebackException.from_exception(raised.value, capture_locals=True).stack
+    own = [each for each in stack if "/flask_mail/" in each.filename]
+    assert own
+    assert "s3cret" not in f"{raised.value}{[each.locals for each in own]}"
 
 
 def test_backend_is_kept_until_its_own_options_change():
