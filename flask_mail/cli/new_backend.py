@@ -17,7 +17,6 @@ from ..backends import loader
 from .output import say
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]{0,29}")
-_OURS: Final = frozenset({"console", "dkim", "file", "locmem", "null", "smtp"})
 # File to write -> template.
 _FILES: Final = {
     "pyproject.toml": "pyproject.txt",
@@ -36,7 +35,7 @@ def write_backend(name: str, into: Path) -> None:
             "must be one word of lowercase letters and digits, such as pigeon.",
             param_hint="NAME",
         )
-    if name in _OURS:
+    if name in loader.BUILT_IN:
         raise click.BadParameter(
             f'"{name}" is a built-in backend; choose another name.', param_hint="NAME"
         )

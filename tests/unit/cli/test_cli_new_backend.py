@@ -95,8 +95,10 @@ def test_a_name_with_which_a_setting_would_be_its_option_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["Pigeon", "pigeon-post", "1st", "class", "smtp", "a/b", "x" * 31])
-def test_what_is_no_name_for_a_backend_is_refused(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name", ["Pigeon", "pigeon-post", "1st", "class", "smtp", "failover", "a/b", "x" * 31]
+)
+def test_invalid_name_of_a_backend_is_refused(name: str, tmp_path: Path) -> None:
     result = run(make_app(), "new-backend", "--into", str(tmp_path), "--", name, status=2)
 
     assert "Invalid value for NAME" in result.stderr
