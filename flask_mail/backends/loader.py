@@ -37,6 +37,11 @@ _NAME = lazy_pattern(r"[a-z][a-z0-9]*")
 _REFERENCE = lazy_pattern(r"[A-Za-z_][\w.-]{0,99}(?::[\w.]{0,99})?")
 
 
+def is_reference(text: str) -> bool:
+    """Return True if a text can be the name or the import path of a backend."""
+    return _REFERENCE.fullmatch(text) is not None
+
+
 def load(chosen: object, setting: str = "MAIL_BACKEND") -> type[Backend[Any]]:
     """Return the class for a value of ``MAIL_BACKEND``: a name, an import path or a class.
 
@@ -51,7 +56,7 @@ def load(chosen: object, setting: str = "MAIL_BACKEND") -> type[Backend[Any]]:
     if chosen in BUILT_IN:
         built_in: Any = _imported(BUILT_IN[chosen], f"The built-in backend {chosen!r}")
         return built_in  # type: ignore[no-any-return]
-    if not _REFERENCE.fullmatch(chosen):
+    if not is_reference(chosen):
         raise BackendNotFound(
             f"{setting} is neither the name of a backend nor an import path"
             f' "package.module:Class". Installed: {", ".join(_names())}.'

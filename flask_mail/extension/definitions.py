@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..backends import Backend
+from ..backends import Backend, loader
 from ..backends.options import Options, declared, hidden, secrets_of
 from ..config import table as settings
 from ..config.converters import to_secret
@@ -15,13 +15,11 @@ from ..config.misspelt import nearest
 from ..config.urls import MailURL, read_url
 from ..delivery.policy import DEFAULT
 from ..errors import ConfigurationError, MailerNotFound
-from ..util.patterns import lazy_pattern
 from ..util.secret import Secret
 from ..util.text import describe
 
 _MAILERS: Final = "MAIL_MAILERS"
 _URL: Final = "MAIL_URL"
-_NOT_IN_NAMES = lazy_pattern(r"[^\w.:-]")
 _ODD: Final = (
     "is neither the name nor the import path of a backend, and not a URL such as"
     ' "smtp://user:password@smtp.example.com:587" either.'
@@ -116,7 +114,7 @@ class Definitions:
         return None if key is None else self._read(name, key)
 
     def key(self, name: object) -> str | None:
-        """Return the setting that defines a mailer, or ``None`` if there is none.
+        """Return the setting that defines a mailer, or ``None`` if no setting does.
 
         :raises ConfigurationError: ``MAIL_MAILERS`` is not a dict.
         """
@@ -208,7 +206,7 @@ def _definition(name: str, key: str, value: Any) -> Definition | str:
 
 def is_odd(backend: object) -> bool:
     """Return True for a string that is not a backend; it may be a damaged URL with a password."""
-    return isinstance(backend, str) and _NOT_IN_NAMES.search(backend) is not None
+    return isinstance(backend, str) and backend != "" and not loader.is_reference(backend)
 
 
 def _copied(value: Any) -> Any:

@@ -109,7 +109,7 @@ def _page(token: str) -> ResponseReturnValue:
     if done:
         app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
         if not email_unsubscribed.has_receivers_for(app):
-            # An answer of 200 would be a lie.
+            # A mail program would take a status of 200 for done.
             raise ConfigurationError(
                 "No receiver of email_unsubscribed is connected, so nothing was unsubscribed:"
                 " connect a function that removes the address from the list."

@@ -204,6 +204,7 @@ def test_password_in_a_table_is_a_secret():
         {"USERNAME": "ann", "PASSWROD": "s3cret"},
         {"BACKEND": "smtp:/ann:s3cret@smtp.example.com"},
         "smtp:/ann:s3cret@smtp.example.com",
+        "smtp:ann:s3cret",
         "{'USERNAME': 'ann', 'PASSWORD': 's3cret'}",
     ],
 )
