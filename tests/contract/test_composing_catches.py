@@ -200,6 +200,11 @@ CASES = [
     (ChecksNothing, unsupported, "A child got what it does not support"),
     (RefusesTags, "test_supported_message_passes", "All children support the message"),
     (LeaksASession, "test_each_session_is_ended", "were closed or aborted"),
+    (
+        LeaksASession,
+        "test_each_session_of_an_interrupted_batch_is_ended",
+        "were closed or aborted",
+    ),
     (UsesClosedSessions, "test_supported_message_passes", "a session that is not open"),
     (ReordersReceipts, "test_receipts_of_a_batch_are_in_order", "are those of messages"),
     (HidesTheFirstError, first_error, "its error is hidden by"),

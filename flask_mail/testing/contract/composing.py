@@ -13,7 +13,7 @@ import pytest
 from ... import DeliveryError, Mail, Message, UnsupportedFeature
 from ...backends import Backend, Outcome, Receipt
 from .data import hello
-from .helpers import listening, make_app, send, send_many
+from .helpers import listening, make_app, send, send_many, sessions
 from .scripted import ANSWERS, ScriptedBackend
 
 MODES: Final = ("deliver", "deliver_many", "connect block")
@@ -139,11 +139,18 @@ class Composing:
         """Whatever a child answers, its session is closed, retired or aborted."""
         backend, children = self._made(compose, [answer, answer], ["sent", answer])
         outcomes_of(backend, [hello(f"Number {number}") for number in range(4)], mode)
-        for each in children:
-            assert each.opened == each.ended, (
-                f"{each.mailer} had {each.opened} sessions, and {each.ended} were closed or"
-                " aborted."
+        _check_sessions(children)
+
+    def test_each_session_of_an_interrupted_batch_is_ended(self, compose: Compose) -> None:
+        """If the caller stops in a batch, `close` ends the sessions of the children."""
+        backend, children = self._made(compose, ["sent", "not sent"], ahead=2)
+        with sessions(backend) as open_session:
+            sending = backend.send_many(
+                [hello(f"Number {number}") for number in range(5)], open_session=open_session
             )
+            next(sending)
+            sending.close()
+        _check_sessions(children)
 
     def test_receipts_of_a_batch_are_in_order(self, compose: Compose) -> None:
         """Each message gets its own receipt, whichever child delivers it."""
@@ -261,6 +268,13 @@ def outcomes_of(backend: Backend[Any], messages: Sequence[Message], mode: str) -
         with suppress(DeliveryError):
             sender = stack.enter_context(mail.connect())
         return [_receipt_of(partial(sender.send, each)) for each in messages]
+
+
+def _check_sessions(children: Sequence[ScriptedBackend]) -> None:
+    for each in children:
+        assert each.opened == each.ended, (
+            f"{each.mailer} had {each.opened} sessions, and {each.ended} were closed or aborted."
+        )
 
 
 def _receipt_of(send: Callable[[], Receipt]) -> Receipt:
