@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 import pytest
@@ -330,25 +330,23 @@ def test_composite_does_not_rest_while_one_of_its_children_is_awake():
 
 
 def test_threads_send_each_message_once_while_the_first_child_flaps():
-    flapping = ["sent", unreachable(0.0), "not sent", "closed", "unreachable", "sent"] * 200
+    flapping = ["sent", unreachable(0.0), "not sent", "closed", "unreachable", "sent"] * 1000
     backend, children = made(flapping, [])
     backend.clock = count().__next__  # rests end after some messages
     receipts = []
 
-    def send_fifty():
-        for _ in range(50):
+    def send_messages():
+        for _ in range(500):
             session = backend.open()
             receipts.append(backend.send(hello(), session))
             backend.close(session)
 
-    threads = [threading.Thread(target=send_fifty) for _ in range(16)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    with ThreadPoolExecutor(16) as pool:
+        for sending in [pool.submit(send_messages) for _ in range(16)]:
+            sending.result()
     accepted = children[0].accepted_ids + children[1].accepted_ids
     assert accepted == Counter(each.message_id for each in receipts)
-    assert len(accepted) == 800
+    assert len(accepted) == 8000
     assert min(sum(each.accepted_ids.values()) for each in children) > 0
     assert all(each.sent for each in receipts)
     assert all(each.opened == each.ended for each in children)

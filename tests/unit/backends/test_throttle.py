@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
@@ -110,11 +110,9 @@ def test_threads_get_no_more_than_the_rate():
         receipts.extend([backend.attempt(each, session) for each in mails])
         backend.close(session)
 
-    threads = [threading.Thread(target=send_ten) for _ in range(8)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    with ThreadPoolExecutor(8) as pool:
+        for sending in [pool.submit(send_ten) for _ in range(8)]:
+            sending.result()
     assert len(receipts) == 80
     assert sum(each.sent for each in receipts) == len(child.given) == 30
 
