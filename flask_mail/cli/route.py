@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..backends.composite import Composite
 from ..backends.failover import FailoverBackend
 from ..backends.routes import RoutesBackend
 from ..backends.routes_rules import to_octets
@@ -96,9 +97,10 @@ def _steps(backend: Backend[Any], mail: Outgoing) -> Iterator[dict[str, Any]]:
     elif isinstance(backend, FailoverBackend):
         child, *others = backend.children
         step |= {"then": [each.mailer for each in others]}
-    elif isinstance(backend, ThrottleBackend):
-        child = backend.children[0]
-        step |= {"rate": str(backend.rate)}
+    elif isinstance(backend, Composite):
+        child, *_ = backend.children
+        if isinstance(backend, ThrottleBackend):
+            step |= {"rate": str(backend.rate)}
     yield step
     if child is not None:
         yield from _steps(child, mail)

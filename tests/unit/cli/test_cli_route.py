@@ -6,6 +6,7 @@ import json
 
 import pytest
 from cli_support import make_app, run
+from dkim_judges import ed25519_pem
 
 MAILERS = {
     "default": {
@@ -91,6 +92,13 @@ def test_wrong_values_are_errors(arguments, says):
 def test_metadata_is_a_pair():
     output = "\n".join(route("--to", "a@example.com", "--metadata", "shop", status=2))
     assert "write KEY=VALUE" in output
+
+
+def test_route_through_a_signing_mailer():
+    key = {"DOMAIN": "example.com", "SELECTOR": "s1", "KEY": ed25519_pem()}
+    mailers = {"default": {"BACKEND": "dkim", "MAILER": "large", **key}, "large": MAILERS["large"]}
+    output = run(make_app(MAIL_MAILERS=mailers), "route", "--to", "ann@example.com").output
+    assert output.splitlines() == ["default (dkim)", "large (smtp)"]
 
 
 def test_flat_settings_and_no_default_sender():
