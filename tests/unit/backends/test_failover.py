@@ -329,14 +329,15 @@ def test_composite_does_not_rest_while_one_of_its_children_is_awake():
     assert outcomes_of(outer, [hello()], "deliver")[0].mailer == "m2"
 
 
-def test_threads_send_each_message_once_while_the_first_child_flaps():
-    flapping = ["sent", unreachable(0.0), "not sent", "closed", "unreachable", "sent"] * 1000
-    backend, children = made(flapping, [])
+@pytest.mark.parametrize("each_sends", [20, pytest.param(500, marks=pytest.mark.exhaustive)])
+def test_threads_send_each_message_once_while_the_first_child_flaps(each_sends):
+    flapping = ["sent", unreachable(0.0), "not sent", "closed", "unreachable", "sent"]
+    backend, children = made(flapping * 1000, [])
     backend.clock = count().__next__  # rests end after some messages
     receipts = []
 
     def send_messages():
-        for _ in range(500):
+        for _ in range(each_sends):
             session = backend.open()
             receipts.append(backend.send(hello(), session))
             backend.close(session)
@@ -346,7 +347,7 @@ def test_threads_send_each_message_once_while_the_first_child_flaps():
             sending.result()
     accepted = children[0].accepted_ids + children[1].accepted_ids
     assert accepted == Counter(each.message_id for each in receipts)
-    assert len(accepted) == 8000
+    assert len(accepted) == 16 * each_sends
     assert min(sum(each.accepted_ids.values()) for each in children) > 0
     assert all(each.sent for each in receipts)
     assert all(each.opened == each.ended for each in children)
