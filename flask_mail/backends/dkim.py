@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from ..config.converters import to_positive
+from ..config.table import convert
 from ..errors import ConfigurationError, MessageError
 from ..mime.content import Content
 from ..mime.dkim import (
@@ -43,7 +45,10 @@ class DkimBackend(Composite):
     :param key: the private key in PEM form, or the path of its file.
     :param domains: several domains, each with ``SELECTOR`` and ``KEY``, or a list of these;
         instead of the three options above.
+    :param align: False to sign mail from other domains too, by the first domain. DMARC does not
+        count such a signature.
     :param missing: for mail from other domains: ``"refuse"`` or ``"pass"``, without a signature.
+    :param expires: seconds after which receivers shall not accept the signature; default: none.
     """
 
     name = "dkim"
@@ -57,12 +62,16 @@ class DkimBackend(Composite):
         selector: str | None = None,
         key: Secret | None = None,
         domains: Mapping[str, Any] | None = None,
+        align: bool = True,
         missing: Literal["refuse", "pass"] = "refuse",
+        expires: int | None = None,
     ) -> None:
         super().__init__([mailer])
         self.child = mailer
         self._options = domain, selector, key, domains
+        self._align = align
         self._missing = missing
+        self._expires = expires
         self._keys: dict[str, list[SigningKey]] = {}
 
     @classmethod
@@ -73,6 +82,8 @@ class DkimBackend(Composite):
     def from_options(cls, options: Mapping[str, Any], build: Callable[[str], Backend[Any]]) -> Self:
         setting = key_of_option(cls, options)
         given = read_options(cls, setting, options)
+        if "expires" in given:
+            given["expires"] = convert(setting("expires"), to_positive, given["expires"])
         backend = cls(**{**given, "mailer": build(given["mailer"])})
         backend.bind(app=None, mailer="", key_of=setting)
         backend.keys()
@@ -93,9 +104,6 @@ class DkimBackend(Composite):
         if not self._keys:
             self._keys = read_keys(*self._options, self.setting)
         return self._keys
-
-    def open(self) -> Sessions:
-        return Sessions()
 
     def deliver(self, mail: Outgoing, session: Sessions) -> Receipt:
         ready = self._ready(mail)
@@ -122,10 +130,10 @@ class DkimBackend(Composite):
         header, body_hash = _read(octets)
         fields = read_fields(header)
         domain = _domain_of(fields)
-        for each in _with_parents(domain):
-            if each in keys:
-                break
-        else:
+        signing = next((each for each in _with_parents(domain) if each in keys), None)
+        if signing is None and not self._align:
+            signing = next(iter(keys))
+        if signing is None:
             if self._missing == "pass":
                 return mail
             raise MessageError(
@@ -133,7 +141,9 @@ class DkimBackend(Composite):
                 f' {self.setting("domains")}, or set {self.setting("missing")} to "pass" to send'
                 " such mail without a signature."
             )
-        signatures = b"".join([_signature(key, fields, body_hash) for key in keys[each]])
+        signatures = b"".join(
+            [_signature(key, fields, body_hash, self._expires) for key in keys[signing]]
+        )
         return mail.with_octets(
             signatures + octets
             if isinstance(octets, bytes)
@@ -200,15 +210,17 @@ def _with_parents(domain: str) -> Iterator[str]:
         yield ".".join(labels[start:])
 
 
-def _signature(key: SigningKey, fields: Fields, body_hash: str) -> bytes:
+def _signature(key: SigningKey, fields: Fields, body_hash: str, expires: int | None) -> bytes:
     names = names_to_sign(fields)
+    now = int(time.time())
     tags = {
         "v": "1",
         "a": f"{key.kind}-sha256",
         "c": "relaxed/relaxed",
         "d": key.domain,
         "s": key.selector,
-        "t": str(int(time.time())),
+        "t": str(now),
+        **({} if expires is None else {"x": str(now + expires)}),
         "bh": body_hash,
     }
     unsigned = unsigned_field(tags, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -87,7 +88,24 @@ def test_time_of_a_signature_is_that_of_sending(monkeypatch):
     monkeypatch.setattr("time.time", lambda: 1528637909.5)
     mail = mail_by(DOMAINS=EXAMPLE)
     mail.send(hello())
-    assert b" t=1528637909;" in sent_by(mail)[0]
+    [content] = sent_by(mail)
+    assert b" t=1528637909;" in content
+    assert b" x=" not in content.partition(b"\r\n b=")[0]
+
+
+def test_signature_can_expire():
+    mail = mail_by(DOMAINS=EXAMPLE, EXPIRES="86400")
+    mail.send(hello())
+    [content] = sent_by(mail)
+    signed_at, expires_at = map(int, re.search(rb" t=(\d+);\s+x=(\d+);", content).groups())
+    assert expires_at == signed_at + 86400
+    assert by_dkimpy(content, backend_of(mail).dkim_records()) == [True]
+
+
+@pytest.mark.parametrize("value", [0, "-1", "soon", 1.5])
+def test_lifetime_of_a_signature_is_a_whole_number_above_0(value):
+    with pytest.raises(ConfigurationError, match=r"\['EXPIRES'\] must be"):
+        mail_by(DOMAINS=EXAMPLE, EXPIRES=value).send(hello())
 
 
 @pytest.mark.parametrize(
@@ -117,6 +135,18 @@ def test_mail_of_a_domain_without_a_key_is_refused(sender):
         mail.send(hello(sender))
     assert e.value.receipt.outcome is Outcome.NOT_SENT
     assert sent_by(mail) == []
+
+
+def test_first_domain_can_sign_mail_of_any_other():
+    domains = {"example.net": EXAMPLE["example.com"], **EXAMPLE}
+    mail = mail_by(DOMAINS=domains, ALIGN="false")
+    for sender in ("me@example.org", "me@news.example.com"):
+        mail.send(hello(sender))
+    records = backend_of(mail).dkim_records()
+    other, own = sent_by(mail)
+    assert b" d=example.net;" in other
+    assert b" d=example.com;" in own
+    assert by_dkimpy(other, records) == by_dkimpy(own, records) == [True]
 
 
 def test_mail_of_a_domain_without_a_key_can_pass_unsigned():
