@@ -153,7 +153,8 @@ class ParallelDelivery(Delivery):
         for each, link in [(each, link) for each in busy if (link := each.link) is not None]:
             sock, write, left = link.awaited()
             if not left:
-                each.attempt(WAIT)  # takes what is there, or gives up
+                each.attempt(WAIT)  # takes a reply that is there, or gives up
+                each.is_awake = True  # others may have been read with it
                 self._look_after(each)
                 return
             seconds = min(seconds, left)

@@ -370,6 +370,43 @@ def test_a_slow_source_delays_no_receipt_of_several_connections(monkeypatch):
         assert all(parallel(server).send_many(batch()))
 
 
+def test_replies_read_after_their_time_limit_are_all_processed(monkeypatch):
+    """They arrive together while the program makes a message, which takes longer than that."""
+    ready = polling.ready
+    held, waited, late = threading.Event(), threading.Event(), threading.Event()
+    in_vain = []
+
+    def note_wait(waits, seconds):
+        if len(waits) == 2 and held.is_set() and not ready(waits, 0):
+            waited.set()
+        found = ready(waits, seconds)
+        if late.is_set() and not found:
+            in_vain.append(seconds)
+        return found
+
+    def choose(stage, connection, number):
+        if (stage, connection, number) == ("mail", 1, 3):
+            held.set()
+            late.wait(PATIENCE)
+        elif (stage, connection) == ("mail", 2):
+            waited.wait(PATIENCE)
+
+    def batch():
+        yield from messages(9)
+        late.set()
+        threading.Event().wait(0.6)
+
+    def extensions(connection):
+        return MODES["both" if connection == 1 else "lockstep"]
+
+    monkeypatch.setattr(polling, "ready", note_wait)
+    with fault_server(choose=choose, extensions=extensions) as server:
+        receipts = parallel(server, MAIL_TIMEOUT=0.5, MAIL_BATCH_CONNECTIONS=2).send_many(batch())
+    assert [each.outcome for each in receipts] == [SENT] * 9
+    assert waited.is_set()
+    assert in_vain == []  # each would last until the time limit of a reply to content
+
+
 def test_a_time_limit_while_opening_a_further_connection_ends_the_batch(monkeypatch):
     """An error of a signal handler is no refusal of the server."""
     connect = ServerSessions._connect
