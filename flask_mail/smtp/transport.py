@@ -148,10 +148,12 @@ class Transport:
     def awaited(self, *, write: bool | None = None) -> tuple[Any, bool, float]:
         """Return the socket to wait for, True if it may be written too, and the seconds left.
 
-        Without seconds left, :meth:`hear` takes what is there or raises.
+        Without seconds left, or after a failure, :meth:`hear` takes what is there or raises.
 
         :param write: True to wait until it can be written; default: if data is queued.
         """
+        if self._failure is not None:
+            return self._sock, False, 0.0  # the socket may not report it a second time
         if self._since is None:
             self._since, self._written = self._clock(), 0
         if _QUICKACK is not None:

@@ -342,6 +342,18 @@ def test_nothing_is_written_behind_a_gap(pair):
         theirs.recv(100)
 
 
+def test_no_reply_is_awaited_from_a_socket_after_a_failed_write(pair):
+    """No event of the socket would report that failure to a batch over several connections."""
+    ours, _ = pair
+    link = link_to(Failing(ours))
+    link.write(b"NOOP\r\n")
+    assert link.awaited()[2] > 0
+    link.push()
+    assert link.awaited() == (link._sock, False, 0.0)
+    with pytest.raises(OSError, match="No buffer space"):
+        link.hear()
+
+
 def test_lines_are_read_for_smtplib_until_the_peer_hangs_up(pair):
     ours, theirs = pair
     link = link_to(ours)
