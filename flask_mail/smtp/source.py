@@ -26,7 +26,7 @@ class Source:
     """Messages of a batch.
 
     :ivar upcoming: the message that was taken and not started; ``None`` without one.
-    :ivar is_over: True if there are no more.
+    :ivar is_over: True if all were taken.
     :ivar is_slow: True if the last message took long to be made.
     """
 
