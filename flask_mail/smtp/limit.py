@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from .deadline import Deadline
 
 _GLANCE: Final = 0.25
-"""Seconds after which a thread that waits looks again: a garbage-collected session tells nobody."""
+"""Seconds after which a waiting thread checks again: a session may be garbage-collected, or closed
+because it expired, without a call of :meth:`ConnectionLimit.notify`."""
 
 
 class ConnectionLimit:
@@ -28,6 +30,7 @@ class ConnectionLimit:
     def __init__(self, limit: int | None) -> None:
         self._limit = limit
         self._lock = ForkSafeLock()
+        self._pid = os.getpid()
         self._opening = 0
         self._open: WeakSet[smtplib.SMTP] = WeakSet()
         self._waiting: deque[threading.Event] = deque()
@@ -37,6 +40,11 @@ class ConnectionLimit:
         if self._limit is None:
             return True
         with self._lock():
+            if self._pid != os.getpid():
+                # The threads of the parent that were opening one, or waiting, do not exist here.
+                self._pid = os.getpid()
+                self._opening = 0
+                self._waiting.clear()
             in_use = sum(_is_open(each) for each in self._open)
             if in_use + self._opening >= self._limit:
                 return False
