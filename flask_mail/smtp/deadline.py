@@ -43,6 +43,10 @@ class Deadline:
         left = seconds if self._moment is None else self._moment - self._clock()
         return Deadline(min(seconds, left), self._clock)
 
+    def or_in(self, seconds: float) -> Deadline:
+        """Return this deadline or, if it has no limit, one `seconds` from now."""
+        return self if self._moment is not None else Deadline(seconds, self._clock)
+
     def has(self, seconds: float) -> bool:
         """Return True if more than `seconds` are left."""
         return self._moment is None or self._moment - self._clock() > seconds

@@ -92,6 +92,16 @@ class Pool:
         idling.closer.watch(self._keepalive)
         return True
 
+    def make_room(self) -> bool:
+        """Close the session that has been idle longest; return ``False`` if none is idle."""
+        with idling.lock():
+            if not self._idle:
+                return False
+            host = self._idle.popleft()[1]
+            self._counts["surplus"] += 1
+        client.leave(host)
+        return True
+
     def close(self) -> None:
         """Close all idle sessions, and keep none from now on."""
         with idling.lock():

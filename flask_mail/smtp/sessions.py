@@ -47,7 +47,7 @@ class ServerSessions:
         started = monotonic()
         host = self._pool.take(client.kind(self._server))
         while host is None and not self._limit.begin():
-            self._wait(deadline)
+            self._wait(deadline, deadline)
             host = self._pool.take(client.kind(self._server))
         if host is None:
             host = self._connect(deadline, is_patient=True)
@@ -70,11 +70,12 @@ class ServerSessions:
         self._own.add(host)
         return host
 
-    def _wait(self, deadline: Deadline) -> None:
+    def _wait(self, patience: Deadline, deadline: Deadline) -> None:
         try:
-            self._limit.wait(deadline)
-        except DeadlinePassed:
-            raise self._too_many() from None
+            self._limit.wait(patience)
+        except DeadlinePassed as passed:
+            # If it is that of one message, the others of a batch may have more time.
+            raise self._too_many() from (None if deadline.has(0) else passed)
 
     def _too_many(self) -> SMTPUnavailable:
         return SMTPUnavailable(
@@ -91,8 +92,11 @@ class ServerSessions:
         """Return a function that reconnects a session."""
 
         def reopen(deadline: Deadline, *, is_patient: bool) -> None:
+            # This thread may itself keep the others open, in `with mail.connect()` blocks.
+            patience = deadline.or_in(self._server.timeout)
             while not self._limit.begin():
-                self._wait(deadline)
+                if not self._pool.make_room():
+                    self._wait(patience, deadline)
             try:
                 client.establish(session, self._server, deadline, is_patient=is_patient)
             finally:

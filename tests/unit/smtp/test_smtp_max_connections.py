@@ -106,6 +106,51 @@ def test_lost_connection_waits_for_a_place_before_it_is_renewed():
         session.close()
 
 
+def test_batch_without_deadline_waits_as_long_as_for_the_server():
+    """A thread whose own blocks keep all connections open would wait forever."""
+    with smtp_server() as server:
+        mail = mail_to(server.port, MAIL_MAX_CONNECTIONS=1, MAIL_TIMEOUT=0.3)
+        with mail.connect() as first:
+            first.host.close()
+            with mail.connect() as second:
+                receipts = first.send_many([message(1), message(2)])
+                assert second.send(message(3)).sent
+    assert [each.outcome for each in receipts] == [Outcome.NOT_SENT] * 2
+    assert "MAIL_MAX_CONNECTIONS" in str(receipts[0].error)
+
+
+def test_deadline_of_a_message_that_waited_ends_no_other():
+    with smtp_server() as server:
+        mail = mail_to(server.port, MAIL_MAX_CONNECTIONS=1, MAIL_DEADLINE=0.3)
+        sessions = mail.selection.backend()._sessions
+        with mail.connect() as connection:
+            connection.host.close()
+            assert sessions._limit.begin()  # as another thread does
+
+            def batch():
+                yield message(1)
+                sessions._limit.end(None)
+                yield message(2)
+
+            receipts = connection.send_many(batch())
+    assert [each.outcome for each in receipts] == [Outcome.NOT_SENT, Outcome.SENT]
+
+
+def test_lost_connection_takes_the_place_of_an_idle_one():
+    recorder = CountingRecorder()
+    with smtp_server(recorder) as server:
+        idling = {"MAIL_POOL_SIZE": 1, "MAIL_KEEPALIVE": 600}
+        mail = mail_to(server.port, MAIL_MAX_CONNECTIONS=1, MAIL_DEADLINE=2, **idling)
+        with mail.connect() as connection:
+            connection.host.quit()
+            assert mail.send(message(1)).sent
+            assert mail.stats()["idle"] == 1
+            assert connection.send(message(2)).sent
+            assert mail.stats()["surplus"] == 1
+        mail.close()
+    assert recorder.most == 1
+
+
 def test_batch_does_not_wait_for_a_further_connection():
     with smtp_server() as server:
         mail = mail_to(server.port, MAIL_MAX_CONNECTIONS=1)
