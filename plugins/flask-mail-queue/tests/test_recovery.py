@@ -1,0 +1,107 @@
+"""Workers that die or lose their lease, and databases that fail."""
+
+from __future__ import annotations
+
+import pytest
+from flask_mail_queue.leases import MOST_LOSSES, Leases
+from flask_mail_queue.protocol import Protocol, Result
+from flask_mail_queue.schema import State
+from sqlalchemy.exc import DBAPIError
+
+
+def dead_worker(shop, state):
+    """Leave a row in the hands of a worker whose lease has ended."""
+    leases, protocol = Leases(shop.store.tables, "dead", 60), Protocol(shop.store.tables, "dead")
+    with shop.store.begin() as connection:
+        leases.register(connection, "host", 1)
+        rows = protocol.claim(connection, "peer", 50)
+        if state is State.SENDING:
+            protocol.mark(connection, rows)
+        worker = shop.store.tables.worker
+        connection.execute(worker.update().values(until=0))
+    return protocol, rows
+
+
+def test_what_a_dead_worker_had_claimed_is_sent(shop):
+    shop.send()
+    dead_worker(shop, State.CLAIMED)
+    shop.work()
+    assert shop.states() == ["sent"]
+    assert shop.told[-1] == ("email-dispatched", "Hello", "sent")
+
+
+def test_what_a_dead_worker_may_have_sent_is_unknown_until_it_says_so(shop):
+    shop.send()
+    protocol, rows = dead_worker(shop, State.SENDING)
+    shop.work()
+    assert shop.states() == ["unknown"]
+    assert shop.told[-1] == ("email-failed", "Hello", "unknown")
+    assert not shop.peer.taken
+    with shop.store.begin() as connection:
+        assert not protocol.record(connection, [Result(rows[0], State.QUEUED)])
+        assert not protocol.record(connection, [Result(rows[0], State.REFUSED)])
+        assert protocol.record(connection, [Result(rows[0], State.SENT)]) == {1}
+    assert shop.states() == ["sent"]
+
+
+def test_a_worker_that_lost_its_rows_cannot_mark_them(shop):
+    shop.send()
+    protocol, rows = dead_worker(shop, State.CLAIMED)
+    shop.work()
+    with shop.store.begin() as connection:
+        assert protocol.mark(connection, rows) == set()
+        assert protocol.record(connection, [Result(rows[0], State.SENT)]) == set()
+    assert len(shop.peer.taken) == 1
+
+
+def test_a_row_that_is_with_too_many_dying_workers_fails(shop):
+    shop.send()
+    queue = shop.store.tables.queue
+    shop.execute(queue.update().values(losses=MOST_LOSSES - 1))
+    dead_worker(shop, State.CLAIMED)
+    shop.work()
+    assert shop.states() == ["failed"]
+    assert shop.told[-1] == ("email-failed", "Hello", "not sent")
+
+
+def test_a_worker_whose_lease_was_taken_goes_on_under_another_name(shop):
+    for number in range(3):
+        shop.send(f"Mail {number}")
+
+    def take(mail):
+        shop.execute(shop.store.tables.worker.delete())
+
+    shop.peer.before = take
+    shop.work(batch=1)
+    assert shop.states() == ["sent"] * 3
+
+
+def test_a_commit_that_fails_is_repeated_and_told_once(shop, monkeypatch):
+    for number in range(7):
+        shop.send(f"Mail {number}")
+    monkeypatch.setattr("flask_mail_queue.worker._FIRST_WAIT", 0.0)
+    original, failed = Protocol.exchange, []
+
+    def exchange(self, connection, results, rows, *, again):
+        found = original(self, connection, results, rows, again=again)
+        if results and not failed:
+            failed.append(True)
+            connection.commit()  # it succeeds, and then the connection breaks
+            raise DBAPIError("COMMIT", {}, OSError())
+        return found
+
+    monkeypatch.setattr(Protocol, "exchange", exchange)
+    monkeypatch.setattr("flask_mail_queue.worker.rehearse", lambda *arguments: None)
+    shop.work()
+    assert failed
+    assert shop.states() == ["sent"] * 7
+    assert [each[0] for each in shop.told].count("email-dispatched") == 7
+    assert len(shop.peer.taken) == 7
+
+
+def test_a_worker_without_tables_does_not_start(shop):
+    shop.send()
+    shop.store.tables.attempt.drop(shop.store.engine)
+    with pytest.raises(DBAPIError):
+        shop.work()
+    assert shop.states() == ["queued"]
