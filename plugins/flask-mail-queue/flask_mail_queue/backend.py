@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from flask import current_app, has_app_context
@@ -16,6 +17,7 @@ from flask_mail.backends import (
     Backend,
     BackendUnavailable,
     ConfigurationError,
+    DeliveryError,
     DeliveryUnknown,
     Feature,
     Outgoing,
@@ -200,7 +202,7 @@ class QueueBackend(Backend[None]):
             raise self._unavailable(error) from None
         receipt = self.queued(mail, f"{number}, with your transaction")
         if is_new:
-            joining.join(session, lambda reason: self._tell_lost(mail, reason), self._call_wake)
+            joining.join(session, partial(self._tell_lost, mail), self._call_wake)
         return receipt
 
     def _committed(self, row: dict[str, Any]) -> tuple[int, bool]:
@@ -232,10 +234,14 @@ class QueueBackend(Backend[None]):
             stage="data",
         )
 
-    def _tell_lost(self, mail: Outgoing, reason: str) -> None:
-        error = BackendUnavailable(f"The message is not in the queue any more: {reason}.")
+    def _tell_lost(self, mail: Outgoing, reason: str, in_doubt: bool) -> None:
+        error: DeliveryError
+        if in_doubt:
+            error = DeliveryUnknown(f"The message may be in the queue: {reason}.", stage="accept")
+        else:
+            error = BackendUnavailable(f"The message is not in the queue any more: {reason}.")
         receipt = self.receipt_of(error, mail, handed_over=False)
-        _log.warning("%s not sent by queue: %s", mail.message_id, reason)
+        _log.warning("%s %s by queue: %s", mail.message_id, receipt.outcome.value, reason)
         email_failed.notify(self.app, message=mail.message, receipt=receipt, error=error)
 
     def _call_wake(self) -> None:

@@ -6,8 +6,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.orm import Session
 
 _log = logging.getLogger("flask_mail.queue")
@@ -19,8 +21,9 @@ class Joined:
     """A message that was stored in the transaction of a session."""
 
     savepoints: list[object]
-    lost: Callable[[str], None]
-    """Called with the reason if the transaction ends without a commit."""
+    lost: Callable[[str, bool], None]
+    """Called with the reason if the transaction ends without a commit, and False; or with True if
+    the connection was lost during the commit, so that the message may be in the queue."""
     committed: Callable[[], None]
 
 
@@ -30,7 +33,15 @@ class _Transaction:
 
     wrote: bool = False
     ended: str = ""
+    is_committing: bool = False
+    in_doubt: bool = False
     joined: list[Joined] = field(default_factory=list)
+
+    def begin_commit(self, connection: Connection) -> None:
+        self.is_committing = True
+
+
+_of_connections: WeakKeyDictionary[Connection, _Transaction] = WeakKeyDictionary()
 
 
 def has_written(session: Session) -> bool:
@@ -52,9 +63,15 @@ def has_written(session: Session) -> bool:
     return known is None and bool(getattr(driver, "in_transaction", True))
 
 
-def join(session: Session, lost: Callable[[str], None], committed: Callable[[], None]) -> None:
+def join(
+    session: Session, lost: Callable[[str, bool], None], committed: Callable[[], None]
+) -> None:
     """Call one of the functions when the transaction of a session ends."""
     known = session.info.setdefault(_KEY, _Transaction())
+    connection = session.connection()
+    if _of_connections.get(connection) is not known:
+        _of_connections[connection] = known
+        event.listen(connection, "commit", known.begin_commit)
     savepoints: list[object] = []
     nested: Any = session.get_nested_transaction()
     while nested is not None:
@@ -88,6 +105,14 @@ def _flushed(session: Session, context: object) -> None:
         known.wrote = True
 
 
+@event.listens_for(Engine, "handle_error")
+def _failed(context: Any) -> None:
+    known = _of_connections.get(context.connection) if context.is_disconnect else None
+    # Before COMMIT, and if the server has rejected it, nothing is stored.
+    if known is not None and known.is_committing:
+        known.in_doubt = True
+
+
 @event.listens_for(Session, "after_commit")
 def _committed(session: Session) -> None:
     known = session.info.get(_KEY)
@@ -111,7 +136,7 @@ def _savepoint_rolled_back(session: Session, previous: Any) -> None:
     lost = [each for each in known.joined if previous in each.savepoints]
     known.joined = [each for each in known.joined if each not in lost]
     for each in lost:
-        each.lost("the savepoint was rolled back")
+        each.lost("the savepoint was rolled back", False)
 
 
 @event.listens_for(Session, "after_transaction_end")
@@ -125,6 +150,10 @@ def _ended(session: Session, transaction: Any) -> None:
         for each in known.joined:
             each.committed()
         return
+    if known.in_doubt:
+        for each in known.joined:
+            each.lost("the connection to the database was lost during the commit", True)
+        return
     if known.joined and known.ended != "rollback":
         _log.error(
             "A session was closed without a commit, and %d messages in its transaction are not"
@@ -133,4 +162,4 @@ def _ended(session: Session, transaction: Any) -> None:
         )
     reason = "rolled back" if known.ended == "rollback" else "closed without a commit"
     for each in known.joined:
-        each.lost(f"the transaction was {reason}")
+        each.lost(f"the transaction was {reason}", False)

@@ -161,6 +161,35 @@ def test_a_session_that_is_closed_without_commit_is_an_error(made, caplog):
     assert "closed without a commit" in caplog.text
 
 
+@pytest.mark.parametrize("ending", ["rollback", "remove"])
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_commit_whose_connection_is_lost_is_unknown(made, monkeypatch, ending, is_lost):
+    shop, db = made()
+    with shop.app.app_context():
+        dialect = db.engine.dialect
+        if dialect.name == "sqlite":
+            pytest.skip("SQLite has no connections that can be lost")
+        db.session.add(Order())
+        shop.send()
+        commit = dialect.do_commit
+
+        def fail(connection):
+            if is_lost:
+                commit(connection)
+                connection.dbapi_connection.close()
+            else:
+                dialect.do_rollback(connection)  # as the server does if it rejects the commit
+            raise dialect.dbapi.OperationalError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(dialect, "do_commit", fail)
+            with pytest.raises(SQLAlchemyError):
+                db.session.commit()
+        getattr(db.session, ending)()
+    assert shop.told[-1] == ("email-failed", "Hello", "unknown" if is_lost else "not sent")
+    assert shop.states() == ["queued"] * is_lost
+
+
 def test_a_savepoint_takes_its_mail_along(made):
     shop, db = made()
     with shop.app.app_context():
