@@ -104,9 +104,11 @@ class Delivery:
             self._abandon(error)
             raise
         finally:
-            (backend.close if is_clean else backend.abort)(session)
-            self._abandon(None)
-            self._finish()
+            try:
+                (backend.close if is_clean else backend.abort)(session)
+            finally:  # an interrupt must not lose the outcomes
+                self._abandon(None)
+                self._finish()
 
     def _mails(self) -> Iterator[Outgoing]:
         while self._claimed and not self._must_stop():

@@ -18,6 +18,19 @@ def test_the_first_signal_gives_back_what_was_not_marked(shop):
         assert connection.execute(select(shop.store.tables.worker)).all() == []
 
 
+def test_a_second_signal_at_the_end_loses_no_outcome(shop, monkeypatch):
+    shop.send()
+
+    def interrupt(self, session):
+        raise Interrupted
+
+    monkeypatch.setattr(type(shop.peer), "close", interrupt)
+    with pytest.raises(Interrupted):
+        shop.work()
+    assert shop.states() == ["sent"]
+    assert shop.told[-1] == ("email-dispatched", "Hello", "sent")
+
+
 def test_the_second_signal_leaves_what_is_being_sent_unknown(shop):
     for number in range(3):
         shop.send(f"Mail {number}")
