@@ -7,7 +7,8 @@ was suspended, or taken for dead, changes nothing that another one has begun.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import case, insert, or_, select, tuple_, update
@@ -28,12 +29,12 @@ class Claimed:
     """Seconds since it was stored."""
     remaining: float | None
     """Seconds until it expires."""
-    record: bytes | None
+    record: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What becomes of a row that was claimed."""
+    """The new state of a claimed row."""
 
     row: Claimed
     state: State
@@ -73,7 +74,7 @@ class Protocol:
         # LIMIT n FOR UPDATE SKIP LOCKED) again, and so update more than n rows.
         due = (
             select(
-                *(queue.c.id, queue.c.claims, queue.c.attempts, queue.c.record),
+                *(queue.c.id, queue.c.claims, queue.c.attempts, queue.c.losses, queue.c.record),
                 (now() - queue.c.created_at).label("age"),
                 (queue.c.expires_at - now()).label("remaining"),
             )
@@ -87,7 +88,7 @@ class Protocol:
             .limit(most)
             .with_for_update(skip_locked=True)
         )
-        rows = connection.execute(due).all()
+        rows = _apart(connection.execute(due).all())
         if rows:
             connection.execute(
                 update(queue)
@@ -241,6 +242,16 @@ class Protocol:
     def _fence(self, rows: Collection[Claimed]) -> Any:
         queue = self._queue
         return tuple_(queue.c.id, queue.c.claims).in_([(row.id, row.claims) for row in rows])
+
+
+def _apart(rows: Sequence[Any]) -> Sequence[Any]:
+    """Return the first row alone if a worker died with it, and otherwise those before such a row.
+
+    The others of its batch would fail together with a message that kills workers.
+    """
+    if rows and rows[0].losses:
+        return rows[:1]
+    return list(takewhile(lambda row: not row.losses, rows))
 
 
 def _claimed(row: Any) -> Claimed:
