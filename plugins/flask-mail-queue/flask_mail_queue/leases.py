@@ -31,7 +31,8 @@ class Leases:
         self._lease = round(seconds * SECOND)
 
     def register(self, connection: Connection, host: str, pid: int) -> None:
-        """Begin the lease of this worker."""
+        """Begin the lease of this worker, also if a commit of the same call is in doubt."""
+        connection.execute(delete(self._worker).where(self._worker.c.owner == self._owner))
         values = {"owner": self._owner, "host": host[:255], "pid": pid}
         connection.execute(insert(self._worker).values(until=now() + self._lease, **values))
 

@@ -8,10 +8,12 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from flask_mail import MailError
 
@@ -121,7 +123,10 @@ class Worker:
         tables = self._store.tables
         ended = self._committed(lambda c: [*self._leases.reap(c), *upkeep.expire(c, tables)])
         self._reaped = time.monotonic()
-        tell_ended(self._app, self._store, ended)
+        for number in ended:
+            row = self._committed(partial(upkeep.row, tables=tables, number=number))
+            if row is not None:
+                tell_ended(self._app, row)
         is_time = time.monotonic() - self._purged >= _HOUR
         if is_time and not self._committed(
             lambda c: upkeep.purge(c, tables, self._first.retention)
@@ -230,7 +235,7 @@ class Worker:
             try:
                 with self._store.begin() as connection:
                     return do(connection)
-            except DBAPIError as error:
+            except (DBAPIError, PoolTimeoutError) as error:
                 # A rehearsal has shown that the statements are right.
                 _log.error(  # not its text, which contains addresses
                     "The database of the queue fails: %s. Next try in %.1f seconds.",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from flask_mail_queue import upkeep
 from flask_mail_queue.leases import MOST_LOSSES, Leases
 from flask_mail_queue.protocol import Protocol, Result
 from flask_mail_queue.schema import State
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 
 def dead_worker(shop, state):
@@ -64,6 +66,22 @@ def test_a_row_that_is_with_too_many_dying_workers_fails(shop):
     assert shop.told[-1] == ("email-failed", "Hello", "not sent")
 
 
+def test_mail_beside_a_message_that_kills_workers_is_sent(shop):
+    for subject in ("poison", "second", "third"):
+        shop.send(subject)
+    deaths = 0
+    while shop.row(1)["state"] != "failed":
+        # Each worker dies at the first row, and so before it marks the others.
+        _, rows = dead_worker(shop, State.CLAIMED)
+        assert rows[0].id == 1
+        with shop.store.begin() as connection:
+            Leases(shop.store.tables, "reaper", 60).reap(connection)
+        deaths += 1
+    assert deaths == MOST_LOSSES
+    shop.work()
+    assert shop.states() == ["failed", "sent", "sent"]
+
+
 def test_a_worker_whose_lease_was_taken_goes_on_under_another_name(shop):
     for number in range(3):
         shop.send(f"Mail {number}")
@@ -76,7 +94,10 @@ def test_a_worker_whose_lease_was_taken_goes_on_under_another_name(shop):
     assert shop.states() == ["sent"] * 3
 
 
-def test_a_commit_that_fails_is_repeated_and_told_once(shop, monkeypatch):
+@pytest.mark.parametrize(
+    "error", [DBAPIError("COMMIT", {}, OSError()), PoolTimeoutError("no connection is free")]
+)
+def test_a_commit_that_fails_is_repeated_and_told_once(shop, monkeypatch, error):
     for number in range(7):
         shop.send(f"Mail {number}")
     monkeypatch.setattr("flask_mail_queue.worker._FIRST_WAIT", 0.0)
@@ -87,7 +108,7 @@ def test_a_commit_that_fails_is_repeated_and_told_once(shop, monkeypatch):
         if results and not failed:
             failed.append(True)
             connection.commit()  # it succeeds, and then the connection breaks
-            raise DBAPIError("COMMIT", {}, OSError())
+            raise error
         return found
 
     monkeypatch.setattr(Protocol, "exchange", exchange)
@@ -97,6 +118,43 @@ def test_a_commit_that_fails_is_repeated_and_told_once(shop, monkeypatch):
     assert shop.states() == ["sent"] * 7
     assert [each[0] for each in shop.told].count("email-dispatched") == 7
     assert len(shop.peer.taken) == 7
+
+
+def test_a_lease_whose_commit_is_in_doubt_is_registered_again(shop, monkeypatch):
+    shop.send()
+    monkeypatch.setattr("flask_mail_queue.worker._FIRST_WAIT", 0.0)
+    original, failed = Leases.register, []
+
+    def register(self, connection, host, pid):
+        original(self, connection, host, pid)
+        if pid and not failed:  # not in the rehearsal
+            failed.append(True)
+            connection.commit()
+            raise DBAPIError("COMMIT", {}, OSError())
+        assert len(failed) < 3, "the lease cannot be registered"
+
+    monkeypatch.setattr(Leases, "register", register)
+    shop.work()
+    assert failed
+    assert shop.states() == ["sent"]
+
+
+def test_what_ended_is_told_when_the_database_is_back(shop, monkeypatch):
+    shop.send()
+    dead_worker(shop, State.SENDING)
+    monkeypatch.setattr("flask_mail_queue.worker._FIRST_WAIT", 0.0)
+    original, failed = upkeep.row, []
+
+    def row(*arguments, **named):
+        if not failed:
+            failed.append(True)
+            raise DBAPIError("SELECT", {}, OSError())
+        return original(*arguments, **named)
+
+    monkeypatch.setattr(upkeep, "row", row)
+    shop.work()
+    assert failed
+    assert shop.told[-1] == ("email-failed", "Hello", "unknown")
 
 
 def test_a_worker_without_tables_does_not_start(shop):
