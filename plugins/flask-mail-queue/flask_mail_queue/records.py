@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from flask_mail.backends import Outgoing
 
 from .schema import SECOND
 
+_NAME: Final = "queue"
 _MAX_KEY: Final = 255
 _MAX_RESPONSE: Final = 500
-_LONGEST: Final = 10 * 365 * 86400
+LONGEST: Final = 10 * 365 * 86400
 _ADDRESS: Final = re.compile(r"[^\s<>,;:()\"]+@[^\s<>,;:()\"]+")
 
 
@@ -38,7 +40,7 @@ class QueueOptions:
 
     def __post_init__(self) -> None:
         for name, value in (("delay", self.delay), ("expires", self.expires)):
-            if value is not None and not 0 <= value <= _LONGEST:
+            if value is not None and not 0 <= value <= LONGEST:
                 raise ValueError(f"{name} must be a number of seconds from 0 to ten years.")
         if self.at is not None and self.delay:
             raise ValueError("delay and at exclude each other: leave one out.")
@@ -46,8 +48,10 @@ class QueueOptions:
             seconds_of(self.at)
         if not -1000 <= self.priority <= 1000:
             raise ValueError("priority must be a number from -1000 to 1000.")
-        if self.key is not None and not 0 < len(self.key) <= _MAX_KEY:
-            raise ValueError(f"key must have 1 to {_MAX_KEY} characters.")
+        key = self.key
+        # PostgreSQL cannot store NUL, and no database a surrogate.
+        if key is not None and not (0 < len(key) <= _MAX_KEY and key.isprintable()):
+            raise ValueError(f"key must have 1 to {_MAX_KEY} printable characters.")
 
 
 def seconds_of(at: object) -> float:
@@ -64,7 +68,7 @@ def row_of(mail: Outgoing, mailer: str, options: QueueOptions) -> dict[str, Any]
 
     :raises MessageError: a value of the message has no JSON type, or a file is gone.
     """
-    record = json.dumps(mail.to_dict(), separators=(",", ":")).encode()
+    record = json.dumps(_without_options(mail).to_dict(), separators=(",", ":")).encode()
     return {
         "mailer": mailer,
         "priority": options.priority,
@@ -77,6 +81,16 @@ def row_of(mail: Outgoing, mailer: str, options: QueueOptions) -> dict[str, Any]
         "size": mail.size,
         "record": record,
     }
+
+
+def _without_options(mail: Outgoing) -> Outgoing:
+    """Return a message without its options of the queue: columns contain them."""
+    options = mail.message.options or {}
+    if _NAME not in options:
+        return mail
+    message = copy.copy(mail.message)
+    message.options = {key: each for key, each in message.options.items() if key != _NAME}
+    return Outgoing(**{**vars(mail), "message": message})
 
 
 def mail_of(record: bytes) -> Outgoing:

@@ -13,7 +13,10 @@ from flask_mail.backends import Outgoing, Secret
 
 
 def test_options_that_make_no_sense_are_errors():
-    for options in ({"lease": 0}, {"window": 0}, {"max_size": 0}):
+    for options in (
+        *({"lease": 0}, {"window": 0}, {"max_size": 0}),
+        *({"retention": float("inf")}, {"give_up": -1}),
+    ):
         (name,) = options
         with pytest.raises(ConfigurationError, match=f"MAIL_QUEUE_{name.upper()}"):
             QueueBackend(mailer="smtp", **options)
@@ -46,6 +49,8 @@ def test_a_driver_that_is_not_installed_is_named():
         ({"at": 1e9, "delay": 3.0}, "exclude"),
         ({"priority": 2000}, "priority"),
         ({"key": "k" * 256}, "key"),
+        ({"key": "a\0b"}, "key"),
+        ({"key": "\ud800"}, "key"),
         ({"expires": 1e12}, "expires"),
         ({"colour": "red"}, "colour"),
     ],

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime, timezone
 
 import pytest
 from flask_mail_queue import wake
+from flask_mail_queue.schema import SECOND
 
 from flask_mail import Message, UnsupportedFeature
 
@@ -41,6 +43,15 @@ def test_messages_are_sent_when_due_and_by_priority(shop):
     shop.make_due()
     shop.work()
     assert {each.message.subject for each in shop.peer.taken[2:]} == {"later", "at"}
+
+
+def test_a_message_is_due_at_a_datetime(shop):
+    at = datetime(2100, 1, 1, tzinfo=timezone.utc)
+    shop.send(options={"queue": {"at": at}})
+    assert shop.row(1)["due_at"] == at.timestamp() * SECOND
+    shop.make_due()
+    shop.work()
+    assert shop.states() == ["sent"]
 
 
 def test_a_second_message_with_the_same_key_is_not_stored(shop):
