@@ -26,7 +26,7 @@ from flask_mail.backends import (
 )
 
 from . import joining
-from .records import QueueOptions, row_of
+from .records import LONGEST, QueueOptions, row_of
 from .store import Store, describe_failure
 
 if TYPE_CHECKING:
@@ -92,6 +92,11 @@ class QueueBackend(Backend[None]):
                 f'{self.setting("transaction")} is "session", but {self.setting("url")} names a'
                 f" database of its own: leave it out, or set {self.setting('session')}."
             )
+        for name, seconds in (("give_up", give_up), ("retention", retention)):
+            if not 0 <= seconds <= LONGEST:
+                raise ConfigurationError(
+                    f"{self.setting(name)} must be a number of seconds from 0 to ten years."
+                )
         if max_size < 1:
             raise ConfigurationError(f"{self.setting('max_size')} must be at least 1.")
         self.max_size = max_size
@@ -110,7 +115,7 @@ class QueueBackend(Backend[None]):
     def store(self) -> Store:
         """The database of the queue.
 
-        :raises ConfigurationError: no database is set, or it is none that the queue can use.
+        :raises ConfigurationError: no database is set, or the queue cannot use it.
         """
         if self._store is None:
             self._store = Store(self._database(), self._tables)
@@ -121,7 +126,7 @@ class QueueBackend(Backend[None]):
             return self._url.reveal()
         extension = self._flask_sqlalchemy()
         if extension is None and (session := self._current_session()) is not None:
-            return session.get_bind()
+            return session.get_bind().engine
         if extension is None:
             raise ConfigurationError(
                 f"The queue has no database: set {self.setting('url')}, or install"

@@ -6,7 +6,7 @@ import pytest
 from flask_mail_queue import define_tables
 from flask_sqlalchemy import SQLAlchemy
 from shop import Shop
-from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, text
+from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, scoped_session, sessionmaker
 
@@ -235,6 +235,17 @@ def test_a_plain_session_of_a_program_is_joined(url):
         factory.commit()
         factory.remove()
         assert shop.states() == ["queued"]
+
+
+def test_a_session_on_a_connection_names_its_database(url):
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        session = sessionmaker(bind=connection)()
+        with Shop(url, SESSION=session, URL=None) as shop:
+            assert shop.send().response == "1"
+            assert shop.states() == ["queued"]
+        session.close()
+    engine.dispose()
 
 
 def test_a_database_that_fails_is_an_error_without_the_content(url):
