@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -170,8 +171,8 @@ class QueueBackend(Backend[None]):
         if self._transaction == "auto":
             return session
         if self.store.is_sqlite and session.get_bind() is not None:
-            bound = session.get_bind().engine.url
-            if bound.database == self.store.engine.url.database:
+            files = (session.get_bind().engine.url.database, self.store.engine.url.database)
+            if len({os.path.realpath(each or "") for each in files}) == 1:
                 raise ConfigurationError(
                     f'{self.setting("transaction")} is "own", but the session has written to the'
                     " same SQLite file, which its transaction locks: commit it before the message"

@@ -48,7 +48,7 @@ class _Answered:
 
 
 class Delivery:
-    """Gives claimed rows to a mailer, and records what became of them.
+    """Gives claimed rows to a mailer, and records their outcomes.
 
     A row is given to the mailer after the commit that marks it; the same commit records the results
     so far.

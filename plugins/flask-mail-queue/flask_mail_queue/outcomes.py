@@ -1,4 +1,4 @@
-"""What becomes of a row after an attempt."""
+"""The new state of a row after an attempt."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def error_of(receipt: Receipt) -> BaseException:
 def result_of(
     row: Claimed, mail: Outgoing | None, receipt: Receipt, *, give_up: float, pause: float
 ) -> Result:
-    """Return what becomes of a row.
+    """Return the new state of a row.
 
     :param give_up: seconds from its creation after which it has failed.
     :param pause: seconds until the mailer is tried again if it cannot be reached.

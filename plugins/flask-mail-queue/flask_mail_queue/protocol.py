@@ -153,7 +153,7 @@ class Protocol:
         return set(connection.scalars(marked))
 
     def record(self, connection: Connection, results: Sequence[Result]) -> set[int]:
-        """Record what became of rows, and return the ids of those that were recorded.
+        """Record results, and return the ids of the rows that were changed.
 
         A worker that was taken for dead may still turn unknown into sent, and change nothing else.
         """

@@ -89,7 +89,7 @@ def _without_options(mail: Outgoing) -> Outgoing:
     if _NAME not in options:
         return mail
     message = copy.copy(mail.message)
-    message.options = {key: each for key, each in message.options.items() if key != _NAME}
+    message.options = {key: each for key, each in options.items() if key != _NAME}
     return Outgoing(**{**vars(mail), "message": message})
 
 

@@ -1,4 +1,4 @@
-"""Signals and log lines of what became of messages, after the commit that recorded it."""
+"""Signals and log lines of outcomes, after the commit that recorded them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _log = logging.getLogger("flask_mail.queue")
 
 
 def tell(app: Any, result: Result, mail: Outgoing | None, receipt: Receipt) -> None:
-    """Log what became of a row, and send its signal."""
+    """Log the new state of a row, and send its signal."""
     _log.info(
         "Row %d %s by %s: attempt %d, seconds: %.3f%s",
         result.row.id,

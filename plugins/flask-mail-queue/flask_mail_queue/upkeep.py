@@ -1,4 +1,4 @@
-"""What happens to rows apart from sending them: expiry, deletion, and what persons decide."""
+"""Statements about rows that send nothing: expiry, deletion, queries, and the commands."""
 
 from __future__ import annotations
 

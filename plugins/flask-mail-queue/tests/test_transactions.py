@@ -1,4 +1,4 @@
-"""Which transaction a message joins, and what becomes of it when that ends."""
+"""Transactions that a message joins, and its outcome when they end."""
 
 from __future__ import annotations
 
@@ -149,6 +149,18 @@ def test_own_never_joins(made):
         shop.send()
         db.session.rollback()
     assert shop.states() == ["queued"]
+
+
+def test_own_recognizes_its_file_by_another_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with Shop(f"sqlite:///{tmp_path}/mail.db") as shop:
+        session = sessionmaker(bind=create_engine("sqlite:///mail.db"))()
+        shop.app.config["MAIL_MAILERS"]["default"] |= {"SESSION": session, "TRANSACTION": "own"}
+        session.execute(shop.store.tables.worker.delete())
+        with pytest.raises(ConfigurationError, match="same SQLite file"):
+            shop.send()
+        session.close()
+        session.get_bind().dispose()
 
 
 def test_a_session_that_is_closed_without_commit_is_an_error(made, caplog):
