@@ -11,6 +11,7 @@ from typing import Any
 import click
 from flask import current_app
 from flask.cli import with_appcontext
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_mail import MailError
@@ -19,7 +20,7 @@ from . import upkeep
 from .backend import QueueBackend
 from .finding import queues_of
 from .records import mail_of
-from .schema import SECOND, State
+from .schema import SECOND, State, Tables
 from .stopping import Interrupted, Stop
 from .store import Store, describe_failure
 from .worker import Worker
@@ -62,6 +63,15 @@ def _queues(mailer: str | None) -> list[QueueBackend]:
 
 def _store(mailer: str | None) -> Store:
     return _queues(mailer)[0].store
+
+
+@contextmanager
+def _transaction(mailer: str | None) -> Iterator[tuple[Connection, Tables]]:
+    """Yield a connection to the database of the queue, and its tables."""
+    with _errors():
+        store = _store(mailer)
+        with store.begin() as connection:
+            yield connection, store.tables
 
 
 @click.command("work")
@@ -128,12 +138,10 @@ def create(mailer: str | None) -> None:
 @with_appcontext
 def status(as_json: bool, max_age: float | None, mailer: str | None) -> None:
     """Count the messages, and show the workers."""
-    with _errors():
-        store = _store(mailer)
-        with store.begin() as connection:
-            counts = [dict(each) for each in upkeep.counts(connection, store.tables)]
-            oldest = upkeep.oldest_due(connection, store.tables)
-            alive = [dict(each) for each in upkeep.workers(connection, store.tables)]
+    with _transaction(mailer) as (connection, tables):
+        counts = [dict(each) for each in upkeep.counts(connection, tables)]
+        oldest = upkeep.oldest_due(connection, tables)
+        alive = [dict(each) for each in upkeep.workers(connection, tables)]
     for each in alive:
         each["left"] = each["left"] / SECOND
     if as_json:
@@ -158,10 +166,8 @@ def status(as_json: bool, max_age: float | None, mailer: str | None) -> None:
 @with_appcontext
 def list_rows(states: tuple[str, ...], since: float, limit: int, mailer: str | None) -> None:
     """List messages, the newest first, without addresses."""
-    with _errors():
-        store = _store(mailer)
-        with store.begin() as connection:
-            rows = upkeep.listed(connection, store.tables, states, since, limit)
+    with _transaction(mailer) as (connection, tables):
+        rows = upkeep.listed(connection, tables, states, since, limit)
     for row in rows:
         click.echo(
             f"{row['id']}  {row['state']}  {row['mailer']}  attempts: {row['attempts']}"
@@ -176,11 +182,9 @@ def list_rows(states: tuple[str, ...], since: float, limit: int, mailer: str | N
 @with_appcontext
 def show(number: int, content: bool, mailer: str | None) -> None:
     """Show a message and its attempts."""
-    with _errors():
-        store = _store(mailer)
-        with store.begin() as connection:
-            row = upkeep.row(connection, store.tables, number)
-            attempts = upkeep.attempts(connection, store.tables, number)
+    with _transaction(mailer) as (connection, tables):
+        row = upkeep.row(connection, tables, number)
+        attempts = upkeep.attempts(connection, tables, number)
     if row is None:
         raise click.ClickException(f"The queue has no row {number}.")
     _show(row)
@@ -218,12 +222,8 @@ def _ascii(text: str, *, lines: bool = False) -> str:
 @with_appcontext
 def retry(numbers: tuple[int, ...], may_arrive_twice: bool, mailer: str | None) -> None:
     """Queue messages again that were not sent."""
-    with _errors():
-        store = _store(mailer)
-        with store.begin() as connection:
-            done = upkeep.retry(
-                connection, store.tables, numbers, may_arrive_twice=may_arrive_twice
-            )
+    with _transaction(mailer) as (connection, tables):
+        done = upkeep.retry(connection, tables, numbers, may_arrive_twice=may_arrive_twice)
     _report(numbers, done, "queued again", "An unknown one needs --may-arrive-twice.")
 
 
@@ -234,10 +234,8 @@ def retry(numbers: tuple[int, ...], may_arrive_twice: bool, mailer: str | None) 
 @with_appcontext
 def settle(number: int, outcome: str, mailer: str | None) -> None:
     """Set the outcome of a message that is unknown, and delete its content."""
-    with _errors():
-        store = _store(mailer)
-        with store.begin() as connection:
-            done = upkeep.settle(connection, store.tables, number, State(outcome))
+    with _transaction(mailer) as (connection, tables):
+        done = upkeep.settle(connection, tables, number, State(outcome))
     _report((number,), {number} if done else set(), outcome, "It is not unknown.")
 
 
@@ -247,10 +245,8 @@ def settle(number: int, outcome: str, mailer: str | None) -> None:
 @with_appcontext
 def cancel(numbers: tuple[int, ...], mailer: str | None) -> None:
     """Cancel messages that no worker has claimed."""
-    with _errors():
-        store = _store(mailer)
-        with store.begin() as connection:
-            done = upkeep.cancel(connection, store.tables, numbers)
+    with _transaction(mailer) as (connection, tables):
+        done = upkeep.cancel(connection, tables, numbers)
     _report(numbers, done, "cancelled", "Only queued messages can be cancelled.")
 
 
