@@ -37,9 +37,6 @@ class _Transaction:
     in_doubt: bool = False
     joined: list[Joined] = field(default_factory=list)
 
-    def begin_commit(self, connection: Connection) -> None:
-        self.is_committing = True
-
 
 _of_connections: WeakKeyDictionary[Connection, _Transaction] = WeakKeyDictionary()
 
@@ -69,9 +66,10 @@ def join(
     """Call one of the functions when the transaction of a session ends."""
     known = session.info.setdefault(_KEY, _Transaction())
     connection = session.connection()
-    if _of_connections.get(connection) is not known:
-        _of_connections[connection] = known
-        event.listen(connection, "commit", known.begin_commit)
+    _of_connections[connection] = known
+    # Once for each connection: a session may be bound to one for its whole life. Not for all of
+    # them, as that would slow down each statement of the app.
+    event.listen(connection, "commit", _begin_commit)
     savepoints: list[object] = []
     nested: Any = session.get_nested_transaction()
     while nested is not None:
@@ -103,6 +101,12 @@ def _flushed(session: Session, context: object) -> None:
     known = session.info.get(_KEY)
     if known is not None:
         known.wrote = True
+
+
+def _begin_commit(connection: Connection) -> None:
+    known = _of_connections.get(connection)
+    if known is not None:
+        known.is_committing = True
 
 
 @event.listens_for(Engine, "handle_error")
