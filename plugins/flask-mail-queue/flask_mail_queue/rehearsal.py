@@ -40,6 +40,7 @@ def rehearse(connection: Connection, store: Store) -> None:
         protocol.release(connection)
         leases.reap(connection)
         upkeep.expire(connection, store.tables)
+        upkeep.mailers_due(connection, store.tables)
         leases.unregister(connection)
     finally:
         transaction.rollback()

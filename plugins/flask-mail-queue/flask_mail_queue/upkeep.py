@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.engine import Connection, RowMapping
 
-from .schema import FINISHED, SECOND, State, Tables, now
+from .schema import FINISHED, SECOND, State, Tables, is_in, now
 
 _AT_ONCE: Final = 500
 _REFUSED_CONTENT: Final = 7 * 86400
@@ -130,6 +130,13 @@ def oldest_due(connection: Connection, tables: Tables) -> float | None:
     is_due = (queue.c.state == State.QUEUED.value) & (queue.c.due_at <= now())
     waited = connection.scalar(select(now() - func.min(queue.c.due_at)).where(is_due))
     return None if waited is None else waited / SECOND
+
+
+def mailers_due(connection: Connection, tables: Tables) -> list[str]:
+    """Return the mailers of the rows that are due."""
+    queue = tables.queue
+    is_due = is_in(queue.c.state, State.QUEUED) & (queue.c.due_at <= now())
+    return list(connection.scalars(select(queue.c.mailer).where(is_due).distinct()))
 
 
 def workers(connection: Connection, tables: Tables) -> list[RowMapping]:

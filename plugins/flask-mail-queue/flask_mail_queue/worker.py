@@ -67,7 +67,8 @@ class Worker:
         self._rests: dict[str, tuple[float, float]] = {}  # mailer -> (until, seconds)
         self._in_doubt = False
         self._claim_in_doubt = False
-        self._reaped = self._purged = self._complained = float("-inf")
+        self._reaped = self._purged = float("-inf")
+        self._complained: dict[str, float] = {}
         self.count = 0
         """The number of rows that were claimed."""
 
@@ -127,6 +128,9 @@ class Worker:
             row = self._committed(partial(upkeep.row, tables=tables, number=number))
             if row is not None:
                 tell_ended(self._app, row)
+        for name in self._committed(lambda c: upkeep.mailers_due(c, tables)):
+            if name not in self._queues:  # another worker may send its mail, if it exists
+                self._target(name)
         is_time = time.monotonic() - self._purged >= _HOUR
         if is_time and not self._committed(
             lambda c: upkeep.purge(c, tables, self._first.retention)
@@ -179,15 +183,22 @@ class Worker:
         self._renewal.stop()
         self._begin()
 
-    def _mailer(self, name: str) -> Mailer | None:
+    def _target(self, name: str) -> Any:
+        """Return the backend and the policy of a mailer; ``None`` if it does not exist."""
         # As the settings are now: under TESTING another backend replaces it.
         try:
-            backend, policy = self._app.extensions["mail"].selection.target(name)
+            return self._app.extensions["mail"].selection.target(name)
         except MailError as error:
-            if time.monotonic() - self._complained > 60:
-                self._complained = time.monotonic()
+            if time.monotonic() - self._complained.get(name, float("-inf")) > 60:
+                self._complained[name] = time.monotonic()
                 _log.error("Mail of mailer %r stays in the queue: %s", name, error)
             return None
+
+    def _mailer(self, name: str) -> Mailer | None:
+        target = self._target(name)
+        if target is None:
+            return None
+        backend, policy = target
         queue = self._queues[name]
         pause = self._rests.get(name, (0.0, _PAUSE))[1]
         return Mailer(self._app, name, backend, policy, queue.give_up, pause)

@@ -102,6 +102,16 @@ def test_wake_sends_what_is_due_and_counts_it(shop):
     assert shop.states() == ["sent"]
 
 
+def test_mail_of_a_mailer_that_was_renamed_is_reported(shop, caplog):
+    shop.send()
+    mailers = shop.app.config["MAIL_MAILERS"]
+    mailers["renamed"] = mailers.pop("peer")
+    mailers["default"]["MAILER"] = "renamed"
+    shop.work()
+    assert shop.states() == ["queued"]
+    assert "Mail of mailer 'peer' stays in the queue" in caplog.text
+
+
 def test_the_allow_list_applies_when_the_worker_sends(shop):
     shop.send()
     shop.app.config["MAIL_ALLOWED_RECIPIENTS"] = ["*@example.org"]
