@@ -68,9 +68,11 @@ class Forms:
     ) -> Self:
         """Render the current app's templates ``name.txt`` and ``name.html`` as a message.
 
-        Either of the two may be missing. The subject comes from ``name.subject.txt``, or from the
-        block ``subject`` in the text or HTML, which is left out of the output. Only the HTML is
-        escaped. Its style sheets are inlined with the extra ``css`` (``MAIL_INLINE_CSS``).
+        Either of the two may be missing. ``name.md``, in Markdown, takes the place of HTML that is
+        missing, and needs the extra ``markdown``; its values are never read as Markdown. The
+        subject comes from ``name.subject.txt``, or from the block ``subject`` in the text or HTML,
+        which is left out of the output. Only the HTML is escaped. Its style sheets are inlined with
+        the extra ``css`` (``MAIL_INLINE_CSS``).
 
         :param given: fields of the message, by the names of its parameters, such as ``cc``; a
             `subject` overrides that of the templates. All others are template variables.
@@ -78,7 +80,7 @@ class Forms:
         :param locale: the language, such as ``"de_AT"``. Of each template, ``name.de_AT.html`` or
             ``name.de.html`` is preferred if it exists; Flask-Babel translates to it, if the app
             uses that; and the templates have it as the variable `locale`.
-        :raises jinja2.TemplateNotFound: both are missing; it is also a :class:`MessageError`.
+        :raises jinja2.TemplateNotFound: all are missing; it is also a :class:`MessageError`.
         :raises MessageError: a `body` or `html` is given that a template writes, or the locale
             does not exist.
         :raises RuntimeError: there is no app context; :meth:`Mail.render` needs none.
@@ -92,15 +94,16 @@ class Forms:
             raise TypeError("from_template() got multiple values for argument 'recipients'")
         if fields.get("unsubscribe") is not None:
             variables = {"unsubscribe_url": _unsubscribe_url(fields), **(variables or {})}
-        source = _context.app_templates()
+        source, subject = _context.app_templates(), fields.get("subject")
         if locale is None:
-            written = templates.render(source, name, {**given, **(variables or {})})
+            given.update(variables or {})
+            written = templates.render(source, name, given, subject=subject)
         else:
             language = locale_name(locale)
             names = variants(name, language)
             with forced(source.extensions, language):
                 variables = {"locale": language, **given, **(variables or {})}
-                written = templates.render(source, name, variables, names)
+                written = templates.render(source, name, variables, names, subject=subject)
                 for field in {"subject", "body", "html"}.intersection(fields):
                     fields[field] = frozen(fields[field])  # lazy strings follow the locale
         html = written.html

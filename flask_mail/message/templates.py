@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jinja2
+from markupsafe import Markup
 
 from ..errors import MessageError
 from ..util.patterns import lazy_pattern
 from ..util.text import describe
+from . import markdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,8 +20,13 @@ if TYPE_CHECKING:
 SUBJECT = "subject"
 """Name of the block with the subject."""
 
-_PLAIN = "flask_mail_plain"
-_SUFFIXES = (".txt", ".html")
+LAYOUT = "flask_mail/markdown.html"
+"""Name of the template around Markdown, with which an app replaces the default one."""
+
+_OVERLAY = "flask_mail_overlay_"
+_DEFAULT_LAYOUT = "markdown.html"
+_LAYOUTS = Path(__file__).parent / "layouts"
+_SUFFIXES = (".txt", ".html", ".md")
 _BLANK_LINES = lazy_pattern(r"\A(?:[ \t]*\r?\n)+")
 # Only these: ideographic and no-break spaces are intended, and sending refuses other controls.
 _SPACES = lazy_pattern(r"[ \t\r\n]+")
@@ -57,15 +65,21 @@ class Rendered(NamedTuple):
 
 
 def render(
-    source: Source, name: str, variables: Mapping[str, Any], names: Sequence[str] = ()
+    source: Source,
+    name: str,
+    variables: Mapping[str, Any],
+    names: Sequence[str] = (),
+    *,
+    subject: object = None,
 ) -> Rendered:
     """Render those of ``name.txt``, ``name.html`` and ``name.subject.txt`` that exist.
 
     The subject is that of ``name.subject.txt``, else of a block ``subject`` in the text, else in
-    the HTML. That block is left out of both.
+    the HTML. That block is left out of both. ``name.md`` takes the place of HTML that is missing.
 
     :param names: names to look for instead, for each of the three; the first one found is rendered.
         A subject of an earlier name takes precedence.
+    :param subject: the subject that the program gives, for the layout of Markdown.
     :raises TemplateNotFound: neither a text nor HTML exists; it is a :class:`MessageError` and
         jinja2's `TemplateNotFound` too.
     :raises jinja2.TemplateError: raised by a template.
@@ -73,31 +87,39 @@ def render(
     if name.endswith(_SUFFIXES):
         raise MessageError(
             f"Leave off the extension of the template {describe(name)}:"
-            f" {describe(name.rpartition('.')[0])} finds both .txt and .html."
+            f" {describe(name.rpartition('.')[0])} finds .txt, .html and .md."
         )
     names = names or [name]
-    plain = _unescaping(source.environment)
+    plain = _overlay(source.environment, "plain", autoescape=False)
     text, text_rank = _first(plain, names, ".txt")
     page, page_rank = _first(source.environment, names, ".html")
+    marked, page_rank = _first(_marking(source.environment), names[:page_rank], ".md")
+    page = marked or page
     if text is None and page is None:
         wanted = [f"{name}{suffix}" for suffix in _SUFFIXES]
         raise TemplateNotFound(
             wanted,
-            f"Template not found: {' or '.join(map(repr, wanted))} in"
+            f"Template not found: {', '.join(map(repr, wanted[:-1]))} or {wanted[-1]!r} in"
             f" {', '.join(map(repr, source.folders())) or 'any folder'}.",
         )
-    body, subject = (None, None) if text is None else _written(source, text, variables)
-    rank = len(names) if subject is None else text_rank
+    body, written = (None, None) if text is None else _written(source, text, variables)
+    rank = len(names) if written is None else text_rank
     own, own_rank = _first(plain, names, f".{SUBJECT}.txt")
     if own is not None and own_rank <= rank:
-        (subject, _), rank = _written(source, own, variables), own_rank
+        (written, _), rank = _written(source, own, variables), own_rank
     html = None
     if page is not None:
         is_wanted = page_rank < rank
         # A subject must not be escaped, even in an HTML template.
         html, of_page = _written(source, page, variables, plain if is_wanted else None)
-        subject = of_page if is_wanted and of_page is not None else subject
-    return Rendered(_SPACES.sub(" ", subject or "").strip(" "), body, html)
+        written = of_page if is_wanted and of_page is not None else written
+    line = _SPACES.sub(" ", markdown.unmarked(written or "")).strip(" ")
+    if marked is not None and html is not None:
+        content = Markup(markdown.to_html(html, marked.name or name))  # noqa: S704 (escaped)
+        title = line if subject is None else subject
+        layout = _find(source.environment, LAYOUT) or _default_layout(source.environment)
+        html, _ = _written(source, layout, {**variables, "content": content, SUBJECT: title})
+    return Rendered(line, body, html)
 
 
 def _written(
@@ -192,14 +214,28 @@ def _find(environment: jinja2.Environment, name: str) -> jinja2.Template | None:
         return None
 
 
-def _unescaping(environment: jinja2.Environment) -> jinja2.Environment:
-    """Return the same environment without autoescaping."""
+def _marking(environment: jinja2.Environment) -> jinja2.Environment:
+    """Return the same environment for templates in Markdown."""
+    return _overlay(environment, "markdown", autoescape=True, extensions=[markdown.Marking])
+
+
+def _default_layout(environment: jinja2.Environment) -> jinja2.Template:
+    loader = jinja2.FileSystemLoader(_LAYOUTS)
+    overlay = _overlay(environment, "layout", autoescape=True, loader=loader)
+    return overlay.get_template(_DEFAULT_LAYOUT)
+
+
+def _overlay(environment: jinja2.Environment, purpose: str, **changes: Any) -> jinja2.Environment:
+    """Return the same environment with changes."""
     # Cached with its compiled templates until the app changes its environment. Compare a copy, as
     # another thread may set the cache meanwhile.
     state = vars(environment).copy()
-    made_of, plain = state.pop(_PLAIN, (None, None))
+    name = f"{_OVERLAY}{purpose}"
+    made_of, overlay = state.get(name, (None, None))
+    state = {key: value for key, value in state.items() if not key.startswith(_OVERLAY)}
     state["extensions"] = tuple(environment.extensions)  # this dict changes in place
     if made_of != state:
-        plain = environment.overlay(autoescape=False)
-        setattr(environment, _PLAIN, (state, plain))
-    return plain  # type: ignore[no-any-return]
+        # Code in a shared bytecode cache is that of the app's environment.
+        overlay = environment.overlay(bytecode_cache=None, **changes)
+        setattr(environment, name, (state, overlay))
+    return overlay  # type: ignore[no-any-return]

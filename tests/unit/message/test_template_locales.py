@@ -102,7 +102,7 @@ def test_templates_have_the_locale_as_a_variable(mail: Mail, tmp_path: Path) -> 
 
 
 def test_a_missing_template_is_named_without_the_locale(mail: Mail) -> None:
-    with pytest.raises(MessageError, match=r"Template not found: 'a.txt' or 'a.html'"):
+    with pytest.raises(MessageError, match=r"Template not found: 'a.txt', 'a.html' or 'a.md'"):
         mail.render("a", locale="de")
 
 

@@ -72,8 +72,8 @@ def test_neither_is_an_error_that_says_where_it_was_looked_for(
     assert isinstance(caught.value, MessageError)
     assert isinstance(caught.value, jinja2.TemplateNotFound)
     assert str(caught.value) == (
-        f"Template not found: 'mail/a.txt' or 'mail/a.html' in '{tmp_path / 'templates'}',"
-        f" '{tmp_path / 'b' / 'mail'}'."
+        "Template not found: 'mail/a.txt', 'mail/a.html' or 'mail/a.md' in"
+        f" '{tmp_path / 'templates'}', '{tmp_path / 'b' / 'mail'}'."
     )
 
 
@@ -105,7 +105,7 @@ def test_a_loader_that_misses_another_one_names_that(app: Flask) -> None:
         Message.from_template("a")
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.html"])
+@pytest.mark.parametrize("name", ["a.txt", "a.html", "a.md"])
 def test_a_name_with_its_suffix_is_an_error(render: Any, name: str) -> None:
     with pytest.raises(MessageError, match="Leave off the extension"):
         render(name, a_txt="text")
@@ -303,7 +303,7 @@ def test_text_is_compiled_once_again_after_the_environment_has_changed(
     for _ in range(3):
         render()
 
-    assert made == [{"autoescape": False}]
+    assert [each["autoescape"] for each in made] == [False, True]  # text and Markdown
 
 
 def test_threads_may_render_the_first_message_at_the_same_time(app: Flask, render: Any) -> None:
@@ -311,7 +311,7 @@ def test_threads_may_render_the_first_message_at_the_same_time(app: Flask, rende
     render(a_txt="text")
     with ThreadPoolExecutor(4) as pool:
         for _ in range(200):
-            vars(app.jinja_env).pop("flask_mail_plain")
+            vars(app.jinja_env).pop("flask_mail_overlay_plain")
             bodies = pool.map(lambda _: render().body, range(4))
             assert list(bodies) == ["text"] * 4
 
