@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from flask_mail import _context, signals
 from flask_mail.smtp import dialing, idling
 
 # With --import-mode=importlib the tests' own helpers are found this way, in any order of tests.
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+settings.register_profile("quick", deadline=None, max_examples=10)
+
+
+def leaves_out_exhaustive(config: pytest.Config) -> bool:
+    return config.option.markexpr == "not exhaustive"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """CI, and who asks for exhaustive tests, get the number of examples that is usual."""
+    if leaves_out_exhaustive(config) and "CI" not in os.environ:
+        settings.load_profile("quick")
+
+
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> list | None:
+    """Leave out what is exhaustive here: deselecting thousands of items takes seconds."""
+    if not name.startswith(("test", "Test")) or not leaves_out_exhaustive(collector.config):
+        return None
+    marks = [*collector.iter_markers(), *getattr(obj, "pytestmark", ())]
+    return [] if any(mark.name == "exhaustive" for mark in marks) else None
+
+
+def pytest_collection() -> None:
+    """Thousands of tests are no garbage: the collector would look at them over and over."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -44,6 +44,7 @@ REQUIRED = bool(os.environ.get("BROWSER_TESTS"))
 
 needs_browser = [
     pytest.mark.browser,
+    pytest.mark.exhaustive,
     pytest.mark.skipif(
         not (CHROMIUM and DRIVER and SELENIUM) and not REQUIRED,
         reason="needs Chromium with chromedriver, and pip install --group browser",

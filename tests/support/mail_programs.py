@@ -28,6 +28,7 @@ def find(name: str) -> str | None:
 def needs(program: str | None, name: str) -> list[pytest.MarkDecorator]:
     """Return the marks of tests that run `program`: where it is missing, CI fails."""
     return [
+        pytest.mark.exhaustive,
         pytest.mark.server,
         pytest.mark.skipif(
             (program is None or os.geteuid() != 0) and not os.environ.get("CI"),

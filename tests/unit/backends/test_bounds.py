@@ -14,7 +14,8 @@ from flask_mail.backends.features import ORDINARY, Feature
 HUGE = 10**5000
 
 
-def nested(value: Any, depth: int = 100_000) -> Any:
+def nested(value: Any, depth: int = 5_000) -> Any:
+    """Nest a value deeper than Python may call itself."""
     for _ in range(depth):
         value = [value] if isinstance(value, list) else {"deeper": value}
     return value
