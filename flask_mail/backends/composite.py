@@ -10,6 +10,7 @@ from .features import Feature
 from .sessions import Sessions
 
 if TYPE_CHECKING:
+    from ..delivery.outgoing import Outgoing
     from .values import DkimRecord, Kept, ProbeStep
 
 
@@ -52,6 +53,10 @@ class Composite(Backend[Sessions]):
     def probe(self, sender: str | None = None) -> Iterator[ProbeStep]:
         for each in self.children:
             yield from each.probe(sender)
+
+    def time_limit(self, mail: Outgoing) -> float | None:
+        limits = (each.time_limit(mail) for each in self.children)
+        return min((each for each in limits if each is not None), default=None)
 
     def dkim_records(self) -> list[DkimRecord]:
         return [record for each in self.children for record in each.dkim_records()]

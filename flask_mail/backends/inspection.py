@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..delivery.outgoing import Outgoing
     from .values import DkimRecord, Kept, ProbeStep
 
 
@@ -38,6 +39,13 @@ class Inspectable:
         ``flask mail check`` looks them up. A wrapper backend returns those of its children too.
         """
         return ()
+
+    def time_limit(self, mail: Outgoing) -> float | None:
+        """Return the seconds that a single `send` of `mail` may take; ``None`` for no limit.
+
+        A wrapper backend returns the shortest limit of its children.
+        """
+        return None
 
     def stats(self) -> Mapping[str, int]:
         """Return statistics since it was built, such as the number of opened connections."""

@@ -22,6 +22,7 @@ from ..smtp.pool import Pool
 from ..smtp.sessions import ServerSessions, spent
 from ..smtp.source import Item
 from ..smtp.tls import ClientTLS
+from ..util.clocks import waited
 from ..util.secret import Password, Secret, Token
 from .base import Backend
 from .features import ORDINARY, Feature
@@ -151,7 +152,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
     def open(self) -> smtplib.SMTP:
         if stand_in.is_replaced(self._server):
             return stand_in.connect(self._server)  # type: ignore[no-any-return]
-        return self._sessions.take(Deadline(self._seconds(0)))
+        return self._sessions.take(Deadline(self._seconds(0) - waited.get()))
 
     def hide(self, session: Any) -> None:
         """Let the next batch on a session, which no program sees, use others beside it."""
@@ -187,6 +188,9 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         """Return the numbers of opened, reused, closed and idle connections."""
         return self._pool.counts()
 
+    def time_limit(self, mail: Outgoing) -> float:
+        return self._seconds(mail.size)
+
     def probe(self, sender: str | None = None) -> Iterator[ProbeStep]:
         from .smtp_probe import probe
 
@@ -204,8 +208,8 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         if lending.is_busy(session):
             with self._beside(session) as own:
                 return self.deliver(mail, own)
-        opening = spent(session)
-        courier = self._courier(session, lambda octets: self._seconds(octets) - opening)
+        before = spent(session) + waited.get()
+        courier = self._courier(session, lambda octets: self._seconds(octets) - before)
         (result,) = courier.carry([(mail.envelope, mail.octets)])
         if result.error is not None:
             raise result.error

@@ -12,7 +12,7 @@ from ..config.converters import to_count, to_seconds
 from ..config.table import convert
 from ..errors import BackendUnavailable
 from ..receipt import Receipt
-from ..util.clocks import monotonic
+from ..util.clocks import monotonic, waited
 from ..util.locks import ForkSafeLock
 from ..util.secret import Secret
 from .base import Backend
@@ -89,7 +89,8 @@ class ThrottleBackend(Composite):
     :param mailer: name of the mailer.
     :param rate: number of messages per second, minute, hour or day, such as ``"14/second"``.
     :param burst: number of messages that need not wait after a pause; default: those of a second.
-    :param max_wait: seconds for which a message waits at most.
+    :param max_wait: seconds for which a message waits at most; a single one waits for at most half
+        of its deadline, of which the wait is a part.
     :param storage: URL of a storage of the library limits, such as ``"redis://localhost"``, by
         which processes share the rate; default: each process has its own.
     """
@@ -136,15 +137,30 @@ class ThrottleBackend(Composite):
         return cls(**{**given, "mailer": build(given["mailer"])})
 
     def deliver(self, mail: Outgoing, session: Sessions) -> Receipt:
-        given = self._on_time(mail)
-        return given if isinstance(given, Receipt) else session.attempt(self.children[0], given)
+        [child] = self.children
+        limit, before = child.time_limit(mail), waited.get()
+        # Half, so that enough time to deliver is left.
+        most = self.max_wait if limit is None else min(self.max_wait, (limit - before) / 2)
+        given, seconds = self._on_time(mail, most)
+        if isinstance(given, Receipt):
+            return given
+        outside = waited.set(before + seconds)
+        try:
+            return session.attempt(child, given)
+        finally:
+            waited.reset(outside)
 
     def deliver_many(self, mails: Iterable[Outgoing], session: Sessions) -> Iterator[Receipt]:
-        return session.deliver_many(self.children[0], map(self._on_time, mails))
+        given = (self._on_time(mail, self.max_wait)[0] for mail in mails)
+        return session.deliver_many(self.children[0], given)
 
-    def _on_time(self, mail: Outgoing) -> Outgoing | Receipt:
-        """Return a message when it may be sent, or the receipt of one that would wait too long."""
-        left = self.max_wait
+    def _on_time(self, mail: Outgoing, most: float) -> tuple[Outgoing | Receipt, float]:
+        """Return a message when it may be sent, or the receipt of one that would wait too long.
+
+        :param most: seconds for which it waits at most.
+        :return: also the seconds for which it has waited.
+        """
+        left = most
         while True:
             is_granted, wait = self.bucket.take(left)
             if not is_granted and wait > left:
@@ -153,14 +169,14 @@ class ThrottleBackend(Composite):
                 self.sleep(wait)
                 left -= wait
             if is_granted:
-                return mail
+                return mail, most - left
         error = BackendUnavailable(
             f"The message was not sent, as {self.setting('rate')} allows {self.rate}: try again in"
             f" {math.ceil(wait)} seconds.",
             attempts=0,
             retry_after=wait,
         )
-        return self.receipt_of(error, mail, handed_over=False)
+        return self.receipt_of(error, mail, handed_over=False), most - left
 
 
 def _to_rate(value: object) -> Rate:

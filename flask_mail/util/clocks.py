@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import datetime, timezone
 from functools import partial
 from typing import Final
@@ -17,6 +18,9 @@ monotonic: Final[Callable[[], float]] = (
     partial(time.monotonic) if _IDENTITY is None else partial(time.clock_gettime, _IDENTITY)
 )
 """Return seconds since an arbitrary start; never goes back."""
+
+waited: Final[ContextVar[float]] = ContextVar("flask_mail_waited", default=0.0)
+"""Seconds that the message in hand has waited for its turn, as a part of its deadline."""
 
 
 def moment_of(seconds: float) -> datetime:

@@ -8,12 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
+from servers import smtp_server
 
-from flask_mail import ConfigurationError, Mail, Message, Outcome, Outgoing
+from flask_mail import (
+    BackendUnavailable,
+    ConfigurationError,
+    Mail,
+    Message,
+    Outcome,
+    Outgoing,
+)
 from flask_mail.backends.failover import FailoverBackend
+from flask_mail.backends.smtp import SmtpBackend
 from flask_mail.backends.throttle import LocalBucket, Rate, ThrottleBackend
 from flask_mail.testing.contract import ScriptedBackend
 from flask_mail.testing.contract.composing import outcomes_of
+from flask_mail.util.clocks import waited
 
 
 class Time:
@@ -86,6 +96,65 @@ def test_message_that_would_wait_too_long_is_not_sent(mode):
     time.now += 56.0
     assert outcomes_of(backend, [hello()], mode)[0].sent
     assert time.slept == [4.0]
+
+
+class Hurried(ScriptedBackend):
+    """Has a deadline, and notes how long each message has waited."""
+
+    def __init__(self, limit):
+        super().__init__("m1")
+        self.limit = limit
+        self.waits = []
+
+    def time_limit(self, mail):
+        return self.limit
+
+    def deliver(self, mail, session):
+        self.waits.append(waited.get())
+        return super().deliver(mail, session)
+
+
+def test_wait_of_a_single_message_is_part_of_its_deadline():
+    child = Hurried(8.0)
+    backend, time = made(Rate(20, 60), child=child)
+    assert all(each.sent for each in outcomes_of(backend, [hello(), hello()], "deliver"))
+    assert (time.slept, child.waits, waited.get()) == ([3.0], [0.0, 3.0], 0.0)
+
+
+@pytest.mark.parametrize(("mode", "sent"), [("deliver", 1), ("deliver_many", 2)])
+def test_single_message_waits_for_at_most_half_of_its_deadline(mode, sent):
+    backend, _ = made(Rate(12, 60), child=Hurried(8.0))
+    receipts = outcomes_of(backend, [hello(), hello()], mode)
+    assert sum(each.sent for each in receipts) == sent
+
+
+def test_two_throttles_share_the_deadline():
+    child = Hurried(8.0)
+    inner, _ = made(Rate(20, 60), child=child)
+    outer, _ = made(Rate(20, 60), child=inner)
+    outcomes_of(outer, [hello()], "deliver")
+    [second] = outcomes_of(outer, [hello()], "deliver")
+    assert second.error.retry_after == 3.0  # the clock of the inner one did not move
+    assert child.waits == [0.0]
+
+
+def test_smtp_connection_and_message_get_the_time_that_is_left():
+    with smtp_server() as server:
+        backend = SmtpBackend(server=server.host, port=server.port, deadline=30)
+        mail = Outgoing.of(hello())
+        assert FailoverBackend(mailers=[backend, ScriptedBackend()]).time_limit(mail) == 30
+        session = backend.open()
+        outside = waited.set(30.0)
+        try:
+            receipt = backend.attempt(mail, session)
+            with pytest.raises(BackendUnavailable, match="MAIL_DEADLINE"):
+                backend.open()
+        finally:
+            waited.reset(outside)
+            backend.abort(session)
+            backend.shut_down()
+    assert (receipt.outcome, server.recorder.accepted) == (Outcome.NOT_SENT, [])
+    assert "MAIL_DEADLINE" in str(receipt.error)
 
 
 def test_failover_goes_on_and_lets_it_rest():
