@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..backends.dkim import DkimBackend
 from ..backends.smtp import SmtpBackend
 from ..config.table import TABLE
 from ..delivery.policy import DEFAULT
@@ -12,6 +13,7 @@ from ..errors import ConfigurationError
 from .rules import Finding
 
 if TYPE_CHECKING:
+    from ..backends import Backend
     from ..extension.mailers import Selection
     from ..extension.state import _Mail
     from .values import Entries
@@ -25,6 +27,7 @@ def judge_mailers(entries: Entries, state: _Mail, tried: Iterable[str]) -> Itera
     :param tried: the mailers that the command builds anyway.
     """
     selection = state.selection
+    yield from _signed_before_queueing(selection, [DEFAULT, *entries.mailers])
     yield from _broken(selection, [each for each in entries.mailers if each not in tried])
     try:
         source = selection.definitions.key(DEFAULT)
@@ -51,6 +54,32 @@ def _broken(selection: Selection, names: Iterable[str]) -> Iterator[Finding]:
             known = isinstance(error, ConfigurationError)
             reason = str(error) if known else f"Mailer {name!r}: {type(error).__name__}: {error}"
             yield Finding("error", "mailer", (f"MAIL_MAILERS[{name!r}]",), reason)
+
+
+def _signed_before_queueing(selection: Selection, names: Iterable[str]) -> Iterator[Finding]:
+    for name in dict.fromkeys(names):
+        try:
+            reference, setting = selection.reference(name)
+            signs = issubclass(selection.backend_class(reference), DkimBackend)
+            is_early = signs and any(each.is_queue for each in _below(selection, reference))
+        except Exception:  # noqa: BLE001 (it cannot be built, which is another finding)
+            is_early = False
+        if is_early:
+            yield Finding(
+                "warning",
+                "signed-before-queue",
+                (setting,),
+                f"Mailer {name!r} signs messages before a queue stores them: by the time that they"
+                " are sent, the signature may have expired or its key be replaced. Let the queue"
+                " deliver by the mailer that signs.",
+            )
+
+
+def _below(selection: Selection, reference: Any) -> Iterator[type[Backend[Any]]]:
+    """Yield the classes that a backend is made of, directly or not."""
+    for part in selection.parts(reference):
+        yield selection.backend_class(part)
+        yield from _below(selection, part)
 
 
 def _unused(code: str, keys: list[str], source: str) -> Finding:

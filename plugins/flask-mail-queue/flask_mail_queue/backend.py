@@ -58,6 +58,7 @@ class QueueBackend(Backend[None]):
     api_version = 1
     features = frozenset(Feature)
     message_options = QueueOptions
+    is_queue = True
 
     def __init__(
         self,

@@ -7,16 +7,18 @@ import re
 
 import pytest
 from cli_support import backend_source, install, make_app, run, run_json
+from dkim_judges import ed25519_pem
 from servers import smtp_server
 
 from flask_mail import Mail
-from flask_mail.backends import Backend, ProbeStep, Secret
+from flask_mail.backends import Backend, Feature, ProbeStep, Secret
 
 
 class Pair(Backend):
     """Made of two mailers."""
 
     name = "pair"
+    features = frozenset(Feature)
 
     def __init__(self, *, mailers=(), pin: Secret = None):
         self.mailers = mailers
@@ -40,6 +42,14 @@ class Store(Backend):
 
     def probe(self, sender):
         yield ProbeStep("store", "ok", f"of {self.mailer}")
+
+
+class Later(Store):
+    """A queue whose messages may be signed."""
+
+    name = "later"
+    features = frozenset(Feature)
+    is_queue = True
 
 
 def shop(**mailers):
@@ -278,6 +288,21 @@ class TestCheck:
     def test_settings_that_something_reads_are_not(self, config):
         codes = codes_of(make_app(TESTING=True, **config))
         assert not {each for each in codes if each.startswith("unused")}
+
+    @pytest.mark.parametrize("between", [{}, {"between": {"BACKEND": Pair, "MAILERS": ["later"]}}])
+    def test_signing_before_a_queue_is_a_warning(self, between):
+        key = {"DOMAIN": "example.com", "SELECTOR": "s1", "KEY": ed25519_pem()}
+        signing = {"BACKEND": "dkim", "MAILER": "between" if between else "later", **key}
+        app = shop(default=signing, later={"BACKEND": Later}, **between)
+        finding = codes_of(app)["signed-before-queue"]
+        assert (finding["level"], finding["keys"]) == ("warning", ["MAIL_MAILERS['default']"])
+        assert finding["advice"].startswith("Mailer 'default' signs messages before a queue")
+
+    def test_signing_in_the_worker_is_no_warning(self):
+        key = {"DOMAIN": "example.com", "SELECTOR": "s1", "KEY": ed25519_pem()}
+        signing = {"BACKEND": "dkim", "MAILER": "smtp", **key}
+        app = shop(default={"BACKEND": Pair, "MAILERS": ["signed"]}, signed=signing)
+        assert "signed-before-queue" not in codes_of(app)
 
     def test_unused_smtp_settings_are_no_errors(self):
         app = make_app(MAIL_URL="null://", MAIL_USE_TLS=True, MAIL_USE_SSL=True, TESTING=True)
