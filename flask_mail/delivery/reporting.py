@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from ..util.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from ..message.message import Message
-    from ..receipt import Receipt
+    from ..receipt import Outcome, Receipt
     from .outgoing import Outgoing
 
 _log = logging.getLogger("flask_mail")
@@ -77,20 +76,26 @@ def logged(message: Message, mail: Outgoing | None, receipt: Receipt, started: f
     return receipt
 
 
-def log_batch(receipts: list[Receipt], error: BaseException | None) -> None:
-    """Log a summary of a batch in which a message was not sent, or which `error` ended."""
-    counted = Counter(each.outcome.value for each in receipts)
-    summary = ", ".join(f"{count} {outcome}" for outcome, count in counted.items()) or "none sent"
+def log_batch(
+    counted: Mapping[Outcome, int], error: BaseException | None, *, is_complete: bool
+) -> None:
+    """Log a summary of a batch in which a message was not sent, or which `error` ended.
+
+    :param is_complete: True if the attribute `receipts` of the error has every receipt.
+    """
+    summary = ", ".join(f"{count} {outcome.value}" for outcome, count in counted.items())
+    total = sum(counted.values())
     if error is not None:
         _log.warning(
             "A batch ended with %s after %d messages: %s. The attribute `receipts` of this error"
-            " has their receipts.",
+            " has %s.",
             type(error).__name__,
-            len(receipts),
-            summary,
+            total,
+            summary or "none sent",
+            "their receipts" if is_complete else "the receipts that on_receipt did not take",
         )
-    elif not all(each.sent for each in receipts):
-        _log.warning("A batch of %d messages: %s.", len(receipts), summary)
+    elif any(outcome.value != "sent" for outcome in counted):
+        _log.warning("A batch of %d messages: %s.", total, summary)
 
 
 def _stage(error: BaseException) -> str:

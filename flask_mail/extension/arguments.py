@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
@@ -37,11 +38,12 @@ def check_message(value: object) -> None:
     raise WrongArgument(f"send() takes one Message, not {describe(value)}: {advice}.")
 
 
-def check_messages(values: Any) -> None:
+def check_messages(values: Any, on_receipt: object = None) -> None:
     """Refuse a single message, text, and objects that cannot be iterated over.
 
-    :raises WrongArgument: names the method to use.
+    :raises WrongArgument: names the method to use; or `on_receipt`, which must be a function.
     """
+    _check_function(on_receipt)
     is_one = isinstance(values, (str, bytes, bytearray, Mapping, type))
     if not is_one and isinstance(values, Iterable):
         return
@@ -52,3 +54,11 @@ def check_messages(values: Any) -> None:
     advice = "write send_many([message]), or use send()" if is_message else "write [message, ...]"
     shown = "one message" if is_message else describe(values)
     raise WrongArgument(f"send_many() takes a list of messages, not {shown}: {advice}.")
+
+
+def _check_function(value: object) -> None:
+    # A coroutine would never be awaited, and its receipts be lost.
+    if value is None or (callable(value) and not inspect.iscoroutinefunction(value)):
+        return
+    shown = "a coroutine function" if callable(value) else describe(value)
+    raise WrongArgument(f"on_receipt must be a plain function, not {shown}.")

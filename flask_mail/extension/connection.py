@@ -7,14 +7,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from .. import _context
 from ..config.converters import to_limit
 from ..config.table import convert
+from ..delivery.collecting import OnReceipt, Receipts
 from ..delivery.policy import DEFAULT, NO_POLICY
-from ..delivery.reporting import log_batch
-from ..errors import OPENING, BackendUnavailable, DeliveryError, attach
+from ..errors import OPENING, BackendUnavailable, DeliveryError
 from ..message.fields import sender_text
 from ..message.message import Message
 from ..util.locks import ForkSafeLock
@@ -86,12 +86,8 @@ class Connection:
                     raise
                 _log.warning("%s", error)  # sending tries again and reports the error
 
-    def __exit__(
-        self,
-        exc_type: Any,  # 0.10 said that it is never None, and so do subclasses
-        exc_value: Any,
-        tb: Any,
-    ) -> None:
+    # Any: 0.10 said that the type is never None, and so do subclasses.
+    def __exit__(self, exc_type: Any, exc_value: Any, tb: Any) -> None:
         with self._lock():
             self._blocks = max(0, self._blocks - 1)  # a subclass may enter in its own way
             if not self._blocks and not self._uses:  # else a batch is in progress, and closes it
@@ -152,55 +148,59 @@ class Connection:
             message = Message(*args, **kwargs)
         return self.send(message)
 
-    def send_many(self, messages: Iterable[Message]) -> list[Receipt]:
+    @overload
+    def send_many(
+        self, messages: Iterable[Message], *, on_receipt: None = ...
+    ) -> list[Receipt]: ...
+
+    @overload
+    def send_many(self, messages: Iterable[Message], *, on_receipt: OnReceipt) -> None: ...
+
+    def send_many(
+        self, messages: Iterable[Message], *, on_receipt: OnReceipt | None = None
+    ) -> list[Receipt] | None:
         """Send messages and return one receipt for each, in order.
 
         A failed message does not raise: its receipt has the ``error``. The iterable is consumed as
         messages are sent. Its exceptions, or those of a receiver if Flask propagates them, are
         raised after the last message. These, and any other exception that ends the batch, have the
         receipts so far in the attribute ``receipts``.
-        """
-        receipts: list[Receipt] = []
-        try:
-            check_messages(messages)
-            raised = self._send_each(messages, receipts)
-            if raised is not None:
-                raise raised
-        except BaseException as error:
-            attach(error, "receipts", receipts)
-            log_batch(receipts, error)
-            raise
-        log_batch(receipts, None)
-        return receipts
 
-    def _send_each(
-        self, messages: Iterable[Message], receipts: list[Receipt]
-    ) -> BaseException | None:
-        """Send messages, add their receipts, and return the error to raise after the last."""
-        raised: BaseException | None = None
+        :param on_receipt: called with each receipt in its turn; nothing is returned. If it raises,
+            no more messages are taken, and its exception is raised after those in flight. The
+            ``receipts`` of an exception are then those that it did not take.
+        """
+        with Receipts(on_receipt) as receipts:
+            check_messages(messages, on_receipt)
+            self._send_each(messages, receipts)
+            receipts.end()
+        return receipts.kept if on_receipt is None else None
+
+    def _send_each(self, messages: Iterable[Message], receipts: Receipts) -> None:
         with self._in_use():
             backend, open_session = self._target()
             # The session of a block may be used by the program.
             opener = OpenUntilFailure(open_session, backend if self._deferred else None)
-            waiting = self._prepared(messages)
+            waiting = self._prepared(messages, receipts)
             for first in waiting:
                 room = max(1, self._limit - self.num_emails) if self._limit else None
                 sending = backend.send_many(
                     islice(chain((first,), waiting), room),
                     app=self._app(),
                     open_session=opener,
-                    receipts=receipts,
+                    receipts=receipts.kept,
                     policy=self._policy,
                 )
                 try:
                     with closing(sending):  # ends messages in flight now, not at garbage collection
                         for receipt in sending:
                             self.num_emails += receipt.sent
+                            receipts.pass_on()
                 except Exception as error:  # noqa: BLE001 (a receiver's or the iterable's own)
-                    raised = raised or error
+                    receipts.raised = receipts.raised or error
+                receipts.pass_on()
                 if self._uses == 1:
                     self._renew_if_full()
-        return raised
 
     def _app(self) -> Any:
         return getattr(self._state, "app", None)
@@ -253,10 +253,12 @@ class Connection:
             message.sender = sender_text(self._state.default_sender)
         self._selection.fill_in(message)
 
-    def _prepared(self, messages: Iterable[Message]) -> Iterator[Message]:
+    def _prepared(self, messages: Iterable[Message], receipts: Receipts) -> Iterator[Message]:
         for message in messages:
             self._prepare(message)
             yield message
+            if not receipts.may_take:
+                return
 
     def _open_session(self) -> Any:
         opened = self._open or self._opened()

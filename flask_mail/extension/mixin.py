@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from flask import current_app, has_app_context
 
@@ -18,6 +18,7 @@ from .connection import Connection
 from .keeping import Keeping
 
 if TYPE_CHECKING:
+    from ..delivery.collecting import OnReceipt
     from ..receipt import Receipt
     from .mailers import Selection
 
@@ -113,20 +114,33 @@ class _MailMixin(Keeping):
             with app.app_context():
                 return Message.from_template(name, recipients, **given)
 
-    def send_many(self, messages: Iterable[Message]) -> list[Receipt]:
+    @overload
+    def send_many(
+        self, messages: Iterable[Message], *, on_receipt: None = ...
+    ) -> list[Receipt]: ...
+
+    @overload
+    def send_many(self, messages: Iterable[Message], *, on_receipt: OnReceipt) -> None: ...
+
+    def send_many(
+        self, messages: Iterable[Message], *, on_receipt: OnReceipt | None = None
+    ) -> list[Receipt] | None:
         """Send messages over one connection and return one receipt for each, in order.
 
         A failed message does not raise: its receipt has the ``error``. An error of the iterable, or
         any other that ends the batch, has the receipts so far in its attribute ``receipts``.
+
+        :param on_receipt: called with each receipt in its turn, so that memory does not grow with
+            the batch; nothing is returned. See :meth:`Connection.send_many` for its exceptions.
         """
-        receipts: list[Receipt] = []
+        receipts: list[Receipt] | None = None
         try:
-            check_messages(messages)
+            check_messages(messages, on_receipt)
             with _defer_for(self.connect()) as connection:
-                receipts = connection.send_many(messages)
+                receipts = connection.send_many(messages, on_receipt=on_receipt)
         except BaseException as error:
             if receipts or not hasattr(error, "receipts"):  # else the connection has set them
-                attach(error, "receipts", receipts)
+                attach(error, "receipts", receipts or [])
             raise
         return receipts
 
@@ -141,14 +155,24 @@ class _MailMixin(Keeping):
 
         return await asyncio.to_thread(self.send, message)
 
-    async def asend_many(self, messages: Iterable[Message]) -> list[Receipt]:
+    @overload
+    async def asend_many(
+        self, messages: Iterable[Message], *, on_receipt: None = ...
+    ) -> list[Receipt]: ...
+
+    @overload
+    async def asend_many(self, messages: Iterable[Message], *, on_receipt: OnReceipt) -> None: ...
+
+    async def asend_many(
+        self, messages: Iterable[Message], *, on_receipt: OnReceipt | None = None
+    ) -> list[Receipt] | None:
         """Send messages from a coroutine, as :meth:`send_many` does; see :meth:`asend`.
 
-        The iterable is consumed in the thread.
+        The iterable is consumed in the thread, and `on_receipt` is called there.
         """
         import asyncio
 
-        return await asyncio.to_thread(self.send_many, messages)
+        return await asyncio.to_thread(lambda: self.send_many(messages, on_receipt=on_receipt))
 
     def connect(self, max_emails: int | None = None) -> Connection:
         """Return a :class:`Connection`, for use in a ``with`` block.

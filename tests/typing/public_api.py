@@ -53,6 +53,7 @@ assert_type(message.envelope, Envelope | None)
 
 assert_type(mail.send(message), Receipt)
 assert_type(mail.send_many(message for _ in range(3)), list[Receipt])
+assert_type(mail.send_many([message], on_receipt=print), None)
 assert_type(mail.outbox, list[Message])
 assert_type(mail.using("bulk").send_many([message]), list[Receipt])
 assert_type(message.mailer, str)
