@@ -1,4 +1,4 @@
-"""Flask-Mail hands messages to the local sendmail program."""
+"""A Flask-Mail backend that passes messages to the local sendmail program."""
 
 from __future__ import annotations
 
@@ -17,35 +17,37 @@ from flask_mail.backends import (
     Receipt,
 )
 
-from .running import BrokenOff, End, NotRun, StillRunning, run
+from .process import Exit, Interrupted, NotStarted, StillRunning, run
 
 __all__ = ["SendmailBackend"]
 
-_LONGEST = 86400  # nothing waits for ever
-# sysexits.h: the message was judged. With most others nothing was queued, and that may change.
+_MAX_TIMEOUT = 86400  # seconds
+# sysexits.h: the message was rejected. With most other statuses nothing was queued, and a later
+# attempt may succeed.
 _REFUSALS = {65: "EX_DATAERR", 67: "EX_NOUSER", 68: "EX_NOHOST", 77: "EX_NOPERM"}
-# Sendmail and OpenSMTPD keep the message then, and send it later; Postfix and msmtp do not.
+# Sendmail and OpenSMTPD keep the message and send it later; Postfix and msmtp do not.
 _TEMPFAIL = 75
-# Of several recipients, Sendmail tells the status of the last that failed: others have the message.
-_OF_ONE_RECIPIENT = range(64, 79)
-# What a shell makes of a program that was killed by a signal: the program may be a script.
-_OF_A_SHELL = range(129, 193)
-# ESMTP option -> option of the program: RFC 6152, and RFC 3461 for delivery status notifications.
+# With several recipients, Sendmail returns the status of the last that failed; the others get the
+# message.
+_RECIPIENT_STATUSES = range(64, 79)
+# A shell returns 128 plus the signal that killed its command: the program may be a script.
+_SHELL_SIGNAL_STATUSES = range(129, 193)
+# ESMTP option -> option of the program (RFC 6152; RFC 3461 for delivery status notifications).
 _MAIL_OPTIONS = {"BODY": "-B", "RET": "-R", "ENVID": "-V"}
 _RCPT_OPTIONS = {"NOTIFY": "-N"}
-# Exim has others of these names: with -N it throws the message away and says that all is well.
+# Exim gives these other meanings: with -N it discards the message and exits with 0.
 _DSN = frozenset({"RET", "ENVID", "NOTIFY"})
 
 
 class SendmailBackend(Backend[None]):
-    """Hands each message to a program as sendmail is one: Postfix, Exim, OpenSMTPD, msmtp.
+    """Pass each message to the sendmail program of Postfix, Exim, OpenSMTPD, msmtp and others.
 
-    :param path: the program.
-    :param timeout: seconds for one message, a day at most; then the program is killed.
-    :param dsn: whether the program takes ``-R``, ``-V`` and ``-N`` as Sendmail does.
-    :param all_or_nothing: whether any status but 0 proves that nothing was taken for anybody, as
-        with Postfix, Exim and msmtp.
-    :raises ConfigurationError: where it is no program that can be run, or the time is no time.
+    :param path: the absolute path of the program.
+    :param timeout: seconds per message, at most a day; then the program is killed.
+    :param dsn: True if the program supports ``-R``, ``-V`` and ``-N`` as Sendmail does.
+    :param all_or_nothing: True if any status other than 0 proves that no recipient was accepted,
+        as with Postfix, Exim and msmtp.
+    :raises ConfigurationError: if the program cannot be run, or the timeout is out of range.
     """
 
     name = "sendmail"
@@ -67,12 +69,12 @@ class SendmailBackend(Backend[None]):
             )
         if not (path.is_file() and os.access(path, os.X_OK)):
             raise ConfigurationError(
-                "MAIL_SENDMAIL_PATH names no program that can be run here: install a mail server"
-                " that has one, or set the path of yours."
+                "MAIL_SENDMAIL_PATH is not an executable program. Install a mail server that"
+                " provides sendmail, or set the path of yours."
             )
-        if not 0 < timeout <= _LONGEST:
+        if not 0 < timeout <= _MAX_TIMEOUT:
             raise ConfigurationError(
-                f"MAIL_SENDMAIL_TIMEOUT must be above 0, and at most {_LONGEST} seconds."
+                f"MAIL_SENDMAIL_TIMEOUT must be above 0 and at most {_MAX_TIMEOUT} seconds."
             )
         self._path = path
         self._timeout = timeout
@@ -82,20 +84,20 @@ class SendmailBackend(Backend[None]):
     def deliver(self, mail: Outgoing, session: None) -> Receipt:
         command = [
             str(self._path),
-            "-i",  # a dot alone is no end
+            "-i",  # a line with a single dot does not end the message
             *self._options(mail),
             "-f",
             mail.envelope.sender or "<>",
             "--",
             *mail.envelope.recipients,
         ]
-        # Not as the locale has it, which may know no more than ASCII.
+        # The encoding of the locale may be ASCII.
         arguments = [each.encode("utf-8", "surrogateescape") for each in command]
         try:
-            end = run(arguments, mail.blocks(), self._timeout)
-        except NotRun as error:
+            exited = run(arguments, mail.blocks(), self._timeout)
+        except NotStarted as error:
             cause = error.__cause__
-            assert isinstance(cause, OSError)  # noqa: S101 (it has no other)
+            assert isinstance(cause, OSError)  # noqa: S101 (its only cause)
             if cause.errno == errno.E2BIG:
                 raise self.unsupported(
                     f"{len(mail.envelope.recipients)} recipients in one message"
@@ -104,27 +106,27 @@ class SendmailBackend(Backend[None]):
                 f"{self._path} (MAIL_SENDMAIL_PATH) cannot be run: {cause.strerror or cause}.",
                 stage="connect",
             ) from cause
-        except BrokenOff as error:
+        except Interrupted as error:
             kind = type(error.__cause__).__name__
-            if error.had_everything:
+            if error.input_complete:
                 raise DeliveryUnknown(
-                    f"{self._path} was interrupted ({kind}) when it may have had all of the"
+                    f"{self._path} was interrupted ({kind}) after it may have received all of the"
                     " message.",
                     stage="accept",
                 ) from error.__cause__
             raise BackendUnavailable(
-                f"{self._path} was interrupted ({kind}), and killed before it had all of the"
-                " message.",
+                f"{self._path} was interrupted ({kind}) and killed before it had received all of"
+                " the message.",
                 stage="data",
             ) from error.__cause__
         except StillRunning as error:
             raise DeliveryUnknown(
-                f"{self._path} did not end within {self._timeout:g} seconds"
-                " (MAIL_SENDMAIL_TIMEOUT) or the message could not be completed, and the program"
-                " cannot be killed: it may take what it has of the message.",
+                f"{self._path} did not exit within {self._timeout:g} seconds"
+                " (MAIL_SENDMAIL_TIMEOUT), or the message could not be completed, and the program"
+                " cannot be killed: it may accept the part that it has received.",
                 stage="data",
             ) from error
-        return self._receipt(mail, end)
+        return self._receipt(mail, exited)
 
     def _options(self, mail: Outgoing) -> list[str]:
         found = []
@@ -138,77 +140,78 @@ class SendmailBackend(Backend[None]):
                     raise self.unsupported(f"the option {keyword}")
                 if keyword.upper() in _DSN and not self._dsn:
                     raise self.unsupported(
-                        f"the option {keyword} (unless MAIL_SENDMAIL_DSN says that the program is"
-                        " one that can)"
+                        f"the option {keyword} (set MAIL_SENDMAIL_DSN if the program supports it)"
                     )
                 found += [known[keyword.upper()], value]
         return found
 
-    def _receipt(self, mail: Outgoing, end: End) -> Receipt:
-        said = f": {end.said}" if end.said else ""
-        if end.is_lost:
+    def _receipt(self, mail: Outgoing, exited: Exit) -> Receipt:
+        said = f": {exited.stderr}" if exited.stderr else ""
+        if exited.status_lost:
             raise DeliveryUnknown(
-                f"{self._path} ended, and its exit status was taken by another part of this process"
-                f", such as a handler of SIGCHLD that waits for all children{said}.",
+                f"{self._path} exited, and another part of this process collected its exit status,"
+                f" such as a SIGCHLD handler that waits for all children{said}.",
                 stage="accept",
-                response=end.said,
+                response=exited.stderr,
             )
-        if end.status == 0 and end.had_everything:
-            return self.accepted(mail, response=end.said)
-        if end.status == 0:
-            # It says that it took the message, which it cannot have seen the end of.
+        if exited.status == 0 and exited.input_complete:
+            return self.accepted(mail, response=exited.stderr)
+        if exited.status == 0:
+            # It claims to have accepted a message whose end it cannot have seen.
             raise DeliveryUnknown(
-                f"{self._path} ended before it had read all of the message, and with exit status"
-                f" 0{said}. Is it a sendmail program?",
+                f"{self._path} exited with status 0 before it had read all of the message{said}."
+                " Is it a sendmail program?",
                 stage="data",
-                response=end.said,
+                response=exited.stderr,
             )
-        if end.status is None or end.status < 0 or end.status in _OF_A_SHELL:
+        if exited.status is None or exited.status < 0 or exited.status in _SHELL_SIGNAL_STATUSES:
             why = (
-                f"did not end within {self._timeout:g} seconds (MAIL_SENDMAIL_TIMEOUT)"
-                if end.status is None
-                else f"was killed by signal {abs(end.status) % 128}"
+                f"did not exit within {self._timeout:g} seconds (MAIL_SENDMAIL_TIMEOUT)"
+                if exited.status is None
+                else f"was killed by signal {abs(exited.status) % 128}"
             )
-            if end.had_everything:
+            if exited.input_complete:
                 raise DeliveryUnknown(
-                    f"{self._path} {why}, after it had all of the message{said}.",
+                    f"{self._path} {why} after it had received all of the message{said}.",
                     stage="accept",
-                    response=end.said,
+                    response=exited.stderr,
                 )
-            raise BackendUnavailable(f"{self._path} {why}{said}.", stage="data", response=end.said)
-        self._check_proof(mail, end.status, end, said)
-        if end.status in _REFUSALS:
+            raise BackendUnavailable(
+                f"{self._path} {why}{said}.", stage="data", response=exited.stderr
+            )
+        self._check_proof(mail, exited.status, exited, said)
+        if exited.status in _REFUSALS:
             raise MessageRefused(
-                f"{self._path} refused the message ({_REFUSALS[end.status]}){said}.",
-                response=end.said,
+                f"{self._path} refused the message ({_REFUSALS[exited.status]}){said}.",
+                response=exited.stderr,
             )
         raise BackendUnavailable(
-            f"{self._path} took nothing, with exit status {end.status}"
-            f" ({_name_of(end.status)}){said}.",
-            response=end.said,
+            f"{self._path} accepted nothing: exit status {exited.status}"
+            f" ({_name_of(exited.status)}){said}.",
+            response=exited.stderr,
         )
 
-    def _check_proof(self, mail: Outgoing, status: int, end: End, said: str) -> None:
-        """Raise unless the status proves that nobody gets the message.
+    def _check_proof(self, mail: Outgoing, status: int, exited: Exit, said: str) -> None:
+        """Raise DeliveryUnknown unless the status proves that no recipient gets the message.
 
-        What the program did not read to its end, it cannot have taken.
+        A program that did not read the message to its end cannot have accepted it.
         """
-        if self._all_or_nothing or not end.had_everything:
+        if self._all_or_nothing or not exited.input_complete:
             return
-        if len(mail.envelope.recipients) > 1 and status in _OF_ONE_RECIPIENT:
-            why = "which may be that of one recipient: others may get the message"
+        if len(mail.envelope.recipients) > 1 and status in _RECIPIENT_STATUSES:
+            why = "which may be that of one recipient while others get the message"
         elif status == _TEMPFAIL:
-            why = "with which some programs keep the message and send it later"
+            why = "with which some programs keep the message to send it later"
         else:
             return
         raise DeliveryUnknown(
-            f"{self._path} ended with exit status {status} ({_name_of(status)}), {why}. Set"
+            f"{self._path} exited with status {status} ({_name_of(status)}), {why}. Set"
             f" MAIL_SENDMAIL_ALL_OR_NOTHING if this program does not do that{said}.",
             stage="accept",
-            response=end.said,
+            response=exited.stderr,
         )
 
 
 def _name_of(status: int) -> str:
     names = {getattr(os, each): each for each in dir(os) if each.startswith("EX_")}
-    return names.get(status, "not of sysexits.h")
+    return names.get(status, "not in sysexits.h")
