@@ -1,4 +1,4 @@
-"""Flask-Mail hands messages to Amazon SES."""
+"""A Flask-Mail backend that sends through the Amazon SES API."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from flask_mail.backends import (
     Secret,
 )
 
-from .asking import Asking
-from .hiding import hiding
 from .outcomes import cause_of, error_of
+from .redaction import redacted_logs
+from .requests import Requests
 
 __all__ = ["SesBackend", "SesOptions"]
 
 _log = logging.getLogger("flask_mail")
 
-_LONGEST: Final = 900  # seconds of silence: nothing waits for ever
-_MOST_TAGS: Final = 50
+_MAX_TIMEOUT: Final = 900  # seconds
+_MAX_TAGS: Final = 50
 _TAG_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _TAG_VALUE: Final = re.compile(r"[A-Za-z0-9_.@-]{1,256}")
 _REGION: Final = re.compile(r"[a-z0-9-]{1,40}")
@@ -39,7 +39,7 @@ _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True)
 class SesOptions:
-    """What ``message.options["ses"]`` may hold.
+    """The options of a message in ``message.options["ses"]``.
 
     :param configuration_set: the configuration set for this message.
     :param contact_list: the contact list whose subscription management applies.
@@ -56,21 +56,20 @@ class SesOptions:
 
 
 class SesBackend(Backend[None]):
-    """Hands messages to Amazon SES by its interface of version 2, as they are (raw MIME).
+    """Send messages unchanged (raw MIME) through version 2 of the Amazon SES API.
 
-    :param region: the AWS region, such as ``eu-central-1``; by default that of the machine
+    :param region: the AWS region, such as ``eu-central-1``; by default the region of the machine
         (``AWS_DEFAULT_REGION``, the profile).
-    :param access_key_id: the id of an access key; by default what boto3 finds on the machine: the
-        environment, a profile, a role.
-    :param secret_access_key: the access key that belongs to it.
-    :param session_token: the token that belongs to a temporary key.
-    :param profile: the profile of ``~/.aws/config``.
-    :param configuration_set: the configuration set of messages that name none.
-    :param from_arn: the identity to send as, where another account has authorized this one.
-    :param timeout: seconds to wait for a connection, and for a service that is silent; 900 at
-        most.
+    :param access_key_id: the id of an access key; by default boto3 looks in the environment, the
+        profile and the role of the machine.
+    :param secret_access_key: the secret of that access key.
+    :param session_token: the token of a temporary key.
+    :param profile: a profile of ``~/.aws/config``.
+    :param configuration_set: the default configuration set.
+    :param from_arn: the identity to send as, if another account has authorized this one.
+    :param timeout: seconds to wait for a connection and for data, at most 900.
     :param endpoint_url: another address of the service, such as a VPC endpoint.
-    :raises ConfigurationError: there is no region, or an option is not what it should be.
+    :raises ConfigurationError: if no region is set, or an option is invalid.
     """
 
     name = "ses"
@@ -81,7 +80,7 @@ class SesBackend(Backend[None]):
         Feature.METADATA,
     }
     max_size = 40 * 1024 * 1024
-    """Octets of a message, as Amazon SES has it in its quotas."""
+    """Octets per message (Amazon SES quotas)."""
     message_options = SesOptions
 
     def __init__(
@@ -104,12 +103,12 @@ class SesBackend(Backend[None]):
             )
         if session_token is not None and secret_access_key is None:
             raise ConfigurationError(
-                "MAIL_SES_SESSION_TOKEN belongs to a key: set MAIL_SES_ACCESS_KEY_ID and"
+                "MAIL_SES_SESSION_TOKEN needs an access key: set MAIL_SES_ACCESS_KEY_ID and"
                 " MAIL_SES_SECRET_ACCESS_KEY too."
             )
-        if not 0 < timeout <= _LONGEST:
+        if not 0 < timeout <= _MAX_TIMEOUT:
             raise ConfigurationError(
-                f"MAIL_SES_TIMEOUT must be above 0, and at most {_LONGEST} seconds."
+                f"MAIL_SES_TIMEOUT must be above 0 and at most {_MAX_TIMEOUT} seconds."
             )
         if region is not None and not _REGION.fullmatch(region):
             raise ConfigurationError("MAIL_SES_REGION must be a region, such as eu-central-1.")
@@ -124,27 +123,27 @@ class SesBackend(Backend[None]):
         self._timeout = timeout
         self._endpoint_url = endpoint_url
         self._region = self._checked_region(region)
-        # One for each process: connections are not shared over a fork. Threads share it.
+        # One per process, because a fork must not share connections. Threads share it.
         self._clients: dict[int, Any] = {}
 
     def deliver(self, mail: Outgoing, session: None) -> Receipt:
         request = self._request(mail)
-        with hiding(self._token):
-            asking = Asking(partial(self._ask, self._client(), request))
-            asking.run(mail.envelope.recipients)
-        return self.accepted(mail, response=" ".join(asking.ids), refused=asking.refused)
+        with redacted_logs(self._token):
+            requests = Requests(partial(self._send, self._client(), request))
+            requests.run(mail.envelope.recipients)
+        return self.accepted(mail, response=" ".join(requests.ids), refused=requests.refused)
 
     def shut_down(self) -> None:
         client = self._clients.pop(os.getpid(), None)
         if client is not None:
             client.close()
 
-    def _ask(self, client: Any, request: dict[str, Any], recipients: Sequence[str]) -> str:
-        # Blind copies are nowhere but here; the content says whom it is for.
+    def _send(self, client: Any, request: dict[str, Any], recipients: Sequence[str]) -> str:
+        # The header of the content lists no blind copies: they are only here.
         destination = {"ToAddresses": list(recipients)}
         try:
             return str(client.send_email(Destination=destination, **request)["MessageId"])
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is told what it means)
+        except Exception as error:  # noqa: BLE001 (every error gets an outcome)
             problem, cause = error_of(error, self._place), cause_of(error)
         raise problem from cause
 
@@ -157,7 +156,7 @@ class SesBackend(Backend[None]):
         options: SesOptions = self.options_of(mail)
         request: dict[str, Any] = {"Content": {"Raw": {"Data": mail.content}}}
         if mail.envelope.sender != mail.sender:
-            # The reverse-path is always one of Amazon's; this is where it sends bounces on to.
+            # The reverse-path belongs to Amazon, which forwards bounces to this address.
             request["FeedbackForwardingEmailAddress"] = mail.envelope.sender
         if self._from_arn is not None:
             request["FromEmailAddressIdentityArn"] = self._from_arn
@@ -175,38 +174,38 @@ class SesBackend(Backend[None]):
         return request
 
     def _tags(self, mail: Outgoing) -> dict[str, str]:
-        """Return the message tags of Amazon SES: the metadata, and the tags, which are true."""
+        """Return metadata, and tags with the value ``true``, as message tags of Amazon SES."""
         tags = {**dict.fromkeys(mail.tags, "true"), **mail.metadata}
         for name, value in tags.items():
             if not (_TAG_NAME.fullmatch(name) and _TAG_VALUE.fullmatch(value)):
                 raise self.unsupported(
-                    f"the tag or metadata {name!r} (only ASCII letters, digits, - and _ in names,"
-                    " also . and @ in values, 256 at most)"
+                    f"the tag or metadata {name!r} (a name has up to 256 ASCII letters, digits, -"
+                    " and _, a value also . and @)"
                 )
         if len(tags) < len(mail.tags) + len(mail.metadata):
-            raise self.unsupported("a tag and metadata of the same name")
-        if len(tags) > _MOST_TAGS:
-            raise self.unsupported(f"more than {_MOST_TAGS} tags and metadata")
+            raise self.unsupported("a tag and metadata with the same name")
+        if len(tags) > _MAX_TAGS:
+            raise self.unsupported(f"more than {_MAX_TAGS} tags and metadata")
         return tags
 
     def _checked_region(self, region: str | None) -> str:
         from botocore.exceptions import BotoCoreError, ProfileNotFound
 
         try:
-            of_the_machine = self._session().region_name
+            default_region = self._session().region_name
         except ProfileNotFound:
             raise ConfigurationError(
-                "MAIL_SES_PROFILE names no profile of this machine's AWS configuration."
+                "MAIL_SES_PROFILE is not a profile of this machine's AWS configuration."
             ) from None
         except BotoCoreError as error:
             raise ConfigurationError(
                 f"The AWS configuration of this machine cannot be read: {error}."
             ) from None
-        if not (region or of_the_machine):
+        if not (region or default_region):
             raise ConfigurationError(
                 "The ses backend needs a region: set MAIL_SES_REGION, such as eu-central-1."
             )
-        return str(region or of_the_machine)
+        return str(region or default_region)
 
     def _session(self) -> Any:
         import boto3
@@ -218,20 +217,20 @@ class SesBackend(Backend[None]):
         if found is not None:
             return found
         try:
-            client = self._made()
-        except BackendUnavailable:  # of a secret, which names its setting
+            client = self._create_client()
+        except BackendUnavailable:  # raised by a secret, and names its setting
             raise
-        except Exception as error:  # noqa: BLE001 (files, roles, programs: all that boto3 asks)
+        except Exception as error:  # noqa: BLE001 (boto3 reads files, roles, programs)
             kind, cause = type(error).__name__, cause_of(error)
         else:
             return self._clients.setdefault(os.getpid(), client)
         raise BackendUnavailable(
-            f"No client for {self._place} could be made: {kind}. Look at the"
-            " settings MAIL_SES_..., and at the AWS configuration of this machine.",
+            f"No client for {self._place} could be created: {kind}. Check the MAIL_SES_..."
+            " settings and the AWS configuration of this machine.",
             stage="login",
         ) from cause
 
-    def _made(self) -> Any:
+    def _create_client(self) -> Any:
         from botocore.config import Config
 
         return self._session().client(
@@ -244,7 +243,7 @@ class SesBackend(Backend[None]):
             config=Config(
                 connect_timeout=self._timeout,
                 read_timeout=self._timeout,
-                # boto3 would send again what may have been accepted.
+                # boto3's own retries could repeat a request that was accepted.
                 retries={"total_max_attempts": 1, "mode": "standard"},
                 max_pool_connections=50,
                 user_agent_extra="Flask-Mail-SES",
@@ -255,19 +254,19 @@ class SesBackend(Backend[None]):
 def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
-        is_one = bool(parts.scheme in ("http", "https") and parts.hostname and parts.port != 0)
-    except ValueError:  # a bracket or a port that is none
-        is_one = False
-    if not is_one:
+        is_valid = bool(parts.scheme in ("http", "https") and parts.hostname and parts.port != 0)
+    except ValueError:  # an unmatched bracket, or an invalid port
+        is_valid = False
+    if not is_valid:
         raise ConfigurationError(
-            "MAIL_SES_ENDPOINT_URL must begin with https:// and a host, and have no port but a"
-            " number."
+            "MAIL_SES_ENDPOINT_URL must be a URL such as https://email.eu-central-1.amazonaws.com,"
+            " with a numeric port if it has one."
         )
     if parts.username is not None or parts.password is not None:
-        raise ConfigurationError("MAIL_SES_ENDPOINT_URL must hold no user name and password.")
+        raise ConfigurationError("MAIL_SES_ENDPOINT_URL must not contain a user name or password.")
     if parts.scheme == "http" and parts.hostname not in _LOCAL:
         _log.warning(
-            "MAIL_SES_ENDPOINT_URL is not encrypted: whoever is between this host and %s can read"
-            " and change mail.",
+            "MAIL_SES_ENDPOINT_URL is not encrypted: others can read and change mail on its way to"
+            " %s.",
             parts.hostname,
         )

@@ -1,4 +1,4 @@
-"""What an answer of Amazon SES, or its absence, means for a message."""
+"""The outcome of a message by the response of Amazon SES, or by the error without one."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _LATER: Final = {
     "ThrottlingException": "there are too many requests",
     "TooManyRequestsException": "there are too many requests",
 }
-# What these say repeats what was signed, with the session token, and is not shown.
-_REPEATING: Final = frozenset(
+# Their text repeats the signed headers, with the session token, so it is not shown.
+_WITH_TOKENS: Final = frozenset(
     {
         "IncompleteSignature",
         "IncompleteSignatureException",
@@ -39,8 +39,8 @@ _REPEATING: Final = frozenset(
         "SignatureDoesNotMatch",
     }
 )
-# The message was not looked at.
-_LOGIN: Final = _REPEATING.union(
+# The credentials were rejected before the message was read.
+_LOGIN: Final = _WITH_TOKENS.union(
     {
         "AccessDenied",
         "AccessDeniedException",
@@ -57,10 +57,10 @@ _LOGIN: Final = _REPEATING.union(
         "UnrecognizedClientException",
     }
 )
-# The request was not read to its end, or nobody waited for what came of it.
+# The request was cut off, or the service gave up waiting: the message may have been accepted.
 _CUT_OFF: Final = frozenset({"RequestAbortedException", "RequestTimeoutException"})
 _SENDING: Final = "SendEmail"
-# Exceptions of botocore, by name, which come before a request was written.
+# Exceptions of botocore, by name, that are raised before a request is written.
 _NOT_CONNECTED: Final = frozenset({"ConnectTimeoutError", "EndpointConnectionError"})
 _NO_LOGIN: Final = frozenset(
     {
@@ -83,43 +83,44 @@ _SETTINGS: Final = (
 
 
 def error_of(error: Exception, place: str) -> DeliveryError:
-    """Return what an exception of boto3 means for the message.
+    """Return our error for an exception of boto3.
 
-    :param place: where the request was sent, for people.
+    :param place: the service and host, for messages of errors.
     """
     answer = getattr(error, "response", None)
     if isinstance(answer, dict) and "Error" in answer:
-        asked = getattr(error, "operation_name", _SENDING)
-        if asked != _SENDING:  # for credentials, before the message: of a role, of single sign-on
+        operation = getattr(error, "operation_name", _SENDING)
+        if operation != _SENDING:  # of a role or single sign-on, before the message was sent
             return BackendUnavailable(
-                f"No login to {place}: AWS answered {asked} with {_code(answer)}. Look at the role"
-                " or the profile of the machine.",
+                f"No login to {place}: AWS answered {operation} with {_code(answer)}. Check the"
+                " role or the profile of the machine.",
                 stage="login",
                 response=_code(answer),
             )
-        return _of_answer(answer, place)
+        return _response_error(answer, place)
     kinds = {each.__name__ for each in type(error).__mro__}
     if kinds & _NO_LOGIN:
         return BackendUnavailable(
-            f"No login to {place}: {type(error).__name__}. Look at {_SETTINGS}.", stage="login"
+            f"No login to {place}: {type(error).__name__}. Check {_SETTINGS}.", stage="login"
         )
-    if kinds & _NOT_CONNECTED or _is_of_the_proxy(error):
+    if kinds & _NOT_CONNECTED or _is_proxy_unreachable(error):
         return BackendUnavailable(
             f"No connection to {place}: {type(error).__name__}."
-            " Look at MAIL_SES_REGION, MAIL_SES_ENDPOINT_URL and the network.",
+            " Check MAIL_SES_REGION, MAIL_SES_ENDPOINT_URL and the network.",
             stage="connect",
         )
-    # Also a connection that breaks later can end in an SSLError.
+    # A connection that breaks later can also raise an SSLError.
     if "SSLError" in kinds and "CERTIFICATE_VERIFY_FAILED" in str(error):
         return BackendUnavailable(
-            f"The certificate of {place} is not to be trusted: nothing was sent.", stage="tls"
+            f"The certificate of {place} cannot be verified: nothing was sent.", stage="tls"
         )
     if "ParamValidationError" in kinds:
-        return MessageRefused(f"boto3 takes no such request: {error}", attempts=0)
+        return MessageRefused(f"boto3 rejected the request: {error}", attempts=0)
     broke = kinds & {"ConnectionError", "HTTPClientError"}
-    what = "broke before there was an answer" if broke else "led to no answer"
+    what = "broke before a response" if broke else "failed without a response"
     return DeliveryUnknown(
-        f"The link to {place} {what}: {type(error).__name__}. The message may have been accepted.",
+        f"The connection to {place} {what}: {type(error).__name__}. The message may have been"
+        " accepted.",
         stage="accept",
     )
 
@@ -128,36 +129,36 @@ def _code(answer: dict[str, Any]) -> str:
     return str(answer["Error"].get("Code", ""))
 
 
-def _of_answer(answer: dict[str, Any], place: str) -> DeliveryError:
+def _response_error(answer: dict[str, Any], place: str) -> DeliveryError:
     code = _code(answer)
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    said = "" if code in _REPEATING else str(answer["Error"].get("Message", ""))
+    said = "" if code in _WITH_TOKENS else str(answer["Error"].get("Message", ""))
     response = f"{code}: {said}" if said else code
     if code in _LOGIN or status in (401, 403):
         return BackendUnavailable(
-            f"No login to {place}: {response} Look at {_SETTINGS}, and at what they may do"
-            " (ses:SendRawEmail).",
+            f"No login to {place}: {response} Check {_SETTINGS}, and the"
+            " permission ses:SendRawEmail.",
             stage="login",
             response=response,
         )
     if code in _LATER or status in (429, 503):
         why = _LATER.get(code, "the service is overloaded")
         return BackendUnavailable(
-            f"{place} takes no messages for now, as {why}: {response}",
+            f"{place} accepts no messages for now, because {why}: {response}",
             stage="accept",
             response=response,
         )
     if code == "NotFoundException":
         return BackendUnavailable(
-            f"{place} does not know something that the request names: {response} Look at"
-            " MAIL_SES_CONFIGURATION_SET, or what message.options['ses'] holds.",
+            f"{place} does not know a name in the request: {response} Check"
+            " MAIL_SES_CONFIGURATION_SET and message.options['ses'].",
             stage="accept",
             response=response,
         )
     if status in (404, 405, 407):
         return BackendUnavailable(
-            f"{place} is not where Amazon SES takes messages, or a proxy does not let them through:"
-            f" {response} Look at MAIL_SES_ENDPOINT_URL and the network.",
+            f"{place} is not an endpoint of Amazon SES, or a proxy blocks the request:"
+            f" {response} Check MAIL_SES_ENDPOINT_URL and the network.",
             stage="accept",
             response=response,
         )
@@ -173,32 +174,32 @@ def _of_answer(answer: dict[str, Any], place: str) -> DeliveryError:
 
 
 def cause_of(error: Exception) -> Exception | None:
-    """Return what may be shown as the cause of ours: `error`, unless its text repeats a token."""
+    """Return `error` as the cause of ours, or ``None`` if its text repeats a token."""
     answer = getattr(error, "response", None)
-    if isinstance(answer, dict) and answer.get("Error", {}).get("Code") in _REPEATING:
+    if isinstance(answer, dict) and answer.get("Error", {}).get("Code") in _WITH_TOKENS:
         return None
     return without_frames(error)
 
 
-def _is_of_the_proxy(error: Exception) -> bool:
-    """Whether a proxy could not be reached, or makes no tunnel.
+def _is_proxy_unreachable(error: Exception) -> bool:
+    """Return True if a proxy could not be reached, or refused the tunnel.
 
-    A link by a proxy that breaks after the request is a ProxyConnectionError too.
+    A connection through a proxy that breaks after the request is a ProxyConnectionError too.
     """
-    of_urllib3 = getattr(error, "kwargs", {}).get("error")
-    reason = getattr(of_urllib3, "original_error", None)
+    error_of_urllib3 = getattr(error, "kwargs", {}).get("error")
+    reason = getattr(error_of_urllib3, "original_error", None)
     kinds = {each.__name__ for each in type(reason).__mro__}
     return bool(kinds & {"NewConnectionError", "ConnectTimeoutError"}) or str(reason).startswith(
-        "Tunnel connection failed"  # http.client has no class for it
+        "Tunnel connection failed"  # http.client has no exception class for it
     )
 
 
 def without_frames(error: Exception) -> Exception:
-    """Return `error` without the frames and the request that it came from: both hold tokens."""
+    """Return `error` without its frames and request, which contain tokens."""
     error.__traceback__ = error.__cause__ = error.__context__ = None
     if hasattr(error, "request"):
         error.request = None
-    for each in getattr(error, "kwargs", {}).values():  # of botocore: what urllib3 raised
+    for each in getattr(error, "kwargs", {}).values():  # botocore keeps the error of urllib3 there
         if isinstance(each, Exception):
             without_frames(each)
     return error

@@ -1,4 +1,4 @@
-"""One message in as many requests as its recipients need, and what became of each of them."""
+"""One message in as many requests as its recipients need, and the outcome of each recipient."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from flask_mail.backends import (
     Refusal,
 )
 
-MOST_AT_ONCE: Final = 50
-"""Recipients of one request, as Amazon SES has it in its quotas."""
+MAX_RECIPIENTS: Final = 50
+"""Recipients per request (Amazon SES quotas)."""
 
 _ADDRESS: Final = re.compile(r"""[^\s,;:<>"]+@[^\s,;:<>"]+""")
-_NOT_ASKED: Final = Refusal(451, "4.3.0", "not sent: the requests before failed")
+_NOT_SENT: Final = Refusal(451, "4.3.0", "not sent: an earlier request failed")
 
 
-class Asking:
-    """Asks for all recipients of a message.
+class Requests:
+    """Send a message to all of its recipients.
 
-    :param ask: makes a request for some recipients, and returns the id of what was accepted.
+    :param send: makes the request for some recipients, and returns the id of the accepted message.
     """
 
-    def __init__(self, ask: Callable[[Sequence[str]], str]) -> None:
-        self._ask = ask
+    def __init__(self, send: Callable[[Sequence[str]], str]) -> None:
+        self._send = send
         self.ids: list[str] = []
         self.refused: dict[str, Refusal] = {}
 
     def run(self, recipients: Sequence[str]) -> None:
-        """Ask for `recipients`; :attr:`ids` and :attr:`refused` tell what became of them.
+        """Send to `recipients`, and record :attr:`ids` and :attr:`refused`.
 
-        :raises DeliveryError: nobody gets it, or nobody knows whether some do.
+        :raises DeliveryError: if no recipient was accepted, or the outcome of some is unknown.
         """
         refusal: MessageRefused | None = None
-        for start in range(0, len(recipients), MOST_AT_ONCE):
+        for start in range(0, len(recipients), MAX_RECIPIENTS):
             try:
-                refusal = self._run(recipients[start : start + MOST_AT_ONCE]) or refusal
+                refusal = self._run(recipients[start : start + MAX_RECIPIENTS]) or refusal
             except DeliveryUnknown as error:
-                self._complete(error, recipients[start + MOST_AT_ONCE :])
-                if self.ids:  # who looks into it has to know whom it did reach
+                self._complete(error, recipients[start + MAX_RECIPIENTS :])
+                if self.ids:  # needed to find out which recipients got the message
                     error.args = (f"{error} Accepted before it: {' '.join(self.ids)}.",)
                 raise
             except BackendUnavailable as error:
@@ -58,17 +58,17 @@ class Asking:
             raise refusal
 
     def _run(self, group: Sequence[str]) -> MessageRefused | None:
-        """Ask for one group; where some are refused by name, for the others without them."""
+        """Send to one group, and again without those that the service refused by name."""
         while True:
             try:
-                self.ids.append(self._ask(group))
+                self.ids.append(self._send(group))
             except MessageRefused as error:
                 named = _named(error.response, group)
                 refusal = Refusal(550, "5.0.0", error.response or str(error))
                 if not named or len(named) == len(group):
                     self.refused.update(dict.fromkeys(group, refusal))
                     return error
-                # Nothing was sent to anybody, and these are what it was refused for.
+                # The whole request was refused because of these: no recipient has the message.
                 self.refused.update(dict.fromkeys(named, refusal))
                 group = [each for each in group if each not in named]
             else:
@@ -77,12 +77,12 @@ class Asking:
     def _open(self, recipients: Iterable[str]) -> list[str]:
         return [each for each in recipients if each not in self.refused]
 
-    def _complete(self, error: DeliveryError, not_asked: Sequence[str] = ()) -> None:
+    def _complete(self, error: DeliveryError, not_sent: Sequence[str] = ()) -> None:
         error.refused.update(self.refused)
-        error.refused.update(dict.fromkeys(not_asked, _NOT_ASKED))
+        error.refused.update(dict.fromkeys(not_sent, _NOT_SENT))
 
 
-def _named(said: str, group: Sequence[str]) -> list[str]:
-    """Return the recipients that an answer names."""
-    found = {each.rstrip(".").lower() for each in _ADDRESS.findall(said)}
+def _named(text: str, group: Sequence[str]) -> list[str]:
+    """Return the recipients that a response names."""
+    found = {each.rstrip(".").lower() for each in _ADDRESS.findall(text)}
     return [each for each in group if each.lower() in found]

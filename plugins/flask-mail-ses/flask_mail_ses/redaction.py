@@ -1,4 +1,4 @@
-"""Keeps keys and tokens out of the log of botocore at level DEBUG: what it says and is told."""
+"""Keep keys and tokens out of the DEBUG log of botocore, in requests and responses."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from typing import Final
 from flask_mail.backends import Secret
 
 _LOGGERS: Final = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
-# As a header, in JSON, XML or what Python shows. Also of the services that are asked for a role, or
-# to sign on.
+# In a header, JSON, XML or a repr; also of the services for roles and single sign-on.
 _NAMED: Final = re.compile(
     r"""((?:access|bearer|id|refresh|security|session|web_?identity)[_-]?token
             |client_?secret|secret_?access_?key)
@@ -21,15 +20,15 @@ _NAMED: Final = re.compile(
         [^\s'"<>&,;\\]+""",
     re.IGNORECASE | re.VERBOSE,
 )
-_hidden: ContextVar[Secret | None] = ContextVar("_hidden", default=None)
+_secret: ContextVar[Secret | None] = ContextVar("_secret", default=None)
 _NONE: Final = Secret("")
 
 
-class _Hiding(logging.Filter):
-    """Masks what is secret in the records of a request of ours; other programs' are left alone."""
+class _Redaction(logging.Filter):
+    """Mask secrets in the records of our own requests only."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        secret = _hidden.get()
+        secret = _secret.get()
         if secret is not None:
             text = record.getMessage()
             shown = secret.redact(_NAMED.sub(r"\1\2***", text))
@@ -38,16 +37,16 @@ class _Hiding(logging.Filter):
         return True
 
 
-_hiding: Final = _Hiding()
+_filter: Final = _Redaction()
 
 
 @contextmanager
-def hiding(secret: Secret | None) -> Iterator[None]:
-    """Mask keys and tokens in the log of botocore within a block, and `secret` wherever it is."""
+def redacted_logs(secret: Secret | None) -> Iterator[None]:
+    """Mask keys, tokens and `secret` in the log of botocore within a block."""
     for name in _LOGGERS:
-        logging.getLogger(name).addFilter(_hiding)  # once, however often it is added
-    token = _hidden.set(secret or _NONE)
+        logging.getLogger(name).addFilter(_filter)  # adding it again has no effect
+    token = _secret.set(secret or _NONE)
     try:
         yield
     finally:
-        _hidden.reset(token)
+        _secret.reset(token)
