@@ -14,13 +14,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import delivering, making, measure, report, servers
+from . import delivering, making, measure, readme, report, servers
 from .cells import FULL, QUICK
 from .environments import CHECKOUT, LIBRARIES, OURS, Environments, find_python
 
-HERE = Path(__file__).resolve().parent
-RESULTS = HERE / "RESULTS.md"
-NOTES = HERE / "notes.md"
+NOTES = Path(__file__).resolve().parent / "notes.md"
 GROUPS = [*making.GROUPS, *delivering.GROUPS]
 
 
@@ -36,7 +34,11 @@ def arguments() -> argparse.Namespace:
     add("--queue", type=Path, help="a folder for Postfix's queue (default: for temporary files)")
     add("--limit", type=float, default=1800, help="seconds after which nothing more is started")
     add("--markdown", type=Path, help="write the results here, too")
-    add("--write", action="store_true", help=f"write {RESULTS.name}: not with --quick or --only")
+    add(
+        "--write",
+        action="store_true",
+        help=f"write {readme.RESULTS.name}: not with --quick or --only",
+    )
     add("--render", type=Path, metavar="JSON", help="write what an earlier run has found instead")
     parsed = parser.parse_args()
     if parsed.write and (parsed.quick or parsed.only):
@@ -106,7 +108,8 @@ def main() -> int:
     print(report.plain(results))
     text = report.markdown(results, NOTES.read_text() if NOTES.exists() else "")
     if parsed.write:
-        RESULTS.write_text(text)
+        readme.RESULTS.write_text(text)
+        readme.write()
     if parsed.markdown:
         parsed.markdown.write_text(text)
     return 1 if report.failures(results) else 0
