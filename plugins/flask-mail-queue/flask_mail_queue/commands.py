@@ -20,7 +20,7 @@ from . import upkeep
 from .backend import QueueBackend
 from .finding import queues_of
 from .records import mail_of
-from .schema import SECOND, State, Tables
+from .schema import ALL_MAILERS, SECOND, State, Tables
 from .stopping import Interrupted, Stop
 from .store import Store, describe_failure
 from .worker import Worker
@@ -142,10 +142,13 @@ def status(as_json: bool, max_age: float | None, mailer: str | None) -> None:
         counts = [dict(each) for each in upkeep.counts(connection, tables)]
         oldest = upkeep.oldest_due(connection, tables)
         alive = [dict(each) for each in upkeep.workers(connection, tables)]
+        paused = [dict(each) for each in upkeep.paused(connection, tables)]
     for each in alive:
         each["left"] = each["left"] / SECOND
+    for each in paused:
+        each["mailer"], each["paused"] = each["mailer"] or None, each["paused"] / SECOND
     if as_json:
-        shown = {"counts": counts, "oldest_due_seconds": oldest, "workers": alive}
+        shown = {"counts": counts, "oldest_due_seconds": oldest, "workers": alive, "paused": paused}
         click.echo(json.dumps(shown, indent=2))
     else:
         for each in counts:
@@ -154,6 +157,8 @@ def status(as_json: bool, max_age: float | None, mailer: str | None) -> None:
         for each in alive:
             is_late = "" if each["left"] > 0 else "  does not respond"
             click.echo(f"Worker: {each['host']} {each['pid']}{is_late}")
+        for each in paused:
+            click.echo(f"Paused: {each['mailer'] or 'all mailers'}, for {each['paused']:.0f} s")
     if max_age is not None and (oldest or 0.0) > max_age:
         raise click.exceptions.Exit(1)
 
@@ -248,6 +253,37 @@ def cancel(numbers: tuple[int, ...], mailer: str | None) -> None:
     with _transaction(mailer) as (connection, tables):
         done = upkeep.cancel(connection, tables, numbers)
     _report(numbers, done, "cancelled", "Only queued messages can be cancelled.")
+
+
+@queue.command("pause")
+@click.argument("name", metavar="[MAILER]", required=False)
+@_of_queue
+@with_appcontext
+def pause(name: str | None, mailer: str | None) -> None:
+    """Begin to send no more mail of a mailer, or of all of them."""
+    with _errors():
+        known = [each.target for each in _queues(mailer)]
+    if name is not None and name not in known:
+        raise click.ClickException(f"No queue has the mailer {name}; they have {', '.join(known)}.")
+    with _transaction(mailer) as (connection, tables):
+        upkeep.pause(connection, tables, name or ALL_MAILERS)
+    click.echo(f"Paused: {name or 'all mailers'}")
+
+
+@queue.command("resume")
+@click.argument("name", metavar="[MAILER]", required=False)
+@_of_queue
+@with_appcontext
+def resume(name: str | None, mailer: str | None) -> None:
+    """Send the mail of a mailer again, or of all of them."""
+    with _transaction(mailer) as (connection, tables):
+        is_done = upkeep.resume(connection, tables, name)
+        left = [each["mailer"] for each in upkeep.paused(connection, tables)]
+    if ALL_MAILERS in left:
+        raise click.ClickException("All mailers are paused: call `resume` without a mailer.")
+    if not is_done:
+        raise click.ClickException(f"Not paused: {name or 'any mailer'}.")
+    click.echo(f"Resumed: {name or 'all mailers'}")
 
 
 @queue.command("purge")

@@ -72,6 +72,7 @@ class Delivery:
         self._mailer = mailer
         self._claimed = deque(rows)
         self._marked: deque[tuple[Claimed, Outgoing]] = deque()
+        self._unmarked: list[Claimed] = []
         self._under_way: deque[tuple[Claimed, Outgoing]] = deque()
         self._answered: list[_Answered] = []
         self._commit = commit
@@ -111,13 +112,15 @@ class Delivery:
                 self._finish()
 
     def _mails(self) -> Iterator[Outgoing]:
-        while self._claimed and not self._must_stop():
+        while self._claimed and not self._unmarked and not self._must_stop():
             rows = [self._claimed.popleft() for _ in range(min(self._window, len(self._claimed)))]
             prepared = [(row, mail) for row in rows if (mail := self._prepared(row)) is not None]
             # Until the commit is known to have succeeded, all of them may be marked.
             self._marked.extend(prepared)
             marked = self._exchange([row for row, _ in prepared])
             self._marked = deque(each for each in prepared if each[0].id in marked)
+            # Lost to another worker, or paused: so are those behind them.
+            self._unmarked = [row for row, _ in prepared if row.id not in marked]
             while self._marked and not self._must_stop():
                 self._under_way.append(self._marked.popleft())
                 yield self._under_way[-1][1]
@@ -186,8 +189,9 @@ class Delivery:
 
     def _finish(self) -> None:
         self._exchange([])
-        unsent = [row for row, _ in self._marked] + list(self._claimed)
+        unsent = [row for row, _ in self._marked] + self._unmarked + list(self._claimed)
         self._marked.clear()
+        self._unmarked.clear()
         self._claimed.clear()
         self._give_back(unsent)
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import case, insert, or_, select, tuple_, update
+from sqlalchemy import case, exists, insert, or_, select, tuple_, update
 from sqlalchemy.engine import Connection
 
 from .leases import LeaseLost
-from .schema import HELD, SECOND, State, Tables, is_in, now
+from .schema import ALL_MAILERS, HELD, SECOND, State, Tables, is_in, now
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Protocol:
 
     def __init__(self, tables: Tables, owner: str) -> None:
         self._queue, self._worker, self._try = tables.queue, tables.worker, tables.attempt
+        self._pause = tables.pause
         self._owner = owner
 
     def claim(
@@ -61,7 +62,7 @@ class Protocol:
     ) -> list[Claimed]:
         """Reserve up to `most` rows that are due, and return them in order.
 
-        :param only: the id of the only row to reserve, due or not.
+        :param only: the id of the only row to reserve, also if it is not due, or is paused.
         :raises LeaseLost: this worker was taken for dead, so that its rows would never be released.
         """
         worker, queue = self._worker, self._queue
@@ -69,7 +70,8 @@ class Protocol:
         alive = select(worker.c.owner).where(worker.c.owner == self._owner)
         if connection.execute(alive.with_for_update(read=True)).first() is None:
             raise LeaseLost
-        wanted = queue.c.due_at <= now() if only is None else queue.c.id == only
+        paused = exists().where(self._pause.c.mailer.in_([mailer, ALL_MAILERS]))
+        wanted = (queue.c.due_at <= now()) & ~paused if only is None else queue.c.id == only
         # Two statements: PostgreSQL may run the subquery of UPDATE ... WHERE id IN (SELECT ...
         # LIMIT n FOR UPDATE SKIP LOCKED) again, and so update more than n rows.
         due = (
@@ -136,7 +138,9 @@ class Protocol:
     def mark(
         self, connection: Connection, rows: Sequence[Claimed], *, again: bool = False
     ) -> set[int]:
-        """Mark rows as about to be sent, and return the ids of those that are still claimed.
+        """Mark rows as about to be sent, and return the ids of those that were marked.
+
+        The others are not claimed any more, or their mailer is paused.
 
         :param again: True if they may have been marked by a commit that is in doubt.
         """
@@ -144,9 +148,12 @@ class Protocol:
             return set()
         queue = self._queue
         before = HELD if again else (State.CLAIMED,)
+        pause = self._pause
+        is_paused = exists().where(pause.c.mailer.in_([queue.c.mailer, ALL_MAILERS]))
         marked = (
             update(queue)
             .where(self._fence(rows), queue.c.owner == self._owner, is_in(queue.c.state, *before))
+            .where(~is_paused.correlate(queue))
             .values(state=State.SENDING.value)
             .returning(queue.c.id)
         )

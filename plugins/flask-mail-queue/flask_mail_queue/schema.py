@@ -50,6 +50,8 @@ class State(str, Enum):
     __str__ = str.__str__
 
 
+ALL_MAILERS: Final = ""
+"""Stands for all mailers in the table of those that are paused."""
 HELD: Final = (State.CLAIMED, State.SENDING)
 FINISHED: Final = tuple(each for each in State if each not in (State.QUEUED, *HELD))
 
@@ -91,10 +93,11 @@ class Tables:
         self.queue = metadata.tables[name]
         self.worker = metadata.tables[f"{name}_worker"]
         self.attempt = metadata.tables[f"{name}_try"]
+        self.pause = metadata.tables[f"{name}_pause"]
 
     @property
     def all(self) -> list[Table]:
-        return [self.queue, self.worker, self.attempt]
+        return [self.queue, self.worker, self.attempt, self.pause]
 
 
 def _define(metadata: MetaData, name: str) -> None:
@@ -144,6 +147,12 @@ def _define(metadata: MetaData, name: str) -> None:
         Column("host", String(255), nullable=False),
         Column("pid", Integer, nullable=False),
         Column("until", BigInteger, nullable=False),
+    )
+    Table(
+        f"{name}_pause",
+        metadata,
+        Column("mailer", String(64), primary_key=True),
+        Column("since", BigInteger, nullable=False),
     )
     Table(
         f"{name}_try",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.engine import Connection, RowMapping
 
-from .schema import FINISHED, SECOND, State, Tables, is_in, now
+from .schema import ALL_MAILERS, FINISHED, SECOND, State, Tables, is_in, now
 
 _AT_ONCE: Final = 500
 _REFUSED_CONTENT: Final = 7 * 86400
@@ -19,7 +19,7 @@ def expire(connection: Connection, tables: Tables) -> list[int]:
     queue = tables.queue
     ended = (
         update(queue)
-        .where(queue.c.state == State.QUEUED.value, queue.c.expires_at <= now())
+        .where(is_in(queue.c.state, State.QUEUED), queue.c.expires_at <= now())
         .values(state=State.EXPIRED.value, error="Expired", finished_at=now())
         .returning(queue.c.id)
     )
@@ -113,6 +113,27 @@ def cancel(connection: Connection, tables: Tables, ids: Sequence[int]) -> set[in
     return set(connection.scalars(cancelled))
 
 
+def pause(connection: Connection, tables: Tables, mailer: str = ALL_MAILERS) -> None:
+    """Let no worker begin to send the mail of a mailer."""
+    resume(connection, tables, mailer)
+    connection.execute(insert(tables.pause).values(mailer=mailer, since=now()))
+
+
+def resume(connection: Connection, tables: Tables, mailer: str | None = None) -> bool:
+    """Let workers send the mail of a mailer again, or of all; return True if it was paused."""
+    ended = delete(tables.pause)
+    if mailer is not None:
+        ended = ended.where(tables.pause.c.mailer == mailer)
+    return connection.execute(ended).rowcount > 0
+
+
+def paused(connection: Connection, tables: Tables) -> list[RowMapping]:
+    """Return the mailers that are paused, and for how many microseconds."""
+    pauses = tables.pause
+    found = select(pauses.c.mailer, (now() - pauses.c.since).label("paused"))
+    return list(connection.execute(found.order_by(pauses.c.mailer)).mappings())
+
+
 def counts(connection: Connection, tables: Tables) -> list[RowMapping]:
     """Return the number of rows by mailer and state."""
     queue = tables.queue
@@ -127,7 +148,7 @@ def counts(connection: Connection, tables: Tables) -> list[RowMapping]:
 def oldest_due(connection: Connection, tables: Tables) -> float | None:
     """Return the seconds for which the oldest row that is due has waited."""
     queue = tables.queue
-    is_due = (queue.c.state == State.QUEUED.value) & (queue.c.due_at <= now())
+    is_due = is_in(queue.c.state, State.QUEUED) & (queue.c.due_at <= now())
     waited = connection.scalar(select(now() - func.min(queue.c.due_at)).where(is_due))
     return None if waited is None else waited / SECOND
 

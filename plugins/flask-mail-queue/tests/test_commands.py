@@ -51,7 +51,8 @@ def test_commands_say_that_there_are_no_tables(shop, run):
         done = run(queue, *command)
         assert done.exit_code == 1
         assert "flask mail queue create" in done.output
-    assert run(queue, "create").output == "Tables: mail_queue, mail_queue_worker, mail_queue_try\n"
+    created = run(queue, "create").output
+    assert created == "Tables: mail_queue, mail_queue_worker, mail_queue_try, mail_queue_pause\n"
     assert run(queue, "status").output == "Oldest due: none\n"
 
 
@@ -111,6 +112,39 @@ def test_cancel_stops_what_was_not_claimed(shop, run):
     assert run(queue, "retry", "1").output == "1: queued again\n"
     shop.work()
     assert shop.states() == ["sent"]
+
+
+def test_pause_stops_a_mailer_until_it_is_resumed(shop, run):
+    shop.send()
+    assert run(queue, "pause", "peer").output == "Paused: peer\n"
+    assert run(queue, "pause", "peer").exit_code == 0, "a second time"
+    shop.work()
+    assert shop.states() == ["queued"]
+    (paused,) = json.loads(run(queue, "status", "--json").output)["paused"]
+    assert paused["mailer"] == "peer"
+    assert "Paused: peer, for " in run(queue, "status").output
+    assert run(queue, "resume", "peer").output == "Resumed: peer\n"
+    assert "Not paused: peer" in run(queue, "resume", "peer").output
+    shop.work()
+    assert shop.states() == ["sent"]
+
+
+def test_pause_of_all_mailers_is_resumed_without_a_name(shop, run):
+    shop.send()
+    assert run(queue, "pause").output == "Paused: all mailers\n"
+    assert "Paused: all mailers" in run(queue, "status").output
+    shop.work()
+    assert shop.states() == ["queued"]
+    assert "call `resume` without a mailer" in run(queue, "resume", "peer").output
+    assert run(queue, "resume").output == "Resumed: all mailers\n"
+    shop.work()
+    assert shop.states() == ["sent"]
+
+
+def test_pause_of_a_mailer_that_does_not_exist_is_an_error(shop, run):
+    done = run(queue, "pause", "paer")
+    assert done.exit_code == 1
+    assert "No queue has the mailer paer; they have peer." in done.output
 
 
 def test_purge_deletes_old_rows_that_are_finished(shop, run):

@@ -7,7 +7,7 @@ import time
 from datetime import datetime, timezone
 
 import pytest
-from flask_mail_queue import wake
+from flask_mail_queue import upkeep, wake
 from flask_mail_queue.schema import SECOND
 
 from flask_mail import Message, UnsupportedFeature
@@ -110,6 +110,26 @@ def test_mail_of_a_mailer_that_was_renamed_is_reported(shop, caplog):
     shop.work()
     assert shop.states() == ["queued"]
     assert "Mail of mailer 'peer' stays in the queue" in caplog.text
+
+
+def test_a_worker_stops_within_a_window_if_its_mailer_is_paused(shop):
+    for number in range(12):
+        shop.send(f"Mail {number}")
+
+    def pause(mail):
+        with shop.store.begin() as connection:
+            upkeep.pause(connection, shop.store.tables, "peer")
+
+    shop.peer.before = pause
+    shop.work()
+    assert shop.states() == ["sent"] * 5 + ["queued"] * 7
+    assert len(shop.peer.taken) == 5
+    shop.peer.before = lambda mail: None
+    with shop.store.begin() as connection:
+        upkeep.resume(connection, shop.store.tables)
+    shop.work()
+    assert shop.states() == ["sent"] * 12
+    assert {row["attempts"] for row in shop.rows()} == {1}
 
 
 def test_the_allow_list_applies_when_the_worker_sends(shop):
