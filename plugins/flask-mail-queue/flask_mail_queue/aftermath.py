@@ -10,7 +10,7 @@ from sqlalchemy.engine import RowMapping
 from flask_mail import email_failed
 from flask_mail.backends import BackendUnavailable, DeliveryUnknown, Outcome, Receipt
 
-from .records import mail_of
+from .contents import Contents
 from .schema import State
 
 _log = logging.getLogger("flask_mail.queue")
@@ -21,14 +21,14 @@ _REASONS = {
 }
 
 
-def tell_ended(app: Any, row: RowMapping) -> None:
+def tell_ended(app: Any, row: RowMapping, contents: Contents) -> None:
     """Send `email_failed` for a row that was ended by a sweep of the queue."""
     number, state = row["id"], State(row["state"])
     if state not in _REASONS:  # a late record, or a person, has changed it meanwhile
         return
     _log.warning("Row %d %s: %s", number, state.value, row["error"])
     try:
-        mail = mail_of(row["record"] or b"")
+        mail = contents.mail_of(row["record"])
     except Exception as problem:  # noqa: BLE001 (a record of whatever content)
         _log.error("Row %d cannot be read: %s", number, type(problem).__name__)
         return

@@ -6,7 +6,7 @@ import importlib
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from flask import current_app, has_app_context
@@ -27,6 +27,7 @@ from flask_mail.backends import (
 )
 
 from . import joining
+from .contents import Contents, Keep
 from .records import LONGEST, QueueOptions, row_of
 from .store import Store, describe_failure
 
@@ -51,6 +52,10 @@ class QueueBackend(Backend[None]):
     :param window: the number of messages that a worker marks in one transaction.
     :param give_up: seconds after which a message that could not be sent has failed.
     :param retention: seconds after which finished rows are deleted.
+    :param keep: what stays of a message that was sent: "nothing", not even its row; "metadata",
+        without addresses; "recipients"; "everything".
+    :param key: a Fernet key that seals the content, or several separated by commas: the first one
+        seals, all of them open.
     :param wake: the import path of a function without arguments, called after the commit.
     """
 
@@ -73,6 +78,8 @@ class QueueBackend(Backend[None]):
         window: int = 5,
         give_up: float = 86400.0,
         retention: float = 30 * 86400.0,
+        keep: Keep = "metadata",
+        key: Secret | None = None,
         wake: str | None = None,
     ) -> None:
         self.target = mailer
@@ -102,16 +109,24 @@ class QueueBackend(Backend[None]):
         if max_size < 1:
             raise ConfigurationError(f"{self.setting('max_size')} must be at least 1.")
         self.max_size = max_size
+        self._key, self._keep = key, keep
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], build: Callable[[str], Backend[Any]]) -> Self:
         made = super().from_options(options, build)
         made._child = build(made.target)  # noqa: SLF001 (its own class)
+        made.bind(app=None, mailer="", key_of=getattr(options, "key_of", None))
+        made.contents  # noqa: B018 (an invalid key is an error now)
         return made
 
     @classmethod
     def parts(cls, options: Mapping[str, Any]) -> Sequence[Any]:
         return [options["mailer"]] if "mailer" in options else []
+
+    @cached_property
+    def contents(self) -> Contents:
+        """The content of the rows of this queue."""
+        return Contents(self._key, self._keep, self.setting("key"))
 
     @property
     def store(self) -> Store:
@@ -185,7 +200,7 @@ class QueueBackend(Backend[None]):
         options = self.options_of(mail)
         if self._child is not None:
             self._child.check(mail.for_mailer(self.target))
-        row = row_of(mail.for_mailer(self.target), self.target, options)
+        row = row_of(mail.for_mailer(self.target), self.target, options, self.contents)
         try:
             joined = self._session_to_join()
         except SQLAlchemyError as error:  # such as a transaction that has failed already

@@ -4,115 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
-from flask_mail import MailError
+from flask_mail import ConfigurationError, MailError
 
 from . import upkeep
-from .backend import QueueBackend
-from .finding import queues_of
-from .records import mail_of
-from .schema import ALL_MAILERS, SECOND, State, Tables
-from .stopping import Interrupted, Stop
-from .store import Store, describe_failure
-from .worker import Worker
+from .command_options import errors, of_queue, queues_in, read_seconds, store_of, transaction
+from .command_work import work
+from .contents import Contents, recipients_of
+from .finding import contents_of
+from .forgetting import forget as forget_address
+from .schema import ALL_MAILERS, SECOND, State
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+__all__ = ["queue", "work"]
+
 _SHOWN = ("mailer", "state", "priority", "attempts", "message_id", "recipients", "size")
-
-
-def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """Read a time such as ``55s``, ``1h`` or ``30d``."""
-    if value is None:
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", value)
-    if found is None:
-        raise click.BadParameter(f"{value!r} is not a time such as 55s, 10m, 1h or 30d.")
-    return float(found[1]) * _UNITS[found[2] or "s"]
-
-
-_of_queue = click.option("--queue", "mailer", help="The mailer, if there are several databases.")
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except MailError as error:
-        raise click.ClickException(str(error)) from None
-    except SQLAlchemyError as error:
-        raise click.ClickException(
-            f"The database of the queue fails ({describe_failure(error)}): does it respond, and"
-            " has `flask mail queue create` been run?"
-        ) from None
-
-
-def _queues(mailer: str | None) -> list[QueueBackend]:
-    if "mail" not in current_app.extensions:
-        raise click.ClickException("This app has no Mail: call Mail(app).")
-    return queues_of(current_app._get_current_object(), mailer)  # type: ignore[attr-defined]  # noqa: SLF001
-
-
-def _store(mailer: str | None) -> Store:
-    return _queues(mailer)[0].store
-
-
-@contextmanager
-def _transaction(mailer: str | None) -> Iterator[tuple[Connection, Tables]]:
-    """Yield a connection to the database of the queue, and its tables."""
-    with _errors():
-        store = _store(mailer)
-        with store.begin() as connection:
-            yield connection, store.tables
-
-
-@click.command("work")
-@click.option("--mailer", "mailers", multiple=True, help="Only the mail of this mailer.")
-@click.option("--batch", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--once", is_flag=True, help="End when nothing is due.")
-@click.option("--for", "seconds", callback=_seconds, help="End after this time, such as 55s.")
-@_of_queue
-@with_appcontext
-def work(
-    mailers: tuple[str, ...], batch: int, once: bool, seconds: float | None, mailer: str | None
-) -> None:
-    """Send the mail of the queue until SIGTERM."""
-    app: Any = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
-    with _errors():
-        queues = [each for each in _queues(mailer) if not mailers or each.target in mailers]
-        if not queues:
-            raise click.ClickException(f"No queue has the mailer {', '.join(mailers)}.")
-        for each in queues:
-            _announce(app, each)
-        with Stop() as stop:
-            worker = Worker(app, queues, stop=stop, batch=batch, once=once, seconds=seconds)
-            try:
-                worker.run()
-            except Interrupted:
-                raise click.ClickException("Interrupted while mail was being sent.") from None
-    click.echo(f"Messages: {worker.count}")
-
-
-def _announce(app: Any, queue: QueueBackend) -> None:
-    selection = app.extensions["mail"].selection
-    backend = selection.target(queue.target)[0]
-    wanted = selection.backend_class(selection.reference(queue.target)[0])
-    click.echo(f"{queue.target}: {backend.name}")
-    if wanted is not type(backend):
-        click.secho(
-            f"Warning: mail of {queue.target} goes to {backend.name}, not to {wanted.name}, because"
-            " of TESTING or MAIL_SUPPRESS_SEND: it is marked as sent, and never leaves.",
-            fg="yellow",
-            err=True,
-        )
 
 
 @click.group("queue")
@@ -121,24 +30,24 @@ def queue() -> None:
 
 
 @queue.command("create")
-@_of_queue
+@of_queue
 @with_appcontext
 def create(mailer: str | None) -> None:
     """Create the tables that do not exist."""
-    with _errors():
-        store = _store(mailer)
+    with errors():
+        store = store_of(mailer)
         store.create()
         click.echo(f"Tables: {', '.join(each.name for each in store.tables.all)}")
 
 
 @queue.command("status")
 @click.option("--json", "as_json", is_flag=True)
-@click.option("--max-age", callback=_seconds, help="Exit with 1 if mail is due for longer.")
-@_of_queue
+@click.option("--max-age", callback=read_seconds, help="Exit with 1 if mail is due for longer.")
+@of_queue
 @with_appcontext
 def status(as_json: bool, max_age: float | None, mailer: str | None) -> None:
     """Count the messages, and show the workers."""
-    with _transaction(mailer) as (connection, tables):
+    with transaction(mailer) as (connection, tables):
         counts = [dict(each) for each in upkeep.counts(connection, tables)]
         oldest = upkeep.oldest_due(connection, tables)
         alive = [dict(each) for each in upkeep.workers(connection, tables)]
@@ -165,13 +74,13 @@ def status(as_json: bool, max_age: float | None, mailer: str | None) -> None:
 
 @queue.command("list")
 @click.option("--state", "states", multiple=True, type=click.Choice([each.value for each in State]))
-@click.option("--since", callback=_seconds, default="1d", show_default=True)
+@click.option("--since", callback=read_seconds, default="1d", show_default=True)
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1))
-@_of_queue
+@of_queue
 @with_appcontext
 def list_rows(states: tuple[str, ...], since: float, limit: int, mailer: str | None) -> None:
     """List messages, the newest first, without addresses."""
-    with _transaction(mailer) as (connection, tables):
+    with transaction(mailer) as (connection, tables):
         rows = upkeep.listed(connection, tables, states, since, limit)
     for row in rows:
         click.echo(
@@ -183,26 +92,40 @@ def list_rows(states: tuple[str, ...], since: float, limit: int, mailer: str | N
 @queue.command("show")
 @click.argument("number", type=int)
 @click.option("--content", is_flag=True, help="Show the message too, with its addresses.")
-@_of_queue
+@of_queue
 @with_appcontext
 def show(number: int, content: bool, mailer: str | None) -> None:
     """Show a message and its attempts."""
-    with _transaction(mailer) as (connection, tables):
+    with transaction(mailer) as (connection, tables):
         row = upkeep.row(connection, tables, number)
         attempts = upkeep.attempts(connection, tables, number)
+        contents = _contents(mailer, row)
     if row is None:
         raise click.ClickException(f"The queue has no row {number}.")
     _show(row)
     for each in attempts:
         click.echo(f"attempt: {each['outcome']}  {each['error']}  {_ascii(each['response'])}")
     if content:
-        if row["record"] is None:
-            raise click.ClickException("The content was deleted.")
-        try:
-            octets = mail_of(row["record"]).content
-        except (ValueError, MailError) as error:
-            raise click.ClickException(f"The row cannot be read: {type(error).__name__}.") from None
-        click.echo(_ascii(octets.decode("utf-8", "replace"), lines=True))
+        click.echo(_ascii(_content(row, contents), lines=True))
+
+
+def _contents(mailer: str | None, row: Any) -> Contents:
+    return contents_of(queues_in(mailer), "" if row is None else row["mailer"])
+
+
+def _content(row: Any, contents: Contents) -> str:
+    """Return the message of a row, or what was kept of it."""
+    if row["record"] is None:
+        raise click.ClickException("The content was deleted.")
+    try:
+        kept = recipients_of(contents.read(row["record"]))
+        if kept is not None:
+            return "\n".join(f"recipient: {each}" for each in kept)
+        return contents.mail_of(row["record"]).content.decode("utf-8", "replace")
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from None
+    except (ValueError, MailError) as error:
+        raise click.ClickException(f"The row cannot be read: {type(error).__name__}.") from None
 
 
 def _show(row: Any) -> None:
@@ -223,11 +146,11 @@ def _ascii(text: str, *, lines: bool = False) -> str:
 @queue.command("retry")
 @click.argument("numbers", type=int, nargs=-1, required=True)
 @click.option("--may-arrive-twice", is_flag=True, help="Also messages that are unknown.")
-@_of_queue
+@of_queue
 @with_appcontext
 def retry(numbers: tuple[int, ...], may_arrive_twice: bool, mailer: str | None) -> None:
     """Queue messages again that were not sent."""
-    with _transaction(mailer) as (connection, tables):
+    with transaction(mailer) as (connection, tables):
         done = upkeep.retry(connection, tables, numbers, may_arrive_twice=may_arrive_twice)
     _report(numbers, done, "queued again", "An unknown one needs --may-arrive-twice.")
 
@@ -235,48 +158,50 @@ def retry(numbers: tuple[int, ...], may_arrive_twice: bool, mailer: str | None) 
 @queue.command("settle")
 @click.argument("number", type=int)
 @click.argument("outcome", type=click.Choice([State.SENT.value, State.REFUSED.value]))
-@_of_queue
+@of_queue
 @with_appcontext
 def settle(number: int, outcome: str, mailer: str | None) -> None:
-    """Set the outcome of a message that is unknown, and delete its content."""
-    with _transaction(mailer) as (connection, tables):
-        done = upkeep.settle(connection, tables, number, State(outcome))
+    """Set the outcome of a message that is unknown, and delete its content as KEEP says."""
+    with transaction(mailer) as (connection, tables):
+        row = upkeep.row(connection, tables, number)
+        remains = row and _contents(mailer, row).remains_of(row["record"], State(outcome))
+        done = upkeep.settle(connection, tables, number, State(outcome), remains)
     _report((number,), {number} if done else set(), outcome, "It is not unknown.")
 
 
 @queue.command("cancel")
 @click.argument("numbers", type=int, nargs=-1, required=True)
-@_of_queue
+@of_queue
 @with_appcontext
 def cancel(numbers: tuple[int, ...], mailer: str | None) -> None:
     """Cancel messages that no worker has claimed."""
-    with _transaction(mailer) as (connection, tables):
+    with transaction(mailer) as (connection, tables):
         done = upkeep.cancel(connection, tables, numbers)
     _report(numbers, done, "cancelled", "Only queued messages can be cancelled.")
 
 
 @queue.command("pause")
 @click.argument("name", metavar="[MAILER]", required=False)
-@_of_queue
+@of_queue
 @with_appcontext
 def pause(name: str | None, mailer: str | None) -> None:
     """Begin to send no more mail of a mailer, or of all of them."""
-    with _errors():
-        known = [each.target for each in _queues(mailer)]
+    with errors():
+        known = [each.target for each in queues_in(mailer)]
     if name is not None and name not in known:
         raise click.ClickException(f"No queue has the mailer {name}; they have {', '.join(known)}.")
-    with _transaction(mailer) as (connection, tables):
+    with transaction(mailer) as (connection, tables):
         upkeep.pause(connection, tables, name or ALL_MAILERS)
     click.echo(f"Paused: {name or 'all mailers'}")
 
 
 @queue.command("resume")
 @click.argument("name", metavar="[MAILER]", required=False)
-@_of_queue
+@of_queue
 @with_appcontext
 def resume(name: str | None, mailer: str | None) -> None:
     """Send the mail of a mailer again, or of all of them."""
-    with _transaction(mailer) as (connection, tables):
+    with transaction(mailer) as (connection, tables):
         is_done = upkeep.resume(connection, tables, name)
         left = [each["mailer"] for each in upkeep.paused(connection, tables)]
     if ALL_MAILERS in left:
@@ -286,18 +211,45 @@ def resume(name: str | None, mailer: str | None) -> None:
     click.echo(f"Resumed: {name or 'all mailers'}")
 
 
+@queue.command("forget")
+@click.argument("address")
+@click.option("--cancel", is_flag=True, help="Cancel its messages that no worker has claimed.")
+@of_queue
+@with_appcontext
+def forget(address: str, cancel: bool, mailer: str | None) -> None:
+    """Delete the content of finished messages that contains an address."""
+    if not re.fullmatch(r"\S+@[^\s@]+", address):
+        raise click.BadParameter("It must be one address, such as ann@example.com.")
+    with errors():
+        found = forget_address(queues_in(mailer), address, cancel=cancel)
+    click.echo(f"Content deleted: {len(found.deleted) + len(found.cancelled)}")
+    click.echo(f"Cancelled: {len(found.cancelled)}")
+    click.echo(f"Keys deleted: {found.keys}")
+    problems = []
+    if found.left:
+        rows = ", ".join(map(str, found.left))
+        problems.append(f"Not finished: {rows}. Repeat this when they are, or use --cancel.")
+    if found.unreadable:
+        rows = ", ".join(map(str, found.unreadable))
+        problems.append(f"Cannot be read: {rows}. Do they contain the address?")
+    if problems:
+        raise click.ClickException("\n".join(problems))
+
+
 @queue.command("purge")
-@click.option("--older-than", callback=_seconds, default="30d", show_default=True)
-@_of_queue
+@click.option("--older-than", callback=read_seconds, default="30d", show_default=True)
+@of_queue
 @with_appcontext
 def purge(older_than: float, mailer: str | None) -> None:
     """Delete the rows of finished messages."""
-    with _errors():
-        store = _store(mailer)
+    with errors():
+        queues = queues_in(mailer)
+        store = queues[0].store
+        whole = [each.target for each in queues if each.contents.keep == "everything"]
         total = count = 0
         while True:  # each in a transaction of its own, as workers wait for it
             with store.begin() as connection:
-                count = upkeep.purge(connection, store.tables, older_than)
+                count = upkeep.purge(connection, store.tables, older_than, keep=whole)
             total += count
             if not count:
                 break

@@ -19,9 +19,9 @@ from flask_mail.backends import (
     Receipt,
 )
 
+from .contents import Contents
 from .outcomes import is_of_opening, result_of
 from .protocol import Claimed, Result
-from .records import mail_of
 from .telling import tell
 
 _log = logging.getLogger("flask_mail.queue")
@@ -36,6 +36,7 @@ class Mailer:
     backend: Backend[Any]
     policy: Any
     give_up: float
+    contents: Contents
     pause: float
     """Seconds until it is tried again if it cannot be reached."""
 
@@ -132,7 +133,7 @@ class Delivery:
         """Return the message of a row as it may be delivered; ``None`` if it may not."""
         mail = None
         try:
-            mail = mail_of(row.record or b"")
+            mail = self._mailer.contents.mail_of(row.record)
             for admit in self._mailer.policy.admissions:
                 mail = admit(mail)
             self._mailer.backend.check(mail)
@@ -167,7 +168,14 @@ class Delivery:
 
     def _note(self, row: Claimed, mail: Outgoing | None, receipt: Receipt) -> None:
         mailer = self._mailer
-        result = result_of(row, mail, receipt, give_up=mailer.give_up, pause=mailer.pause)
+        result = result_of(
+            row,
+            mail,
+            receipt,
+            give_up=mailer.give_up,
+            pause=mailer.pause,
+            contents=mailer.contents,
+        )
         self._answered.append(_Answered(result, mail, receipt))
 
     def _exchange(self, rows: list[Claimed]) -> set[int]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask_mail import ConfigurationError
 
 from .backend import QueueBackend
+from .contents import Contents
 
 
 def queues_of(app: Any, queue: str | None = None) -> list[QueueBackend]:
@@ -33,6 +35,11 @@ def queues_of(app: Any, queue: str | None = None) -> list[QueueBackend]:
             f"The queues of the mailers {named} are in several databases: name one with --queue."
         )
     return queues
+
+
+def contents_of(queues: Sequence[QueueBackend], mailer: str) -> Contents:
+    """Return the reader of the content of a mailer's rows."""
+    return next((each for each in queues if each.target == mailer), queues[0]).contents
 
 
 def _collect(

@@ -15,6 +15,7 @@ from flask_mail.backends import (
     Receipt,
 )
 
+from .contents import Contents
 from .jitter import spread
 from .protocol import Claimed, Result
 from .records import without_addresses
@@ -48,17 +49,24 @@ def error_of(receipt: Receipt) -> BaseException:
 
 
 def result_of(
-    row: Claimed, mail: Outgoing | None, receipt: Receipt, *, give_up: float, pause: float
+    row: Claimed,
+    mail: Outgoing | None,
+    receipt: Receipt,
+    *,
+    give_up: float,
+    pause: float,
+    contents: Contents,
 ) -> Result:
     """Return the new state of a row.
 
     :param give_up: seconds from its creation after which it has failed.
     :param pause: seconds until the mailer is tried again if it cannot be reached.
+    :param contents: knows what stays of a message that was sent.
     """
     response = without_addresses(receipt.response or receipt.reason, mail)
     state = _STATES.get(receipt.outcome)
     if state is State.SENT:
-        return Result(row, state, response)
+        return Result(row, state, response, remains=contents.remains(mail))
     error = error_of(receipt)
     kind = type(error).__name__
     if state is not None:

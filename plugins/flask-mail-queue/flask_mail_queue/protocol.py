@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import case, exists, insert, or_, select, tuple_, update
 from sqlalchemy.engine import Connection
 
+from .contents import WHOLE
 from .leases import LeaseLost
 from .schema import ALL_MAILERS, HELD, SECOND, State, Tables, is_in, now
 
@@ -44,6 +45,8 @@ class Result:
     """Seconds until it is due again, if it is queued."""
     counted: bool = True
     """True if it was an attempt to send it."""
+    remains: bytes | str | None = field(default=None, repr=False)
+    """The content that stays in the row if it was sent; ``WHOLE``: all of it."""
 
 
 class Protocol:
@@ -188,13 +191,23 @@ class Protocol:
                     (is_in(queue.c.state, State.SENDING), queue.c.attempts + 1),
                     else_=queue.c.attempts,
                 ),
-                record=None,
+                record=self._remains(results),
                 owner=None,
                 finished_at=now(),
             )
             .returning(queue.c.id)
         )
         return set(connection.scalars(recorded))
+
+    def _remains(self, results: Sequence[Result]) -> Any:
+        if all(each.remains is None for each in results):
+            return None
+        queue = self._queue
+        kept = {
+            each.row.id: queue.c.record if each.remains == WHOLE else each.remains
+            for each in results
+        }
+        return case(kept, value=queue.c.id)
 
     def _record_other(self, connection: Connection, result: Result) -> set[int]:
         queue = self._queue

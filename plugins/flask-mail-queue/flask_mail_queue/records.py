@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,9 +9,9 @@ from typing import Any, Final
 
 from flask_mail.backends import Outgoing
 
+from .contents import Contents
 from .schema import SECOND
 
-_NAME: Final = "queue"
 _MAX_KEY: Final = 255
 _MAX_RESPONSE: Final = 500
 LONGEST: Final = 10 * 365 * 86400
@@ -63,12 +61,13 @@ def seconds_of(at: object) -> float:
     raise ValueError("at must be a datetime with a time zone, or seconds since 1970.")
 
 
-def row_of(mail: Outgoing, mailer: str, options: QueueOptions) -> dict[str, Any]:
+def row_of(
+    mail: Outgoing, mailer: str, options: QueueOptions, contents: Contents
+) -> dict[str, Any]:
     """Return the parameters of the statement that stores `mail`.
 
     :raises MessageError: a value of the message has no JSON type, or a file is gone.
     """
-    record = json.dumps(_without_options(mail).to_dict(), separators=(",", ":")).encode()
     return {
         "mailer": mailer,
         "priority": options.priority,
@@ -79,26 +78,8 @@ def row_of(mail: Outgoing, mailer: str, options: QueueOptions) -> dict[str, Any]
         "message_id": mail.message_id,
         "recipients": len(mail.envelope.recipients),
         "size": mail.size,
-        "record": record,
+        "record": contents.stored(mail),
     }
-
-
-def _without_options(mail: Outgoing) -> Outgoing:
-    """Return a message without its options of the queue: columns contain them."""
-    options = mail.message.options or {}
-    if _NAME not in options:
-        return mail
-    message = copy.copy(mail.message)
-    message.options = {key: each for key, each in options.items() if key != _NAME}
-    return Outgoing(**{**vars(mail), "message": message})
-
-
-def mail_of(record: bytes) -> Outgoing:
-    """Return the message of a row; nothing is imported or opened.
-
-    :raises ValueError: it cannot be read.
-    """
-    return Outgoing.from_dict(json.loads(record), files=False)
 
 
 def without_addresses(text: str, mail: Outgoing | None) -> str:

@@ -26,8 +26,8 @@ def tell(app: Any, result: Result, mail: Outgoing | None, receipt: Receipt) -> N
         receipt.seconds,
         f", {result.error}" if result.error else "",
     )
-    if mail is None:  # it cannot be read
-        _log.error("Row %d cannot be read, and has failed: %s", result.row.id, result.error)
+    if mail is None:
+        _log.error("Row %d cannot be read: %s", result.row.id, result.response or result.error)
         return
     if receipt.outcome is Outcome.QUEUED:
         return  # the other queue reports the outcome

@@ -8,10 +8,13 @@ from typing import Any, Final
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.engine import Connection, RowMapping
 
+from .contents import WHOLE
 from .schema import ALL_MAILERS, FINISHED, SECOND, State, Tables, is_in, now
 
 _AT_ONCE: Final = 500
 _REFUSED_CONTENT: Final = 7 * 86400
+# A worker whose commit is in doubt looks for the row again before.
+_SENT: Final = 60
 
 
 def expire(connection: Connection, tables: Tables) -> list[int]:
@@ -26,31 +29,47 @@ def expire(connection: Connection, tables: Tables) -> list[int]:
     return list(connection.scalars(ended))
 
 
-def purge(connection: Connection, tables: Tables, older_than: float) -> int:
+def purge(
+    connection: Connection, tables: Tables, older_than: float, *, keep: Sequence[str] = ()
+) -> int:
     """Delete finished rows, up to 500, and return their number.
 
     The content of refused messages is deleted after a week.
 
     :param older_than: seconds since they were finished.
+    :param keep: the mailers whose refused messages keep their content.
     """
     queue = tables.queue
-    is_finished = queue.c.state.in_([each.value for each in FINISHED])
-    old = queue.c.finished_at < now() - round(older_than * SECOND)
-    ids = list(connection.scalars(select(queue.c.id).where(is_finished, old).limit(_AT_ONCE)))
-    # Again with the state: a person may have queued one of them meanwhile.
-    gone = delete(queue).where(queue.c.id.in_(ids), is_finished)
-    connection.execute(delete(tables.attempt).where(tables.attempt.c.queue_id.in_(ids)))
-    count = connection.execute(gone).rowcount if ids else 0
+    count = _delete(connection, tables, is_in(queue.c.state, *FINISHED), older_than)
     connection.execute(
         update(queue)
         .where(
             queue.c.state == State.REFUSED.value,
             queue.c.finished_at < now() - _REFUSED_CONTENT * SECOND,
             queue.c.record.is_not(None),
+            queue.c.mailer.not_in(keep),
         )
         .values(record=None)
     )
     return count
+
+
+def purge_sent(connection: Connection, tables: Tables, mailers: Sequence[str]) -> int:
+    """Delete rows of mailers that were sent a minute ago, up to 500, and return their number."""
+    queue = tables.queue
+    is_gone = is_in(queue.c.state, State.SENT) & queue.c.mailer.in_(mailers)
+    return _delete(connection, tables, is_gone, _SENT)
+
+
+def _delete(connection: Connection, tables: Tables, which: Any, older_than: float) -> int:
+    queue = tables.queue
+    old = queue.c.finished_at < now() - round(older_than * SECOND)
+    ids = list(connection.scalars(select(queue.c.id).where(which, old).limit(_AT_ONCE)))
+    if not ids:
+        return 0
+    connection.execute(delete(tables.attempt).where(tables.attempt.c.queue_id.in_(ids)))
+    # Again with the state: a person may have queued one of them meanwhile.
+    return connection.execute(delete(queue).where(queue.c.id.in_(ids), which)).rowcount
 
 
 def retry(
@@ -90,13 +109,19 @@ def retry(
     return set(connection.scalars(again))
 
 
-def settle(connection: Connection, tables: Tables, number: int, state: State) -> bool:
-    """Set the outcome of a row whose outcome is unknown, and delete its content."""
+def settle(
+    connection: Connection, tables: Tables, number: int, state: State, remains: Any = None
+) -> bool:
+    """Set the outcome of a row whose outcome is unknown.
+
+    :param remains: the content that stays; ``WHOLE``: all of it.
+    """
     queue = tables.queue
+    record = queue.c.record if remains == WHOLE else remains
     settled = (
         update(queue)
         .where(queue.c.id == number, queue.c.state == State.UNKNOWN.value)
-        .values(state=state.value, owner=None, record=None, finished_at=now())
+        .values(state=state.value, owner=None, record=record, finished_at=now())
     )
     return connection.execute(settled).rowcount == 1
 

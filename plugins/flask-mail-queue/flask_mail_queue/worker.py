@@ -21,6 +21,7 @@ from . import upkeep
 from .aftermath import tell_ended
 from .backend import QueueBackend
 from .delivery import Delivery, Mailer
+from .finding import contents_of
 from .jitter import spread
 from .leases import LeaseLost, Leases
 from .protocol import Claimed, Protocol, Result
@@ -127,13 +128,18 @@ class Worker:
         for number in ended:
             row = self._committed(partial(upkeep.row, tables=tables, number=number))
             if row is not None:
-                tell_ended(self._app, row)
+                contents = contents_of(list(self._queues.values()), row["mailer"])
+                tell_ended(self._app, row, contents)
         for name in self._committed(lambda c: upkeep.mailers_due(c, tables)):
             if name not in self._queues:  # another worker may send its mail, if it exists
                 self._target(name)
+        keeps = {each.target: each.contents.keep for each in self._queues.values()}
+        if gone := [name for name, keep in keeps.items() if keep == "nothing"]:
+            self._committed(lambda c: upkeep.purge_sent(c, tables, gone))
+        whole = [name for name, keep in keeps.items() if keep == "everything"]
         is_time = time.monotonic() - self._purged >= _HOUR
         if is_time and not self._committed(
-            lambda c: upkeep.purge(c, tables, self._first.retention)
+            lambda c: upkeep.purge(c, tables, self._first.retention, keep=whole)
         ):
             self._purged = time.monotonic()
         return bool(ended)
@@ -201,7 +207,7 @@ class Worker:
         backend, policy = target
         queue = self._queues[name]
         pause = self._rests.get(name, (0.0, _PAUSE))[1]
-        return Mailer(self._app, name, backend, policy, queue.give_up, pause)
+        return Mailer(self._app, name, backend, policy, queue.give_up, queue.contents, pause)
 
     def _rest(self, name: str, delivery: Delivery) -> None:
         if delivery.unreachable is not None and not delivery.answers:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from flask_mail_queue import QueueBackend
-from flask_mail_queue.records import mail_of, without_addresses
+from flask_mail_queue.contents import Contents
+from flask_mail_queue.records import without_addresses
 from flask_mail_queue.store import Store
 from shop import Shop
 
@@ -71,7 +72,7 @@ def test_a_queue_of_a_queue_is_an_error(tmp_path):
 def test_a_reply_without_addresses_keeps_its_meaning(tmp_path):
     with Shop(f"sqlite:///{tmp_path}/mail.db") as shop:
         shop.send(cc=["jo.ann@example.com"])
-        mail = mail_of(shop.row(1)["record"])
+        mail = Contents().mail_of(shop.row(1)["record"])
     text = "550 <Ann@example.com> jo.ann@example.com: ask root@example.net"
     assert without_addresses(text, mail) == "550 <recipient 1> <recipient 2>: ask <address>"
     assert without_addresses("x@y", None) == "<address>"

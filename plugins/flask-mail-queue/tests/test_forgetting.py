@@ -1,0 +1,117 @@
+"""Erasure of an address."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.fernet import Fernet
+from flask.cli import ScriptInfo
+from flask_mail_queue.commands import queue
+from shop import Shop
+
+from flask_mail import Message
+from flask_mail.backends import DeliveryUnknown, MessageRefused
+
+
+@pytest.fixture(params=[None, Fernet.generate_key().decode()], ids=["plain", "sealed"])
+def shop(url, request):
+    with Shop(url, KEY=request.param) as shop:
+        yield shop
+
+
+@pytest.fixture
+def forget(shop):
+    def forget(*arguments):
+        runner = shop.app.test_cli_runner()
+        info = ScriptInfo(create_app=lambda: shop.app)
+        return runner.invoke(queue, ["forget", *arguments], obj=info)
+
+    return forget
+
+
+def send(shop, *recipients, body="Hello.", **options):
+    shop.mail.send(Message("Hello", recipients, body, options={"queue": options}))
+
+
+def test_content_with_the_address_is_deleted_and_no_other(shop, forget):
+    shop.peer.script = [
+        *(MessageRefused("No."), DeliveryUnknown("Lost."), MessageRefused("No.")),
+        *(MessageRefused("No."), MessageRefused("No.")),
+    ]
+    send(shop, "ann@example.com")
+    send(shop, "bob@example.com", "Ann@Example.com")
+    send(shop, "joann@example.com")
+    send(shop, "bob@example.com", body="An order of <ann@example.com>.")
+    send(shop, "ann@example.com.au")
+    shop.work()
+    send(shop, "bob@example.com")
+    done = forget("ann@example.com")
+    assert done.exit_code == 0, done.output
+    assert done.output == "Content deleted: 3\nCancelled: 0\nKeys deleted: 0\n"
+    assert [row["state"] for row in shop.rows()] == [
+        *("refused", "unknown", "refused", "refused", "refused", "queued"),
+    ]
+    left = [shop.row(row["id"])["record"] is not None for row in shop.rows()]
+    assert left == [False, False, True, False, True, True]
+
+
+def test_what_is_queued_is_left_unless_it_is_cancelled(shop, forget):
+    send(shop, "ann@example.com")
+    done = forget("ann@example.com")
+    assert done.exit_code == 1
+    assert "Not finished: 1." in done.output
+    assert shop.states() == ["queued"]
+    done = forget("ann@example.com", "--cancel")
+    assert done.output == "Content deleted: 1\nCancelled: 1\nKeys deleted: 0\n"
+    assert shop.states() == ["cancelled"]
+    assert shop.row(1)["record"] is None
+    shop.work()
+    assert not shop.peer.taken
+
+
+def test_what_a_worker_sends_is_left(shop, forget):
+    send(shop, "ann@example.com")
+    outputs = []
+    shop.peer.before = lambda mail: outputs.append(forget("ann@example.com", "--cancel").output)
+    shop.work()
+    assert "Not finished: 1." in outputs[0]
+    assert shop.states() == ["sent"]
+    assert forget("ann@example.com").exit_code == 0
+
+
+def test_keys_with_the_address_are_deleted(shop, forget):
+    for key in ("bye-ann@example.com-1", "joann@example.com", "order-1"):
+        send(shop, "bob@example.com", key=key)
+    shop.work()
+    assert "Keys deleted: 1" in forget("ann@example.com").output
+    assert [row["key"] for row in shop.rows()] == [None, "joann@example.com", "order-1"]
+
+
+def test_domains_are_found_in_both_spellings(shop, forget):
+    shop.peer.script = [MessageRefused("No.")] * 2
+    send(shop, "ann@bücher.example")
+    shop.work()
+    assert "Content deleted: 1" in forget("ann@xn--bcher-kva.example").output
+    send(shop, "ann@bücher.example")
+    shop.peer.script = [MessageRefused("No.")]
+    shop.work()
+    assert "Content deleted: 1" in forget("ann@bücher.example").output
+
+
+def test_rows_that_cannot_be_read_are_named(shop, forget):
+    send(shop, "ann@example.com")
+    shop.execute(shop.store.tables.queue.update().values(record=b"not JSON"))
+    done = forget("ann@example.com")
+    assert done.exit_code == 1
+    assert "Cannot be read: 1." in done.output
+
+
+def test_more_rows_than_a_page_are_searched(shop, forget):
+    shop.peer.script = [MessageRefused("No.")] * 25
+    for _ in range(25):
+        send(shop, "ann@example.com")
+    shop.work()
+    assert "Content deleted: 25" in forget("ann@example.com").output
+
+
+def test_what_is_no_address_is_an_error(forget):
+    assert "must be one address" in forget("ann").output
