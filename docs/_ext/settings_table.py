@@ -1,7 +1,7 @@
 """The settings, from :data:`flask_mail.config.table.TABLE`, so pages cannot drift from the code.
 
-The directive ``settings`` makes the table of one group. Wherever a page names a setting as code, it
-becomes a link to its row.
+The directive ``settings`` defines those of one group. Wherever a page names a setting as code, it
+becomes a link to its definition.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ from sphinx.util.docutils import SphinxDirective
 from flask_mail.config.setting import Setting
 from flask_mail.config.table import BY_KEY, TABLE
 
-HEADING = ("Setting", "Takes", "Default", "Meaning")
+
+def definitions(settings: list[Setting]) -> list[str]:
+    """Return the lines of a definition list in Markdown."""
+    lines = []
+    for each in settings:
+        facts = f"Default: {each.default}" if each.default else ""
+        kind = f"Takes: {each.kind}" if each.kind else ""
+        lines += [f"`{each.key}`", f": {each.meaning}", ""]
+        lines += [f"  {'. '.join(filter(None, (kind, facts)))}.", ""]
+    return lines
 
 
-def rows(settings: list[Setting]) -> list[str]:
-    """Return the lines of a table in Markdown."""
-    cells = [(f"`{each.key}`", each.kind, each.default, each.meaning) for each in settings]
-    table = [HEADING, ("---",) * len(HEADING), *cells]
-    return ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in table]
-
-
-class SettingsTable(SphinxDirective):
+class Settings(SphinxDirective):
     """Takes the name of a group, as in the table of the code."""
 
     required_arguments = 1
@@ -39,20 +41,24 @@ class SettingsTable(SphinxDirective):
             groups = ", ".join(dict.fromkeys(each.group for each in TABLE))
             raise self.error(f"no group {self.arguments[0]!r}; the groups are {groups}")
         holder = nodes.Element()
-        self.state.nested_parse(StringList(rows(settings), "settings.TABLE"), 0, holder)
-        body = next(iter(holder.findall(nodes.tbody)))
-        for row, setting in zip(body.children, settings, strict=True):
-            row["ids"].append(setting.key)
+        self.state.nested_parse(StringList(definitions(settings), "settings.TABLE"), 0, holder)
+        terms = list(holder.findall(nodes.term))
+        for term, setting in zip(terms, settings, strict=True):
+            term["ids"] = [setting.key]
+            link = nodes.reference("", "¶", refuri=f"#{setting.key}", classes=["headerlink"])
+            term.append(link)
             self.env.get_domain("std").note_object(
-                "confval", setting.key, setting.key, location=row
+                "confval", setting.key, setting.key, location=term
             )
-        for table in holder.findall(nodes.table):
-            table["classes"].append("settings")
+        for each in holder.findall(nodes.definition_list):
+            each["classes"].append("settings")
+        for each in holder.findall(nodes.definition):
+            each.children[-1]["classes"].append("facts")
         return holder.children
 
 
 class LinkSettings(SphinxTransform):
-    """Links each setting to its row, except in headings and in that row."""
+    """Links each setting to its definition, except in headings and in that definition."""
 
     default_priority = 500
 
@@ -73,7 +79,9 @@ class LinkSettings(SphinxTransform):
 
 
 def _holds(node: nodes.Element, key: str) -> bool:
-    return isinstance(node, (nodes.title, nodes.reference)) or key in node.get("ids", ())
+    if isinstance(node, nodes.definition_list_item):
+        return key in node.children[0].get("ids", ())
+    return isinstance(node, (nodes.title, nodes.reference))
 
 
 def _ancestors(node: nodes.Node) -> list[nodes.Element]:
@@ -85,6 +93,6 @@ def _ancestors(node: nodes.Node) -> list[nodes.Element]:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.add_directive("settings", SettingsTable)
+    app.add_directive("settings", Settings)
     app.add_transform(LinkSettings)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -102,7 +102,8 @@ class Page:
 
     def run(self, block: Block) -> None:
         """Run a block and compare what it prints with what the page shows."""
-        printed = getattr(self, f"run_{block.kind}")(block).replace(_VERSION, "1.0.0").strip("\n")
+        printed = getattr(self, f"run_{block.kind}")(block).replace("\r\n", "\n")
+        printed = printed.replace(_VERSION, "1.0.0").strip("\n")
         shown = (block.shown or "").strip("\n")
         # The width of a command's columns depends on what is installed.
         spaces = doctest.NORMALIZE_WHITESPACE if block.kind == "shell" else 0
