@@ -48,7 +48,8 @@ def logged(message: Message, mail: Outgoing | None, receipt: Receipt, started: f
         recipients = len(mail.envelope.recipients)
         figures = f"recipients: {recipients}, octets: {mail.size}, {figures}"
     if error is None:
-        _log.info("%s sent by %s: %s", name, receipt.backend, figures)
+        verb = "sent" if receipt.sent else "queued"
+        _log.info("%s %s by %s: %s", name, verb, receipt.backend, figures)
     else:
         level = logging.INFO if _warning.get() else logging.WARNING
         token = _warning.set(True)
@@ -79,7 +80,7 @@ def logged(message: Message, mail: Outgoing | None, receipt: Receipt, started: f
 def log_batch(
     counted: Mapping[Outcome, int], error: BaseException | None, *, is_complete: bool
 ) -> None:
-    """Log a summary of a batch in which a message was not sent, or which `error` ended.
+    """Log a summary of a batch in which a message failed, or which `error` ended.
 
     :param is_complete: True if the attribute `receipts` of the error has every receipt.
     """
@@ -94,7 +95,7 @@ def log_batch(
             summary or "none sent",
             "their receipts" if is_complete else "the receipts that on_receipt did not take",
         )
-    elif any(outcome.value != "sent" for outcome in counted):
+    elif any(outcome.value not in ("sent", "queued") for outcome in counted):
         _log.warning("A batch of %d messages: %s.", total, summary)
 
 

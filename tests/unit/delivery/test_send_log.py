@@ -37,6 +37,13 @@ class Answering(Backend[None]):
         return answer(mail) if answer else self.accepted(mail)
 
 
+class ToyQueue(Backend[None]):
+    name = "toy"
+
+    def deliver(self, mail, session):
+        return self.queued(mail)
+
+
 def message(subject="Hello", **fields):
     fields = {"recipients": ["to@example.com"], "sender": "me@example.com", **fields}
     return Message(subject, body="Hi", **fields)
@@ -213,6 +220,13 @@ class TestBatches:
         assert all("Could not connect to 127.0.0.1:1: " in each for each in caplog.messages[:3])
         assert caplog.messages[3] == "A batch of 3 messages: 3 not sent."
         assert len(receipts) == 3
+
+    def test_queued_messages_are_logged_as_queued_and_without_a_warning(self, caplog):
+        caplog.set_level(logging.INFO, "flask_mail")
+        mail_to(1, MAIL_BACKEND=ToyQueue).send_many(message() for _ in range(2))
+
+        assert [each.levelno for each in caplog.records] == [logging.INFO] * 2
+        assert all(" queued by toy: " in each for each in caplog.messages)
 
     def test_it_is_counted_what_became_of_each(self, mail, answers, caplog):
         answers(None, MessageRefused("no"), OSError("bug"), None, BackendUnavailable("later"))
