@@ -37,6 +37,7 @@ class TestDkimBackend(Composing):
         )
 
 
+@pytest.mark.exhaustive
 class TestDkimBackendOverFailover(Composing):
     @pytest.fixture
     def compose(self):
@@ -48,12 +49,14 @@ class TestDkimBackendOverFailover(Composing):
         )
 
 
+@pytest.mark.exhaustive
 class TestFailoverAfterRefusals(Composing):
     @pytest.fixture
     def compose(self):
         return lambda children: FailoverBackend(mailers=children, refused_too=True)
 
 
+@pytest.mark.exhaustive
 class TestFailoverOfFailovers(Composing):
     size = 3
 
@@ -137,11 +140,13 @@ class TestFailoverOfLocmem(OfLocmem):
         return FailoverBackend(mailers=children)
 
 
+@pytest.mark.exhaustive
 class TestRoundRobinOfLocmem(TestFailoverOfLocmem):
     def make(self, children):
         return RoundRobinBackend(mailers=children)
 
 
+@pytest.mark.exhaustive
 class TestRoutesOfLocmem(OfLocmem):
     options_of: ClassVar = {"rules": [{"mailer": "locmem"}]}
 
@@ -150,6 +155,7 @@ class TestRoutesOfLocmem(OfLocmem):
         return RoutesBackend.from_options(rules, lambda _: children[-1])
 
 
+@pytest.mark.exhaustive
 class TestThrottleOfLocmem(OfLocmem):
     options_of: ClassVar = {"mailer": "locmem", "rate": "1000000/second"}
 

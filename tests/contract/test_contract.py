@@ -74,6 +74,7 @@ class TestConsoleBackend(BackendContract):
         return ConsoleBackend(closed)
 
 
+@pytest.mark.exhaustive
 class TestReadableConsoleBackend(BackendContract):
     @pytest.fixture
     def backend(self):
@@ -288,6 +289,7 @@ class SigningBackend(FileBackend):
         return super().deliver(signed, session)
 
 
+@pytest.mark.exhaustive
 class TestSubclassOfABuiltInBackend(TestFileBackend):
     @pytest.fixture
     def backend(self, options):
@@ -401,6 +403,7 @@ class BulkBackend(Backend[None]):
         return iter([self.accepted(mail) for mail in mails])
 
 
+@pytest.mark.exhaustive
 class TestBackendForBatches(BackendContract):
     @pytest.fixture
     def backend(self):
@@ -439,6 +442,7 @@ class FailoverBackend(Backend[None]):
         return last.deliver(mail, session)
 
 
+@pytest.mark.exhaustive
 class TestBackendMadeOfOthers(BackendContract):
     """Its children deliver, and it alone fires signals, outside its loop."""
 

@@ -39,6 +39,7 @@ def blocks(kind: str) -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.exhaustive
 def test_its_tests_pass_as_its_readme_says(copied: Path) -> None:
     [plain, update] = re.findall(r"^python .*", "\n".join(blocks("shell")), re.MULTILINE)
     before = (copied / "mail" / "confirm.txt").read_bytes()

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import pytest
+from matrices import matrix
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("gevent") is None and not os.environ.get("CI"),
@@ -105,22 +106,10 @@ def at_once(work):
 print(json.dumps([receipt.outcome.name for receipt in receipts]))
 """
 
-ORDERS = pytest.mark.parametrize(
-    "imports",
-    [
-        pytest.param(
-            "from gevent import monkey; monkey.patch_all(); import flask_mail",
-            id="patched before the import",
-        ),
-        pytest.param(
-            "import flask_mail; from gevent import monkey; monkey.patch_all()",
-            id="patched after the import",
-        ),
-    ],
-)
-OFFERS = pytest.mark.parametrize(
-    "extensions", [("PIPELINING", "CHUNKING"), ("PIPELINING",), ()], ids=str
-)
+PATCHED_BEFORE = "from gevent import monkey; monkey.patch_all(); import flask_mail"
+PATCHED_AFTER = "import flask_mail; from gevent import monkey; monkey.patch_all()"
+ORDERS = (PATCHED_BEFORE, PATCHED_AFTER)
+OFFERS = (("PIPELINING", "CHUNKING"), ("PIPELINING",), ())
 
 
 @dataclass(frozen=True)
@@ -163,8 +152,7 @@ def run(imports: str, work: str, extensions: tuple[str, ...]) -> tuple[list[Kept
     return [Kept(*each) for each in kept], quits
 
 
-@ORDERS
-@OFFERS
+@matrix("imports, extensions", ORDERS, OFFERS)
 def test_greenlets_send_at_the_same_time_and_share_the_pool(
     imports: str, extensions: tuple[str, ...]
 ) -> None:
@@ -188,8 +176,9 @@ receipts += [mail.send(message(f"afterwards {index}")) for index in range(8)]
     assert sorted(quits) == sorted({each.port for each in kept})
 
 
-@ORDERS
-@OFFERS
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("imports", ORDERS)
+@pytest.mark.parametrize("extensions", OFFERS)
 def test_greenlets_send_batches_at_the_same_time(imports: str, extensions: tuple[str, ...]) -> None:
     """One message of each is large enough to go in chunks."""
     work = """
@@ -213,7 +202,7 @@ receipts = at_once(send)
     assert len({each.port for each in kept}) == GREENLETS
 
 
-@ORDERS
+@pytest.mark.parametrize("imports", ORDERS)
 def test_greenlets_that_share_a_connection_wait_for_each_other(imports: str) -> None:
     work = """
 with mail.connect() as connection:

@@ -38,6 +38,7 @@ def run(folder: Path, command: str, *options: str) -> str:
     return done.stdout
 
 
+@pytest.mark.exhaustive
 def test_its_tests_pass_as_its_readme_says(copied: Path) -> None:
     assert "2 passed" in run(copied, "python -m pytest", "-q", "-W", "error")
 

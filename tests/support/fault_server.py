@@ -259,7 +259,9 @@ class Conversation:
         refuses = kind in (*NEGATIVE, "421") or (fault is not None and not fault.accepts)
         if not refuses:
             message = Accepted(self.number, mail.sender or "", tuple(mail.recipients), content)
-            self._server.accepted.append(message)
+            with self._server.changed:
+                self._server.accepted.append(message)
+                self._server.changed.notify_all()
         if not mail.was_answered:
             self.wire.answer(f"250 2.0.0 queued as {self.number}-{self._message}", kind)
         after = None if refuses else self._fault("replied")

@@ -26,7 +26,7 @@ from flask_mail.smtp.tls import wrapped
 
 def mail_to(port: int, **settings: Any) -> Mail:
     """Return a Mail of an app that sends to `port` on the loopback interface."""
-    app = Flask("shop")
+    app = Flask("shop", static_folder=None)  # which costs most of making an app
     app.config.update(
         MAIL_SERVER="127.0.0.1",
         MAIL_PORT=port,
@@ -245,8 +245,8 @@ class Dialogue:
         self.connection.close()
 
     def wait(self) -> None:
-        """Say nothing until the peer hangs up."""
-        while self._reader.readline():
+        """Say nothing until the peer hangs up, or says that it will."""
+        while self._reader.readline() not in (b"", b"QUIT\r\n"):
             pass
 
     def say(self, *lines: str) -> None:

@@ -75,7 +75,7 @@ def check_failure(heard: Heard, error: Exception) -> None:
 
 
 def make_app(**config: Any) -> Flask:
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
     app.config.update(config)
     return app
 

@@ -296,7 +296,7 @@ answers = st.sampled_from(
 scripts = st.lists(st.lists(answers, max_size=8), min_size=1, max_size=4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(scripts, st.sampled_from(MODES), st.integers(1, 4), st.booleans(), st.integers(1, 6))
 def test_message_is_accepted_at_most_once(scripts, mode, ahead, refused_too, count):
     """Exactly once if its outcome is SENT, and only SENT and UNKNOWN may have been accepted."""

@@ -12,18 +12,13 @@ from typing import Any
 import pytest
 from fault_server import FaultServer, fault_server
 from faults import Fault
+from matrices import MODE_PARAMS, MODES, matrix
 from servers import Dialogue, mail_to, scripted_server, smtp_server
 
 from flask_mail import Mail, Message, MessageError, Outcome
 from flask_mail.delivery.outgoing import Outgoing
 from flask_mail.mime.content import LARGE, Content
 
-EXTENSIONS = {
-    "step by step": (),
-    "pipelining": ("PIPELINING",),
-    "chunking": ("CHUNKING",),
-    "both": ("PIPELINING", "CHUNKING"),
-}
 MIB = 1024 * 1024
 
 
@@ -41,9 +36,9 @@ def message(subject: str, **sources: Any) -> Message:
     return made
 
 
-@pytest.fixture(params=EXTENSIONS)
+@pytest.fixture(params=MODE_PARAMS)
 def server(request: pytest.FixtureRequest) -> Iterator[FaultServer]:
-    with fault_server(extensions=EXTENSIONS[request.param]) as running:
+    with fault_server(extensions=MODES[request.param]) as running:
         yield running
     assert running.violations == []
 
@@ -78,7 +73,7 @@ def test_it_is_tried_again_from_its_beginning(path: Path) -> None:
     """Each attempt reads the file anew."""
     path.write_bytes(os.urandom(3 * MIB))  # so that the break comes before the last chunk
     fault = Fault("half", "reset", at=((1, 1),))
-    with fault_server(fault, extensions=EXTENSIONS["both"]) as server:
+    with fault_server(fault, extensions=MODES["both"]) as server:
         large = message("large", path=path)
         receipt = mail_to(server.port).send(large)
 
@@ -192,8 +187,7 @@ def peak_of(mail: Mail, sent: Message) -> int:
     return peak - start
 
 
-@pytest.mark.parametrize("source", ["path", "bytes"])
-@pytest.mark.parametrize("backend", ["smtp", "file"])
+@matrix("source, backend", ["path", "bytes"], ["smtp", "file"])
 def test_it_takes_little_memory_above_its_data(tmp_path: Path, source: str, backend: str) -> None:
     data = bytes(32 * MIB)
     (tmp_path / "a").write_bytes(data)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from reading import PATIENT, compose, parsed
 
@@ -241,7 +241,7 @@ def test_what_is_no_message_is_read_too(content: bytes) -> None:
     assert isinstance(Message.from_bytes(content), Message)
 
 
-@settings(PATIENT, max_examples=150)
+@PATIENT
 @given(
     st.lists(
         st.sampled_from(

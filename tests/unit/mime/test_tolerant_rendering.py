@@ -12,7 +12,7 @@ from reading import compose, headers_of, own_parts, parsed, split_message
 from flask_mail import Attachment, Message
 
 
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 @given(messages())
 def test_whatever_the_fields_hold_one_well_formed_message_comes_out(message: Message) -> None:
     content = message.as_bytes()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from messages import ADDRESSES, Draft, drafts, messages
 from reading import HEADER_TEXTS, PATIENT, compose
@@ -106,7 +106,7 @@ def assert_same_message(message: Message) -> None:
     assert_same(lambda: copy.copy(message).has_bad_headers())
 
 
-@settings(PATIENT, max_examples=40)
+@PATIENT
 @given(drafts())
 def test_a_message_has_the_same_octets_either_way(draft: Draft) -> None:
     assert_same_message(draft.message())
@@ -130,7 +130,7 @@ def test_a_message_that_is_nearly_plain_fares_the_same_either_way(fields: dict[s
     assert_same_message(compose(**fields, seed=1))
 
 
-@settings(PATIENT, max_examples=60)
+@PATIENT
 @given(messages())
 def test_any_message_fares_the_same_either_way(message: Message) -> None:
     message.date = 0

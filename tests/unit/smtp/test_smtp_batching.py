@@ -9,6 +9,7 @@ import time
 import pytest
 from fault_server import fault_server
 from faults import Fault
+from matrices import MODE_PARAMS, MODES, every_mode
 from servers import mail_to
 
 from flask_mail import BackendUnavailable, Envelope, Message, Outcome
@@ -20,16 +21,10 @@ from flask_mail.smtp.deadline import Deadline
 from flask_mail.smtp.delivery import Delivery
 from flask_mail.smtp.pipeline import MESSAGES
 
-MODES = {
-    "lockstep": (),
-    "pipelining": ("PIPELINING",),
-    "chunking": ("CHUNKING",),
-    "both": ("PIPELINING", "CHUNKING"),
-}
 SENT, NOT_SENT = Outcome.SENT, Outcome.NOT_SENT
 
 
-@pytest.fixture(params=MODES)
+@pytest.fixture(params=MODE_PARAMS)
 def server(request):
     with fault_server(extensions=MODES[request.param]) as running:
         yield running
@@ -195,9 +190,9 @@ def test_a_source_that_waits_does_so_after_all_before_was_written(server):
     assert all(each.sent for each in mail_to(server.port).send_many(batch()))
 
 
-@pytest.mark.parametrize("extensions", MODES.values(), ids=MODES)
-def test_source_is_read_after_partial_writes_are_flushed(extensions):
-    with fault_server(extensions=extensions, room=1 << 13) as server:
+@every_mode
+def test_source_is_read_after_partial_writes_are_flushed(mode):
+    with fault_server(extensions=MODES[mode], room=1 << 13) as server:
 
         def batch():
             for number in range(3):

@@ -11,16 +11,11 @@ from itertools import islice
 import pytest
 from fault_server import PASSWORD, USERNAME, fault_server
 from faults import Fault
+from matrices import MODES, every_mode, matrix
 from servers import mail_to
 
 from flask_mail import DeliveryUnknown, Message
 
-MODES = {
-    "lockstep": (),
-    "pipelining": ("PIPELINING",),
-    "chunking": ("CHUNKING",),
-    "both": ("PIPELINING", "CHUNKING"),
-}
 COUNT = 6  # messages of the batch; the fork comes at number 3
 
 PROGRAM = r"""
@@ -105,8 +100,7 @@ def numbers(server):
     )
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("place", ["generator", "sending", "dispatched"])
+@matrix("mode, place", MODES, ["generator", "sending", "dispatched"])
 def test_child_of_a_fork_in_a_batch_sends_nothing_of_the_batch(mode, place):
     with fault_server(extensions=MODES[mode]) as server:
         parent, child, errors = play(server, place)
@@ -121,7 +115,7 @@ def test_child_of_a_fork_in_a_batch_sends_nothing_of_the_batch(mode, place):
     assert all("forked" in each for each in errors)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@every_mode
 def test_child_forked_by_a_signal_handler_sends_none_of_the_batch(mode):
     with fault_server(Fault("mail", "stall", ((1, 2),)), extensions=MODES[mode]) as server:
         parent, child, errors = play(server, "handler")
@@ -153,7 +147,7 @@ def batch(process):
         yield Message(f"Number {number}", ["to@example.com"], "Hi")
 
 
-@pytest.mark.parametrize("mode", MODES)
+@every_mode
 def test_child_gets_a_receipt_for_each_message_of_its_parents_batch(mode, process):
     with fault_server(extensions=MODES[mode]) as server:
         mail = mail_to(server.port)
@@ -208,7 +202,7 @@ def test_child_that_ends_in_its_parents_batch_leaves_the_socket_as_it_is(process
     silence = Fault("mail", "stall", ((1, 2),))
     with (
         fault_server(silence, extensions=MODES["pipelining"]) as server,
-        mail_to(server.port).connect() as connection,
+        mail_to(server.port, MAIL_TIMEOUT=0.3).connect() as connection,
     ):
         link = connection.host.file
         link._sock = Untouched(link._sock, touched, process)

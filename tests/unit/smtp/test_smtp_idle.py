@@ -7,16 +7,10 @@ import time
 import pytest
 from fault_server import fault_server
 from faults import Fault
+from matrices import MODES, every_mode
 from servers import mail_to
 
 from flask_mail import DeliveryError, Message, Outcome
-
-MODES = {
-    "lockstep": (),
-    "pipelining": ("PIPELINING",),
-    "chunking": ("CHUNKING",),
-    "both": ("PIPELINING", "CHUNKING"),
-}
 
 
 def message(number):
@@ -39,7 +33,7 @@ def outcome_of(mail, number):
         return error.receipt.outcome
 
 
-@pytest.mark.parametrize("mode", MODES)
+@every_mode
 @pytest.mark.parametrize("stage", ["mail", "rcpt1"])
 def test_host_gone_silent_while_idle_is_not_sent(mode, stage):
     silence = Fault(stage, "stall", ((1, 2),))

@@ -9,18 +9,11 @@ import threading
 import pytest
 from fault_server import fault_server
 from faults import PATIENCE, Fault
+from matrices import MODES, every_mode
 from servers import mail_to
 
 from flask_mail import BackendUnavailable, Connection, Message, MessageRefused
 from flask_mail.delivery.signals import email_dispatched
-
-MODES = {
-    "lockstep": (),
-    "pipelining": ("PIPELINING",),
-    "chunking": ("CHUNKING",),
-    "both": ("PIPELINING", "CHUNKING"),
-}
-every_mode = pytest.mark.parametrize("mode", MODES)
 
 
 def message(subject):

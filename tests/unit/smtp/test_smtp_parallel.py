@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from fault_server import PASSWORD, USERNAME, fault_server
 from faults import PATIENCE, Fault, first_of
+from matrices import MODES, every_mode
 from servers import mail_to
 
 from flask_mail import BackendUnavailable, Message, Outcome
@@ -26,15 +27,8 @@ from flask_mail.smtp.replies import reply_of
 from flask_mail.smtp.sessions import ServerSessions
 from flask_mail.smtp.source import Source
 
-MODES = {
-    "lockstep": (),
-    "pipelining": ("PIPELINING",),
-    "chunking": ("CHUNKING",),
-    "both": ("PIPELINING", "CHUNKING"),
-}
 SECONDS_LEFT = Growth.seconds_left
 SENT, NOT_SENT, UNKNOWN = Outcome.SENT, Outcome.NOT_SENT, Outcome.UNKNOWN
-every_mode = pytest.mark.parametrize("mode", MODES)
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,8 @@ __all__ = ["little_room"]  # a fixture
 
 pytestmark = pytest.mark.usefixtures("little_room")
 
-CHUNKED = pytest.mark.parametrize("mode", ["chunking", "both", "tls", "large"])
+LARGE = pytest.param("large", marks=pytest.mark.exhaustive)
+CHUNKED = pytest.mark.parametrize("mode", ["chunking", "both", "tls", LARGE])
 HEADER = b"Subject: Hello\r\nFrom: me@example.com\r\n\r\n"
 FORGED = (
     "MAIL FROM:<ceo@example.com>\nRCPT TO:<victim@example.com>\nDATA\n"
@@ -154,7 +155,7 @@ def test_a_server_that_offers_bdat_and_does_not_know_it_gets_data(mode, reply, b
     assert sum(each.startswith("BDAT") for each in said) == (0 if body else 1)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [LARGE if mode == "large" else mode for mode in MODES])
 def test_a_body_with_commands_arrives_as_it_was(mode):
     body = FORGED if mode != "large" else FORGED + "x" * 70 + "\n" * 200_000
     with Play(mode, body=body) as play:

@@ -6,18 +6,12 @@ import contextlib
 from collections import Counter
 
 import pytest
+from matrices import MODES, every_mode
 from servers import Dialogue, mail_to, scripted_server
 
 from flask_mail import BackendUnavailable, DeliveryUnknown, Message, MessageRefused, Outcome
 
-MODES = {
-    "lockstep": (),
-    "pipelining": ("PIPELINING",),
-    "chunking": ("CHUNKING",),
-    "both": ("PIPELINING", "CHUNKING"),
-}
 TOO_MANY = "452 4.5.3 Too many recipients"
-every_mode = pytest.mark.parametrize("mode", MODES)
 SENT, NOT_SENT = Outcome.SENT, Outcome.NOT_SENT
 
 
