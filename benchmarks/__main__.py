@@ -16,7 +16,7 @@ from typing import Any
 
 from . import delivering, making, measure, readme, report, servers
 from .cells import FULL, QUICK
-from .environments import CHECKOUT, LIBRARIES, OURS, Environments, find_python
+from .environments import CHECKOUT, LIBRARIES, OURS, Environments, Missing, find_python
 
 NOTES = Path(__file__).resolve().parent / "notes.md"
 GROUPS = [*making.GROUPS, *delivering.GROUPS]
@@ -78,6 +78,11 @@ def run(parsed: argparse.Namespace) -> dict[str, Any]:
     workdir = parsed.workdir.resolve()
     environments = Environments(workdir, find_python(parsed.python))
     pythons = {name: environments.python_of(each) for name, each in LIBRARIES.items()}
+    nodemailer: Path | str
+    try:
+        nodemailer = environments.nodemailer()
+    except Missing as missing:
+        nodemailer = str(missing)
     about = machine(environments)
     groups = [group for group in GROUPS if not parsed.only or group.name in parsed.only]
     words = ["python -m benchmarks", *(["--quick"] if parsed.quick else [])]
@@ -87,6 +92,7 @@ def run(parsed: argparse.Namespace) -> dict[str, Any]:
         groups,
         QUICK if parsed.quick else FULL,
         pythons=pythons,
+        nodemailer=nodemailer,
         folder=workdir,
         queue=parsed.queue,
         limit=parsed.limit,

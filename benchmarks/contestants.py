@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .servers import program
-from .workers.content import SENDER, recipients, rendered
+from .workers.content import HTML, SENDER, SUBJECT, TEXT, recipients, rendered
 
 WORKERS = Path(__file__).resolve().parent / "workers"
 TIME_LIMIT = 120.0  # seconds for one request: several times what the slowest takes
@@ -39,15 +39,18 @@ class Contestant(Protocol):
 
 
 class Worker:
-    """A process in a library's environment."""
+    """A process that reads requests and writes answers.
+
+    :param command: the program, which is given the options as JSON.
+    """
 
     def __init__(
-        self, python: Path, adapter: str, options: dict[str, Any], certificate: Path, log: Path
+        self, command: list[str], options: dict[str, Any], certificate: Path, log: Path
     ) -> None:
-        self._what = adapter
+        self._what = command[-1]
         self._log = log.open("ab")
         self._process = subprocess.Popen(
-            [str(python), str(WORKERS / "worker.py"), adapter, json.dumps(options)],
+            [*command, json.dumps(options)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -100,6 +103,22 @@ class Worker:
             self._process.kill()
             self._process.wait(20)
         self._log.close()
+
+
+def python_worker(python: Path, adapter: str) -> list[str]:
+    """Return the command of a worker in a library's environment."""
+    return [str(python), str(WORKERS / "worker.py"), adapter]
+
+
+def nodemailer_worker(folder: Path, options: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    """Return the command of a worker with Nodemailer, and its options.
+
+    :param folder: where it is installed.
+    """
+    message = {"sender": SENDER, "recipient": recipients(1)[0], "subject": SUBJECT}
+    message |= {"text": TEXT, "html": HTML}
+    command = ["node", str(WORKERS / "nodemailer_worker.cjs")]
+    return command, options | message | {"folder": str(folder)}
 
 
 # Names are used, since a package may import them only then.

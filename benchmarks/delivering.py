@@ -6,12 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from .cells import PEERS, SMTP_SOURCE, Cell, Entry, Group, Plan
-from .environments import OURS
+from .environments import AIOSMTPLIB, LIMIT, NODEMAILER, OLD, OURS
 
 PIPELINING = f"{OURS}, PIPELINING only"
 FIRST = f"{OURS}, first send"
 NO_POOL = f"{OURS}, no pool"
 POOL_OF_8 = f"{OURS}, pool of 8"
+EIGHT = f"{OURS}, 8 connections"
+CHUNKING_COLUMN, PIPELINING_COLUMN, NEITHER_COLUMN = "CHUNKING", "PIPELINING only", "neither"
+SLOW_COLUMN = "CHUNKING, 50 ms a message"
+ONE_THREAD, EIGHT_THREADS = "1 thread", "8 threads"
 
 
 def _all(request: dict[str, Any], *, source: bool = True) -> list[Entry]:
@@ -115,6 +119,57 @@ def _threads(plan: Plan) -> list[Cell]:
     return cells
 
 
+def _several(
+    plan: Plan, column: str, server: str, *, ours: float, others: float, has_limit: bool = False
+) -> Cell:
+    """A batch over one connection and over several.
+
+    :param ours: round trips of a message over one connection; `others`: that of the others.
+    """
+
+    def request(per_message: float, connections: int = 1) -> dict[str, Any]:
+        # Three times as many messages, because connections are opened meanwhile.
+        trips = per_message / (3 * connections if connections > 1 else 1)
+        return {"task": "batch", "count": plan.share(20, trips, plan.batch), "threads": 1}
+
+    entries = [
+        Entry(OURS, OURS, request(ours)),
+        Entry(EIGHT, OURS, request(ours, 8), {"MAIL_BATCH_CONNECTIONS": 8}),
+        Entry(OLD, OLD, request(others)),
+        Entry(AIOSMTPLIB, AIOSMTPLIB, request(others, 5)),
+        Entry(NODEMAILER, NODEMAILER, request(others, 5)),
+    ]
+    if has_limit:
+        entries.append(Entry(LIMIT, LIMIT, request(ours)))
+    return Cell(column, server, 20, entries, plan.repeats, plan.batch)
+
+
+def _offers(plan: Plan) -> list[Cell]:
+    return [
+        _several(plan, CHUNKING_COLUMN, "postfix", ours=0.05, others=4.4, has_limit=True),
+        _several(plan, PIPELINING_COLUMN, "pipelining", ours=1, others=4.4),
+        _several(plan, NEITHER_COLUMN, "neither", ours=4.2, others=4.4),
+        _several(plan, SLOW_COLUMN, "slow", ours=2.5, others=7),
+    ]
+
+
+def _loopback(plan: Plan) -> list[Cell]:
+    def cell(column: str, threads: int) -> Cell:
+        def request(count: int) -> dict[str, Any]:
+            count *= threads
+            return {"task": "single", "count": count, "threads": threads, "to": 1, "cold": False}
+
+        warm, cold = request(plan.batch // 2), request(plan.batch // 10)
+        entries = [
+            Entry(OURS, OURS, warm),
+            Entry(POOL_OF_8, OURS, warm, {"MAIL_POOL_SIZE": 8}),
+            *(Entry(name, name, cold) for name in PEERS),
+        ]
+        return Cell(column, "sink", 0, entries, plan.repeats)
+
+    return [cell(ONE_THREAD, 1), cell(EIGHT_THREADS, 8)]
+
+
 def _messages(plan: Plan) -> list[Cell]:
     local = [
         Cell(f"{size:,}, smtp-sink, 0 ms", "sink", 0, _batch(plan, "sink", 0, size), 1, size)
@@ -181,6 +236,17 @@ GROUPS = [
         _batches,
     ),
     Group(
+        "servers",
+        "Batches to servers that offer less, 20 ms",
+        "rate",
+        "A batch to ports of Postfix that differ in what they announce, and one that takes 50 ms to"
+        " accept each message. *8 connections*: `MAIL_BATCH_CONNECTIONS = 8`; the default is 1."
+        " Nodemailer's pool has 5 by default. aiosmtplib has no pool; the program opens 5."
+        " *Prepared octets*: a program that writes the same octets over one connection as fast as"
+        " it can.",
+        _offers,
+    ),
+    Group(
         "sink",
         "Without latency: smtp-sink on loopback",
         "rate",
@@ -192,8 +258,15 @@ GROUPS = [
         "Threads, 20 ms to Postfix",
         "rate",
         "All threads together. A batch is divided among them. *Pool of 8*: `MAIL_POOL_SIZE = 8`;"
-        " the default is 4.",
+        " the default is 2.",
         _threads,
+    ),
+    Group(
+        "loopback",
+        "Threads on loopback, smtp-sink",
+        "rate",
+        "`mail.send` in a loop in each thread, all threads together.",
+        _loopback,
     ),
     Group(
         "messages",

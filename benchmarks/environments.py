@@ -20,6 +20,13 @@ print(json.dumps(versions | {name: importlib.metadata.version(name) for name in 
 """
 
 
+_NODEMAILER = "nodemailer@10.6.0"
+
+
+class Missing(Exception):
+    """Something that only some contestants need is not installed; says what."""
+
+
 @dataclass(frozen=True)
 class Library:
     """Something that is measured, in an environment of its own."""
@@ -37,6 +44,9 @@ OLD = "Flask-Mail 0.10.0"
 MAILMAN = "Flask-Mailman 1.1.1"
 DJANGO = "Django 6.1"
 STDLIB = "the standard library"
+AIOSMTPLIB = "aiosmtplib 5.1.3, 5 connections"
+LIMIT = "prepared octets"
+NODEMAILER = "Nodemailer 10.6.0, 5 connections"
 
 LIBRARIES = {
     each.name: each
@@ -46,6 +56,8 @@ LIBRARIES = {
         Library(MAILMAN, "flask-mailman", "Flask-Mailman==1.1.1", "flask_mailman_api"),
         Library(DJANGO, "django", "Django==6.1", "django_api"),
         Library(STDLIB, "stdlib", "", "stdlib_api"),
+        Library(LIMIT, "stdlib", "", "limit_api"),
+        Library(AIOSMTPLIB, "aiosmtplib", "aiosmtplib==5.1.3", "aiosmtplib_api"),
     )
 }
 
@@ -111,6 +123,29 @@ class Environments:
             subprocess.run(install, check=True, timeout=300)
         made_for.write_text(wanted)
         return python
+
+    def nodemailer(self) -> Path:
+        """Return a folder in which Nodemailer is installed.
+
+        :raises Missing: Node.js or npm is not installed, or cannot install it.
+        """
+        npm = shutil.which("npm")
+        if npm is None or shutil.which("node") is None:
+            raise Missing("Node.js or npm is not installed")
+        folder = self._folder / "nodemailer"
+        made_for = folder / "made-for.txt"
+        if made_for.exists() and made_for.read_text() == _NODEMAILER:
+            return folder
+        print(f"installing {NODEMAILER}", flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        install = [npm, "install", "--silent", "--no-audit", "--no-fund", _NODEMAILER]
+        try:
+            subprocess.run([*install, "--prefix", folder], check=True, timeout=300)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise Missing(f"npm cannot install it: {error}") from error
+        made_for.write_text(_NODEMAILER)
+        return folder
 
     def versions(self, library: Library) -> dict[str, str]:
         """Return the versions of what the library stands on."""

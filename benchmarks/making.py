@@ -22,6 +22,7 @@ _CONTENTS = {
     NON_ASCII: "non-ascii",
 }
 IMPORT = "import"
+NULL = "`mail.send`, null"
 APP_PER_TEST = "an app per test"
 LARGE = 25  # MiB
 LARGE_COLUMN = f"{LARGE} MiB, smtp-sink"
@@ -67,7 +68,7 @@ def _overhead(plan: Plan) -> list[Cell]:
             Entry("`Message` and `as_bytes`", OURS, {"task": "build", **request}),
             Entry("the same and `has_bad_headers`", OURS, send | {"over": "nothing"}, null),
             Entry("`conn.send`, null", OURS, send | {"over": "connection"}, null),
-            Entry("`mail.send`, null", OURS, send, null),
+            Entry(NULL, OURS, send, null),
             Entry("`mail.send`, null, receivers", OURS, send | {"listening": True}, null),
             Entry("`mail.send`, locmem", OURS, send, locmem),
         ]

@@ -11,8 +11,16 @@ from typing import Any
 
 from . import login, servers
 from .cells import NOWHERE, SMTP_SOURCE, Cell, Entry, Group, Plan
-from .contestants import Contestant, CouldNotSend, NewProcesses, SmtpSource, Worker
-from .environments import LIBRARIES, OLD
+from .contestants import (
+    Contestant,
+    CouldNotSend,
+    NewProcesses,
+    SmtpSource,
+    Worker,
+    nodemailer_worker,
+    python_worker,
+)
+from .environments import LIBRARIES, NODEMAILER, OLD
 
 LOG = "workers.log"  # what the workers print
 
@@ -25,27 +33,30 @@ class Bench:
         postfix: servers.Postfix,
         ports: dict[tuple[str, int], int],
         pythons: dict[str, Path],
+        nodemailer: Path | str,
         folder: Path,
         until: float,
     ) -> None:
         self._postfix = postfix
         self._ports = ports
         self._pythons = pythons
+        self._nodemailer = nodemailer
         self._folder = folder
         self._until = until
 
     def measure(self, cell: Cell) -> list[dict[str, Any]]:
         """Return the results of a cell's entries."""
-        runs: list[list[dict[str, Any]]] = [[] for _ in cell.entries]
-        errors: list[str | None] = [None] * len(cell.entries)
+        entries = [each for each in cell.entries if not self._why_not(each)]
+        runs: list[list[dict[str, Any]]] = [[] for _ in entries]
+        errors: list[str | None] = [None] * len(entries)
         with contextlib.ExitStack() as stack:
             contestants = []
-            for entry in cell.entries:
+            for entry in entries:
                 contestants.append(self._contestant(cell, entry))
                 stack.callback(contestants[-1].close)
             # Whatever else this machine does meets all of them: each has one turn in each round.
             for _ in range(cell.repeats):
-                for number, entry in enumerate(cell.entries):
+                for number, entry in enumerate(entries):
                     if errors[number] is None:
                         try:
                             answer = self._turn(cell, entry, contestants[number])
@@ -55,10 +66,19 @@ class Bench:
                             runs[number].append(answer)
         results = [
             summary(cell, entry, answers) | ({"error": error} if error else {})
-            for entry, answers, error in zip(cell.entries, runs, errors, strict=True)
+            for entry, answers, error in zip(entries, runs, errors, strict=True)
         ]
         compare(results)
-        return results
+        return results + [
+            {"label": each.label, "library": each.library, "skipped": why}
+            for each in cell.entries
+            if (why := self._why_not(each))
+        ]
+
+    def _why_not(self, entry: Entry) -> str:
+        """Return why an entry cannot be measured here, or an empty string."""
+        is_missing = entry.library == NODEMAILER and isinstance(self._nodemailer, str)
+        return str(self._nodemailer) if is_missing else ""
 
     def _contestant(self, cell: Cell, entry: Entry) -> Contestant:
         server = entry.server or cell.server
@@ -75,11 +95,15 @@ class Bench:
             "settings": entry.settings,
             "folder": str(self._folder),
         }
-        python, adapter = self._pythons[entry.library], LIBRARIES[entry.library].adapter
         certificates = self._postfix.authorities
+        if entry.library == NODEMAILER:
+            command, options = nodemailer_worker(Path(self._nodemailer), options)
+            return Worker(command, options, certificates, self._folder / LOG)
+        python, adapter = self._pythons[entry.library], LIBRARIES[entry.library].adapter
         if entry.request["task"] in {"imports", "first send"}:
             return NewProcesses(python, adapter, options, certificates)
-        return Worker(python, adapter, options, certificates, self._folder / LOG)
+        command = python_worker(python, adapter)
+        return Worker(command, options, certificates, self._folder / LOG)
 
     def _turn(self, cell: Cell, entry: Entry, contestant: Contestant) -> dict[str, Any]:
         if time.monotonic() > self._until:
@@ -148,11 +172,15 @@ def run(
     plan: Plan,
     *,
     pythons: dict[str, Path],
+    nodemailer: Path | str,
     folder: Path,
     queue: Path | None,
     limit: float,
 ) -> dict[str, Any]:
-    """Start the servers, measure the groups, and return all results."""
+    """Start the servers, measure the groups, and return all results.
+
+    :param nodemailer: where it is installed, or why it is not.
+    """
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
         postfix = stack.enter_context(servers.postfix(queue))
@@ -167,7 +195,7 @@ def run(
             str(ms): servers.ping(ports["postfix", ms]) * 1000
             for ms in sorted({*plan.round_trips, 20})
         }
-        bench = Bench(postfix, ports, pythons, folder, started + limit)
+        bench = Bench(postfix, ports, pythons, nodemailer, folder, started + limit)
         results = []
         for group in groups:
             cells = []

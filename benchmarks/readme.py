@@ -8,16 +8,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from .delivering import (
+    EIGHT,
+    FIRST,
+    NEITHER_COLUMN,
+    PIPELINING,
+    PIPELINING_COLUMN,
+    SLOW_COLUMN,
+)
+from .delivering import GROUPS as OF_DELIVERING
+from .environments import OLD, OURS
+from .making import APP_PER_TEST, HTML, IMPORT, LARGE_COLUMN
+from .making import GROUPS as OF_MAKING
+
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "RESULTS.md"
 README = HERE.parent / "README.md"
 
-OURS, OLD = "Flask-Mail 1.0", "Flask-Mail 0.10.0"
-PIPELINING, FIRST = f"{OURS}, PIPELINING only", f"{OURS}, first send"
-EIGHT = f"{OURS}, 8 connections"
-SINGLE, LOGIN = "One message, plain", "One message, STARTTLS and login"
-SERVERS = "Batches to servers that offer less, 20 ms"
-LARGE, IMPORT = "Large attachments", "Import time"
+_HEADINGS = {group.name: group.heading for group in (*OF_MAKING, *OF_DELIVERING)}
 HEADING = "| | Flask-Mail 1.0 | 0.10 |\n| --- | --- | --- |\n"
 _FACTOR = re.compile(r" \([\d.]+x\)")
 
@@ -26,7 +34,7 @@ class Row(NamedTuple):
     """A row of README, and the place of its figures in RESULTS.md."""
 
     text: str
-    section: str
+    group: str
     column: str
     label: str = OURS
     figure: int = 0
@@ -35,24 +43,24 @@ class Row(NamedTuple):
 
 TABLES = (
     (
-        Row("`mail.send`, over a pooled connection", SINGLE, "20 ms"),
-        Row("the same with STARTTLS and login", LOGIN, "20 ms"),
-        Row("the first `mail.send` of an app", SINGLE, "20 ms", FIRST),
-        Row("the same with STARTTLS and login", LOGIN, "20 ms", FIRST),
-        Row("a batch", "A batch", "20 ms"),
-        Row("a batch, PIPELINING only", "A batch", "20 ms", PIPELINING),
-        Row("the same with 8 connections", SERVERS, "PIPELINING only", EIGHT),
-        Row("a batch, neither PIPELINING nor CHUNKING", SERVERS, "neither"),
-        Row("the same with 8 connections", SERVERS, "neither", EIGHT),
-        Row("a batch, 50 ms to accept each message", SERVERS, "CHUNKING, 50 ms a message"),
-        Row("the same with 8 connections", SERVERS, "CHUNKING, 50 ms a message", EIGHT),
+        Row("`mail.send`, over a pooled connection", "single", "20 ms"),
+        Row("the same with STARTTLS and login", "login", "20 ms"),
+        Row("the first `mail.send` of an app", "single", "20 ms", FIRST),
+        Row("the same with STARTTLS and login", "login", "20 ms", FIRST),
+        Row("a batch", "batch", "20 ms"),
+        Row("a batch, PIPELINING only", "batch", "20 ms", PIPELINING),
+        Row("the same with 8 connections", "servers", PIPELINING_COLUMN, EIGHT),
+        Row("a batch, neither PIPELINING nor CHUNKING", "servers", NEITHER_COLUMN),
+        Row("the same with 8 connections", "servers", NEITHER_COLUMN, EIGHT),
+        Row("a batch, 50 ms to accept each message", "servers", SLOW_COLUMN),
+        Row("the same with 8 connections", "servers", SLOW_COLUMN, EIGHT),
     ),
     (
-        Row("building a message with text and HTML", "Making a message", "text + HTML"),
-        Row("sending a 25 MiB attachment", LARGE, "25 MiB, smtp-sink"),
-        Row("extra memory used for it", LARGE, "25 MiB, smtp-sink", figure=1),
-        Row("importing it", IMPORT, "import"),
-        Row("`Mail(app)` and a message in a test", "An app per test", "an app per test"),
+        Row("building a message with text and HTML", "build", HTML),
+        Row("sending a 25 MiB attachment", "attachment", LARGE_COLUMN),
+        Row("extra memory used for it", "attachment", LARGE_COLUMN, figure=1),
+        Row("importing it", "imports", IMPORT),
+        Row("`Mail(app)` and a message in a test", "apps", APP_PER_TEST),
     ),
 )
 
@@ -86,8 +94,9 @@ def rows(table: tuple[Row, ...], results: str) -> Iterator[str]:
     """Yield the rows of a table; those that were not measured are left out."""
     found = cells(results)
     for row in table:
-        own = found.get((row.section, row.column, row.label), "")
-        old = found.get((row.section, row.column, OLD), "")
+        place = _HEADINGS[row.group], row.column
+        own = found.get((*place, row.label), "")
+        old = found.get((*place, OLD), "")
         if own[:1].isdigit() and old[:1].isdigit():
             ours = shown(own, row.figure, has_unit=True)
             yield f"| {row.text} | {ours} | {shown(old, row.figure, has_unit=False)} |\n"

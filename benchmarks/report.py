@@ -24,6 +24,8 @@ def figure(entry: dict[str, Any] | None, shows: str) -> str:
     """Return what a table says of an entry."""
     if entry is None:
         return ""
+    if "skipped" in entry:
+        return "not installed"
     parts = []
     if "seconds" in entry:
         if shows == "rate":
@@ -79,6 +81,18 @@ def failures(results: dict[str, Any]) -> list[str]:
     ]
 
 
+def skipped(results: dict[str, Any]) -> list[str]:
+    """Return the contestants that are not installed here, and why."""
+    found = {
+        f"{entry['label']}: {entry['skipped']}"
+        for group in results["groups"]
+        for cell in group["cells"]
+        for entry in cell["entries"]
+        if "skipped" in entry
+    }
+    return sorted(found)
+
+
 def targets(results: dict[str, Any]) -> str:
     """Return the targets and what became of them."""
     rows = [["", "to reach", "measured", ""]]
@@ -130,7 +144,7 @@ def markdown(results: dict[str, Any], notes: str = "") -> str:
     )
     for group in results["groups"]:
         parts += [f"## {group['heading']}", group["text"], group_table(group)]
-    failed = failures(results)
+    failed = failures(results) + skipped(results)
     if failed:
         parts += ["## Not measured", "\n".join(f"- {each}" for each in failed)]
     return "\n\n".join(parts) + "\n"
@@ -140,7 +154,7 @@ def plain(results: dict[str, Any]) -> str:
     """Return the tables for a terminal."""
     parts = [f"{group['heading']}\n{group_table(group)}" for group in results["groups"]]
     parts.append(targets(results))
-    failed = failures(results)
+    failed = failures(results) + skipped(results)
     if failed:
         parts.append("Not measured:\n" + "\n".join(failed))
     return "\n\n".join(parts)

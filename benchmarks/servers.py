@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .login import PasswordServer, make_certificate, with_authorities
+from .policy import SlowPolicy
 
 PROGRAMS = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 
@@ -50,6 +51,10 @@ _MASTER_CF = """\
 127.0.0.1:{postfix} inet n - n - - smtpd
 127.0.0.1:{pipelining} inet n - n - - smtpd
     -o smtpd_discard_ehlo_keywords=chunking
+127.0.0.1:{neither} inet n - n - - smtpd
+    -o smtpd_discard_ehlo_keywords=chunking,pipelining
+127.0.0.1:{slow} inet n - n - - smtpd
+    -o smtpd_end_of_data_restrictions=check_policy_service,inet:127.0.0.1:{policy}
 127.0.0.1:{login} inet n - n - - smtpd
     -o smtpd_tls_security_level=encrypt
     -o smtpd_sasl_auth_enable=yes
@@ -139,8 +144,9 @@ class Postfix:
 
 @contextlib.contextmanager
 def postfix(folder: Path | None = None) -> Iterator[Postfix]:
-    """Run Postfix: ports ``postfix`` (PIPELINING and CHUNKING), ``pipelining`` (that alone) and
-    ``login`` (STARTTLS and AUTH demanded).
+    """Run Postfix: ports ``postfix`` (PIPELINING and CHUNKING), ``pipelining`` (that alone),
+    ``neither``, ``slow`` (both, and it takes a while to accept a message) and ``login`` (STARTTLS
+    and AUTH demanded).
 
     :param folder: where its queue is.
     """
@@ -157,11 +163,15 @@ def postfix(folder: Path | None = None) -> Iterator[Postfix]:
         shutil.chown(root / "data", "postfix")
         certificate, key = make_certificate(root / "etc")
         passwords = stack.enter_context(PasswordServer())
-        threading.Thread(target=passwords.serve_forever, daemon=True).start()
-        stack.callback(passwords.shutdown)
-        ports = {name: free_port() for name in ("postfix", "pipelining", "login")}
+        policy = stack.enter_context(SlowPolicy())
+        for each in (passwords, policy):
+            threading.Thread(target=each.serve_forever, daemon=True).start()
+            stack.callback(each.shutdown)
+        names = ("postfix", "pipelining", "neither", "slow", "login")
+        ports = {name: free_port() for name in names}
         values = {"root": root, "queue": root / "queue", "data": root / "data", **ports}
-        values |= {"certificate": certificate, "key": key, "passwords": passwords.port}
+        values |= {"certificate": certificate, "key": key}
+        values |= {"passwords": passwords.port, "policy": policy.port}
         (root / "etc" / "main.cf").write_text(_MAIN_CF.format(**values))
         (root / "etc" / "master.cf").write_text(_MASTER_CF.format(**values))
         control = [command, "-c", str(root / "etc")]
