@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from sqlalchemy import MetaData
 
 from .backend import QueueBackend
-from .finding import queues_of
+from .finding import queues_of, replaced
 from .schema import Tables
 
 __all__ = ["QueueBackend", "define_tables", "wake"]
+
+_log = logging.getLogger("flask_mail.queue")
 
 
 def define_tables(metadata: MetaData, name: str = "mail_queue") -> None:
@@ -32,6 +35,10 @@ def wake(app: Any, *, queue: str | None = None, seconds: float | None = None) ->
     """
     from .worker import Worker
 
-    worker = Worker(app, queues_of(app, queue), once=True, seconds=seconds)
+    queues = queues_of(app, queue)
+    for each in queues:
+        if warning := replaced(app, each):
+            _log.warning("%s", warning)
+    worker = Worker(app, queues, once=True, seconds=seconds)
     worker.run()
     return worker.count

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -10,7 +12,9 @@ from flask.cli import with_appcontext
 
 from .backend import QueueBackend
 from .command_options import errors, of_queue, queues_in, read_seconds
+from .finding import replaced
 from .stopping import Interrupted, Stop
+from .supervisor import Supervisor
 from .worker import Worker
 
 
@@ -19,10 +23,16 @@ from .worker import Worker
 @click.option("--batch", default=50, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--once", is_flag=True, help="End when nothing is due.")
 @click.option("--for", "seconds", callback=read_seconds, help="End after this time, such as 55s.")
+@click.option("--processes", default=1, show_default=True, type=click.IntRange(1, 1000))
 @of_queue
 @with_appcontext
 def work(
-    mailers: tuple[str, ...], batch: int, once: bool, seconds: float | None, mailer: str | None
+    mailers: tuple[str, ...],
+    batch: int,
+    once: bool,
+    seconds: float | None,
+    processes: int,
+    mailer: str | None,
 ) -> None:
     """Send the mail of the queue until SIGTERM."""
     app: Any = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
@@ -32,24 +42,55 @@ def work(
             raise click.ClickException(f"No queue has the mailer {', '.join(mailers)}.")
         for each in queues:
             _announce(app, each)
-        with Stop() as stop:
+    with Stop() as stop:
+
+        def run() -> None:
             worker = Worker(app, queues, stop=stop, batch=batch, once=once, seconds=seconds)
-            try:
+            with errors():
                 worker.run()
-            except Interrupted:
-                raise click.ClickException("Interrupted while mail was being sent.") from None
-    click.echo(f"Messages: {worker.count}")
+            click.echo(f"Messages: {worker.count}")
+
+        try:
+            if processes == 1:
+                run()
+            else:
+                _run_several(queues, run, stop, processes, replace=not once and seconds is None)
+        except Interrupted:
+            raise click.ClickException("Interrupted while mail was being sent.") from None
+
+
+def _run_several(
+    queues: Sequence[QueueBackend],
+    run: Callable[[], None],
+    stop: Stop,
+    count: int,
+    *,
+    replace: bool,
+) -> None:
+    if not hasattr(os, "fork"):
+        raise click.ClickException("This system has no processes for --processes: start several.")
+    store = queues[0].store
+    if store.is_in_memory:
+        raise click.ClickException("Processes cannot share a database in memory: use a file.")
+
+    def run_in_fork() -> int:
+        store.after_fork()
+        click.echo(f"Worker: {os.getpid()}")
+        try:
+            run()
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except Interrupted:
+            return 1
+        return 0
+
+    if not Supervisor(run_in_fork, stop, replace=replace).run(count):
+        raise click.ClickException("A worker has failed.")
 
 
 def _announce(app: Any, queue: QueueBackend) -> None:
-    selection = app.extensions["mail"].selection
-    backend = selection.target(queue.target)[0]
-    wanted = selection.backend_class(selection.reference(queue.target)[0])
+    backend = app.extensions["mail"].selection.target(queue.target)[0]
     click.echo(f"{queue.target}: {backend.name}")
-    if wanted is not type(backend):
-        click.secho(
-            f"Warning: mail of {queue.target} goes to {backend.name}, not to {wanted.name}, because"
-            " of TESTING or MAIL_SUPPRESS_SEND: it is marked as sent, and never leaves.",
-            fg="yellow",
-            err=True,
-        )
+    if warning := replaced(app, queue):
+        click.secho(f"Warning: {warning}", fg="yellow", err=True)

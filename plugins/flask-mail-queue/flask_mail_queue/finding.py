@@ -37,6 +37,19 @@ def queues_of(app: Any, queue: str | None = None) -> list[QueueBackend]:
     return queues
 
 
+def replaced(app: Any, queue: QueueBackend) -> str | None:
+    """Return a warning if the mail of a queue goes to another backend than its mailer names."""
+    selection = app.extensions["mail"].selection
+    backend = selection.target(queue.target)[0]
+    wanted = selection.backend_class(selection.reference(queue.target)[0])
+    if wanted is type(backend):
+        return None
+    return (
+        f"Mail of {queue.target} goes to {backend.name}, not to {wanted.name}, because of TESTING"
+        " or MAIL_SUPPRESS_SEND: it is marked as sent, and never leaves."
+    )
+
+
 def contents_of(queues: Sequence[QueueBackend], mailer: str) -> Contents:
     """Return the reader of the content of a mailer's rows."""
     return next((each for each in queues if each.target == mailer), queues[0]).contents

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -16,9 +17,13 @@ class Interrupted(BaseException):
 
 
 class Stop:
-    """Set by SIGTERM and SIGINT within a ``with`` block, in the main thread."""
+    """Set by SIGTERM and SIGINT within a ``with`` block, in the main thread.
+
+    :ivar parent: the process of which this one is a worker; it stops when that one has ended.
+    """
 
     def __init__(self) -> None:
+        self.parent: int | None = None
         self._requested = threading.Event()
         self._before: dict[int, Any] = {}
 
@@ -26,6 +31,9 @@ class Stop:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._before[number] = signal.signal(number, self._receive)
+            if hasattr(signal, "SIGUSR1"):  # how a supervisor asks its workers to stop
+                number = signal.SIGUSR1
+                self._before[number] = signal.signal(number, lambda *received: self.request())
         return self
 
     def __exit__(
@@ -43,7 +51,8 @@ class Stop:
 
     @property
     def requested(self) -> bool:
-        return self._requested.is_set()
+        is_orphan = self.parent is not None and os.getppid() != self.parent
+        return is_orphan or self._requested.is_set()
 
     def wait(self, seconds: float) -> None:
         """Wait, but not longer than until the first signal."""

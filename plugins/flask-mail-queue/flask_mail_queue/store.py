@@ -78,6 +78,11 @@ class Store:
             event.listen(engine, "begin", _begin_immediate)
         return engine
 
+    def after_fork(self) -> None:
+        """Use no connection of the parent process."""
+        if self._shared is not None:
+            self._shared.dispose(close=False)
+
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """Yield a connection in a transaction, which is committed at the end of the block."""

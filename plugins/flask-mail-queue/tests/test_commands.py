@@ -37,7 +37,7 @@ def test_work_warns_if_mail_is_suppressed(shop, run):
     shop.send()
     shop.app.config["MAIL_SUPPRESS_SEND"] = True
     done = run(work, "--once")
-    assert "Warning: mail of peer goes to null" in done.output + done.stderr
+    assert "Warning: Mail of peer goes to null" in done.output + done.stderr
     assert not shop.peer.taken
 
 

@@ -102,6 +102,14 @@ def test_wake_sends_what_is_due_and_counts_it(shop):
     assert shop.states() == ["sent"]
 
 
+def test_wake_warns_if_mail_is_suppressed(shop, caplog):
+    shop.send()
+    shop.app.config["MAIL_SUPPRESS_SEND"] = True
+    wake(shop.app)
+    assert "Mail of peer goes to null, not to peer" in caplog.text
+    assert not shop.peer.taken
+
+
 def test_mail_of_a_mailer_that_was_renamed_is_reported(shop, caplog):
     shop.send()
     mailers = shop.app.config["MAIL_MAILERS"]

@@ -1,0 +1,142 @@
+"""Several workers of one command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from flask.cli import ScriptInfo
+from flask_mail_queue.commands import work
+from flask_mail_queue.store import Store
+from shop import Shop
+from sqlalchemy import create_engine, select
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forks")
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/mail.db"
+
+
+@contextmanager
+def command(url, *arguments):
+    """Run ``flask mail work`` in a process of its own."""
+    program = [sys.executable, Path(__file__).parent / "processes.py", url, *arguments]
+    with subprocess.Popen(
+        list(map(str, program)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def until(process, beginning):
+    """Return the rest of the next line of its output that begins so."""
+    for line in process.stdout:
+        if line.startswith(beginning):
+            return line.removeprefix(beginning).strip()
+    raise AssertionError(f"no line begins with {beginning!r}: {process.stderr.read()}")
+
+
+def test_two_processes_send_what_is_due_and_end(shop, url):
+    for number in range(12):
+        shop.send(f"Mail {number}")
+    with command(url, "--processes", "2", "--once", "--batch", "3") as process:
+        output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert output.count("Worker: ") == 2
+    assert sorted(output.splitlines()).count("Messages: 0") < 2
+    assert shop.states() == ["sent"] * 12
+
+
+def test_a_process_that_dies_is_replaced_until_sigterm(shop, url):
+    with command(url, "--processes", "2") as process:
+        first, second = (int(until(process, "Worker: ")) for _ in range(2))
+        os.kill(first, signal.SIGKILL)
+        third = int(until(process, "Worker: "))
+        assert third not in (first, second)
+        shop.send()
+        assert until(process, "Sending: ") == "Hello"
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert output.count("Messages: ") == 2, "both of them have ended by themselves"
+    assert f"Worker {first} ended with signal 9" in errors
+    assert shop.states() == ["sent"]
+
+
+def test_a_signal_to_all_processes_interrupts_none_of_them(shop, url):
+    """As a service manager sends it to all processes of a service."""
+    shop.send("wait")
+    with command(url, "--processes", "2") as process:
+        workers = [int(until(process, "Worker: ")) for _ in range(2)]
+        until(process, "Sending: ")
+        for each in (process.pid, *workers):
+            os.kill(each, signal.SIGTERM)
+        until(process, "Messages: ")  # the one that sends nothing ends
+        _, errors = process.communicate()  # ends the wait of the other one
+    assert process.returncode == 0, errors
+    assert shop.states() == ["sent"]
+
+
+def test_a_second_signal_interrupts_the_workers(shop, url):
+    shop.send("wait")
+    with command(url, "--processes", "2") as process:
+        until(process, "Sending: ")
+        process.send_signal(signal.SIGTERM)
+        until(process, "Messages: ")
+        process.send_signal(signal.SIGTERM)
+        output = process.stdout.read()  # until the last one has ended
+        assert process.wait() == 1, output
+        assert "Interrupted while mail was being sent" in process.stderr.read()
+    assert shop.states() == ["unknown"]
+
+
+def test_workers_end_if_the_command_is_killed(shop, url):
+    with command(url, "--processes", "2") as process:
+        for _ in range(2):
+            until(process, "Worker: ")
+        process.kill()
+        assert process.stdout.read().count("Messages: 0") == 2
+    with shop.store.begin() as connection:
+        assert connection.execute(select(shop.store.tables.worker)).all() == []
+
+
+def test_a_worker_that_cannot_start_fails_the_command(shop, url):
+    shop.store.tables.attempt.drop(shop.store.engine)
+    with command(url, "--processes", "2", "--once") as process:
+        _, errors = process.communicate()
+    assert process.returncode == 1
+    assert errors.count("flask mail queue create") == 2
+    assert errors.endswith("Error: A worker has failed.\n")
+
+
+def test_processes_cannot_share_a_database_in_memory():
+    with Shop("sqlite://") as shop:
+        info = ScriptInfo(create_app=lambda: shop.app)
+        done = shop.app.test_cli_runner().invoke(work, ["--processes", "2"], obj=info)
+    assert "cannot share a database in memory" in done.output
+
+
+def test_the_engine_of_the_app_is_not_shared_with_a_fork(url):
+    engine = create_engine(url)
+    store = Store(engine)
+    with engine.connect():
+        pass
+    assert engine.pool.checkedin() == 1
+    before = engine.pool
+    store.after_fork()
+    assert engine.pool is not before
+    before.dispose()
+    engine.dispose()
