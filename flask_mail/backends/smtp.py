@@ -45,6 +45,11 @@ _SLOWEST = 128 * 1024
 """Octets per second: the slowest network for which a large message gets enough time."""
 
 
+def shortest_deadline(timeout: float) -> float:
+    """Return the deadline of a small message if ``MAIL_DEADLINE`` is not set."""
+    return max(_DEADLINE, timeout)
+
+
 NO_HOST = object()
 """Session of a connection whose host is None, or whose `configure_host` returned None, as 0.10
 suppressed mail."""
@@ -282,4 +287,4 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
 
     def _seconds(self, octets: int) -> float:
         """Return the seconds that a single message may take, including the connection."""
-        return self._deadline or max(_DEADLINE, self._server.timeout) + octets // _SLOWEST
+        return self._deadline or shortest_deadline(self._server.timeout) + octets // _SLOWEST

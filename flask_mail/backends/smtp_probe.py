@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import OPENING
 from ..smtp import legacy as stand_in
 from ..smtp.replies import reply_of
+from ..smtp.session import link_of, observed
 from .values import ProbeStep
 
 if TYPE_CHECKING:
@@ -28,19 +29,25 @@ def probe(backend: SmtpBackend, sender: str | None) -> Iterator[ProbeStep]:
     if server.implicit_tls:
         steps = ["connect", "tls", "greeting", "login"]
     skipped = _not_configured(server)
+    found = {"connect": str(server)}
+
+    def note(stage: str, session: smtplib.SMTP) -> None:
+        found[stage] = _details(server, session)[stage]
+
     try:
-        session = backend.open()
+        with observed(note):
+            session = backend.open()
     except Exception as error:  # noqa: BLE001 (any error is a failed step)
         failed = _failed_step(error)
         for name in steps[: steps.index(failed)]:
-            yield skipped.get(name, ProbeStep(name, "ok"))
+            yield skipped.get(name, ProbeStep(name, "ok", found.get(name, "")))
         yield ProbeStep(failed, "failed", str(error) or type(error).__name__)
         return
     try:
         details = _details(server, session)
         for name in steps:
             yield skipped.get(name, ProbeStep(name, "ok", details[name]))
-        yield _ask_for(sender, session)
+        yield _ask_for(sender, session, server)
     finally:
         backend.retire(session)
 
@@ -87,7 +94,7 @@ def _tls(sock: ssl.SSLSocket) -> str:
     return f"{negotiated}, certificate of {', '.join(names[:_NAMES_SHOWN])} until {expires}"
 
 
-def _ask_for(sender: str | None, session: smtplib.SMTP) -> ProbeStep:
+def _ask_for(sender: str | None, session: smtplib.SMTP, server: Server) -> ProbeStep:
     """Test if the server accepts mail from `sender`, then reset the transaction."""
     if sender is None:
         return ProbeStep("sender", "skipped", "MAIL_DEFAULT_SENDER is not set to an address")
@@ -100,10 +107,13 @@ def _ask_for(sender: str | None, session: smtplib.SMTP) -> ProbeStep:
         session.command_encoding = "utf-8"
         argument += " SMTPUTF8"
     command = "MAIL"
+    link = link_of(session, server)
     try:
+        link.trace("C", f"{command} {argument}")
         reply = accepted = reply_of(session.docmd(command, argument))
         if reply.code == 250:
             command = "RSET"
+            link.trace("C", command)
             reply = reply_of(session.docmd(command))
     except OSError as error:
         return ProbeStep("sender", "failed", f"the connection broke at {command}: {error}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext, redirect_stdout, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -14,27 +14,34 @@ from flask import current_app
 from ..delivery.policy import DEFAULT
 from ..errors import MessageError
 from ..extension.development import is_developed
+from .check_report import Report, Trial
 from .commands import judge_commands
 from .context import Choice, choice_of, known_mailer, mail_state
+from .dialogue import shown_dialogue, verbose_option
 from .dns import DomainReport, is_public, not_checked, report_on, report_on_keys
 from .mailer_rules import judge_mailers
-from .output import name_of, say, say_json, say_table
+from .output import progress, say_json
 from .plugins import judge_plugins, plugins
 from .rules import Finding, judge_unsubscribe, judge_values, sender_of
 from .trial import trial
 from .unknown import judge_names
-from .values import Entries, Entry
+from .values import Entries
 
 if TYPE_CHECKING:
     from ..address.parser import Address
     from ..backends.values import DkimRecord, ProbeStep
     from ..extension.state import _Mail
 
-_HEADING = ("SETTING", "VALUE", "SOURCE")
-
 
 @click.option("--mailer", metavar="NAME", help="Try this mailer instead of the default one.")
 @click.option("--all", "all_mailers", is_flag=True, help="Try every mailer.")
+@click.option(
+    "--defaults",
+    is_flag=True,
+    help="Also print the settings that are not set, with the values that apply.",
+)
+@click.option("--strict", is_flag=True, help="Exit with status 1 for warnings too.")
+@verbose_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 @click.option(
     "--dns",
@@ -50,18 +57,21 @@ _HEADING = ("SETTING", "VALUE", "SOURCE")
 def check_settings(
     mailer: str | None,
     all_mailers: bool,
+    defaults: bool,
+    strict: bool,
+    verbose: bool,
     as_json: bool,
     dns: str | None,
     no_dns: bool,
     dkim_selector: str | None,
     dns_server: str | None,
 ) -> None:
-    """Check the settings and try the backend, without sending anything.
+    """Check the settings and connect; send nothing.
 
     For smtp: connects, negotiates TLS, logs in and tests the default sender. Other backends have
     steps of their own. Other mailers than the default one are built, but not connected, unless
-    --mailer or --all says so. Exits with status 1 if it finds an error; warnings do not count as
-    errors.
+    --mailer or --all says so. Prints the verdict and the problems first. Exits with status 1 if it
+    finds an error; warnings, such as unknown settings, do not count as errors without --strict.
     """
     if mailer is not None and all_mailers:
         raise click.UsageError("--mailer and --all cannot be combined.")
@@ -76,38 +86,17 @@ def check_settings(
         if not no_dns:
             domain = _domain(entries, choices, dns, dkim_selector, dns_server, asked_for)
             domain = domain.with_others(_keys(choices, state, dns_server, asked_for))
-        findings += domain.findings
-        if not as_json:
-            _say_settings(entries)
-            if asked_for:
-                _say_records(domain)
-            _say_findings(findings)
-        steps: dict[str, list[ProbeStep]] = {}
-        for number, choice in enumerate(choices):
-            if not as_json:
-                _say_choice(choice, is_first=not number)
-            tried = steps[choice.mailer] = []
-            for step in _steps(entries, choice, state):
-                tried.append(step)
-                if not as_json:
-                    say(f"{step.status:<8}{step.name:<9}{step.detail}")
-    errors = [each for each in findings if each.level == "error"]
-    failed = [step for tried in steps.values() for step in tried if step.status == "failed"]
-    ok = not (errors or failed)
+        report = Report(entries, [*findings, *domain.findings], domain.records, is_strict=strict)
+        with shown_dialogue(entries.redact) if verbose else nullcontext():
+            # A bar and the dialogue would overwrite each other.
+            least = len(choices) + 1 if verbose else 1
+            for choice in progress(choices, "Connecting", least=least):
+                report.trials.append(Trial(choice, list(_steps(entries, choice, state))))
     if as_json:
-        say_json(
-            {
-                "ok": ok,
-                **_mailer_as_json(choices[0], steps),
-                "settings": [_entry_as_json(entry, entries) for entry in entries],
-                "findings": [asdict(finding) for finding in findings],
-                "dns": [asdict(record) for record in domain.records],
-                "mailers": {each.mailer: _mailer_as_json(each, steps) for each in choices},
-            }
-        )
+        say_json(report.as_json())
     else:
-        say(f"{_verdict(len(errors) + len(failed))} (no message was sent).")
-    click.get_current_context().exit(0 if ok else 1)
+        report.say(defaults=defaults, records=asked_for)
+    click.get_current_context().exit(0 if report.ok else 1)
 
 
 def _findings(entries: Entries, choices: list[Choice], state: _Mail) -> list[Finding]:
@@ -173,81 +162,3 @@ def _steps(entries: Entries, choice: Choice, state: _Mail) -> Iterator[ProbeStep
         sender = sender_of(entries)
     for step in trial(state, choice.reference, sender):
         yield replace(step, detail=entries.redact(step.detail))
-
-
-def _verdict(problems: int) -> str:
-    if not problems:
-        return "Ready to send"
-    return f"Found {problems} problem{'s' if problems > 1 else ''}"
-
-
-def _say_settings(entries: Entries) -> None:
-    say_table([_HEADING, *_rows(entries)])
-    say()
-
-
-def _rows(entries: Entries) -> Iterator[tuple[str, str, str]]:
-    for entry in entries:
-        shown = entries.shown(entry)
-        if entry.value is None:
-            yield entry.key, entries.default(entry) or "", entry.source
-        elif entry.key == "MAIL_MAILERS" and isinstance(shown, dict):
-            yield entry.key, ", ".join(shown), entry.source
-            for name, value in shown.items():
-                key = f"{entry.key}[{name!r}]"
-                if not isinstance(value, dict):
-                    yield key, str(value), entry.source
-                else:
-                    for option, each in value.items():
-                        yield f"{key}[{option!r}]", str(each), entry.source
-        else:
-            yield entry.key, str(shown), entry.source
-
-
-def _say_choice(choice: Choice, *, is_first: bool) -> None:
-    label = "Backend" if choice.mailer == DEFAULT else f"Mailer {choice.mailer!r}"
-    if not is_first:
-        say()
-    say(f"{choice}." if choice.error else f"{label}: {choice}.")
-    if choice.is_replaced:
-        say(f"Trying {name_of(choice.wanted)} nevertheless.")
-
-
-def _say_records(report: DomainReport) -> None:
-    for record in report.records:
-        for value in record.values or ["not found"]:
-            say(f"{record.purpose:<8}{record.name}: {value or 'null MX'}")
-    if report.records:
-        say()
-
-
-def _say_findings(findings: list[Finding]) -> None:
-    for finding in findings:
-        say(f"{finding.level:<8}{finding.code}: {finding.advice}")
-    if findings:
-        say()
-
-
-def _entry_as_json(entry: Entry, entries: Entries) -> dict[str, object]:
-    return {
-        "key": entry.key,
-        "value": entries.shown(entry),
-        "source": entry.source,
-        "default": entries.default(entry),
-    }
-
-
-def _mailer_as_json(choice: Choice, steps: dict[str, list[ProbeStep]]) -> dict[str, object]:
-    return {
-        "backend": _backend_as_json(choice),
-        "steps": [asdict(step) for step in steps[choice.mailer]],
-    }
-
-
-def _backend_as_json(choice: Choice) -> dict[str, object]:
-    return {
-        "wanted": name_of(choice.wanted),
-        "wanted_by": choice.wanted_by,
-        "selected": None if choice.error else name_of(choice.selected),
-        "reason": choice.reason or None,
-    }

@@ -12,7 +12,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -20,8 +20,17 @@ from ..config.masking import USERINFO
 from ..config.table import BY_KEY, is_secret, is_unset
 from ..util.text import plain_text
 
+T = TypeVar("T")
+
 MASK = "***"
 _CELL = 60  # characters, so that tables stay readable
+_MARKS: Final = {
+    "ok": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "error": ("✗", "red"),
+    "warning": ("!", "yellow"),
+    "skipped": ("-", None),
+}
 
 
 def masked(key: str, value: object, declared: Collection[str] = ()) -> Any:
@@ -67,12 +76,39 @@ def visible(text: str) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
-def say(line: str = "", *, err: bool = False) -> None:
-    """Print one line, to standard error with `err`; escape what the terminal cannot encode."""
-    # The stream is None in a job that was started with its output closed.
-    encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"
+def is_terminal(stream: Any) -> bool:
+    """Return True if a stream is a terminal; it is ``None`` in a job without output."""
+    return stream is not None and stream.isatty()
+
+
+def say(line: str = "", *, err: bool = False, status: str = "") -> None:
+    """Print one line, to standard error with `err`; escape what the terminal cannot encode.
+
+    :param status: a status such as ``"ok"``, whose mark a terminal shows before the line, in colour
+        unless ``NO_COLOR`` is set (no-color.org).
+    """
+    stream = sys.stderr if err else sys.stdout
+    encoding = getattr(stream, "encoding", None) or "utf-8"
     shown = visible(line).encode(encoding, "backslashreplace").decode(encoding)
+    if status and is_terminal(stream):
+        mark, colour = _MARKS[status]
+        mark = mark if mark.encode(encoding, "ignore") else "*"
+        is_coloured = colour and not os.environ.get("NO_COLOR")
+        shown = f"{click.style(mark, fg=colour) if is_coloured else mark} {shown}"
     click.echo(shown, err=err)
+
+
+def progress(items: Iterable[T], label: str, *, least: int = 2) -> Iterator[T]:
+    """Yield items, with a progress bar if standard error is a terminal.
+
+    :param least: number of items from which on there is a bar.
+    """
+    found = list(items)
+    if len(found) < least or not is_terminal(sys.stderr):
+        yield from found
+        return
+    with click.progressbar(found, label=label, file=sys.stderr) as bar:
+        yield from bar
 
 
 def say_json(report: Mapping[str, object]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,7 +33,13 @@ class Entry:
     value: Any
     """``None`` if it is unset."""
     source: str
-    """``"config"``, ``"default"``, the name from before 0.8, or :data:`ASSIGNED`."""
+    """``"config"``, ``"environment"``, ``"default"``, the name from before 0.8, or
+    :data:`ASSIGNED`."""
+
+    @property
+    def is_default(self) -> bool:
+        """True if neither the settings nor the program say anything."""
+        return self.value is None and self.source == "default"
 
     @property
     def name(self) -> str:
@@ -58,7 +66,7 @@ class Entries:
             self._entries[key] = _entry(key, config, {})
         for key in sorted(map(str, list(config))):
             if key.startswith("MAIL_") and key not in self._entries and not is_unset(config[key]):
-                self._entries[key] = Entry(key, config[key], "config")
+                self._entries[key] = Entry(key, config[key], _source(key, config[key]))
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
@@ -143,9 +151,30 @@ def _entry(key: str, config: Mapping[str, Any], assigned: Mapping[str, Any]) -> 
     if key in assigned:
         value, source = assigned[key], ASSIGNED
     elif not is_unset(config.get(key), key):
-        value, source = config[key], "config"
+        value, source = config[key], _source(key, config[key])
     elif not is_unset(config.get(old)):
         value, source = config[old], old
     else:
         value, source = None, "default"
     return Entry(key, None if is_unset(value, key) else value, source)
+
+
+def _source(key: str, value: object) -> str:
+    """Return the source of a value of the configuration, which does not record it.
+
+    Whatever read the environment, a variable has the name of the setting, maybe with a prefix.
+    """
+    is_there = any(
+        value in (text, _from_json(text))
+        for name, text in os.environ.items()
+        if name == key or name.endswith(f"_{key}")
+    )
+    return "environment" if is_there else "config"
+
+
+def _from_json(text: str) -> Any:
+    """Return a variable's value as :meth:`flask.Config.from_prefixed_env` does."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

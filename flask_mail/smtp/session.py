@@ -9,7 +9,9 @@ import math
 import smtplib
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from ..errors import BackendUnavailable, DeliveryError, MailError
@@ -38,6 +40,22 @@ _PAUSE, _LONGEST_PAUSE = 0.25, 1.0
 
 _FULL_NAME = lazy_pattern(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 
+_observer: ContextVar[Callable[[str, Any], None] | None] = ContextVar("_observer", default=None)
+
+
+@contextmanager
+def observed(by: Callable[[str, smtplib.SMTP], None]) -> Iterator[None]:
+    """Call a function after each stage of opening a session, with the stage and the session.
+
+    The stages are those of :data:`~flask_mail.errors.OPENING`. What a stage has found out is gone
+    if a later one fails.
+    """
+    token = _observer.set(by)
+    try:
+        yield
+    finally:
+        _observer.reset(token)
+
 
 def connect(
     server: Server, deadline: Deadline | None = None, *, is_patient: bool = True
@@ -64,14 +82,19 @@ def establish(
     """Connect or reconnect a session, as :func:`connect`."""
     stage = "greeting"
     started = monotonic()
+    observe = _observer.get() or _ignore
     lending.forget(host)
     try:
         (_reach_in_time if is_patient else reaching.reach)(host, server, deadline)
+        if server.implicit_tls:
+            observe("tls", host)
         host.local_hostname = server.local_hostname or _own_name(host)
         _greet(host, server)
+        observe(stage, host)
         if server.starttls:
             stage = "tls"
             _start_tls(host, server)
+            observe(stage, host)
             _greet(host, server)
         if server.username is not None and server.secret is not None:
             stage = "login"
@@ -86,6 +109,10 @@ def establish(
             raise
         # It has greeted, so MAIL_USE_SSL is right.
         raise failures.failure(error, stage, str(server), knows_tls=True) from error
+
+
+def _ignore(stage: str, host: smtplib.SMTP) -> None:
+    """Observe nothing."""
 
 
 def reconnect(reopen: Callable[[Deadline], None], server: Server, deadline: Deadline) -> None:
@@ -226,9 +253,14 @@ def _start_tls(host: smtplib.SMTP, server: Server) -> None:
     encrypted.shake_hands()
 
 
-def _own_name(host: Any) -> str:
+def full_name_of_host() -> str:
+    """Return the name of this host, or an empty string if it is not a full name."""
     name = socket.gethostname()
-    if _FULL_NAME.fullmatch(name):
+    return name if _FULL_NAME.fullmatch(name) else ""
+
+
+def _own_name(host: Any) -> str:
+    if name := full_name_of_host():
         return name
     own = host.sock.getsockname()
     if not isinstance(own, tuple):

@@ -6,7 +6,7 @@ import logging
 import os
 import smtplib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..util.clocks import monotonic
 from .alarms import is_of_link
@@ -34,6 +34,7 @@ class Wire(Transport):
 
     Replaces :attr:`smtplib.SMTP.file`, so that reads by smtplib are bounded too.
 
+    :cvar traces_all: True to log the dialogue of each new connection.
     :ivar messages: number of messages that were accepted on it.
     :ivar window: maximum number of messages in flight.
     :ivar is_dirty: True if a transaction may be open, which RSET must end.
@@ -49,6 +50,8 @@ class Wire(Transport):
     :ivar spent: seconds spent on opening it, not yet attributed to a message.
     :ivar opening: seconds that it took to open it.
     """
+
+    traces_all: ClassVar[bool] = False
 
     def __init__(
         self, sock: Any, timeout: float, name: str, *, debug: bool, clock: Clock = monotonic
@@ -66,7 +69,7 @@ class Wire(Transport):
         self.spent = self.opening = 0.0
         self.secret: Secrets | None = None
         self.settle: Callable[[], None] | None = None
-        self.is_traced = debug
+        self.is_traced = debug or self.traces_all
         self._name = name
         self._opened = self._heard_at = clock()
 
