@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ..backends import Backend, loader
+from ..backends.options import declared
 from ..errors import ConfigurationError, name_mailer
 from ..util.locks import ForkSafeLock
 from .backend_settings import BackendSettings
 from .definitions import Definition, Definitions, is_composite
+
+_OF_DEBUG: Final = ("MAIL_DEBUG", "DEBUG")
 
 
 class Builder:
@@ -60,7 +63,9 @@ class Builder:
         # Two mailers of one class are two backends; the flat settings make one of each class.
         key: Hashable = cls if definition is None else definition.name
         seen: object = (
-            self._settings.snapshot(cls, self._assigned) if definition is None else definition
+            self._settings.snapshot(cls, self._assigned)
+            if definition is None
+            else (definition, *map(self._config.get, _OF_DEBUG))
         )
         with self._lock():
             built = self._built.get(key)
@@ -140,9 +145,13 @@ class Builder:
         return self.definitions.get(reference) if isinstance(reference, str) else None
 
     def _options(self, definition: Definition | None, cls: type[Backend[Any]]) -> dict[str, Any]:
-        if definition is not None:
-            return definition.options(cls)
-        return self._settings.options(cls, self._assigned, self._debug)
+        if definition is None:
+            return self._settings.options(cls, self._assigned, self._debug)
+        options = definition.options(cls)
+        # It is a setting of all mailers, unless one says otherwise.
+        if cls.setting_key("debug") in _OF_DEBUG and "debug" in declared(cls)[0]:
+            options.setdefault("debug", self._debug())
+        return options
 
     def _end(self, backend: Backend[Any]) -> None:
         backend.shut_down()

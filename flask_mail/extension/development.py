@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Dotted names like those of names.py. Entry points would be read in each process, which takes
 # longer than importing the tool, and do not exist for a copy that is not installed.
-MODULES = ("flask_mail.inbox.mounting",)
+MODULES = ("flask_mail.inbox.mounting", "flask_mail.inbox.announcing")
 
 
 class Tool:

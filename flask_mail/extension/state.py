@@ -148,7 +148,7 @@ class _Mail(_MailMixin):
                         self._config,
                         self._overriding,
                         testing=lambda: self.testing,
-                        debug=lambda: is_on(self.debug),
+                        debug=self._logs_dialogue,
                         app=lambda: self._app,
                         admissions=self._admissions,
                     )
@@ -191,7 +191,7 @@ class _Mail(_MailMixin):
         seen._mail = mail  # noqa: SLF001 (its own class)
         seen._selection = self.selection.overridden(  # noqa: SLF001 (its own class)
             seen._overriding,  # noqa: SLF001 (its own class)
-            debug=lambda: is_on(seen.debug),
+            debug=seen._logs_dialogue,  # noqa: SLF001 (its own class)
         )
         return seen
 
@@ -211,6 +211,19 @@ class _Mail(_MailMixin):
         """
         value = self._config.get("TESTING", self._testing)
         return value if type(value) is bool else bool(settings.convert("TESTING", to_flag, value))
+
+    def _logs_dialogue(self) -> bool:
+        """Return the value of ``MAIL_DEBUG``; if it is set in debug, show the dialogue."""
+        is_logged = is_on(self.debug)
+        # In debug alone it is only logged: few developers want to see it.
+        is_set = "debug" in self._assigned() or not settings.is_unset(
+            self._config.get("MAIL_DEBUG")
+        )
+        if is_logged and is_set and self.app_debug:
+            from . import dialogue
+
+            dialogue.show()
+        return is_logged
 
     @property
     def app_debug(self) -> bool:
