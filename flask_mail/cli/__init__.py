@@ -5,10 +5,11 @@ from __future__ import annotations
 from .backends import list_backends
 from .check import check_settings
 from .group import MailGroup
+from .inbox import open_inbox, show_address
 from .lint import lint_files
 from .mailers import list_mailers
 from .new_backend import write_backend
-from .preview import show_address
+from .previews import list_previews, render_preview
 from .route import show_route
 from .send import send_message
 
@@ -21,5 +22,8 @@ mail_cli.command("mailers")(list_mailers)
 mail_cli.command("route")(show_route)
 mail_cli.command("check")(check_settings)
 mail_cli.command("lint", with_appcontext=False)(lint_files)  # no app needed
-mail_cli.command("preview")(show_address)
+mail_cli.command("inbox")(open_inbox)
+mail_cli.command("preview", hidden=True)(show_address)
+mail_cli.command("previews")(list_previews)
+mail_cli.command("render")(render_preview)
 mail_cli.command("new-backend", with_appcontext=False)(write_backend)

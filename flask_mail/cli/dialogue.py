@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
@@ -20,7 +20,9 @@ class _Printing(logging.Handler):
         self._redact = redact
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(self._redact(record.getMessage()), err=True)
+        # A closed pipe must not look like a broken connection.
+        with suppress(OSError, ValueError):
+            say(self._redact(record.getMessage()), err=True)
 
 
 verbose_option = click.option(

@@ -1,7 +1,10 @@
-"""``flask mail preview``."""
+"""``flask mail inbox`` and ``flask mail preview``."""
 
 from __future__ import annotations
 
+import sys
+import webbrowser
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -10,23 +13,51 @@ from werkzeug.routing import BuildError
 
 from ..errors import ConfigurationError
 from ..extension.development import is_developed
+from ..inbox.announcing import url_of
 from ..inbox.mounting import prefix_of
 from .context import mail_state
-from .output import say
+from .output import is_terminal, say
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from ..extension.state import _Mail
 
-# Wildcard address -> an address that a browser can open.
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
+def _server_options(command: Callable[..., None]) -> Callable[..., None]:
+    port = click.option(
+        "--port", envvar="FLASK_RUN_PORT", default=5000, type=int, help="Port of the app."
+    )
+    host = click.option(
+        "--host", envvar="FLASK_RUN_HOST", default="127.0.0.1", help="Host of the app."
+    )
+    return host(port(command))
 
 
-@click.option("--host", envvar="FLASK_RUN_HOST", default="127.0.0.1", help="Host of the app.")
-@click.option("--port", envvar="FLASK_RUN_PORT", default=5000, type=int, help="Port of the app.")
+@_server_options
+@click.option(
+    "--open/--no-open",
+    "opens",
+    default=None,
+    help="Open it in a browser, or only print its URL. Default: open it if this is a terminal.",
+)
+def open_inbox(host: str, port: int, opens: bool | None) -> None:
+    """Open the inbox in the browser, and print its URL.
+
+    The inbox shows the mail of this app while `flask --debug run` serves it.
+    """
+    url = _say_url(host, port)
+    if is_terminal(sys.stdout) if opens is None else opens:
+        webbrowser.open(url)  # without a browser it does nothing
+
+
+@_server_options
 def show_address(host: str, port: int) -> None:
-    """Print the URL of the inbox, which shows the mail of this app in the browser."""
+    """Print the URL of the inbox."""
+    _say_url(host, port)
+
+
+def _say_url(host: str, port: int) -> str:
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
     with mail_state() as state:
         try:
@@ -40,14 +71,14 @@ def show_address(host: str, port: int) -> None:
                 "MAIL_INBOX is off: set it to True."
                 if is_developed(app)
                 else "The inbox needs debug mode: run `flask --debug run` and"
-                " `flask --debug mail preview`."
+                " `flask --debug mail inbox`."
             )
         problem = _problem_of(state)
-    host = _ANY.get(host, host)
-    shown_host = f"[{host}]" if ":" in host else host
-    say(f"http://{shown_host}:{port}{prefix}")
+    url = url_of(host, port, prefix)
+    say(url)
     if problem:
         say(problem, err=True)
+    return url
 
 
 def _problem_of(state: _Mail) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -12,10 +13,17 @@ import click
 from ..errors import MessageError
 from ..message.lint import Finding, lint
 from ..message.message import Message
-from .output import say, say_json
+from .output import progress, say, say_json
 
 _LARGEST: Final = 64 * 1024 * 1024
 """Maximum size of a file, in octets; no server accepts more."""
+_HEAD: Final = 256 * 1024
+_NAME: Final = re.compile(rb"[!-9;-~]+")
+_USUAL: Final = frozenset(
+    b"from to cc bcc subject date message-id sender reply-to mime-version content-type received"
+    b" return-path".split()
+)
+"""Header fields, of which each message has at least one."""
 
 
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
@@ -29,7 +37,8 @@ def lint_files(files: tuple[str, ...], as_json: bool) -> None:
     report: dict[str, object] = {}
     count = 0
     problems = 0
-    for name in files:
+    lines: list[str] = []
+    for name in progress(files, "Checking"):
         try:
             found = _findings_in(name)
         except (OSError, MessageError) as error:
@@ -40,13 +49,12 @@ def lint_files(files: tuple[str, ...], as_json: bool) -> None:
         else:
             count += len(found)
             report[name] = {"advice": [asdict(each) for each in found]}
-            if not as_json:
-                for each in found:
-                    say(f"{name}: {each}")
+            lines += [f"{name}: {each}" for each in found]
     if as_json:
         say_json({"ok": not (count or problems), "files": report})
-    elif not (count or problems):
-        say("No problems found.")
+    else:
+        for line in lines or ([] if problems else ["No problems found."]):
+            say(line)
     click.get_current_context().exit(2 if problems else 1 if count else 0)
 
 
@@ -58,4 +66,21 @@ def _findings_in(name: str) -> list[Finding]:
             content = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:
         raise MessageError(f"it is larger than {_LARGEST:,} octets, which no server accepts.")
+    if not _is_message(content):
+        raise MessageError("it is not a message: it does not begin with header fields.")
     return lint(Message.from_bytes(content), as_is=True)
+
+
+def _is_message(content: bytes) -> bool:
+    """Return True if header fields come first, one of which a message usually has."""
+    for number, line in enumerate(content[:_HEAD].splitlines()):
+        name, colon, _ = line.partition(b":")
+        is_folded = number > 0 and line[:1] in (b" ", b"\t")
+        is_of_mbox = number == 0 and line.startswith(b"From ")
+        if is_folded or is_of_mbox:
+            continue
+        if not (colon and _NAME.fullmatch(name.rstrip(b" \t"))):
+            return False
+        if name.rstrip(b" \t").lower() in _USUAL:
+            return True
+    return False

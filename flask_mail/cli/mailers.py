@@ -44,9 +44,10 @@ class _Row:
 
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 def list_mailers(as_json: bool) -> None:
-    """List the mailers: the backend of each, where it sends, and what replaces it now.
+    """List the mailers, and where each sends.
 
-    Broken mailers are listed with their error; the exit status is still 0.
+    Shows the backend of each, and what replaces it now. Broken mailers are listed with their error;
+    the exit status is still 0.
     """
     with mail_state() as state:
         entries = Entries(state)

@@ -29,7 +29,10 @@ _FILES: Final = {
 @click.argument("name")
 @click.option("--into", type=click.Path(path_type=Path), default=Path(), help="Parent directory.")
 def write_backend(name: str, into: Path) -> None:
-    """Create the plugin flask-mail-NAME: a backend that posts to an HTTP service, with tests."""
+    """Create a plugin with a backend and its tests.
+
+    The plugin is called flask-mail-NAME, and its backend posts to an HTTP service.
+    """
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise click.BadParameter(
             "must be one word of lowercase letters and digits, such as pigeon.",

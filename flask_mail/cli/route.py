@@ -52,9 +52,9 @@ def show_route(
     mailer: str,
     as_json: bool,
 ) -> None:
-    """Print the mailer that a message would take, and the rule of `routes` that chooses it.
+    """Print the mailer that a message would take.
 
-    Nothing is sent, and no connection is opened.
+    Also prints the rule of `routes` that chooses it. Nothing is sent, and no connection is opened.
     """
     with mail_state() as state:
         try:

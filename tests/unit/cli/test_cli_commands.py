@@ -95,3 +95,14 @@ def test_a_group_of_the_app_has_the_commands_of_plugins(declare):
     info = ScriptInfo(create_app=lambda: app)
     result = app.test_cli_runner().invoke(FlaskGroup(), args=["mail", "queue"], obj=info)
     assert result.output == "queue of shop\n"
+
+
+def test_no_short_help_is_cut():
+    listed = run(make_app(), "--help").stdout
+    commands = re.findall(r"^  (\S+)  +(\S.*)$", listed.partition("Commands:")[2], re.M)
+
+    assert {"check", "inbox", "lint", "previews", "render", "send"} <= {
+        each[0] for each in commands
+    }
+    assert "preview" not in dict(commands)  # the old name of inbox
+    assert [text for _, text in commands if text.endswith("...")] == []

@@ -1,4 +1,4 @@
-"""``flask mail preview``: where the inbox is."""
+"""``flask mail inbox``: the address of the inbox, and a browser."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from cli_support import make_app, run
 from flask import Blueprint
 
+from flask_mail.cli import inbox
 from flask_mail.inbox import inbox_blueprint
 
 
@@ -36,6 +37,43 @@ def app_in_debug(**config: Any) -> Any:
 )
 def test_it_prints_the_address(arguments: Any, env: Any, address: str) -> None:
     assert run(app_in_debug(), "preview", *arguments, env=env).output == f"{address}\n"
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The URLs that a browser was asked to open."""
+    urls: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: urls.append(url) or True)
+    return urls
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_terminal", "opens"),
+    [
+        ((), True, True),
+        ((), False, False),
+        (("--open",), False, True),
+        (("--no-open",), True, False),
+    ],
+)
+def test_browser_is_opened_from_a_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+    opened: list[str],
+    arguments: tuple[str, ...],
+    is_terminal: bool,
+    opens: bool,
+) -> None:
+    monkeypatch.setattr(inbox, "is_terminal", lambda stream: is_terminal)
+    result = run(app_in_debug(), "inbox", "--port", "80", *arguments)
+
+    assert result.output == "http://127.0.0.1:80/_mail\n"
+    assert opened == ["http://127.0.0.1:80/_mail"] * opens
+
+
+def test_browser_is_not_opened_without_an_inbox(opened: list[str]) -> None:
+    run(app_in_debug(MAIL_INBOX=False), "inbox", "--open", status=1)
+
+    assert opened == []
 
 
 def test_the_prefix_is_that_of_the_setting() -> None:

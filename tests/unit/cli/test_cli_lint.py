@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from flask_mail import Message
 from flask_mail.cli import lint as module
-from flask_mail.cli import mail_cli
+from flask_mail.cli import mail_cli, output
 
 
 def written(folder: Path, name: str, **fields: object) -> str:
@@ -87,3 +87,49 @@ def test_no_app_is_needed(good: str) -> None:
     result = CliRunner().invoke(mail_cli, ["lint", good])
 
     assert (result.exit_code, result.stdout) == (0, "No problems found.\n")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x89PNG\r\n\x1a\n",
+        b"<html>From: a@b.example",
+        b"Hello Ann,\nSubject: Hi\n",
+        b"name: shop\nversion: 1\n",
+        b" From: a@b.example\n",
+        b"From a friend\n",
+        b"a: b\n" * 100_000 + b"From: a@b.example\n",
+    ],
+)
+def test_file_that_is_not_a_message_is_an_error(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.eml"
+    path.write_bytes(content)
+    result = run(make_app(), "lint", str(path), status=2)
+
+    assert result.stdout == ""
+    assert result.stderr == (
+        f"{path}: cannot be read: it is not a message: it does not begin with header fields.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"From ann@example.com Mon Jan  1\nX-Spam: no\n folded\nFROM : a@b.example\n", b"Date:\n"],
+)
+def test_file_with_unusual_header_fields_is_a_message(tmp_path: Path, head: bytes) -> None:
+    path = tmp_path / "a.eml"
+    path.write_bytes(head + b"\nHi\n")
+
+    assert "cannot be read" not in run(make_app(), "lint", str(path), status=1).output
+
+
+def test_progress_is_shown_for_several_files(
+    good: str, bad: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "is_terminal", lambda stream: True)
+    result = run(make_app(), "lint", good, bad, status=1)
+
+    assert "Checking" in result.stderr
+    assert result.stdout.startswith(f"{bad}: placeholder")
+    assert run(make_app(), "lint", good).stderr == ""

@@ -1,0 +1,119 @@
+"""``flask mail previews`` and ``flask mail render``."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+from flask import current_app
+
+from .. import _context
+from ..config.misspelt import nearest
+from ..delivery.outgoing import Outgoing
+from ..errors import ConfigurationError, MailError
+from ..message.locales import forced, locale_name
+from ..message.message import Message
+from .context import mail_state
+from .output import progress, say, say_json, say_table
+from .values import Entries
+
+if TYPE_CHECKING:
+    from ..extension.state import _Mail
+
+_HEADING = ("NAME", "SUBJECT", "DESCRIPTION")
+
+
+@dataclass(frozen=True)
+class _Row:
+    name: str
+    subject: str
+    description: str
+    error: str | None
+    """The reason why it cannot be rendered or sent."""
+
+
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+def list_previews(as_json: bool) -> None:
+    """List the previews that the app has registered.
+
+    Each is rendered. Broken ones are listed with their error; the exit status is still 0.
+    """
+    with mail_state() as state:
+        redact = Entries(state).redact
+        rows = [_row(state, name, redact) for name in progress(sorted(state.previews), "Rendering")]
+    if as_json:
+        say_json({"previews": [asdict(each) for each in rows]})
+        return
+    if not rows:
+        say('This app has no previews. Register functions with @mail.preview("NAME").')
+        return
+    say_table([_HEADING, *((row.name, row.subject, row.description) for row in rows)])
+    problems = [f"Problem with {row.name}: {row.error}" for row in rows if row.error]
+    for line in ("", *problems) if problems else ():
+        say(line)
+
+
+@click.argument("name")
+@click.option("--locale", metavar="LOCALE", help="Render it in this locale, with Flask-Babel.")
+def render_preview(name: str, locale: str | None) -> None:
+    """Write a preview to standard output, as .eml.
+
+    NAME is one of those that `flask mail previews` lists. Nothing is sent.
+    """
+    with mail_state() as state:
+        known_preview(state, name, "NAME")
+        try:
+            with preview_message(state, name, locale) as message:
+                content = Outgoing.of(message).content
+        except MailError as error:
+            raise click.ClickException(Entries(state).redact(str(error))) from None
+    sys.stdout.buffer.write(content)
+
+
+def known_preview(state: _Mail, name: str, option: str) -> str:
+    """Return `name` if the app has such a preview.
+
+    :raises BadParameter: it has none.
+    """
+    if name not in state.previews:
+        problem = f"the app has no preview {name!r}{nearest(name, state.previews)}"
+        raise click.BadParameter(problem, param_hint=f"'{option}'")
+    return name
+
+
+@contextmanager
+def preview_message(state: _Mail, name: str, locale: str | None = None) -> Iterator[Message]:
+    """Yield the message of a preview, in the request context and locale that it was made in.
+
+    :raises ConfigurationError: it did not return a message.
+    :raises MessageError: the locale does not exist.
+    """
+    extensions = current_app.extensions
+    in_locale = forced(extensions, locale_name(locale)) if locale else nullcontext()
+    with current_app.test_request_context(), _context.bound(state), in_locale:
+        function: Any = state.previews[name]
+        message: object = function()
+        if not isinstance(message, Message):
+            raise ConfigurationError(
+                f"The preview {name!r} must return a Message; it returned {type(message).__name__}."
+            )
+        yield message
+
+
+def _row(state: _Mail, name: str, redact: Callable[[str], str]) -> _Row:
+    description = (inspect.getdoc(state.previews[name]) or "").partition("\n")[0]
+    subject = ""
+    try:
+        with preview_message(state, name) as message:
+            subject = str(message.subject)
+            Outgoing.of(message)
+    except Exception as error:  # noqa: BLE001 (a function of the app may raise anything)
+        known = isinstance(error, MailError)
+        reason = str(error) if known else f"{type(error).__name__}: {error}"
+        return _Row(name, subject, description, redact(reason))
+    return _Row(name, subject, description, None)
