@@ -75,7 +75,8 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "MAIL_DEBUG", "bool", to_bool, "`app.debug`",
-        "Log the SMTP dialogue, without passwords, to the logger `flask_mail.smtp` at level DEBUG.",
+        "Log the SMTP dialogue, without passwords, to the logger `flask_mail.smtp` at level DEBUG."
+        " If it is set in debug mode, the dialogue is printed too.",
         "General",
     ),
     Setting(
