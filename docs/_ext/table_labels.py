@@ -28,7 +28,7 @@ class LabelCells(SphinxPostTransform):
             for row in body.findall(nodes.row):
                 for label, cell in zip(labels, row.children, strict=False):
                     if label and isinstance(cell, nodes.entry) and cell.astext().strip():
-                        cell.insert(0, nodes.inline("", label, classes=["cell-label"]))
+                        cell.insert(0, nodes.inline("", f"{label}: ", classes=["cell-label"]))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
