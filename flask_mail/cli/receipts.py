@@ -42,7 +42,7 @@ class Result:
     mailer: str | None = None
     message_id: str | None = None
     recipients: tuple[str, ...] = ()
-    """Those who get it."""
+    """Those who were not refused."""
     redirected: tuple[str, ...] = ()
     """Those who do not get it, because ``MAIL_REDIRECT_TO`` does."""
     refused: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
