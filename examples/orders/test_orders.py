@@ -41,6 +41,8 @@ def buy(client: FlaskClient, item: str, address: str = "ann@example.com") -> int
 def test_an_order_is_confirmed(app: Flask, outbox: Outbox) -> None:
     assert buy(app.test_client(), "Blue teapot") == 302
     outbox.assert_sent(to="ann@example.com", subject="Your order", body="Blue teapot is on its way")
+    [(message, options)] = outbox.queued
+    assert (message.subject, options.delay) == ("Your order", 0)
 
 
 def test_an_address_that_is_not_valid_is_no_order(app: Flask, outbox: Outbox) -> None:

@@ -130,6 +130,19 @@ class Builder:
             return [reference]
         return [leaf for part in parts for leaf in self.leaf_references(part, (*above, reference))]
 
+    def queue_class(self, reference: Any, above: tuple[Any, ...] = ()) -> Any:
+        """Return the class of the queue that stores all mail of a reference, or ``None``.
+
+        Nothing is built. Of several children, each must be a queue, as any may get a message.
+
+        :param above: the references that it is a part of.
+        """
+        cls = self.backend_class(reference)
+        if cls.is_queue or reference in above:
+            return cls if cls.is_queue else None
+        found = {self.queue_class(part, (*above, reference)) for part in self.parts(reference)}
+        return found.pop() if len(found) == 1 else None
+
     def parts(self, reference: Any) -> list[Any]:
         """Return the references of what a backend is made of, without building it."""
         definition = self._definition(reference)

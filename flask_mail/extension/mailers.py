@@ -222,6 +222,9 @@ class Selection(Builder):
 
     def _check_for(self, reference: Any, mail: Outgoing) -> None:
         """Check that a backend which would send the mail of `reference` supports `mail`."""
+        queue = self.queue_class(reference)
+        if queue is not None:
+            check(queue, mail)
         errors: list[MessageError] = []
         for cls in self.leaves(reference):
             try:

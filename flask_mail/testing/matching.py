@@ -51,6 +51,8 @@ class Sent:
     receipt: Receipt
     octets: bytes | Content
     envelope: Envelope
+    queued: tuple[Message, Any] | None = None
+    """The message and its options for the queue, if its mailer would store it in one."""
 
     @property
     def entity(self) -> Entity:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from ..backends.features import read_message_options
 from ..backends.locmem import LocmemBackend
 from ..delivery.copies import copy_of
+from ..delivery.policy import DEFAULT
 from ..message.fields import Delivered
 from ..message.message import Message
 from ..receipt import Refusal
@@ -103,6 +106,14 @@ class Outbox(Assertions, Sequence[Message]):
         return [each.receipt for each in list(self._sent)]
 
     @property
+    def queued(self) -> list[tuple[Message, Any]]:
+        """The messages that would be stored in a queue, each with its options for the queue.
+
+        Of a mailer made of several, only if all of these are queues.
+        """
+        return [each.queued for each in list(self._sent) if each.queued is not None]
+
+    @property
     def failed(self) -> list[Message]:
         """Copies of the messages that failed on demand of the test."""
         return list(self._failed)
@@ -194,7 +205,7 @@ class Outbox(Assertions, Sequence[Message]):
         if issubclass(cls, LocmemBackend):
             own = selection.build(chosen)  # type: ignore[assignment]
         with self._changed:
-            made = OutboxBackend(self._judge, self._keep, own)
+            made = OutboxBackend(self._judge, partial(self._keep, selection), own)
             # One per app, since each has its own recipient allow-list.
             return self._backends.setdefault((selection, own), made)
 
@@ -205,8 +216,13 @@ class Outbox(Assertions, Sequence[Message]):
             self._failed.append(copy_of(mail))
             raise
 
-    def _keep(self, copy: Message, receipt: Receipt, mail: Outgoing) -> None:
+    def _keep(self, selection: Selection, copy: Message, receipt: Receipt, mail: Outgoing) -> None:
         delivered: Delivered = vars(copy)["as_bytes"]
+        own = selection.reference()[0] if mail.mailer == DEFAULT else mail.mailer
+        # A backend that a person has chosen has no mailer.
+        queue = selection.queue_class(own) if own else None
+        queued = None if queue is None else (copy, read_message_options(queue, mail))
+        sent = Sent(copy, receipt, delivered.octets, mail.envelope, queued)
         with self._changed:
-            self._sent.append(Sent(copy, receipt, delivered.octets, mail.envelope))
+            self._sent.append(sent)
             self._changed.notify_all()
