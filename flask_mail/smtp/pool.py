@@ -17,13 +17,17 @@ from .wire import Wire
 if TYPE_CHECKING:
     import smtplib
 
+_LINGER = 1.0
+"""Seconds after which an idle session beyond the size is closed: threads that send at the same time
+use it again sooner, and would open another one each time."""
+
 COUNTED = ("opened", "reused", "expired", "closed_by_peer", "surplus")
 
 
 class Pool:
     """Pool of idle sessions that are connected and logged in.
 
-    :param size: maximum number of sessions, shared with other pools for the same `place`.
+    :param size: number of sessions to keep, shared with other pools for the same `place`.
     :param keepalive: seconds after which an idle session is closed.
     :param max_age: seconds after which a session is closed even if it is in regular use, so that
         changes of DNS are noticed; ``None`` for no limit.
@@ -76,7 +80,8 @@ class Pool:
     def give(self, host: smtplib.SMTP) -> bool:
         """Add a session that is no longer used; return ``False`` if none are kept.
 
-        It replaces older ones, which are closed without waiting for the reply to QUIT.
+        Those beyond the size are closed without waiting for the reply to QUIT: after a moment or,
+        if other pools share the size, immediately.
         """
         with idling.lock():
             if not self._size:
@@ -87,9 +92,10 @@ class Pool:
                 left.append(self._idle.pop())
                 self._counts["expired"] += 1
             left.extend(self._surplus())
+            seconds = self._seconds_to_keep()
         if left:
             _leave_all(left)
-        idling.closer.watch(self._keepalive)
+        idling.closer.watch(seconds)
         return True
 
     def make_room(self) -> bool:
@@ -128,20 +134,27 @@ class Pool:
 
     def seconds_left(self) -> float | None:
         """Return the seconds until the next session expires; ``None`` if none is idle."""
-        return self._idle[0][0] + self._keepalive - self._clock() if self._idle else None
+        if not self._idle:
+            return None
+        return self._idle[0][0] + self._seconds_to_keep() - self._clock()
+
+    def _seconds_to_keep(self) -> float:
+        """Return how long the session that has been idle longest may be."""
+        is_surplus = len(self._idle) > self._size
+        return min(_LINGER, self._keepalive) if is_surplus else self._keepalive
 
     def _expired(self) -> deque[tuple[float, smtplib.SMTP]]:
         """Remove and return sessions that have been idle for too long."""
         expired: deque[tuple[float, smtplib.SMTP]] = deque()
         while (left := self.seconds_left()) is not None and left <= 0:
+            self._counts["surplus" if len(self._idle) > self._size else "expired"] += 1
             expired.append(self._idle.popleft())
-        self._counts["expired"] += len(expired)
         return expired
 
     def _surplus(self) -> deque[tuple[float, smtplib.SMTP]]:
         """Remove and return sessions beyond the limit, which pools for the same server share: a
         program that makes a ``Mail`` for each message has as many pools."""
-        if idling.has_one_pool() and len(self._idle) <= self._size:
+        if idling.has_one_pool():
             return deque()
         pools = [
             each
@@ -149,6 +162,8 @@ class Pool:
             if each is self or (self.place is not None and each.place == self.place)
         ]
         surplus: deque[tuple[float, smtplib.SMTP]] = deque()
+        if len(pools) == 1:
+            return surplus
         for _ in range(sum(len(each.idle) for each in pools) - self._size):
             oldest = min((each for each in pools if each.idle), key=lambda each: each.idle[0][0])
             surplus.append(oldest.idle.popleft())

@@ -24,6 +24,7 @@ from flask_mail.smtp import session as client
 from flask_mail.smtp.idling import Closer
 from flask_mail.smtp.pool import Pool
 from flask_mail.smtp.wire import Wire
+from flask_mail.util.clocks import monotonic
 
 
 @pytest.fixture
@@ -61,6 +62,17 @@ def test_an_idle_connection_is_closed_while_nothing_is_sent(server):
     assert not idling.closer.is_running
     counted = dict.fromkeys(("opened", "reused", "expired", "closed_by_peer", "surplus", "idle"), 0)
     assert mail.stats() == {**counted, "opened": 1, "expired": 1}
+
+
+def test_surplus_connections_are_closed_while_nothing_is_sent(server, monkeypatch):
+    monkeypatch.setattr("flask_mail.smtp.pool._LINGER", 0.05)
+    mail = keeping(server, MAIL_POOL_SIZE=1)
+    mail.send(message())
+    with mail.connect(), mail.connect():
+        pass
+    server.wait_for_open(1)
+    assert (mail.stats()["idle"], mail.stats()["surplus"]) == (1, 1)
+    mail.close()
 
 
 def test_the_thread_takes_up_a_shorter_time_meanwhile(server):
@@ -220,16 +232,12 @@ def test_what_does_not_fit_is_closed_without_waiting_for_the_answer(monkeypatch)
         raise AssertionError("it waits for the answer")
 
     with fault_server(Fault("quit", "stall")) as server:
-        mail = keeping(server, MAIL_POOL_SIZE=1)
-        blocks = [mail.connect() for _ in range(3)]
-        for each in blocks:
-            each.__enter__().send(message())
+        mails = [keeping(server, MAIL_POOL_SIZE=1) for _ in range(3)]
         monkeypatch.setattr(client, "end", end)
-        for each in blocks:
-            each.__exit__(None, None, None)
-        assert mail.stats()["surplus"] == 2
+        assert all(mail.send(message()).sent for mail in mails)
+        assert sum(mail.stats()["surplus"] for mail in mails) == 2
         monkeypatch.undo()
-        mail.close()
+        Mail().close()
 
 
 def test_the_connection_that_was_used_last_is_kept(server):
@@ -240,7 +248,9 @@ def test_the_connection_that_was_used_last_is_kept(server):
             second.send(message())
             late = second.host
         early = first.host
-        assert late.sock is not None
+    idle = mail.selection.backend()._pool
+    idle._clock = lambda: monotonic() + 1.1
+    idle.close_expired()
     assert (late.sock, early.sock is not None) == (None, True)
     mail.close()
 

@@ -18,6 +18,7 @@ from flask_mail import ConfigurationError, Message, Outcome
 from flask_mail.backends.smtp import SmtpBackend
 from flask_mail.smtp import session as client
 from flask_mail.smtp.pool import Pool
+from flask_mail.util.clocks import monotonic
 
 
 class Counting(Recorder):
@@ -76,17 +77,30 @@ def test_the_same_connection_serves_all_threads_in_turn(server):
     assert server.recorder.greetings == 1
 
 
-def test_no_more_than_the_size_are_kept(server):
-    mail = pooled(server, MAIL_POOL_SIZE="2")
+def test_no_more_than_the_size_are_kept_for_long(server):
+    mail = pooled(server, MAIL_POOL_SIZE="2", MAIL_KEEPALIVE=600)
     connections = [mail.connect() for _ in range(4)]
     for connection in connections:
         connection.__enter__()
         connection.send(message())
     for connection in connections:
         connection.__exit__(None, None, None)
-    assert (server.recorder.greetings, mail.stats()["surplus"]) == (4, 2)
+    pool = mail.selection.backend()._pool
+    assert (mail.stats()["idle"], mail.stats()["surplus"]) == (4, 0)
+    pool._clock = lambda: monotonic() + 1.1
+    pool.close_expired()
+    assert (mail.stats()["idle"], mail.stats()["surplus"]) == (2, 2)
     with mail.connect(), mail.connect():
         assert server.recorder.greetings == 4
+
+
+def test_threads_that_send_at_the_same_time_keep_their_connections(server):
+    mail = pooled(server, MAIL_POOL_SIZE=1, MAIL_KEEPALIVE=600)
+    for _ in range(3):
+        with mail.connect(), mail.connect(), mail.connect():
+            pass
+    assert (mail.stats()["opened"], mail.stats()["reused"]) == (3, 6)
+    mail.close()
 
 
 def test_a_size_of_zero_keeps_none(server):
