@@ -30,7 +30,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 
         runner = Flask("runner").test_cli_runner()
         info = ScriptInfo(create_app=create)
-        result = runner.invoke(FlaskGroup(), args=arguments or ("run", "--debug"), obj=info)
+        result = runner.invoke(FlaskGroup(), args=arguments or ("--debug", "run"), obj=info)
         assert result.exit_code == 0, result.output
         return "".join(line for line in result.output.splitlines(True) if "Inbox" in line)
 
@@ -48,13 +48,13 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 def test_run_prints_the_address_once(
     start: Callable[..., str], arguments: tuple[str, ...], url: str
 ) -> None:
-    assert start("run", "--debug", *arguments) == f" * Inbox: {url}\n"
-    assert start("run", "--debug", *arguments, mails=2) == f" * Inbox: {url}\n"
+    assert start("--debug", "run", *arguments) == f" * Inbox: {url}\n"
+    assert start("--debug", "run", *arguments, mails=2) == f" * Inbox: {url}\n"
 
 
 def test_prefix_and_scheme_are_those_of_the_server(start: Callable[..., str]) -> None:
     pytest.importorskip("cryptography")
-    arguments = ("run", "--debug", "--cert", "adhoc")
+    arguments = ("--debug", "run", "--cert", "adhoc")
 
     assert start(*arguments, MAIL_INBOX="/dev") == " * Inbox: https://127.0.0.1:5000/dev\n"
 
@@ -68,7 +68,7 @@ def test_reloaded_process_prints_nothing(
 
 
 @pytest.mark.parametrize(
-    "arguments", [("run",), ("run", "--debug", "--port", "0"), ("--debug", "routes")]
+    "arguments", [("run",), ("--debug", "run", "--port", "0"), ("--debug", "routes")]
 )
 def test_nothing_is_printed_without_a_known_address(
     start: Callable[..., str], arguments: tuple[str, ...]
