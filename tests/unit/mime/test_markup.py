@@ -126,7 +126,7 @@ def test_images_are_what_their_alternative_text_says() -> None:
         {
             'a <img alt="A &amp; B" src=x> b': "a A & B b\n",
             "Hi<img alt=One><img alt=Two>you": "Hi One Two you\n",
-            "a<img alt=''><img><img alt=' '>b": "ab\n",
+            "a<img alt=''><img><img alt=' '>b": "a b\n",
             f"<a href={URL}><img alt=Logo></a>": f"Logo ({URL})\n",
         }
     )
@@ -136,7 +136,6 @@ def test_a_link_that_is_an_image_without_text_is_its_url() -> None:
     check(
         {
             f"<a href={URL}><img src=x></a><a href=/2><img alt='' src=x></a>": f"{URL} /2\n",
-            f"a <a href={URL}></a>b": "a b\n",
         }
     )
 
@@ -146,9 +145,7 @@ def test_lists_keep_their_marks_and_are_indented_in_each_other() -> None:
         {
             "a<ul><li>One</li><li>Two<br>three</li></ul>b": "a\n\n- One\n- Two\n  three\n\nb\n",
             "<ol><li>One<li>Two</ol>": "1. One\n2. Two\n",
-            "<ol start=9><li>a<li>b</ol>": "9. a\n10. b\n",
-            "<ol start=x><li>a</ol>": "1. a\n",
-            "<ul><li>a<ol start=' -1'><li>b<li>c</ol><li>d</ul>": "- a\n  -1. b\n  0. c\n- d\n",
+            "<ul><li>a<ol><li>b<li>c</ol><li>d</ul>": "- a\n  1. b\n  2. c\n- d\n",
             "<ul><li><p>a</p><p>b</p></li></ul>": "- a\n\n  b\n",
             "<ul><li></li><li><ul><li>a</ul>b</ul>": "- - a\n  b\n",
             "<ul><li>a</ul></ul></li>b": "- a\n\nb\n",
@@ -166,7 +163,6 @@ def test_quotes_are_marked_as_mail_marks_them() -> None:
             "<blockquote>a<ul><li>b</ul></blockquote>": "> a\n>\n> - b\n",
             "<ul><li><blockquote>a<br>b</blockquote></ul>": "- > a\n  > b\n",
             "<ul><li>a<p>b</ul><blockquote>c</blockquote>": "- a\n\n  b\n\n> c\n",
-            "a <q>b</q> c": 'a "b" c\n',
             f"{'<blockquote>' * 30}a": f"{'> ' * 12}a\n",
         }
     )
@@ -182,41 +178,27 @@ def test_preformatted_text_is_kept_but_for_what_nobody_sees() -> None:
     )
 
 
-def test_the_rows_of_a_table_of_data_are_lines() -> None:
+def test_the_rows_of_a_table_are_lines() -> None:
     head = "<table><tr><th>Item<th>Price</tr>"
     check(
         {
             f"a{head}<tr><td>Tea<td>$3</table>b": "a\n\nItem | Price\nTea | $3\n\nb\n",
             f"{head}<tr><td>Tea<br>green</td><td>$3</td><tr><td>Coffee</table>": (
-                "Item | Price\nTea green | $3\nCoffee\n"
+                "Item | Price\nTea\ngreen | $3\nCoffee\n"
             ),
             f"{head}<tr><td><p>Tea</p></td><td><p>$3</p></td></table>": (
                 "Item | Price\n\nTea\n\n$3\n"
             ),
-            "<table><tr><th><th>Mon<th>Tue<tr><th>a<td><td>1<tr><th>b<td>2<td></table>": (
-                "| Mon | Tue\na |  | 1\nb | 2\n"
-            ),
             f"{head}<tr><td><ul><li>1</ul><td>x</table>": "Item | Price\n\n- 1\n\nx\n",
-            "<table><caption>Prices</caption><tr><td>Tea<td>$3</table>": "Prices\n\nTea $3\n",
+            "<table><caption>Prices</caption><tr><td>Tea<td>$3</table>": "Prices\nTea $3\n",
+            "<table><tr><td>Total:</td><td></td><td>$3</td></tr></table>": "Total: $3\n",
+            "<table><tr><td>One<tr><td>Two</table>": "One\nTwo\n",
             "<blockquote><table><tr><td>Tea<td>$3<tr><td>Milk<td>$1</table></blockquote>": (
                 "> Tea $3\n> Milk $1\n"
             ),
-        }
-    )
-
-
-def test_the_cells_of_a_layout_are_paragraphs_unless_a_row_is_short() -> None:
-    long = "This is a column of a newsletter, which nobody would read as a cell."
-    check(
-        {
-            "<table><tr><td>One<tr><td>Two</table>": "One\n\nTwo\n",
-            "<table><tr><td>Total:</td><td></td><td>$3</td></tr></table>": "Total: $3\n",
-            f"<table><tr><td>{long}<td>{long}</table>": f"{long}\n\n{long}\n",
-            "<table><tr><td>One<br>two<td>Three</table>": "One\ntwo\n\nThree\n",
             "<table><tr><th><table><tr><th>One</table><th><table><tr><th>Two</table></table>": (
                 "One\n\nTwo\n"
             ),
-            "<table><tr><td>One</td>two<td>Three</td></table>": "One two Three\n",
         }
     )
 
@@ -224,8 +206,8 @@ def test_the_cells_of_a_layout_are_paragraphs_unless_a_row_is_short() -> None:
 def test_tables_that_are_not_well_formed_lose_no_text() -> None:
     check(
         {
-            "<tr><td>One</td></tr></table>two": "One\n\ntwo\n",
-            "<table>One<tr>two<td>three</table></td></tr>four": "One\n\ntwo three\n\nfour\n",
+            "<tr><td>One</td></tr></table>two": "One\ntwo\n",
+            "<table>One<tr>two<td>three</table></td></tr>four": "One\ntwo three\n\nfour\n",
             "<table><tr><td></div></span>One</td></table>": "One\n",
         }
     )
@@ -253,9 +235,6 @@ def test_tables_that_are_not_well_formed_lose_no_text() -> None:
         "<div style='display:none'>x<div>y</div>z</div>",
         "<div style='COLOR:red; Display : None !important'>x</div>",
         "<div style='visibility:hidden'>x<img alt=y></div>",
-        "<div style='max-height:0;overflow:hidden'>x</div>",
-        "<div style='height:0px; overflow: hidden'>x</div>",
-        "<div style='opacity:0'>x</div>",
         "<img alt=x hidden>",
         "<img alt=x style='visibility:hidden'>",
         "<span hidden>x<br></br>y<span>z</span></span>",
@@ -273,8 +252,6 @@ def test_what_is_not_seen_is_left_out(hidden: str) -> None:
         "<span aria-hidden=true>One</span>",
         "<span class=hidden title='display:none'>One</span>",
         "<span style='display:block;text-decoration:none'>One</span>",
-        "<span style='opacity:0.5'>One</span>",
-        "<span style='max-height:0'>One</span>",
         "<span style='mso-hide:all'>One</span>",
         "<![if !mso]>One<![endif]>",
         "<!--[if !mso]><!-->One<!--<![endif]-->",
@@ -316,17 +293,7 @@ def test_spaces_that_do_not_break_are_spaces() -> None:
     check({"a&nbsp;&nbsp; b\u202fc&#8199;d": "a b c d\n"})
 
 
-def test_characters_without_width_are_left_out_where_they_fill_the_preview() -> None:
-    check(
-        {
-            "<div>Hi&#847;&zwnj;&nbsp;&#8199;&#65279;&shy;&#847; &zwnj;</div>you": "Hi\nyou\n",
-            "&zwnj;&nbsp;&#8203;": "",
-            "Hi &#8203; &#8203;&#8203; you!": "Hi you!\n",
-        }
-    )
-
-
-def test_characters_without_width_are_kept_where_they_mean_something() -> None:
+def test_characters_without_width_are_kept() -> None:
     for text in (
         "Sil\xadben",
         "\u0645\u06cc\u200c\u062e\u0648",

@@ -1,4 +1,4 @@
-"""HTML to text: what style sheets hide, line breaks that they keep, and where links lead."""
+"""HTML to text: line breaks that styles keep, and where links lead."""
 
 from __future__ import annotations
 
@@ -7,65 +7,6 @@ import time
 import pytest
 
 from flask_mail.mime.html_text import text_of_html
-
-
-@pytest.mark.parametrize(
-    "css",
-    [
-        ".pre { display: none }",
-        ".pre{display:none!important;}",
-        "h1, .other, .pre { color: red; DISPLAY: NONE }",
-        ".Pre{display:none}",
-        "*{color:red}.pre{display:none}",
-        "@import url(x);.pre{display:none}",
-        "/* preheader */ .pre{display:none}",
-        ".pre{display:none} @media print{.pre{display:block}}",
-    ],
-)
-def test_elements_of_a_hidden_class_are_left_out(css: str) -> None:
-    html = f'<style>{css}</style><span class="a Pre x" id=top>Secret</span><p>Hello'
-
-    assert text_of_html(html) == "Hello\n"
-
-
-@pytest.mark.parametrize(
-    "css",
-    [
-        ".prefix{display:none}",
-        ".pre.other{display:none}",
-        "p.pre{display:none}",
-        ".a .pre{display:none}",
-        "body > .pre{display:none}",
-        ".pre:hover{display:none}",
-        "@media print{.pre{display:none}}",
-        "@media (max-width: 600px){.a{color:red} .pre{display:none}}",
-        ".pre{color:none}",
-        "}{}",
-        ",{display:none}",
-    ],
-)
-def test_elements_of_other_classes_are_kept(css: str) -> None:
-    assert text_of_html(f"<style>{css}</style><span class=pre>Shown</span>") == "Shown\n"
-
-
-@pytest.mark.parametrize(
-    "style",
-    [
-        '<style media="print">.pre{display:none}</style>',
-        '<style media="screen and (max-width:9px)">.pre{display:none}</style>',
-        "<!--[if mso]><style>.pre{display:none}</style><![endif]-->",
-        "<stylesheet>.pre{display:none}</stylesheet>",
-    ],
-)
-def test_style_sheets_for_other_media_hide_nothing(style: str) -> None:
-    assert "Shown" in text_of_html(f"{style}<p class=pre>Shown</p>")
-
-
-@pytest.mark.parametrize(
-    "style", ["<style media=screen data-media=print>", "<STYLE type='text/css'>"]
-)
-def test_style_sheets_for_screens_apply(style: str) -> None:
-    assert text_of_html(f"{style}.p{{display:none}}</style><p class=p>Secret<p>Hello") == "Hello\n"
 
 
 def test_unclosed_style_sheet_or_comment_ends_with_the_mail() -> None:
