@@ -4,7 +4,8 @@ Each page of ``docs/`` and each page beside ``README.md`` is one test, in an emp
 fenced blocks are taken in order:
 
 ``python``
-    Runs in the namespace of the page. A block that begins with ``# name.py`` is a file instead: it
+    Runs in the namespace of the page. If it raises, the settings of ``app`` are restored, so that
+    no reader has to see how. A block that begins with ``# name.py`` is a file instead: it
     is written to the folder, where later blocks import it; pytest runs it if it is ``test_*.py``.
 ``text``
     Right after another block: exactly what that block prints, or the last line of its traceback if
@@ -118,6 +119,8 @@ class Page:
             return self.run_file(named[1], block)
         printed = io.StringIO()
         code = compile("\n" * (block.line - 1) + block.body, str(self.path), "exec")
+        app = self.namespace["app"]
+        config = dict(app.config)
         with contextlib.redirect_stdout(printed):
             try:
                 exec(code, self.namespace)
@@ -125,6 +128,8 @@ class Page:
                 if block.shown is None:
                     raise
                 printed.write(traceback.format_exception_only(error)[-1])
+                app.config.clear()
+                app.config.update(config)
         return printed.getvalue()
 
     def run_file(self, name: str, block: Block) -> str:
