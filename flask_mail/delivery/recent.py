@@ -1,4 +1,4 @@
-"""Recent messages of a backend that does not keep any, for the inbox: bounded, in memory."""
+"""Recent messages that no backend keeps, for the inbox: bounded, in memory."""
 
 from __future__ import annotations
 
@@ -21,13 +21,19 @@ MOST_OCTETS: Final = 32 * 1024 * 1024
 
 
 class Delivered:
-    """One message as it was delivered.
+    """One message as it was delivered, or as it would have been.
 
     :ivar content: ``None`` if it was too large to be kept.
+    :ivar outcome: the value of an :class:`Outcome`.
+    :ivar reason: the reason if it was not delivered, else empty.
+    :ivar backend: the backend that failed, else empty.
     """
 
     # Written out, because every app imports this and making a dataclass takes a millisecond.
-    __slots__ = ("content", "envelope", "id", "mailer", "metadata", "moment", "size", "tags")
+    __slots__ = (
+        *("backend", "content", "envelope", "id", "mailer", "metadata", "moment", "outcome"),
+        *("reason", "size", "tags"),
+    )
 
     def __init__(self, mail: Outgoing, *, most: int) -> None:
         self.id = secrets.token_hex(8)
@@ -38,6 +44,7 @@ class Delivered:
         self.mailer: str = mail.mailer
         self.tags: tuple[str, ...] = mail.tags
         self.metadata: Mapping[str, str] = mail.metadata
+        self.outcome, self.reason, self.backend = "sent", "", ""
 
 
 class Recent:
@@ -49,13 +56,23 @@ class Recent:
         self._kept: deque[Delivered] = deque()
         self._lock = ForkSafeLock()
 
-    def add(self, mail: Outgoing) -> None:
-        """Add a message that was just delivered."""
+    def add(self, mail: Outgoing, **failure: str) -> None:
+        """Add a message that was just delivered.
+
+        :param failure: `outcome`, `reason` and `backend`, if its delivery failed.
+        """
         delivered = Delivered(mail, most=self._octets)
+        for name, value in failure.items():
+            setattr(delivered, name, value)
         with self._lock():
             self._kept.append(delivered)
-            while len(self._kept) > self._messages or self._in_memory() > self._octets:
-                self._kept.popleft()
+            self._drop_oldest()
+
+    def restore(self, earlier: Iterable[Delivered]) -> None:
+        """Put messages of an earlier process before those of this one."""
+        with self._lock():
+            self._kept.extendleft(reversed(list(earlier)))
+            self._drop_oldest()
 
     def all(self) -> list[Delivered]:
         """Return the messages, oldest first."""
@@ -67,6 +84,10 @@ class Recent:
         unwanted = set(ids)
         with self._lock():
             self._kept = deque(each for each in self._kept if each.id not in unwanted)
+
+    def _drop_oldest(self) -> None:
+        while len(self._kept) > self._messages or self._in_memory() > self._octets:
+            self._kept.popleft()
 
     def _in_memory(self) -> int:
         return sum(len(each.content or b"") for each in self._kept)

@@ -11,10 +11,13 @@ from ..message.message import Message
 from ..util.patterns import lazy_pattern
 from ..util.text import describe
 
-Preview: TypeAlias = Callable[[], Message]
+Preview: TypeAlias = Callable[..., Message]
 P = TypeVar("P", bound=Preview)
 
-_NAME = lazy_pattern(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)  # part of an address
+_NAME = lazy_pattern(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)*", re.ASCII)  # part of a URL
+_LONGEST = 100
+# Each follows the name in the URL of a page about the preview.
+_TAKEN = frozenset({"html", "eml", "parts", "resend"})
 
 
 class Previewing:
@@ -31,16 +34,21 @@ class Previewing:
         """Register a function that returns a message with sample data, for the inbox to show.
 
         Used as ``@mail.preview("welcome")``. The function is called in a request context of the
-        app each time its preview is shown; nothing is sent. A later function with the same name
-        replaces the earlier one.
+        app each time its preview is shown; nothing is sent. Its parameters with defaults can be set
+        in the URL, as ``?name=Ann``. A later function with the same name replaces the earlier one.
 
-        :raises ConfigurationError: `name` has characters other than letters, digits, ``-``, ``_``
-            and ``.``.
+        :param name: slashes make groups, as in ``"user/welcome"``.
+        :raises ConfigurationError: `name` has characters other than letters, digits, ``-``, ``_``,
+            ``.`` and ``/``, or a part after a slash is ``html``, ``eml``, ``parts`` or ``resend``.
         """
-        if not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(name) or len(name) > _LONGEST:
             raise ConfigurationError(
                 f"The preview {describe(name)} needs another name: use letters, digits, '-', '_'"
-                " and '.', with a letter or digit first."
+                " and '.', with a letter or digit first, and slashes for groups."
+            )
+        if taken := _TAKEN.intersection(name.split("/")[1:]):
+            raise ConfigurationError(
+                f"The preview {describe(name)} needs another name: the inbox uses /{min(taken)}."
             )
 
         def register(function: P) -> P:

@@ -9,7 +9,7 @@ from flask import redirect, render_template, request, url_for
 from ..errors import MailError
 from . import protection
 from .resending import resend
-from .views import inbox_here, message
+from .views import LOCATION, find, inbox_here
 
 if TYPE_CHECKING:
     from flask import Blueprint
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 def add_to(blueprint: Blueprint) -> None:
     """Add the actions to a blueprint."""
     blueprint.post("/delete")(delete_all)
+    blueprint.post("/delete-selected")(delete_selected)
     blueprint.post("/messages/<name>/delete")(delete)
-    blueprint.post("/messages/<name>/resend")(send_again)
+    blueprint.post(f"{LOCATION}/resend")(send_again)
 
 
 def delete_all() -> ResponseReturnValue:
@@ -30,6 +31,13 @@ def delete_all() -> ResponseReturnValue:
     return redirect(url_for(".messages"), 303)
 
 
+def delete_selected() -> ResponseReturnValue:
+    """Delete the messages that were selected in the list."""
+    protection.check_token()
+    inbox_here().delete(*request.form.getlist("id"))
+    return redirect(url_for(".messages", q=request.form.get("q") or None), 303)
+
+
 def delete(name: str) -> ResponseReturnValue:
     """Delete a message."""
     protection.check_token()
@@ -37,18 +45,17 @@ def delete(name: str) -> ResponseReturnValue:
     return redirect(url_for(".messages"), 303)
 
 
-def send_again(name: str) -> ResponseReturnValue:
-    """Send a message to an address that was typed in."""
+def send_again(where: str, name: str) -> ResponseReturnValue:
+    """Send a message or preview to an address that was typed in."""
     protection.check_token()
-    shown = message(name)
+    shown = find(where, name)
     address, backend = request.form.get("to", "").strip(), request.form.get("backend", "")
-    if shown.stored is None or shown.error:
-        result, status = shown.error, 422
-    else:
+    result, status = shown.error, 422
+    if not shown.error:
         try:
             receipt = resend(inbox_here(), shown.stored, shown.letter, address, backend)
         except MailError as error:
-            result, status = str(error), 422
+            result = str(error)
         else:
             # Not the address: a guard may have sent it to another one.
             answer = f": {receipt.response}" if receipt.response else "."

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import request, url_for
 
-from .inbox import Query
 from .rendered import Letter
+from .summaries import Query
 from .views import MESSAGES, inbox_here
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
     from ..receipt import Envelope
-    from .inbox import Summary
     from .rendered import Part
+    from .summaries import Summary
 
 _SPACE = re.compile(r"(T\S+) (\d\d:\d\d)")
 
@@ -77,7 +77,8 @@ def get_message(name: str) -> ResponseReturnValue:
         "size": stored.size,
         "backend": entry.backend,
         "mailer": stored.mailer or entry.mailer or None,
-        "outcome": "sent",
+        "outcome": entry.outcome,
+        "reason": entry.reason or None,
         "envelope": _envelope(stored.envelope),
         "tags": list(stored.tags),
         "metadata": dict(stored.metadata),
@@ -112,11 +113,13 @@ def _summary(summary: Summary) -> dict[str, Any]:
         "to": summary.to,
         "recipients": list(summary.recipients),
         "subject": summary.subject,
+        "snippet": summary.snippet,
         "size": summary.size,
         "attachments": summary.attachments,
         "backend": summary.backend,
         "mailer": summary.mailer or None,
-        "outcome": "sent",
+        "outcome": summary.outcome,
+        "reason": summary.reason or None,
         "error": summary.error or None,
         "url": url_for(".api_message", name=summary.id),
         "page": url_for(".message", where=MESSAGES, name=summary.id),

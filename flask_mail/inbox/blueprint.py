@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, cast
 
-from flask import Blueprint, Flask, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, abort, redirect, render_template, request, url_for
 
 from ..errors import ConfigurationError
 from ..extension.development import is_developed
-from . import actions, api, pages, protection
+from ..util.text import describe
+from . import actions, api, failures, pages, protection
 from .filters import moment_text, size_text
 from .inbox import Inbox
 from .views import inbox_here
@@ -39,12 +40,20 @@ def inbox_blueprint(name: str = "flask_mail_inbox") -> Blueprint:
     blueprint.before_request(_check)
     blueprint.after_request(protection.protect)
     blueprint.register_error_handler(ConfigurationError, _explain)
+    blueprint.register_error_handler(404, _missing)
     blueprint.context_processor(
-        lambda: {"size_text": size_text, "moment_text": moment_text, "token": protection.token}
+        lambda: {
+            "app_name": inbox_here().app.name,
+            "size_text": size_text,
+            "moment_text": moment_text,
+            "token": protection.token,
+        }
     )
     pages.add_to(blueprint)
     actions.add_to(blueprint)
     api.add_to(blueprint)
+    # For an address without a route, Flask would not ask the error handler of a blueprint.
+    blueprint.route("/<path:rest>", methods=["GET", "POST", "DELETE"])(_no_page)
     return blueprint
 
 
@@ -65,6 +74,7 @@ def standalone(app: Flask) -> Flask:
 def _register(setup: BlueprintSetupState) -> None:
     app = cast("Flask", setup.app)
     app.extensions.setdefault("mail_inbox", Inbox(app))
+    failures.watch(app)
 
 
 def _complete_root() -> ResponseReturnValue | None:
@@ -87,4 +97,16 @@ def _check() -> None:
 def _explain(error: Exception) -> ResponseReturnValue:
     if ".api_" in (request.endpoint or ""):
         return {"error": str(error)}, 409
-    return render_template("flask_mail_inbox/error.html", error=str(error)), 409
+    return _page("Something went wrong", str(error)), 409
+
+
+def _missing(error: Exception) -> ResponseReturnValue:
+    return _page("Not found", getattr(error, "description", "")), 404
+
+
+def _no_page(rest: str) -> ResponseReturnValue:
+    abort(404, f"The inbox has no page {describe(rest)}.")
+
+
+def _page(heading: str, text: str) -> str:
+    return render_template("flask_mail_inbox/error.html", heading=heading, text=text)

@@ -13,10 +13,19 @@ if TYPE_CHECKING:
 
 # Popups: a link opens in a new tab outside the sandbox.
 SANDBOX: Final = "allow-popups allow-popups-to-escape-sandbox"
+# Of a second, invisible frame: the script of the inbox may read the height of its content, and
+# nothing in it can act or be clicked.
+MEASURING: Final = "allow-same-origin"
 
 _CID: Final = re.compile(r"cid:([^\s\"'<>()]{1,300})", re.IGNORECASE)
 _SCHEME: Final = re.compile(
     r"\(\s{0,9}prefers-color-scheme\s{0,9}:\s{0,9}(dark|light)\s{0,9}\)", re.IGNORECASE
+)
+# By a property, or by <meta name="color-scheme" content="light dark">.
+_DECLARED_DARK: Final = re.compile(
+    r"(?<!prefers-)color-schemes?\s{0,9}(?::|[\"']?\s{1,9}content\s{0,9}=)[\"'\s]{0,9}(?:light\s{1,9}|only\s{1,9}){0,2}"
+    r"dark\b",
+    re.IGNORECASE,
 )
 _ALWAYS, _NEVER = "(min-width:0)", "(max-width:0)"
 _REMOTE: Final = re.compile(
@@ -50,31 +59,43 @@ _MOST_PICTURES: Final = 48 * 1024 * 1024
 """Characters: a message may refer to one large picture a thousand times."""
 
 
-def policy(*, images: bool) -> str:
+def policy(*, images: bool, sandbox: str = SANDBOX) -> str:
     """Return the Content-Security-Policy of such a document.
 
     :param images: whether pictures may be fetched from other servers, which learn from it that the
         message was opened.
+    :param sandbox: the permissions of the document.
     """
     sources = "data: https: http:" if images else "data:"
     return (
         f"default-src 'none'; style-src 'unsafe-inline'; img-src {sources}; base-uri 'none';"
-        f" form-action 'none'; frame-ancestors 'self'; sandbox {SANDBOX}"
+        f" form-action 'none'; frame-ancestors 'self'; sandbox {sandbox}"
     )
 
 
 def document(letter: Letter, *, is_dark: bool) -> str:
     """Return the HTML with its own pictures in it, as a light or a dark mail program shows it."""
+    source = letter.html or ""
     scheme = "dark" if is_dark else "light"
-    source = _CID.sub(_Pictures(letter), letter.html or "")
+    # A dark page and light text only if the message asks for them: in a message with dark rules for
+    # a few elements alone, the others would be white on white.
+    page = "dark" if is_dark and _DECLARED_DARK.search(source) else "light"
+    source = _CID.sub(_Pictures(letter), source)
     # Browsers differ in which preference applies in a frame, so none is used.
     source = _SCHEME.sub(lambda found: _ALWAYS if found[1].lower() == scheme else _NEVER, source)
     source = _TAG.sub(_harmless, source)
     # Before the message's own, since the first <base> applies.
     return (
         '<!doctype html><base target="_blank">'
-        f'<meta name="color-scheme" content="{scheme}">'
-        f"<style>:root{{color-scheme:{scheme}}}</style>{source}"
+        f'<meta name="color-scheme" content="{page}">'
+        f"<style>:root{{color-scheme:{page}}}</style>{source}"
+    )
+
+
+def has_dark_styles(source: str) -> bool:
+    """Return True if the HTML has styles for mail programs in dark mode."""
+    return any(each[1].lower() == "dark" for each in _SCHEME.finditer(source)) or (
+        _DECLARED_DARK.search(source) is not None
     )
 
 

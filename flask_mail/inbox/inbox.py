@@ -7,8 +7,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import _context
@@ -17,91 +15,20 @@ from ..errors import ConfigurationError
 from ..extension.state import _Mail
 from ..util.clocks import monotonic
 from ..util.locks import ForkSafeLock
-from .rendered import Letter
+from .failures import failures_of
 from .sources import Entry, entries
+from .summaries import Query, Summary
 
 if TYPE_CHECKING:
     from flask import Flask
 
 MOST_LISTED: Final = 500
 _MOST_SUMMARIES: Final = 1000
-_MOST_TEXT: Final = 20_000
-"""Characters of a message's text that a search looks at."""
 LONGEST_WAIT: Final = 30.0
 _INTERVAL: Final = 0.2
 """Seconds between two checks while a request waits."""
 _MOST_WAITING: Final = 16
 """Maximum number of waiting requests, each of which blocks a thread of the server."""
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """Entry of a message in the list."""
-
-    id: str
-    moment: datetime
-    sender: str
-    to: str
-    subject: str
-    size: int
-    attachments: int
-    recipients: tuple[str, ...]
-    """The recipients of the envelope; empty if it is unknown."""
-    text: str
-    error: str
-    backend: str
-    mailer: str
-    """Empty if it is unknown."""
-
-    @classmethod
-    def of(cls, entry: Entry, stored: StoredMessage) -> Summary:
-        letter = Letter.of(stored.content)
-        return cls(
-            entry.id,
-            entry.kept.date,
-            letter.header("from"),
-            ", ".join(filter(None, (letter.header("to"), letter.header("cc")))),
-            letter.subject,
-            stored.size,
-            len(letter.attachments),
-            stored.envelope.recipients if stored.envelope else (),
-            f"{letter.text or ''}\n{letter.html or ''}"[:_MOST_TEXT].casefold(),
-            stored.error or letter.error,
-            entry.backend,
-            stored.mailer or entry.mailer,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """Search criteria; a message must match all of them."""
-
-    words: str = ""
-    """In the addresses, the subject, the text or the mailer; each of the words."""
-    to: str = ""
-    """In the address of a recipient, blind copies too."""
-    subject: str = ""
-    since: datetime | None = None
-
-    def matches(self, summary: Summary) -> bool:
-        """Return True if a message matches, ignoring case."""
-        recipients = " ".join((summary.to, *summary.recipients)).casefold()
-        subject = summary.subject.casefold()
-        everything = "\n".join(
-            (
-                summary.sender.casefold(),
-                recipients,
-                subject,
-                summary.text,
-                summary.mailer.casefold(),
-            )
-        )
-        return (
-            (self.since is None or summary.moment > self.since)
-            and self.to.casefold() in recipients
-            and self.subject.casefold() in subject
-            and all(word in everything for word in self.words.casefold().split())
-        )
 
 
 class Inbox:
@@ -128,11 +55,22 @@ class Inbox:
         return state
 
     def kept(self) -> list[Entry]:
-        """Return the messages that the backends in use keep, newest first.
+        """Return the messages that the backends in use keep or that failed, newest first.
 
-        :raises ConfigurationError: none of them keeps messages, or the settings are wrong.
+        :raises ConfigurationError: there are none, because no backend keeps messages or the
+            settings are wrong.
         """
-        return entries(self.state)
+        failures = failures_of(self.app)
+        failed = failures.entries() if failures is not None else []
+        try:
+            found = entries(self.state)
+        except ConfigurationError:
+            if not failed:
+                raise
+            return failed
+        if failed:
+            found = sorted([*failed, *found], key=lambda each: each.kept.date, reverse=True)
+        return found
 
     @property
     def has_mailers(self) -> bool:
@@ -179,10 +117,10 @@ class Inbox:
                 return None if stored is None else (each, stored)
         return None
 
-    def delete(self, wanted: str) -> None:
-        """Delete a message."""
+    def delete(self, *wanted: str) -> None:
+        """Delete the messages with these ids."""
         for each in self.kept():
-            if each.id == wanted:
+            if each.id in wanted:
                 each.kept.delete()
 
     def delete_all(self) -> None:

@@ -6,6 +6,7 @@ request after debug was turned on. The rest of the inbox is imported by the firs
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from ..config.converters import is_on
 from ..errors import ConfigurationError
 from ..extension.development import Tool, is_developed, register
 from ..util.locks import ForkSafeLock
+from . import failures
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -68,7 +70,7 @@ class InboxTool(Tool):
             if mounted is None and "wsgi_app" not in vars(app):
                 mounted = _wrap(app)  # the next requests do not even reach the app
             elif mounted is None:  # around another middleware, it would not see what that does
-                mounted = app.extensions["mail_mount"] = Mount(app, app.wsgi_app)
+                mounted = _mount(app)
         if mounted.is_asked(request.environ):
             # Without a code, no error handler of the app is asked.
             raise HTTPException(response=Response.from_app(mounted, request.environ))
@@ -84,9 +86,19 @@ register(InboxTool())
 
 
 def _wrap(app: Flask) -> Mount:
-    wrapped = app.extensions["mail_mount"] = Mount(app, app.wsgi_app)
+    wrapped = _mount(app)
     app.wsgi_app = wrapped  # type: ignore[method-assign]  # how Flask adds a middleware
     return wrapped
+
+
+def _mount(app: Flask) -> Mount:
+    mounted = app.extensions["mail_mount"] = Mount(app, app.wsgi_app)
+    failures.watch(app)
+    if "WERKZEUG_RUN_MAIN" in os.environ:  # the reloader has started this process
+        from . import reloading
+
+        reloading.survive(app)
+    return mounted
 
 
 class Mount:

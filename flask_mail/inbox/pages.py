@@ -11,8 +11,11 @@ from ..errors import ConfigurationError
 from . import html as documents
 from . import previews as samples
 from . import resending
-from .inbox import MOST_LISTED, Query
-from .views import MESSAGES, PREVIEWS, find, inbox_here
+from .highlighting import LARGEST, highlighted
+from .inbox import MOST_LISTED
+from .parameters import parameters_of
+from .summaries import Query
+from .views import LOCATION, base_url, find, inbox_here
 
 if TYPE_CHECKING:
     from flask import Blueprint
@@ -24,7 +27,6 @@ _WIDTHS: Final = {"360": "Phone", "768": "Tablet", "": "Desktop"}
 _MOST_SHOWN: Final = 512 * 1024
 """Characters of a text or a source: more would make a browser slow."""
 _MOST_LINKED: Final = 64 * 1024
-_LOCATION: Final = f"/<any({MESSAGES}, {PREVIEWS}):where>/<name>"
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -32,14 +34,18 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.get("/")(messages)
     blueprint.get("/changes")(changes)
     blueprint.get("/previews")(previews)
-    blueprint.get(_LOCATION)(message)
-    blueprint.get(f"{_LOCATION}/html")(html)
-    blueprint.get(f"{_LOCATION}/eml")(eml)
-    blueprint.get(f"{_LOCATION}/parts/<int:number>")(part)
+    blueprint.get(LOCATION)(message)
+    blueprint.get(f"{LOCATION}/html")(html)
+    blueprint.get(f"{LOCATION}/eml")(eml)
+    blueprint.get(f"{LOCATION}/parts/<int:number>")(part)
 
 
 def messages() -> ResponseReturnValue:
     """List the messages."""
+    return render_template("flask_mail_inbox/messages.html", **_message_list())
+
+
+def _message_list() -> dict[str, Any]:
     inbox = inbox_here()
     words = request.args.get("q", "").strip()
     problem, found, version, has_mailers = "", [], "", False
@@ -49,15 +55,15 @@ def messages() -> ResponseReturnValue:
         has_mailers = inbox.has_mailers
     except ConfigurationError as error:
         problem = str(error)
-    return render_template(
-        "flask_mail_inbox/messages.html",
-        messages=found,
-        words=words,
-        version=version,
-        has_mailers=has_mailers,
-        problem=problem,
-        is_full=len(found) == MOST_LISTED,
-    )
+    return {
+        "messages": found,
+        "words": words,
+        "version": version,
+        "has_mailers": has_mailers,
+        "has_one_sender": len({each.sender for each in found}) == 1,
+        "problem": problem,
+        "is_full": len(found) == MOST_LISTED,
+    }
 
 
 def changes() -> ResponseReturnValue:
@@ -71,54 +77,92 @@ def changes() -> ResponseReturnValue:
 
 def previews() -> ResponseReturnValue:
     """List the previews."""
-    inbox = inbox_here()
-    return render_template(
-        "flask_mail_inbox/previews.html",
-        previews=samples.names(inbox),
-        locales=samples.locales(inbox),
-        locale=request.args.get("locale", ""),
-    )
+    return render_template("flask_mail_inbox/previews.html", **_preview_list())
+
+
+def _preview_list() -> dict[str, Any]:
+    inbox, locale = inbox_here(), request.args.get("locale", "")
+    groups = samples.listed(inbox, locale, base_url())
+    return {
+        "groups": groups,
+        "count": sum(map(len, groups.values())),
+        "locales": samples.locales(inbox),
+        "locale": locale,
+    }
 
 
 def message(where: str, name: str) -> ResponseReturnValue:
     """Show a message, or a preview."""
     shown, inbox = find(where, name), inbox_here()
-    letter = shown.letter
-    views = _views(shown)
-    view = request.args.get("view", "")
-    scheme = "dark" if request.args.get("scheme") == "dark" else ""
-    images = "1" if request.args.get("images") == "1" else ""
-    width = request.args.get("width", "")
-    source = letter.source
+    # The script of the page asks for the message alone, without the list beside it.
+    has_list = "X-Mail-Pane" not in request.headers
+    beside: dict[str, Any] = {}
+    if not shown.is_preview:
+        beside = _message_list()
+        beside |= _neighbours(name, [each.id for each in beside["messages"]])
+    elif has_list:
+        beside = _preview_list()
+    if shown.is_preview:
+        beside["locales"] = samples.locales(inbox)
+        beside["parameters"] = parameters_of(inbox.state.previews[name])
     return render_template(
-        "flask_mail_inbox/message.html",
-        shown=shown,
-        letter=letter,
-        views=views,
-        view=view if view in views else next(iter(views)),
-        widths=_WIDTHS,
-        width=width if width in _WIDTHS else "",
-        scheme=scheme,
-        images=images,
-        has_remote_images=documents.has_remote_images(letter.html or ""),
-        sandbox=documents.SANDBOX,
-        source=source[:_MOST_SHOWN],
-        is_cut=len(source) > _MOST_SHOWN,
-        most_shown=_MOST_SHOWN,
-        most_linked=_MOST_LINKED,
-        locales=samples.locales(inbox) if shown.is_preview else [],
-        backends=[] if shown.is_preview or shown.error else resending.backends(inbox),
+        "flask_mail_inbox/message.html", shown=shown, has_list=has_list, **_view_of(shown), **beside
     )
 
 
-def _views(shown: Shown) -> dict[str, str]:
+def _neighbours(name: str, ids: list[str]) -> dict[str, str | None]:
+    place = ids.index(name) if name in ids else len(ids)
+    newer = ids[place - 1] if 0 < place < len(ids) else None
+    older = ids[place + 1] if place + 1 < len(ids) else None
+    return {"newer": newer, "older": older}
+
+
+def _view_of(shown: Shown) -> dict[str, Any]:
+    """Return the values that the template needs for the tab that was chosen."""
+    letter, inbox = shown.letter, inbox_here()
+    advice = letter.advice(shown.envelope, request.host)
+    views = _views(shown, len(advice))
+    view = request.args.get("view", "")
+    width = request.args.get("width", "")
+    markup, source = letter.html or "", letter.source
+    has_dark = documents.has_dark_styles(markup)
+    view = view if view in views else next(iter(views))
+    text = {"markup": markup, "source": source}.get(view, "")
+    return {
+        "letter": letter,
+        "advice": advice,
+        "views": views,
+        "view": view,
+        "widths": _WIDTHS,
+        "width": width if width in _WIDTHS else "",
+        "has_dark": has_dark,
+        "scheme": "dark" if has_dark and request.args.get("scheme") == "dark" else "",
+        "images": "1" if request.args.get("images") == "1" else "",
+        "has_remote_images": documents.has_remote_images(markup),
+        "sandbox": documents.SANDBOX,
+        "source": highlighted(text)
+        if view == "markup" and len(text) <= LARGEST
+        else text[:_MOST_SHOWN],
+        "is_cut": len(text) > _MOST_SHOWN,
+        "most_shown": _MOST_SHOWN,
+        "most_linked": _MOST_LINKED,
+        "backends": [] if shown.error else resending.backends(inbox),
+        "lacks_guard": not shown.error and resending.lacks_guard(inbox),
+    }
+
+
+def _views(shown: Shown, suggestions: int) -> dict[str, str]:
     letter = shown.letter
     views = {}
     if letter.html is not None:
         views["html"] = "HTML"
     if letter.text is not None or letter.others:
         views["text"] = "Text"
-    return {**views, "headers": "Headers", "envelope": "Envelope", "source": "Source"}
+    if suggestions:
+        views["advice"] = f"Suggestions ({suggestions})"
+    if letter.html is not None:
+        views["markup"] = "HTML source"
+    return {**views, "headers": "Headers", "envelope": "Envelope", "source": "Raw"}
 
 
 def html(where: str, name: str) -> ResponseReturnValue:
@@ -126,8 +170,11 @@ def html(where: str, name: str) -> ResponseReturnValue:
     letter = find(where, name).letter
     is_dark = request.args.get("scheme") == "dark"
     response = make_response(documents.document(letter, is_dark=is_dark))
-    images = request.args.get("images") == "1"
-    response.headers["Content-Security-Policy"] = documents.policy(images=images)
+    if request.args.get("measure") == "1":
+        policy = documents.policy(images=False, sandbox=documents.MEASURING)
+    else:
+        policy = documents.policy(images=request.args.get("images") == "1")
+    response.headers["Content-Security-Policy"] = policy
     response.headers["X-Frame-Options"] = "SAMEORIGIN"
     response.headers["Referrer-Policy"] = "no-referrer"
     return response

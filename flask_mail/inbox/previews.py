@@ -9,13 +9,19 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from .. import _context
+from ..backends.values import StoredMessage
 from ..delivery.outgoing import Outgoing
 from ..errors import ConfigurationError, MessageError
 from ..message import locales as locale_blocks
 from ..message.message import Message
-from ..receipt import Envelope
+from ..message.metadata import metadata_of, tags_of
+from ..mime.parts import tolerated
+from ..util.text import clean_text
+from .parameters import values_for
+from .rendered import Letter
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     from .inbox import Inbox
@@ -25,11 +31,22 @@ if TYPE_CHECKING:
 class Sample:
     """A preview: a message as it would be sent now."""
 
-    content: bytes
-    envelope: Envelope | None
+    stored: StoredMessage
     moment: datetime
     problem: str = ""
     """Why it could not be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A preview in the list."""
+
+    name: str
+    meaning: str
+    """The first line of the docstring."""
+    subject: str
+    problem: str
+    """Why it cannot be shown or sent."""
 
 
 def names(inbox: Inbox) -> dict[str, str]:
@@ -40,12 +57,47 @@ def names(inbox: Inbox) -> dict[str, str]:
     }
 
 
-def make(inbox: Inbox, name: str, locale: str | None, base_url: str) -> Sample | None:
+def listed(inbox: Inbox, locale: str | None, base_url: str) -> dict[str, list[Listed]]:
+    """Return the previews by group, in order; the group of those without one is empty.
+
+    Each is made for its subject, so that broken ones are seen.
+    """
+    groups: dict[str, list[Listed]] = {}
+    for name, meaning in names(inbox).items():
+        subject, problem = "", ""
+        try:
+            sample = make(inbox, name, locale, base_url)
+        except Exception as error:  # noqa: BLE001 (of the program, and the others are listed)
+            text = clean_text(str(error))
+            problem = text if isinstance(error, ConfigurationError) else _described(error, text)
+        else:
+            if sample is not None:  # it was not removed since
+                subject = Letter.of(sample.stored.content).subject
+                problem = sample.problem
+        group = name.rpartition("/")[0]
+        groups.setdefault(group, []).append(Listed(name, meaning, subject, problem))
+    return dict(sorted(groups.items()))
+
+
+def _described(error: Exception, text: str) -> str:
+    kind = type(error).__name__
+    return f"{kind}: {text[:200]}" if text else kind
+
+
+def make(
+    inbox: Inbox,
+    name: str,
+    locale: str | None,
+    base_url: str,
+    arguments: Mapping[str, str] | None = None,
+) -> Sample | None:
     """Return the preview of that name, or ``None`` if it does not exist. Its errors are raised.
 
     :param locale: the Flask-Babel locale to render it in.
     :param base_url: URL of the app, for the links of the message.
-    :raises ConfigurationError: it did not return a message, or the locale does not exist.
+    :param arguments: of its function, as text.
+    :raises ConfigurationError: it did not return a message, the locale does not exist, or an
+        argument has the wrong type.
     """
     state = inbox.state
     function = state.previews.get(name)
@@ -56,7 +108,7 @@ def make(inbox: Inbox, name: str, locale: str | None, base_url: str) -> Sample |
         _context.bound(state),
         _in_locale(inbox, locale),
     ):
-        message: object = function()
+        message: object = function(**values_for(name, function, arguments or {}))
         if not isinstance(message, Message):
             raise ConfigurationError(
                 f"The preview {name!r} must return a Message; it returned {type(message).__name__}."
@@ -68,7 +120,9 @@ def make(inbox: Inbox, name: str, locale: str | None, base_url: str) -> Sample |
             content, problem = message.as_bytes(), str(error)
         else:
             content, envelope = outgoing.content, outgoing.envelope
-    return Sample(content, envelope, datetime.now(timezone.utc), problem)
+        tags, metadata = tolerated(tags_of, message), tolerated(metadata_of, message)
+    stored = StoredMessage(content, envelope, tags or (), metadata or {})
+    return Sample(stored, datetime.now(timezone.utc), problem)
 
 
 def locales(inbox: Inbox) -> list[str]:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 # Types that browsers only show as an image; SVG may contain scripts.
 IMAGES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _NO_TYPE: Final = "application/octet-stream"
+_BY_WEIGHT: Final = (
+    *("empty", "no-subject", "placeholder", "missing-image", "local-link", "relative-link"),
+    *("needs-smtputf8", "html-clipped", "no-one-click", "no-text", "image-without-alt"),
+)
+_WEIGHTS: Final = {code: weight for weight, code in enumerate(_BY_WEIGHT)}
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ class Letter:
         return [part for part in self.parts if not part.is_inline]
 
     def advice(self, envelope: Envelope | None, served: str = "") -> list[Finding]:
-        """Return the lint findings for it and the recipients of its envelope.
+        """Return the lint findings for it and the recipients of its envelope, worst first.
 
         :param served: the host of the inbox, to which links are allowed.
         """
@@ -117,7 +122,8 @@ class Letter:
             return []
         message = copy(self.message)
         message.bcc = envelope.recipients if envelope else ()
-        return lint(message, as_is=True, served=served)  # it was sent as it is
+        found = lint(message, as_is=True, served=served)  # it was sent as it is
+        return sorted(found, key=lambda each: _WEIGHTS.get(each.code, len(_WEIGHTS)))
 
     @property
     def source(self) -> str:

@@ -24,6 +24,7 @@ class Again(Message):
     """A message that travels as the octets that it once was."""
 
     octets: bytes = b""
+    is_resent = True
 
     def as_bytes(self) -> bytes:
         return self.octets
@@ -45,6 +46,11 @@ def backends(inbox: Inbox) -> list[str]:
         except ConfigurationError:  # a broken plugin; `flask mail backends` lists it
             continue
     return names
+
+
+def lacks_guard(inbox: Inbox) -> bool:
+    """Return True if only a recipient allow-list is missing."""
+    return not (inbox.state.suppress or _is_guarded(inbox))
 
 
 def _is_guarded(inbox: Inbox) -> bool:
@@ -72,7 +78,7 @@ def _fill(again: Again, read: Message, stored: StoredMessage, backend: Backend[A
 def resend(
     inbox: Inbox, stored: StoredMessage, letter: Letter, address: str, backend_name: str
 ) -> Receipt:
-    """Send a message to `address` only, regardless of its headers.
+    """Send a message or preview to `address` only, regardless of its headers.
 
     :raises ConfigurationError: there is no recipient allow-list, mail is suppressed, or the backend
         is not one of :func:`backends`.

@@ -25,6 +25,10 @@ class Entry:
     backend: str
     mailer: str
     """The mailer of its backend; empty if several have this backend."""
+    outcome: str = "sent"
+    """The value of an :class:`Outcome`."""
+    reason: str = ""
+    """The reason if it was not sent."""
 
 
 def entries(state: _Mail) -> list[Entry]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from flask import abort, current_app, request, url_for
 
 from . import previews as samples
+from .parameters import RESERVED
 from .rendered import Letter
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 MESSAGES: Final = "messages"
 PREVIEWS: Final = "previews"
+LOCATION: Final = f"/<any({MESSAGES}, {PREVIEWS}):where>/<path:name>"
 _TOKEN: Final = re.compile(r"""[^\s<>,;:"()]+""")
 
 
@@ -30,20 +34,31 @@ class Shown:
     name: str
     locale: str | None
     moment: datetime
-    envelope: Envelope | None
+    stored: StoredMessage
     letter: Letter
-    size: int
     error: str
-    stored: StoredMessage | None = None
-    """``None`` for a preview, which is not stored."""
     mailer: str = ""
     """Its mailer, if the app has several."""
+    outcome: str = "sent"
+    reason: str = ""
+    """The reason if it was not sent."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The arguments of a preview, from the URL."""
 
     def url(self, endpoint: str, **arguments: object) -> str:
         """Return the address of a page about this message."""
         given: dict[str, Any] = {key: each for key, each in arguments.items() if each != ""}
         given.setdefault("locale", self.locale)
-        return url_for(f".{endpoint}", where=self.where, name=self.name, **given)
+        given.setdefault("q", None if self.is_preview else request.args.get("q") or None)
+        url = url_for(f".{endpoint}", where=self.where, name=self.name, **given)
+        if not self.parameters:
+            return url
+        # One of them may be called like an argument of url_for().
+        return f"{url}{'&' if '?' in url else '?'}{urlencode(self.parameters)}"
+
+    @property
+    def envelope(self) -> Envelope | None:
+        return self.stored.envelope
 
     @property
     def blind(self) -> list[str]:
@@ -82,35 +97,29 @@ def message(name: str) -> Shown:
     entry, stored = found
     letter = Letter.of(stored.content)
     return Shown(
-        MESSAGES,
-        name,
-        None,
-        entry.kept.date,
-        stored.envelope,
-        letter,
-        stored.size,
-        stored.error or letter.error,
-        stored,
-        (stored.mailer or entry.mailer) if inbox_here().has_mailers else "",
+        *(MESSAGES, name, None, entry.kept.date, stored, letter),
+        error=stored.error or letter.error,
+        mailer=(stored.mailer or entry.mailer) if inbox_here().has_mailers else "",
+        outcome=entry.outcome,
+        reason=entry.reason,
     )
+
+
+def base_url() -> str:
+    """Return the URL of the app, for the links of previews: the root of the mount."""
+    return request.host_url if inbox_here().app is not current_app else request.url_root
 
 
 def _preview(name: str) -> Shown:
     locale = request.args.get("locale") or None
     inbox = inbox_here()
-    # Links of a preview point to the app, at the root of the mount.
-    base_url = request.host_url if inbox.app is not current_app else request.url_root
-    sample = samples.make(inbox, name, locale, base_url)
+    given = {key: each for key, each in request.args.items() if key not in RESERVED}
+    sample = samples.make(inbox, name, locale, base_url(), given)
     if sample is None:
         abort(404, "This preview does not exist.")
-    letter = Letter.of(sample.content)
+    letter = Letter.of(sample.stored.content)
     return Shown(
-        PREVIEWS,
-        name,
-        locale,
-        sample.moment,
-        sample.envelope,
-        letter,
-        len(sample.content),
-        sample.problem or letter.error,
+        *(PREVIEWS, name, locale, sample.moment, sample.stored, letter),
+        error=sample.problem or letter.error,
+        parameters=given,
     )

@@ -32,6 +32,8 @@ _LOOKED_AT: Final = 100
 _BRACES: Final = re.compile(r"\{\{[^{}\n]{0,80}\}\}|\{%[^{}%\n]{0,80}%\}|\{\{|\}\}|\{%|%\}")
 # Not "None of these": at the start of a sentence, it is an English word.
 _NONE: Final = re.compile(r"\bNone\b(?!(?<=^None) +[a-z])(?!(?<=[.?!] None) +[a-z])", re.MULTILINE)
+# "Hello ," of "Hello {{ name }},": an undefined variable leaves nothing.
+_EMPTY: Final = re.compile(r"^[^\W\d_]+(?: [^\W\d_]+){0,2} +,(?=\s|$)", re.MULTILINE)
 _LINK: Final = re.compile(r"https?://[^\s<>\"')\]]+", re.IGNORECASE)
 _HTTP: Final = re.compile(r"<(http://[^\s<>]+)>")
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
@@ -74,7 +76,7 @@ def lint(message: Message, *, as_is: bool = False, served: str = "") -> list[Fin
     html = next(
         (as_text(text) for kind, text in items(message.alts) if as_text(kind).lower() == "html"), ""
     )
-    hosts = {served.lower()}  # not to report, or already reported
+    hosts = _names_of(served.lower())  # not to report, or already reported
     told: set[str] = set()  # reported for the text, so not again for the HTML
     found = chain(
         _subject(as_text(message.subject)),
@@ -179,6 +181,14 @@ def _local(url: str, part: str, hosts: set[str]) -> Iterator[Finding]:
         )
 
 
+def _names_of(served: str) -> set[str]:
+    """Return a host with its port, and its other names if it is this machine."""
+    port = served[served.rfind("]") + 1 :].partition(":")[2]
+    is_local = is_own_machine(f"http://{served}/")
+    names = ("localhost", "127.0.0.1", "[::1]") if is_local else ()
+    return {served, *(f"{name}:{port}" if port else name for name in names)}
+
+
 def _is_new(url: str, hosts: set[str]) -> bool:
     """Remember the host of a URL; return True if it is new."""
     host = urlsplit(url).netloc.rpartition("@")[2].lower()
@@ -189,20 +199,18 @@ def _is_new(url: str, hosts: set[str]) -> bool:
 
 def _leftovers(text: str, part: str) -> Iterator[tuple[Finding, str]]:
     """Yield each leftover with the start of its line, by which text and HTML are compared."""
-    for pattern in (_BRACES, _NONE):
+    for pattern in (_BRACES, _NONE, _EMPTY):
         for found in islice(pattern.finditer(text), _LOOKED_AT):
             start, end = found.span()
-            advice = _placeholder(" ".join(text[max(0, start - 15) : end + 15].split()), part)
+            shown = " ".join(text[max(0, start - 15) : end + 15].split())
+            advice = _placeholder(shown, part, is_empty=pattern is _EMPTY)
             line = max(text.rfind("\n", 0, start) + 1, start - 15)
             yield advice, text[line:start].strip(" -") + found[0]
 
 
-def _placeholder(shown: str, part: str) -> Finding:
-    return Finding(
-        "placeholder",
-        part,
-        f"{describe(shown)} looks like an unfilled variable.",
-    )
+def _placeholder(shown: str, part: str, *, is_empty: bool = False) -> Finding:
+    state = "an empty variable before the comma" if is_empty else "an unfilled variable"
+    return Finding("placeholder", part, f"{describe(shown)} looks like {state}.")
 
 
 def _without_alt(source: str) -> Finding:

@@ -112,7 +112,7 @@ class TestLive:
             assert "Welcome" in row.text
             assert until(driver, "#live").get_property("textContent") == "1 new message"
             row.click()
-            assert until(driver, "h1").text == "Welcome"
+            assert until(driver, "article h1").text == "Welcome"
             assert "Hello Ann" in in_frame(driver).text
             driver.switch_to.default_content()
             driver.get("about:blank")
@@ -217,7 +217,7 @@ class TestMessage:
         mail.send(welcome())
         driver.get(server.url(newest(mail)))
         driver.find_element("link text", name).click()
-        assert until(driver, f"iframe.w{width}").get_property("clientWidth") == width
+        assert until(driver, f".frame > iframe.w{width}").get_property("clientWidth") == width
 
     def test_a_link_of_the_message_opens_in_a_tab_of_its_own(
         self, driver: Any, mail: Mail, server: Served
@@ -265,9 +265,113 @@ class TestMessage:
     def test_a_preview_is_shown(self, driver: Any, server: Served) -> None:
         driver.get(server.url("/_mail/previews"))
         until(driver, ".list .row").click()
-        assert until(driver, "h1").text == "Welcome"
+        assert until(driver, "article h1").text == "Welcome"
         assert "Hello Ann" in in_frame(driver).text
         driver.switch_to.default_content()
+
+
+class TestPanes:
+    """The list and the message side by side on a wide screen, one of them on a phone."""
+
+    @pytest.fixture(autouse=True)
+    def inbox(self, driver: Any, mail: Mail, server: Served) -> None:
+        for subject in ("One", "Two", "Three"):
+            mail.send_message(
+                subject, ["ann@example.com"], f"Text of {subject}", f"<p>{subject}</p>"
+            )
+        driver.get(server.url("/_mail/"))
+        driver.execute_script("localStorage.clear(); location.reload()")
+        until(driver, ".unread")
+
+    def press(self, driver: Any, *keys: str) -> None:
+        for key in keys:
+            driver.switch_to.active_element.send_keys(key)
+
+    def opened(self, driver: Any, subject: str) -> bool:
+        """Return True once the message with that subject is open."""
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        script = "return document.querySelector('article h1')?.textContent"
+        wait = WebDriverWait(driver, 20, poll_frequency=0.02)
+        return bool(wait.until(lambda _: driver.execute_script(script) == subject))
+
+    def test_a_click_opens_the_message_beside_the_list(self, driver: Any) -> None:
+        driver.execute_script("window.same = true")
+        css(driver, ".list .row")[1].click()
+        assert self.opened(driver, "Two")
+        assert driver.execute_script("return window.same")
+        assert len(css(driver, ".list .row")) == 3
+        assert css(driver, ".row[aria-current]")[0].text.count("Two")
+        driver.find_element("link text", "Text").click()
+        assert "Text of Two" in until(driver, "pre.text").text
+        assert driver.execute_script("return window.same")
+        driver.back()
+        driver.back()
+        until(driver, ".empty")
+
+    def test_keys_go_through_the_list(self, driver: Any) -> None:
+        from selenium.webdriver.common.keys import Keys
+
+        for key, subject in (("j", "Three"), ("j", "Two"), (Keys.ARROW_DOWN, "One")):
+            self.press(driver, key)
+            assert self.opened(driver, subject)
+        for key, subject in (("k", "Two"), (Keys.ARROW_UP, "Three")):
+            self.press(driver, key)
+            assert self.opened(driver, subject)
+        self.press(driver, "/", "j")
+        assert driver.switch_to.active_element.get_property("value") == "j"
+        assert self.opened(driver, "Three")
+
+    def test_what_was_not_read_is_marked_and_counted(self, driver: Any, server: Served) -> None:
+        assert driver.title == "(3) Inbox · shop"
+        css(driver, ".list .row")[0].click()
+        assert self.opened(driver, "Three")
+        assert len(css(driver, ".unread")) == 2
+        assert driver.title == "(2) Three · shop"
+        driver.get(server.url("/_mail/"))
+        until(driver, ".row")
+        assert driver.title == "(2) Inbox · shop"
+        assert "Unread." in css(driver, ".unread")[0].get_property("textContent")
+
+    def test_several_are_selected_and_deleted(self, driver: Any, mail: Mail) -> None:
+        button = "#selection button"
+        assert not css(driver, button)[0].is_displayed()
+        boxes = css(driver, ".list input")
+        boxes[0].click()
+        boxes[2].click()
+        assert css(driver, button)[0].text == "Delete selected (2)"
+        mail.send_message("Four", ["ann@example.com"], "Hi")
+        until(driver, ".list li:nth-child(4)")
+        assert css(driver, button)[0].text == "Delete selected (2)"
+        css(driver, button)[0].click()
+        until(driver, ".list li:nth-child(2):last-child")
+        assert [each["subject"] for each in Browser(mail).messages()] == ["Four", "Two"]
+        css(driver, "#every")[0].click()
+        assert css(driver, button)[0].text == "Delete selected (2)"
+
+    def test_a_phone_shows_the_list_or_the_message(self, driver: Any, server: Served) -> None:
+        look(driver, width=390, height=844)
+        driver.get(server.url("/_mail/"))
+        css(driver, ".list .row")[0].click()
+        assert self.opened(driver, "Three")
+        assert not css(driver, ".list")[0].is_displayed()
+        self.press(driver, "j")
+        assert self.opened(driver, "Two")
+        driver.find_element("link text", "Next").click()
+        assert self.opened(driver, "One")
+        css(driver, ".back")[0].click()
+        assert until(driver, ".list").is_displayed()
+
+    def test_a_frame_is_as_high_as_its_mail(self, driver: Any, mail: Mail) -> None:
+        html = '<img name="documentElement"><div style="height:3210px;margin:0">High</div>'
+        mail.send_message("High", ["ann@example.com"], "High", html)
+        until(driver, ".list li:nth-child(4)")
+        self.press(driver, "j")
+        assert self.opened(driver, "High")
+        until(driver, '.frame > iframe[style*="height"]')
+        frame = css(driver, ".frame > iframe")[0]
+        assert 3210 <= frame.get_property("clientHeight") < 3400
+        assert driver.execute_script("return arguments[0].contentDocument", frame) is None
 
 
 class TestHostile:
@@ -307,7 +411,8 @@ class TestHostile:
         acted = [self.looked_at(driver, server, "/_mail/")]
         for each in listed:
             page = each["page"]
-            views = ("html",) if each["subject"] == "HTML" else ("text", "headers", "source")
+            is_html = each["subject"] == "HTML"
+            views = ("html", "markup") if is_html else ("text", "headers", "source")
             for view in views:
                 acted.append(self.looked_at(driver, server, f"{page}?view={view}"))
                 if view == "html":
@@ -379,13 +484,14 @@ class TestOtherSites:
 def pages(mail: Mail) -> dict[str, str]:
     """Return the paths of the pages, by name."""
     message = newest(mail)
-    views = ("html", "text", "headers", "envelope", "source")
+    views = ("html", "text", "advice", "markup", "headers", "envelope", "source")
     return {
         "list": "/_mail/",
         "search": "/_mail/?q=nothing",
         "previews": "/_mail/previews",
         "preview": "/_mail/previews/welcome",
         "message": message,
+        "missing": "/_mail/messages/gone",
         **{f"message-{view}": f"{message}?view={view}" for view in views},
     }
 

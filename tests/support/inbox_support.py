@@ -59,7 +59,7 @@ class Browser:
         assert response.status_code == 200, response.get_data(as_text=True)
         return response.get_data(as_text=True)
 
-    def post(self, path: str, **form: str) -> TestResponse:
+    def post(self, path: str, **form: str | list[str]) -> TestResponse:
         """Send a form as a page of the inbox does, with its token."""
         found = re.search(r'name="token" value="([^"]+)"', self.text("/"))
         if found is None:

@@ -8,7 +8,8 @@ import pytest
 from inbox_support import PNG, Browser, make_mail, welcome
 
 from flask_mail import Message
-from flask_mail.inbox.inbox import Inbox, Query
+from flask_mail.inbox.inbox import Inbox
+from flask_mail.inbox.summaries import Query
 
 
 @pytest.fixture

@@ -163,7 +163,7 @@ class TestWork:
         mail_app.config["MAIL_ALLOWED_RECIPIENTS"] = "*@example.com"  # so that it may send again
         mail_app.extensions["mail"].send(welcome())
         path = browser.messages()[0]["page"]
-        assert "Send to an address" in browser.client.get(path).text
+        assert "Sends the unchanged message" in browser.client.get(path).text
         return path
 
     def test_a_message_is_read_once(self, browser, page, monkeypatch):

@@ -74,7 +74,7 @@ def test_debug_that_comes_later_is_seen_by_the_first_request():
     app.debug = True
     assert status(app, "/elsewhere") == 401
     assert type(app.wsgi_app).__name__ == "Mount"
-    assert "<h1>Inbox" in app.test_client().get("/_mail/").text
+    assert "<title>Inbox · shop</title>" in app.test_client().get("/_mail/").text
 
 
 def test_the_first_request_of_all_may_be_for_the_inbox():
@@ -202,7 +202,7 @@ def test_what_the_app_does_with_requests_does_not_reach_the_inbox():
     mail = make_mail()
     mail.app.before_request(lambda: ("log in first", 401))
     mail.app.add_url_rule("/<path:anything>", view_func=lambda anything: "the app")
-    assert "<h1>Inbox" in Browser(mail).text()
+    assert "<title>Inbox · shop</title>" in Browser(mail).text()
     assert status(mail.app, "/elsewhere") == 401
 
 

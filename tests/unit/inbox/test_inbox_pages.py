@@ -15,6 +15,7 @@ from flask_mail import Message
 from flask_mail.inbox import html as documents
 from flask_mail.inbox.filters import moment_text, size_text
 from flask_mail.inbox.rendered import Letter
+from flask_mail.inbox.summaries import names_in, snippet_of
 
 
 @pytest.fixture
@@ -50,11 +51,35 @@ def document_of(html, **arguments):
 
 
 class TestList:
-    def test_a_row_has_sender_recipient_subject_size_and_attachments(self, mail, browser):
+    def test_a_row_has_recipient_subject_snippet_and_attachments(self, mail, browser):
         send(mail)
         page = browser.text()
-        for each in ("shop@example.com", "ann@example.com", "Welcome", "1 attachment", "2 KiB"):
+        for each in ("To ann@example.com", "Welcome", "Hello Ann, confirm:", "1 attachment"):
             assert each in page
+
+    def test_senders_are_listed_by_name_if_there_are_several(self, mail, browser):
+        send(mail)
+        assert "From" not in browser.text()
+        mail.send_message(
+            "Hi", [("Bob B.", "bob@example.com")], "Hi", sender=("Depot", "d@e.example")
+        )
+        page = browser.text()
+        assert '<span class="from">Depot</span> <span class="to">to Bob B.</span>' in page
+        assert '<span class="from">shop@example.com</span>' in page
+
+    def test_the_title_names_the_app(self, mail, browser):
+        assert "<title>Inbox · shop</title>" in browser.text()
+        assert "<title>Welcome · shop</title>" in browser.text(send(mail))
+
+    def test_what_is_selected_is_deleted_and_nothing_else(self, mail, browser):
+        for subject in ("One", "Two", "Three"):
+            mail.send_message(subject, ["ann@example.com"], "Hi")
+        ids = {each["subject"]: each["id"] for each in browser.messages()}
+        answer = browser.post("/delete-selected", id=[ids["One"], ids["Three"], "gone"], q="t")
+        assert (answer.status_code, answer.location) == (303, "/_mail/?q=t")
+        assert [each["subject"] for each in browser.messages()] == ["Two"]
+        assert browser.post("/delete-selected").status_code == 303
+        assert len(browser.messages()) == 1
 
     def test_a_message_without_headers_is_a_row_too(self, tmp_path):
         (tmp_path / "a.eml").write_bytes(b"\nHi")
@@ -121,9 +146,11 @@ class TestMessage:
         assert "<dt>Bcc</dt><dd>ann@example.com</dd>" in browser.text(send(mail, message))
 
     def test_what_is_likely_to_be_wrong_is_told_beside_it(self, mail, browser):
-        page = browser.text(send(mail, Message("Hello None <b>", ["a@b.example"], html="<img>")))
-        assert "Suggestions (" in page
-        assert "placeholder" in page
+        path = send(mail, Message("Hello None <b>", ["a@b.example"], html="<img>"))
+        assert "Suggestions (3)" in browser.text(path)
+        page = browser.text(f"{path}?view=advice")
+        places = [page.index(each) for each in ("placeholder", "no-text", "image-without-alt")]
+        assert places == sorted(places)
         assert "&#39;Hello None &lt;b&gt;&#39;" in page
         good = Message("Hello", ["a@b.example"], "Hi", html="<p>Hi</p>")
         assert "Suggestions (" not in browser.text(send(mail, good))
@@ -145,7 +172,10 @@ class TestMessage:
         assert "Only the beginning is shown." in page
 
     def test_width_and_colours_stay_while_the_other_is_chosen(self, mail, browser):
-        page = browser.text(f"{send(mail)}?width=360&scheme=dark&images=1")
+        message = Message(
+            "Hi", ["a@b.example"], html="<style>:root{color-scheme:light dark}</style>"
+        )
+        page = browser.text(f"{send(mail, message)}?width=360&scheme=dark&images=1")
         assert '<iframe class="w360 dark"' in page
         assert re.search(
             r'src="[^"]*/html\?(scheme=dark&amp;images=1|images=1&amp;scheme=dark)"', page
@@ -174,6 +204,65 @@ class TestMessage:
         for page in (browser.text(), *(browser.text(f"{path}?view={view}") for view in views)):
             assert "<script>alert" not in page
             assert "&lt;script&gt;alert" in page
+
+    def test_the_newer_and_the_older_message_are_one_step_away(self, mail, browser):
+        for subject in ("One", "Two", "Three"):
+            mail.send_message(subject, ["ann@example.com"], "Hi")
+        newest, middle, oldest = (f"/messages/{each['id']}" for each in browser.messages())
+        page = browser.text(middle)
+        assert f'rel="prev" href="/_mail{newest}"' in page
+        assert f'rel="next" href="/_mail{oldest}"' in page
+        assert 'rel="prev"' not in browser.text(newest)
+        assert 'rel="next"' not in browser.text(oldest)
+
+    def test_a_step_stays_among_the_results_of_a_search(self, mail, browser):
+        for subject in ("Order 1", "Greeting", "Order 2"):
+            mail.send_message(subject, ["ann@example.com"], "Hi")
+        newest, _, oldest = (f"/messages/{each['id']}" for each in browser.messages())
+        page = browser.text(f"{newest}?q=order")
+        assert f'rel="next" href="/_mail{oldest}?q=order"' in page
+        assert f'href="/_mail{newest}?view=text&amp;q=order"' in page
+        assert "Greeting" not in page
+
+    def test_the_list_is_beside_it_unless_it_is_asked_for_alone(self, mail, browser):
+        path = send(mail)
+        assert 'aria-current="true"' in browser.text(path)
+        alone = browser.text(path, headers={"X-Mail-Pane": "1"})
+        assert 'id="inbox"' not in alone
+        assert "<h1>Welcome</h1>" in alone
+
+    def test_a_message_that_is_not_listed_has_no_steps(self, mail, browser):
+        assert "rel=" not in browser.text(f"{send(mail)}?q=nothing").partition("<article>")[2]
+
+    def test_html_source_is_shown_decoded_with_colours_and_escaped(self, mail, browser):
+        html = """<!-- <b> --><p class="a">Grüße & <a href='x' hidden>1 < 2</a></p><!--"""
+        page = browser.text(f"{send(mail, Message('Hi', ['a@b.example'], html=html))}?view=markup")
+        for each in (
+            '<span class="c">&lt;!-- &lt;b&gt; --&gt;</span><span class="t">&lt;p</span>',
+            '<span class="a">class=</span><span class="v">&#34;a&#34;</span>',
+            'Grüße &amp; <span class="t">&lt;a</span>',
+            '<span class="v">&#39;x&#39;</span> hidden<span class="t">&gt;</span>1 &lt; 2',
+            '&lt;/p</span><span class="t">&gt;</span><span class="c">&lt;!--</span>',
+        ):
+            assert each in page
+
+    def test_a_long_html_source_has_no_colours(self, mail, browser):
+        message = Message("Hi", ["a@b.example"], html="<p>long</p>" * 7000)
+        page = browser.text(f"{send(mail, message)}?view=markup")
+        assert "&lt;p&gt;long&lt;/p&gt;" in page
+        assert '<span class="t">' not in page
+
+    @pytest.mark.parametrize("page", ["/nothing", "/messages/", "/messages/gone", "/previews/gone"])
+    def test_a_page_that_does_not_exist_leads_back_to_the_inbox(self, browser, page):
+        answer = browser.get(page)
+        assert answer.status_code == 404
+        assert '<a class="button" href="/_mail/">Back to the inbox</a>' in answer.text
+        assert "Content-Security-Policy" in answer.headers
+
+    def test_images_are_counted_if_nothing_else_is_attached(self, mail, browser):
+        message = Message("Hi", ["ann@example.com"], html='<img src="cid:a">')
+        message.embed(PNG, "a.png", content_id="a")
+        assert '<a href="#attachments">1 image</a>' in browser.text(send(mail, message))
 
 
 class TestParts:
@@ -240,6 +329,13 @@ class TestDocument:
         response = browser.get(f"{send(mail)}/html?images=1")
         assert "img-src data: https: http:;" in response.headers["Content-Security-Policy"]
 
+    def test_the_twin_that_is_measured_can_neither_act_nor_load_anything(self, mail, browser):
+        response = browser.get(f"{send(mail)}/html?measure=1&images=1")
+        policy = response.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "img-src data:;" in policy
+        assert policy.endswith("sandbox allow-same-origin")
+
     def test_its_own_pictures_are_in_it(self, mail, browser):
         page = browser.text(f"{send(mail)}/html")
         assert f'src="data:image/png;base64,{base64.b64encode(PNG).decode()}"' in page
@@ -274,7 +370,41 @@ class TestDocument:
         page = documents.document(letter, is_dark=is_dark)
         on, off = "@media (min-width:0)", "@media (max-width:0)"
         assert f"{on if is_dark else off}{{a{{}}}}{off if is_dark else on}{{b{{}}}}" in page
-        assert f'<meta name="color-scheme" content="{"dark" if is_dark else "light"}">' in page
+        # Elements without a dark rule stay black on white.
+        assert '<meta name="color-scheme" content="light">' in page
+
+    @pytest.mark.parametrize(
+        "declared",
+        [
+            '<meta name="color-scheme" content="light dark">',
+            "<meta name='supported-color-schemes' content='dark'>",
+            "<style>:root { color-scheme: light dark }</style>",
+            "<style>:root{supported-color-schemes:dark light}</style>",
+            '<html style="color-scheme:only dark">',
+        ],
+    )
+    def test_the_page_is_dark_if_the_message_asks_for_it(self, declared):
+        letter = Letter.of(
+            Message("Hi", ["a@b.example"], html=declared, sender="c@d.example").as_bytes()
+        )
+        for is_dark, scheme in ((True, "dark"), (False, "light")):
+            page = documents.document(letter, is_dark=is_dark)
+            assert f'<meta name="color-scheme" content="{scheme}">' in page
+            assert f":root{{color-scheme:{scheme}}}" in page
+
+    @pytest.mark.parametrize(
+        ("html", "has_some"),
+        [
+            ("<style>@media (prefers-color-scheme: dark){a{}}</style>", True),
+            ('<meta name="color-scheme" content="light dark">', True),
+            ("<style>@media (prefers-color-scheme: light){a{}}</style>", False),
+            ('<meta name="color-scheme" content="light">', False),
+            ('<p style="color:#333;background:#fff">Hi</p>', False),
+        ],
+    )
+    def test_a_dark_view_is_offered_only_if_it_is_true(self, mail, browser, html, has_some):
+        page = browser.text(send(mail, Message("Hi", ["a@b.example"], html=html)))
+        assert (">Dark</a>" in page) is has_some
 
     def test_links_open_in_a_tab_of_their_own_whatever_the_message_says(self):
         page = document_of('<base target="_top" href="https://evil.example">')
@@ -332,6 +462,33 @@ class TestDocument:
     )
     def test_remote_pictures_are_offered_where_there_are_some(self, html, wants):
         assert documents.has_remote_images(html) is wants
+
+
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        ("ann@example.com", "ann@example.com"),
+        ('"Doe, Ann" <ann@example.com>, bob@example.com', '"Doe, Ann, bob@example.com'),
+        ("Ann <a@b.example>, <c@d.example>, Bob B. <b@b.example>", "Ann, c@d.example, Bob B."),
+        ("", ""),
+    ],
+)
+def test_mailboxes_are_shown_by_name(header, names):
+    assert names_in(header) == names
+
+
+@pytest.mark.parametrize(
+    ("fields", "snippet"),
+    [
+        ({"body": "Hello\n\n  Ann \n=====\nBye"}, "Hello Ann Bye"),
+        ({"html": "<style>a{}</style><p>Hello</p>&zwnj;&#847;&shy;<p>Ann</p>"}, "Hello Ann"),
+        ({"body": "word " * 100}, f"{'word ' * 27}word…"),
+        ({"alts": {"calendar": "BEGIN"}}, ""),
+    ],
+)
+def test_a_snippet_is_the_beginning_of_the_text(fields, snippet):
+    content = Message("Hi", ["a@b.example"], sender="c@d.example", **fields).as_bytes()
+    assert snippet_of(Letter.of(content)) == snippet
 
 
 def test_sizes_and_times_are_written_for_people():

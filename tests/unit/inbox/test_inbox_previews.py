@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
+from datetime import datetime
 
 import pytest
 from flask import url_for
 from flask_babel import Babel, get_locale
 from inbox_support import PNG, Browser, make_mail, welcome
+from markupsafe import escape
 
 from flask_mail import ConfigurationError, Mail, Message, email_sending
+from flask_mail.inbox.parameters import parameters_of, values_for
 
 
 @pytest.fixture
@@ -39,6 +43,84 @@ def test_they_are_listed_with_what_their_docstrings_begin_with(mail, browser):
     assert page.index("goodbye") < page.index("welcome")
     assert "What a new customer gets." in page
     assert "And more" not in page
+
+
+def test_they_are_grouped_and_have_their_subjects(mail, browser):
+    mail.preview("user/reset")(lambda: Message("Reset your password", ["a@b.example"]))
+    mail.preview("user/mails/confirm")(welcome)
+    mail.preview("order")(welcome)
+    page = browser.text("/previews")
+    groups = re.findall(r'<h3 class="group">(.*?)</h3>', page)
+    assert groups == ["user", "user/mails"]
+    assert '<span class="from">reset</span>' in page
+    assert "Reset your password" in page
+    assert "<h1>Reset your password</h1>" in browser.text("/previews/user/reset")
+    assert browser.get("/previews/user/reset/eml").data.startswith(b"Subject: Reset")
+
+
+def test_broken_ones_are_marked_with_the_reason_and_the_others_listed(mail, browser):
+    def fail():
+        raise ZeroDivisionError
+
+    mail.preview("a")(fail)
+    mail.preview("b")(lambda: mail.render("nothing", ["a@b.example"]))
+    mail.preview("c")(lambda: None)
+    mail.preview("d")(lambda: Message("Draft"))
+    mail.preview("e")(welcome)
+    page = browser.text("/previews")
+    reasons = re.findall(r"<strong>Broken:</strong> (.*?)</span>", page)
+    assert [each.partition(":")[0] for each in reasons[:2]] == [
+        "ZeroDivisionError",
+        "TemplateNotFound",
+    ]
+    assert reasons[2].endswith("must return a Message; it returned NoneType.")
+    assert "No recipients" in reasons[3]
+    assert len(reasons) == 4
+    assert "Welcome" in page
+
+
+class TestParameters:
+    @pytest.fixture(autouse=True)
+    def preview(self, mail):
+        @mail.preview("welcome")
+        def welcome(name="Ann", count=3, rate: float = 0.5, *, trial=True, note: str | None = None):
+            return Message(f"{name} {count!r} {rate!r} {trial!r} {note!r}", ["a@b.example"], "Hi")
+
+    @pytest.mark.parametrize(
+        ("query", "subject"),
+        [
+            ("", "Ann 3 0.5 True None"),
+            ("name=Bob&count=7&rate=2&trial=false&note=x", "Bob 7 2.0 False 'x'"),
+            ("other=1&view=text&q=x", "Ann 3 0.5 True None"),
+        ],
+    )
+    def test_the_url_sets_them(self, browser, query, subject):
+        page = browser.text(f"/previews/welcome?{query}")
+        assert f"<h1>{escape(subject)}</h1>" in page
+
+    def test_the_page_has_a_form_and_links_that_keep_them(self, browser):
+        page = browser.text("/previews/welcome?name=B%26b&trial=false")
+        assert '<input name="name" value="B&amp;b">' in page
+        assert '<input name="count" value="3">' in page
+        assert '<option value="false" selected>' in page
+        assert 'href="/_mail/previews/welcome/eml?name=B%26b&amp;trial=false"' in page
+        assert "view=text&amp;name=B%26b" in page
+
+    def test_a_value_of_another_type_is_told(self, browser):
+        answer = browser.get("/previews/welcome?count=many")
+        assert answer.status_code == 409
+        assert (
+            "count of the preview &#39;welcome&#39; must be of type int, not &#39;many&#39;."
+            in (answer.text)
+        )
+
+    def test_those_that_no_text_can_express_are_left_alone(self):
+        def preview(a, items=(), *args, view="x", when: datetime | None = None, **rest):
+            pass
+
+        assert [each.name for each in parameters_of(preview)] == ["a"]
+        assert parameters_of(dict.fromkeys) == []
+        assert values_for("x", preview, {"a": "1", "items": "2", "view": "y"}) == {"a": "1"}
 
 
 def test_without_any_the_page_tells_how_to_make_one(browser):
@@ -84,7 +166,10 @@ def test_one_mail_shows_its_previews_in_all_of_its_apps():
     assert pages == [200, 200]
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "../a", ".a", "a b", "ü", "x" * 101])
+@pytest.mark.parametrize(
+    "name",
+    ["", "/a", "a/", "a//b", "../a", "a/../b", ".a", "a b", "ü", "x" * 101, "a/html", "a/parts/1"],
+)
 def test_a_name_that_fits_in_no_address_is_refused(mail, name):
     with pytest.raises(ConfigurationError, match="needs another name"):
         mail.preview(name)

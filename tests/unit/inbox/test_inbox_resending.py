@@ -177,7 +177,7 @@ def test_where_mail_is_suppressed_nothing_is_sent(mail, recorder, config):
     mail.app.config.update(config)
     mail.send(welcome())
     page = Browser(mail).text(f"/messages/{Browser(mail).messages()[0]['id']}")
-    assert "Send to an address" not in page
+    assert "Sends the unchanged message" not in page
     assert resend(mail).status_code == 422
     assert recorder.accepted == []
 
@@ -209,13 +209,13 @@ def test_a_plugin_that_is_broken_is_no_choice(mail, monkeypatch):
     monkeypatch.setattr(resending, "installed", lambda: [broken])
     mail.send(Message("Hi", ["ann@example.com"], "Hi"))
     page = Browser(mail).text(f"/messages/{Browser(mail).messages()[0]['id']}")
-    assert "Send to an address" not in page
+    assert "Sends the unchanged message" not in page
 
 
 def test_the_form_is_there_once_the_settings_say_whom_mail_may_reach(mail):
     mail.send(welcome())
     page = Browser(mail).text(f"/messages/{Browser(mail).messages()[0]['id']}")
-    assert "Send to an address" in page
+    assert "Sends the unchanged message" in page
     assert '<option value="smtp"' in page or ">smtp<" in page
 
 
@@ -226,7 +226,7 @@ def test_without_an_allow_list_nothing_is_sent(mail, recorder):
     page = Browser(mail).text(f"/messages/{Browser(mail).messages()[0]['id']}")
     answer = resend(mail)
 
-    assert "Send to an address" not in page
+    assert "Sends the unchanged message" not in page
     assert answer.status_code == 422
     assert "Set MAIL_ALLOWED_RECIPIENTS to the addresses" in answer.text
     assert recorder.accepted == []
@@ -246,7 +246,7 @@ def test_an_allow_list_that_cannot_be_read_sends_nothing(mail, recorder):
     page = Browser(mail).text(f"/messages/{Browser(mail).messages()[0]['id']}")
     answer = resend(mail)
 
-    assert "Send to an address" not in page
+    assert "Sends the unchanged message" not in page
     assert answer.status_code == 422
     assert "MAIL_ALLOWED_RECIPIENTS must be" in answer.text
     assert recorder.accepted == []
@@ -269,3 +269,41 @@ def test_a_test_with_an_outbox_gets_what_is_sent_again(mail, recorder, outbox):
 
     assert outbox.to("me@example.org")
     assert recorder.accepted == []
+
+
+def test_a_preview_goes_to_the_address_as_it_is_shown(mail, recorder):
+    mail.preview("user/welcome")(welcome)
+    browser = Browser(mail)
+    assert "Sends the unchanged message" in browser.text("/previews/user/welcome")
+    mail.send(welcome())  # so that the list has a form
+    answer = browser.post("/previews/user/welcome/resend", to="me@example.org", backend="smtp")
+    assert "sent by smtp" in answer.text
+    assert "Back to the preview" in answer.text
+    [envelope] = recorder.accepted
+    assert envelope.rcpt_tos == ["me@example.org"]
+    assert b"Subject: Welcome" in envelope.content
+
+
+def test_a_preview_that_cannot_be_sent_says_why(mail, recorder):
+    mail.preview("draft")(lambda: Message("Draft"))
+    mail.send(welcome())
+    answer = Browser(mail).post("/previews/draft/resend", to="me@example.org", backend="smtp")
+    assert answer.status_code == 422
+    assert "No recipients" in answer.text
+    assert recorder.accepted == []
+
+
+def test_a_failed_attempt_is_shown_once(mail):
+    mail.send(welcome())
+    assert resend(mail, to="nobody@example.org").status_code == 422
+    assert len(Browser(mail).messages()) == 1
+
+
+def test_without_an_allow_list_the_page_says_what_to_set(mail):
+    del mail.app.config["MAIL_ALLOWED_RECIPIENTS"]
+    mail.send(welcome())
+    browser = Browser(mail)
+    path = f"/messages/{browser.messages()[0]['id']}"
+    assert "<code>MAIL_ALLOWED_RECIPIENTS</code>" in browser.text(path)
+    mail.app.config["MAIL_SUPPRESS_SEND"] = True
+    assert "Send to" not in browser.text(path)

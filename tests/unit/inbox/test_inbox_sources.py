@@ -17,7 +17,8 @@ from flask_mail.backends.locmem import LocmemBackend
 from flask_mail.delivery import copies
 from flask_mail.delivery.outgoing import Outgoing
 from flask_mail.delivery.recent import Recent
-from flask_mail.inbox.inbox import Inbox, Query
+from flask_mail.inbox.inbox import Inbox
+from flask_mail.inbox.summaries import Query
 
 ENVELOPE = {"sender": "a@b.c", "recipients": [], "mail_options": [], "rcpt_options": []}
 BACKENDS = ("file", "locmem", "console")
@@ -235,7 +236,7 @@ class TestFolder:
         found = Browser(file_mail).only()
         assert found["error"].endswith(".eml cannot be read: Permission denied.")
         assert "Permission denied" in Browser(file_mail).text(f"/messages/{found['id']}")
-        assert '<span class="tag bad">unreadable</span>' in Browser(file_mail).text()
+        assert "<strong>Unreadable:</strong>" in Browser(file_mail).text()
         monkeypatch.undo()
         assert Browser(file_mail).only()["error"] is None
 

@@ -301,3 +301,36 @@ def test_a_placeholder_in_text_and_html_is_one_mistake() -> None:
     assert [each.code for each in lint(message)] == ["placeholder"] * 2
     message.html += "<p>Dear None"
     assert [each.part for each in lint(message)] == ["text", "text", "html"]
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ("Hello ,\nyour order", "'Hello , your order'"),
+        ("Hi\nDear Mr ,", "'Hi Dear Mr ,'"),
+        ("Good morning , Ann", "'Good morning , Ann'"),
+    ],
+)
+def test_a_greeting_without_a_name_is_an_empty_variable(body, shown):
+    [found] = lint(Message("Hi", ["ann@example.com"], body))
+    assert found.code == "placeholder"
+    assert found.text == f"{shown} looks like an empty variable before the comma."
+
+
+def test_an_empty_variable_in_html_is_found_between_tags():
+    html = "<p>Hello <b></b>,</p><p>Your order is on its way.</p>"
+    [found] = lint(Message("Hi", ["ann@example.com"], "Hi", html))
+    assert (found.code, found.part) == ("placeholder", "html")
+
+
+@pytest.mark.parametrize("body", ["Hello,", "Ann, hi", "1 , 2", "a b c d ,", "x ,y", "Salut !"])
+def test_other_commas_are_not_taken_for_empty_variables(body):
+    assert lint(Message("Hi", ["ann@example.com"], body)) == []
+
+
+@pytest.mark.parametrize("served", ["127.0.0.1:5000", "localhost:5000", "[::1]:5000"])
+def test_all_names_of_the_server_of_the_inbox_are_its_own(served):
+    message = Message("Hi", ["ann@example.com"], "http://localhost:5000/ http://127.0.0.1:5000/x")
+    assert lint(message, served=served) == []
+    assert [each.code for each in lint(message, served="shop.example.com")] == ["local-link"] * 2
+    assert lint(Message("Hi", ["a@b.example"], "http://localhost/"), served="127.0.0.1") == []

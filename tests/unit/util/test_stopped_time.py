@@ -20,7 +20,8 @@ from inbox_support import Browser, make_mail, welcome
 
 import flask_mail
 from flask_mail import Mail, MailError, Message
-from flask_mail.inbox.inbox import Inbox, Query
+from flask_mail.inbox.inbox import Inbox
+from flask_mail.inbox.summaries import Query
 from flask_mail.testing import Outbox
 from flask_mail.util.clocks import monotonic
 

@@ -1,0 +1,165 @@
+"""Messages in memory survive a restart by the reloader of the development server."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import pytest
+from inbox_support import Browser, make_mail, welcome
+
+from flask_mail import MailError, Message
+from flask_mail.inbox import reloading
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("WERKZEUG_RUN_MAIN", "true")
+    return tmp_path
+
+
+@pytest.fixture
+def ending(monkeypatch):
+    """Return a function that does what the end of the process would."""
+    registered = []
+    monkeypatch.setattr(atexit, "register", lambda *call: registered.append(call))
+
+    def end():
+        while registered:
+            function, *arguments = registered.pop()
+            function(*arguments)
+
+    return end
+
+
+def start():
+    return make_mail(
+        "console", MAIL_CONSOLE_STREAM="stderr", MAIL_ALLOWED_RECIPIENTS="*@example.com"
+    )
+
+
+def fill(mail):
+    mail.send(welcome(tags=["welcome"], metadata={"order": 4711}))
+    with pytest.raises(MailError):
+        mail.send(Message("Refused", ["eve@elsewhere.test"], "Hi"))
+
+
+def test_the_next_process_shows_the_same_messages(folder, ending):
+    mail = start()
+    fill(mail)
+    before = [Browser(mail).client.get(each["url"]).get_json() for each in Browser(mail).messages()]
+    ending()
+    [path] = folder.iterdir()
+    assert path.stat().st_mode & 0o077 == 0
+
+    again = start()
+    browser = Browser(again)
+    assert [browser.client.get(each["url"]).get_json() for each in browser.messages()] == before
+    assert [each["outcome"] for each in before] == ["refused", "sent"]
+    assert list(folder.iterdir()) == []
+
+    again.send_message("Later", ["ann@example.com"], "Hi")
+    ending()
+    assert [each["subject"] for each in Browser(start()).messages()] == [
+        "Later",
+        "Refused",
+        "Welcome",
+    ]
+
+
+def test_a_message_too_large_to_be_kept_is_listed_again(folder, ending, monkeypatch):
+    mail = start()
+    monkeypatch.setattr(mail.state._recent, "_octets", 100)
+    mail.send(welcome())
+    ending()
+    [found] = Browser(start()).messages()
+    assert "too many to be kept" in found["error"]
+
+
+def test_nothing_is_left_without_messages_or_without_the_reloader(folder, ending, monkeypatch):
+    start()
+    ending()
+    monkeypatch.setenv("WERKZEUG_RUN_MAIN", "false")
+    fill(start())
+    ending()
+    monkeypatch.delenv("WERKZEUG_RUN_MAIN")
+    fill(start())
+    ending()
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[[{}]]", "[[1]]", "[1]", "[" * 100_000, "\xff"])
+def test_a_file_that_is_not_understood_is_deleted(folder, ending, content):
+    path = reloading.path_for(start().app)
+    path.touch(0o600)
+    path.write_text(content, encoding="latin-1")
+    assert Browser(start()).messages() == []
+    assert not path.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_file_that_others_may_have_written_is_not_read(folder, ending):
+    mail = start()
+    fill(mail)
+    ending()
+    [path] = folder.iterdir()
+    path.chmod(0o666)
+    assert Browser(start()).messages() == []
+
+
+def test_a_link_is_neither_read_nor_written(folder, ending):
+    mail = start()
+    path = reloading.path_for(mail.app)
+    target = folder / "target"
+    target.write_text("mine")
+    path.symlink_to(target)
+    fill(mail)
+    ending()
+    start()
+    assert target.read_text() == "mine"
+
+
+def test_something_else_of_that_name_is_left_alone(folder, ending):
+    path = reloading.path_for(start().app)
+    os.mkfifo(path)
+    descriptor = os.open(path, os.O_RDWR)  # else opening it would wait
+    try:
+        assert Browser(start()).messages() == []
+    finally:
+        os.close(descriptor)
+
+
+def test_files_of_servers_that_do_not_run_any_more_are_deleted(folder, ending, monkeypatch):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    digest = "0" * 16
+    names = [
+        f"flask-mail-{each}-{digest}.json" for each in (process.pid, 9999999999, os.getpid(), 1)
+    ]
+    for name in (*names, "other.json"):
+        (folder / name).write_text(json.dumps([]))
+    start()
+    assert {each.name for each in folder.iterdir()} == {names[2], names[3], "other.json"}
+
+
+def test_processes_of_other_users_run(monkeypatch):
+    def refuse(process, signal):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert reloading._is_running(1)
+
+
+def test_on_windows_only_the_kind_of_the_file_is_looked_at(folder, ending, monkeypatch):
+    mail = start()
+    fill(mail)
+    ending()
+    [path] = folder.iterdir()
+    path.chmod(0o666)
+    monkeypatch.setattr(reloading, "_IS_WINDOWS", True)
+    assert len(Browser(start()).messages()) == 2
