@@ -33,11 +33,13 @@ def queue() -> None:
 @of_queue
 @with_appcontext
 def create(mailer: str | None) -> None:
-    """Create the tables that do not exist."""
+    """Create the tables that do not exist, and the columns that a new version has added."""
     with errors():
         store = store_of(mailer)
-        store.create()
+        added = store.create()
         click.echo(f"Tables: {', '.join(each.name for each in store.tables.all)}")
+        if added:
+            click.echo(f"Added: {', '.join(added)}")
 
 
 @queue.command("status")

@@ -77,7 +77,8 @@ def _now_of_sqlite(element: Any, compiler: Any, **kwargs: Any) -> str:
 
 @compiles(now, "postgresql")
 def _now_of_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
-    return "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
+    # Not clock_timestamp(), which changes within a statement, so that no index can be used.
+    return "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS BIGINT)"
 
 
 class Tables:
@@ -101,6 +102,8 @@ class Tables:
 
 
 def _define(metadata: MetaData, name: str) -> None:
+    # Columns of later versions are nullable or have a default of the server: `Store.create` adds
+    # them to tables that have rows.
     queue = Table(
         name,
         metadata,
@@ -126,6 +129,8 @@ def _define(metadata: MetaData, name: str) -> None:
         Column("error", String(80), nullable=False),
         Column("finished_at", BigInteger),
         UniqueConstraint("mailer", "key", name=f"uq_{name}_key"),
+        # The id of a row that was deleted must not mean another message.
+        sqlite_autoincrement=True,
     )
     is_queued, is_held = is_in(queue.c.state, State.QUEUED), is_in(queue.c.state, *HELD)
     Index(

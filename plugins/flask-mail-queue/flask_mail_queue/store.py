@@ -8,10 +8,22 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Engine, MetaData, bindparam, create_engine, event, func, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Engine,
+    MetaData,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    inspect,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.schema import CreateColumn
 
 from flask_mail.backends import ConfigurationError
 
@@ -89,11 +101,26 @@ class Store:
         with self.engine.begin() as connection:
             yield connection
 
-    def create(self) -> None:
-        """Create the tables that do not exist."""
-        with self.engine.connect() as connection:
+    def create(self) -> list[str]:
+        """Create the tables, columns and indexes that do not exist; return the added columns."""
+        added = []
+        with self.begin() as connection:
             self.metadata.create_all(connection)
-            connection.commit()
+            for table in self.tables.all:
+                found = {each["name"] for each in inspect(connection).get_columns(table.name)}
+                for column in table.columns:
+                    if column.name not in found:
+                        self._add(connection, column)
+                        added.append(str(column))
+                for index in table.indexes:
+                    index.create(connection, checkfirst=True)
+        return added
+
+    def _add(self, connection: Connection, column: Column[Any]) -> None:
+        dialect = connection.dialect
+        table = dialect.identifier_preparer.format_table(column.table)
+        definition = CreateColumn(column).compile(dialect=dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {definition}")
 
     def dispose(self) -> None:
         """Close the idle connections of an engine of its own."""

@@ -1,0 +1,306 @@
+"""The statements of the queue against a model of it, in random order.
+
+The environment variable ``MAIL_QUEUE_EXAMPLES`` sets the number of histories.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from flask_mail_queue import upkeep
+from flask_mail_queue.leases import MOST_LOSSES, LeaseLost, Leases
+from flask_mail_queue.protocol import Claimed, Protocol, Result
+from flask_mail_queue.schema import FINISHED, HELD, State
+from flask_mail_queue.store import Store
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from sqlalchemy import select
+
+EXAMPLES = int(os.environ.get("MAIL_QUEUE_EXAMPLES", "10"))
+SENDABLE_AGAIN = (State.REFUSED, State.FAILED, State.CANCELLED, State.EXPIRED)
+
+
+@dataclass
+class Row:
+    """A row as it should be."""
+
+    id: int
+    priority: int
+    key: str | None
+    state: State = State.QUEUED
+    claims: int = 0
+    attempts: int = 0
+    losses: int = 0
+    owner: str | None = None
+    content: bool = True
+    due_at: int = 0
+    accepted: int = 0
+    """How often the peer has accepted it."""
+    consents: int = 0
+    """How often a person has allowed that it arrives twice."""
+
+    def end(self, state):
+        self.state, self.owner = state, None
+        self.content = self.content and state is not State.SENT
+
+
+class Sender:
+    """A worker, which may be taken for dead and go on."""
+
+    def __init__(self, store, name):
+        self.name = name
+        self.protocol = Protocol(store.tables, name)
+        self.leases = Leases(store.tables, name, 3600)
+        self.claimed: list[Claimed] = []
+        self.marked: list[Claimed] = []
+
+
+indexes = st.integers(0, 1)
+
+
+class Queue(RuleBasedStateMachine):
+    @initialize()
+    def begin(self):
+        self.store = Store("sqlite://")
+        self.store.create()
+        self.rows: dict[int, Row] = {}
+        self.leases: dict[str, bool] = {}  # name -> True if it has ended
+        self.names = 0
+        self.senders = [self.started(), self.started()]
+        self.is_paused = False
+
+    def teardown(self):
+        if hasattr(self, "store"):
+            self.store.dispose()
+
+    def started(self):
+        self.names += 1
+        sender = Sender(self.store, f"worker-{self.names}")
+        with self.store.begin() as connection:
+            sender.leases.register(connection, "host", 1)
+        self.leases[sender.name] = False
+        return sender
+
+    def has(self, claimed):
+        """Return the row of a claim if that is still the last one."""
+        row = self.rows.get(claimed.id)
+        return row if row is not None and row.claims == claimed.claims else None
+
+    @rule(priority=indexes, key=st.sampled_from([None, None, "a", "b"]))
+    def store_message(self, priority, key):
+        given = {"mailer": "peer", "message_id": "<1@example.com>", "recipients": 1, "size": 1}
+        when = {"given_at": None, "delay": 0, "lifetime": None}
+        row = {**given, **when, "priority": priority, "key": key, "record": b"{}"}
+        with self.store.begin() as connection:
+            number, is_new = self.store.insert(connection, row)
+        same = [each.id for each in self.rows.values() if key is not None and each.key == key]
+        assert (number in same) is not is_new
+        assert is_new is not bool(same)
+        if is_new:
+            self.rows[number] = Row(number, priority, key)
+
+    @rule(index=indexes, most=st.integers(1, 4))
+    def claim(self, index, most):
+        sender = self.senders[index]
+        try:
+            with self.store.begin() as connection:
+                found = sender.protocol.claim(connection, "peer", most)
+        except LeaseLost:
+            assert sender.name not in self.leases
+            return
+        assert sender.name in self.leases
+        due = [each for each in self.rows.values() if each.state is State.QUEUED]
+        due = [] if self.is_paused else due
+        due = sorted(due, key=lambda each: (each.priority, each.due_at, each.id))[:most]
+        if due and due[0].losses:
+            due = due[:1]
+        elif any(each.losses for each in due):
+            due = due[: [bool(each.losses) for each in due].index(True)]
+        for each in due:
+            each.state, each.owner, each.claims = State.CLAIMED, sender.name, each.claims + 1
+        expected = [(each.id, each.claims, each.attempts) for each in due]
+        assert [(each.id, each.claims, each.attempts) for each in found] == expected
+        sender.claimed += found
+
+    @rule(index=indexes, again=st.booleans())
+    def mark(self, index, again):
+        sender = self.senders[index]
+        with self.store.begin() as connection:
+            marked = sender.protocol.mark(connection, sender.claimed)
+            if again:  # the commit of the first time is in doubt
+                marked |= sender.protocol.mark(connection, sender.claimed, again=True)
+        expected = set()
+        for each in sender.claimed:
+            row = self.has(each)
+            is_mine = row is not None and row.owner == sender.name and row.state is State.CLAIMED
+            if is_mine and not self.is_paused:
+                row.state = State.SENDING
+                expected.add(row.id)
+        assert marked == expected
+        sender.marked += [each for each in sender.claimed if each.id in marked]
+        sender.claimed = [each for each in sender.claimed if each.id not in marked]
+
+    @rule(
+        index=indexes,
+        state=st.sampled_from(
+            [State.SENT, State.REFUSED, State.UNKNOWN, State.QUEUED, State.FAILED]
+        ),
+        ghost=st.booleans(),
+    )
+    def record(self, index, state, ghost):
+        sender = self.senders[index]
+        if not sender.marked:
+            return
+        claimed = sender.marked.pop(0)
+        if ghost:  # it stops between the reply of the peer and the record
+            self.end_lease(index)
+            self.reap(1 - index)
+        row, existing = self.has(claimed), self.rows.get(claimed.id)
+        if state in (State.SENT, State.UNKNOWN) and existing is not None:
+            existing.accepted += 1
+        with self.store.begin() as connection:
+            recorded = sender.protocol.record(connection, [Result(claimed, state)])
+        if state is State.SENT:
+            is_ours = row is not None and row.state in (State.SENDING, State.UNKNOWN)
+        else:
+            is_ours = row is not None and row.owner == sender.name and row.state in HELD
+        assert recorded == ({claimed.id} if is_ours else set())
+        if is_ours:
+            row.attempts += row.state is not State.UNKNOWN  # which was counted when it was reaped
+            row.end(state)
+
+    @rule(index=indexes)
+    def give_back(self, index):
+        sender = self.senders[index]
+        with self.store.begin() as connection:
+            sender.protocol.give_back(connection, sender.claimed)
+        for each in sender.claimed:
+            row = self.has(each)
+            if row is not None and row.owner == sender.name and row.state in HELD:
+                row.end(State.QUEUED)
+        sender.claimed = []
+
+    @rule(index=indexes)
+    def end_lease(self, index):
+        name = self.senders[index].name
+        worker = self.store.tables.worker
+        with self.store.begin() as connection:
+            connection.execute(worker.update().where(worker.c.owner == name).values(until=0))
+        if name in self.leases:
+            self.leases[name] = True
+
+    @rule(index=indexes)
+    def reap(self, index):
+        sender = self.senders[index]
+        with self.store.begin() as connection:
+            ended = sender.leases.reap(connection)
+        dead = {name for name, has_ended in self.leases.items() if has_ended}
+        dead.discard(sender.name)
+        expected = set()
+        for row in self.rows.values():
+            if row.owner not in dead or row.state not in HELD:
+                continue
+            if row.state is State.SENDING:
+                row.state, row.attempts = State.UNKNOWN, row.attempts + 1
+                expected.add(row.id)
+                continue
+            row.losses += 1
+            row.end(State.FAILED if row.losses >= MOST_LOSSES else State.QUEUED)
+            if row.state is State.FAILED:
+                expected.add(row.id)
+        assert set(ended) == expected
+        for each in dead:
+            del self.leases[each]
+
+    @rule(index=indexes)
+    def restart(self, index):
+        self.end_lease(index)
+        self.senders[index] = self.started()
+
+    @rule(data=st.data(), consent=st.booleans())
+    def retry(self, data, consent):
+        row = self.drawn(data)
+        if row is None:
+            return
+        with self.store.begin() as connection:
+            found = upkeep.retry(connection, self.store.tables, [row.id], may_arrive_twice=consent)
+        states = (*SENDABLE_AGAIN, State.UNKNOWN) if consent else SENDABLE_AGAIN
+        may = row.state in states and row.content
+        assert found == ({row.id} if may else set())
+        if may:
+            row.consents += row.state is State.UNKNOWN
+            row.end(State.QUEUED)
+            row.attempts, row.losses, row.claims = 0, 0, row.claims + 1
+
+    @rule(data=st.data(), state=st.sampled_from([State.SENT, State.REFUSED]))
+    def settle(self, data, state):
+        row = self.drawn(data)
+        if row is None:
+            return
+        with self.store.begin() as connection:
+            found = upkeep.settle(connection, self.store.tables, row.id, state)
+        assert found is (row.state is State.UNKNOWN)
+        if found:
+            row.end(state)
+            row.content = False
+            row.consents += 1
+
+    @rule(data=st.data())
+    def cancel(self, data):
+        row = self.drawn(data)
+        if row is None:
+            return
+        with self.store.begin() as connection:
+            found = upkeep.cancel(connection, self.store.tables, [row.id])
+        assert found == ({row.id} if row.state is State.QUEUED else set())
+        if found:
+            row.state = State.CANCELLED
+
+    @rule()
+    def purge(self):
+        queue = self.store.tables.queue
+        with self.store.begin() as connection:
+            connection.execute(queue.update().values(finished_at=queue.c.finished_at - 10**6))
+            count = upkeep.purge(connection, self.store.tables, 0)
+        gone = [each.id for each in self.rows.values() if each.state in FINISHED]
+        assert count == len(gone)
+        for each in gone:
+            del self.rows[each]
+
+    @rule(is_paused=st.booleans())
+    def pause(self, is_paused):
+        with self.store.begin() as connection:
+            if is_paused:
+                upkeep.pause(connection, self.store.tables, "peer")
+            else:
+                assert upkeep.resume(connection, self.store.tables) is self.is_paused
+        self.is_paused = is_paused
+
+    def drawn(self, data):
+        return data.draw(st.sampled_from(list(self.rows.values()))) if self.rows else None
+
+    @invariant()
+    def the_database_is_as_the_model_says(self):
+        tables = self.store.tables
+        with self.store.begin() as connection:
+            found = {row.id: row for row in connection.execute(select(tables.queue))}
+            owners = set(connection.scalars(select(tables.worker.c.owner)))
+        assert found.keys() == self.rows.keys()
+        assert owners == self.leases.keys()
+        for number, row in self.rows.items():
+            each = found[number]
+            state = (each.state, each.claims, each.attempts, each.losses, each.record is not None)
+            assert state == (row.state.value, row.claims, row.attempts, row.losses, row.content)
+            assert (each.finished_at is not None) is (row.state in FINISHED)
+            row.due_at = each.due_at
+
+    @invariant()
+    def nothing_is_accepted_twice_unless_a_person_allows_it(self):
+        for row in self.rows.values():
+            assert row.accepted <= 1 + row.consents
+
+
+TestQueue = Queue.TestCase
+TestQueue.settings = settings(max_examples=EXAMPLES, stateful_step_count=30, deadline=None)
