@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 from . import upkeep
 from .leases import Leases
 from .protocol import Protocol, Result
+from .records import LONGEST
 from .schema import State
 from .store import Store
 
@@ -41,6 +42,8 @@ def rehearse(connection: Connection, store: Store) -> None:
         leases.reap(connection)
         upkeep.expire(connection, store.tables)
         upkeep.mailers_due(connection, store.tables)
+        upkeep.purge_sent(connection, store.tables, [_MAILER])
+        upkeep.purge(connection, store.tables, LONGEST)
         leases.unregister(connection)
     finally:
         transaction.rollback()

@@ -1,4 +1,7 @@
-"""Several workers of one command."""
+"""Several workers of one command.
+
+The environment variable ``MAIL_QUEUE_DUE`` sets the number of messages for eight of them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +18,9 @@ from flask.cli import ScriptInfo
 from flask_mail_queue.commands import work
 from flask_mail_queue.store import Store
 from shop import Shop
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine, select, text
+
+DUE = int(os.environ.get("MAIL_QUEUE_DUE", "200"))
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forks")
 
@@ -58,6 +64,25 @@ def test_two_processes_send_what_is_due_and_end(shop, url):
     assert output.count("Worker: ") == 2
     assert sorted(output.splitlines()).count("Messages: 0") < 2
     assert shop.states() == ["sent"] * 12
+
+
+def test_eight_processes_send_each_message_once_without_a_deadlock(server):
+    with Shop(server.url) as shop:
+        shop.store.metadata.drop_all(shop.store.engine)
+        shop.store.create()
+        for number in range(DUE):
+            shop.send(f"Mail {number}")
+        with command(server.url, "--processes", "8", "--once", "--batch", "20") as process:
+            output, errors = process.communicate()
+        assert process.returncode == 0, errors
+        sent = Counter(each for each in output.splitlines() if each.startswith("Sending: "))
+        assert len(sent) == DUE
+        assert set(sent.values()) == {1}
+        assert set(shop.states()) == {"sent"}
+        assert "database of the queue fails" not in errors
+        with shop.store.begin() as connection:
+            found = text("SELECT sum(deadlocks) FROM pg_stat_database")
+            assert connection.execute(found).scalar() == 0
 
 
 def test_a_process_that_dies_is_replaced_until_sigterm(shop, url):
