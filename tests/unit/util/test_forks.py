@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 
-from flask_mail.util.locks import ForkSafeLock, _renew_all
+from flask_mail.util.locks import ForkSafeLock, _count_fork
 
 
 def test_a_lock_keeps_other_threads_out_and_lets_its_own_in_again():
@@ -22,12 +22,20 @@ def test_a_lock_keeps_other_threads_out_and_lets_its_own_in_again():
 def test_lock_is_reset_after_fork():
     lock = ForkSafeLock()
     with lock():
-        _renew_all()  # what a child does first
+        _count_fork()  # what a child does first
         taken = []
         thread = threading.Thread(target=lambda: taken.append(lock().acquire(blocking=False)))
         thread.start()
         thread.join()
     assert taken == [True]
+
+
+def test_lock_that_another_thread_has_renewed_is_kept():
+    lock = ForkSafeLock()
+    _count_fork()
+    renewed = lock()
+    lock._renew()  # of a thread that came too late
+    assert lock() is renewed
 
 
 def test_child_of_a_real_fork_can_take_a_held_lock():
