@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import jinja2
+    from flask.ctx import AppContext
 
 # The state that a send is bound to, and the app context in which that began. Any: a program may
 # have replaced app.extensions["mail"].
@@ -47,7 +48,7 @@ def registered() -> Any:
     context = _app_context()
     if context is None or (bound_state is not None and context is began_in):
         return bound_state
-    return current_app.extensions.get("mail", bound_state)
+    return context.app.extensions.get("mail", bound_state)
 
 
 class bound:  # noqa: N801 (a context manager, written out because each send enters it)
@@ -112,8 +113,8 @@ def app_templates() -> AppTemplates:
     return AppTemplates(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-def _app_context() -> object:
+def _app_context() -> AppContext | None:
     try:
-        return app_ctx._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+        return app_ctx._get_current_object()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001
     except RuntimeError:
         return None

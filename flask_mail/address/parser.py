@@ -67,6 +67,8 @@ def parse_addresses(values: object, field: str) -> tuple[Address, ...]:
     :raises MessageError: the value is one string or one pair instead of a list, or as
         :func:`parse_address` for an item.
     """
+    if type(values) is list and not values:
+        return ()
     if is_pair(values):
         raise MessageError(
             f"The {field} {describe(values)} is a single pair, not a list of addresses:"

@@ -5,19 +5,17 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final
+from functools import partial
+from typing import Any, ClassVar, Generic, TypeVar, final
 
-from ..delivery.foreign import outgoing_of
 from ..delivery.outgoing import Outgoing
 from ..delivery.policy import NO_POLICY, Policy
 from ..delivery.reporting import logged
 from ..delivery.sending import Batch, checked, failure_of, tell
 from ..delivery.signals import sending as tell_sending
 from ..errors import attach
+from ..message.message import Message
 from ..receipt import Outcome, Receipt, Refusal
-
-if TYPE_CHECKING:
-    from ..message.message import Message
 
 S = TypeVar("S")
 
@@ -64,7 +62,7 @@ class Sending(ABC, Generic[S]):
         """
         return self._concluded(
             message,
-            lambda: _prepared(message, app, policy, envelope_from),
+            partial(_prepared, message, app, policy, envelope_from),
             *(session, app, open_session, policy),
         )
 
@@ -270,7 +268,7 @@ class Sending(ABC, Generic[S]):
 
 
 def _prepared(
-    message: Message,
+    message: Any,  # a Message, or of a program's own class
     app: object,
     policy: Policy,
     envelope_from: str | tuple[str, str] | None = None,
@@ -278,4 +276,8 @@ def _prepared(
     if policy.complete is not None:
         policy.complete(message)
     tell_sending(app, message)
+    if isinstance(message, Message):
+        return Outgoing.of(message, envelope_from, mailer=policy.mailer)
+    from ..delivery.foreign import outgoing_of
+
     return outgoing_of(message, envelope_from, policy.mailer)

@@ -234,12 +234,16 @@ def is_unset(value: object, key: str = "") -> bool:
 def raw(config: Mapping[str, Any], key: str) -> Any:
     """Return the value of `key`, or of its name before 0.8; ``None`` if it is unset."""
     value = config.get(key)
+    if value is not None and not is_unset(value, key):
+        return value
     old = OLD_NAMES.get(key)
-    if old is not None and is_unset(value, key):
-        value = config.get(old)
-        if not is_unset(value):
-            _warn_old(old, f"set {key} instead")
-    return None if value is None or is_unset(value, key) else value
+    if old is None:
+        return None
+    value = config.get(old)
+    if value is None or is_unset(value):
+        return None
+    _warn_old(old, f"set {key} instead")
+    return value
 
 
 def lookup(config: Mapping[str, Any], key: str, default: Any = None) -> Any:

@@ -24,5 +24,6 @@ def copy_of(mail: Outgoing) -> Any:
 def delivered_copy(mail: Outgoing) -> Any:
     """Return :func:`copy_of` a delivered message, with the delivered octets."""
     message = copy_of(mail)
-    message.as_bytes = Delivered(mail.content if mail.size <= MOST_KEPT else mail.octets)
+    octets = mail.octets
+    message.as_bytes = Delivered(bytes(octets) if len(octets) <= MOST_KEPT else octets)
     return message

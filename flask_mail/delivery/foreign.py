@@ -22,12 +22,10 @@ class _Fields(Message):
 def outgoing_of(
     message: Any, envelope_from: str | tuple[str, str] | None = None, mailer: str = ""
 ) -> Outgoing:
-    """Return :meth:`Outgoing.of` a message, which may be of a foreign class.
+    """Return :meth:`Outgoing.of` a message that is not a :class:`Message`.
 
     :raises MessageError: the message is invalid, or not a message.
     """
-    if isinstance(message, Message):
-        return Outgoing.of(message, envelope_from, mailer=mailer)
     missing = [name for name in _ASKED if not hasattr(message, name)]
     if missing:
         raise MessageError(

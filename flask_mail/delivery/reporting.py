@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OPENING, DeliveryError
@@ -38,10 +37,23 @@ def logged(message: Message, mail: Outgoing | None, receipt: Receipt, started: f
     :param mail: the message as the backend got it; ``None`` if it never did.
     """
     if not receipt.seconds:
-        receipt = replace(receipt, seconds=time.perf_counter() - started)
+        receipt = _timed(receipt, time.perf_counter() - started)
     error = receipt.error
     if isinstance(error, DeliveryError):
         error.receipt = receipt
+    if error is not None or receipt.refused or _log.isEnabledFor(logging.INFO):
+        _log_outcome(message, mail, receipt)
+    return receipt
+
+
+def _timed(receipt: Receipt, seconds: float) -> Receipt:
+    timed = object.__new__(type(receipt))
+    vars(timed).update(vars(receipt), seconds=seconds)  # all else has been checked
+    return timed
+
+
+def _log_outcome(message: Message, mail: Outgoing | None, receipt: Receipt) -> None:
+    error = receipt.error
     name = receipt.message_id or "message"
     figures = f"seconds: {receipt.seconds:.3f}"
     if mail is not None:
@@ -74,7 +86,6 @@ def logged(message: Message, mail: Outgoing | None, receipt: Receipt, started: f
         _log.warning(
             "%s: recipients refused: %d (see receipt.refused)", receipt.message_id, refused
         )
-    return receipt
 
 
 def log_batch(

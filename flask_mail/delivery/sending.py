@@ -75,14 +75,15 @@ def checked(backend: str, answer: object, mail: Outgoing | None) -> Receipt:
             " Outcome, so it is unknown if the message was accepted."
         )
         return failure_of(backend, problem, mail, handed_over=True)
-    if mail is not None and not answer.taken and answer.message_id != mail.message_id:
+    is_taken = answer.taken
+    if mail is not None and not is_taken and answer.message_id != mail.message_id:
         # In a batch out of order: NOT_SENT of another message must not send this one again.
         problem = DeliveryUnknown(
             f"The {backend} backend returned the receipt of another message, so it is unknown if"
             " this one was accepted."
         )
         return failure_of(backend, problem, mail, handed_over=True)
-    error = None if answer.taken else error_of(answer)
+    error = None if is_taken else error_of(answer)
     return _complete(answer if answer.error is error else replace(answer, error=error), mail)
 
 

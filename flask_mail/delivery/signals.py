@@ -35,6 +35,8 @@ class MailSignal(blinker.NamedSignal):
 
     def send(self, *sender: Any, **offered: Any) -> list[tuple[Callable[..., Any], Any]]:
         """Call every receiver connected for the app; their errors propagate."""
+        if not self.receivers:
+            return []
         app = sender[0] if sender else None
         if "app" in offered:  # as in 0.9.1: (message, app=app)
             offered["message"], app = app, offered.pop("app")
@@ -49,6 +51,8 @@ class MailSignal(blinker.NamedSignal):
 
         :param caught: the class of errors to catch; others propagate.
         """
+        if not self.receivers:
+            return None
         first: BaseException | None = None
         for receiver in self._receivers_for(app):
             try:
@@ -59,7 +63,7 @@ class MailSignal(blinker.NamedSignal):
         return first
 
     def _receivers_for(self, app: object) -> list[Callable[..., Any]]:
-        if not self.receivers or getattr(self, "is_muted", False):
+        if getattr(self, "is_muted", False):
             return []
         return list(self.receivers_for(app))
 
@@ -202,13 +206,13 @@ def dispatched(app: object, message: Message, receipt: Receipt) -> BaseException
         error = email_dispatched.notify(app, message=message, receipt=receipt)
     else:
         error = _told_by_another(app, message)
-    return error if propagates(app) else None
+    return error if error is not None and propagates(app) else None
 
 
 def queued(app: object, message: Message, receipt: Receipt) -> BaseException | None:
     """Signal that `message` was queued; return an error of a receiver that should propagate."""
     error = email_queued.notify(app, message=message, receipt=receipt)
-    return error if propagates(app) else None
+    return error if error is not None and propagates(app) else None
 
 
 def failed(app: object, message: Message, receipt: Receipt, error: BaseException) -> None:

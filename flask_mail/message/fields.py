@@ -23,6 +23,9 @@ _NEEDS_QUOTES = lazy_pattern(r'["\\@<>;]')
 _OF_AN_ATTACHMENT = frozenset({"filename", "content_type", "data", "disposition", "headers"})
 
 
+IMMUTABLE = frozenset({type(None), str, bytes, bool, int, float})
+"""Types whose values need not be copied."""
+
 Given = TypeVar("Given")
 Kept = TypeVar("Kept")
 
@@ -44,7 +47,8 @@ class Copied(Generic[Given, Kept]):
         return kept
 
     def __set__(self, message: Any, value: Given | None) -> None:
-        message.__dict__[self._name] = copied(value, self._kind)
+        kind = self._kind
+        message.__dict__[self._name] = kind(()) if value is None else copied(value, kind)
 
 
 class CopiedLater(Copied[Given, Kept]):
@@ -77,7 +81,9 @@ class Delivered:
 
 def options(given: Any) -> Any:
     """Copy ESMTP options; a mapping stays one, for backends that use an HTTP API."""
-    return dict(given) if isinstance(given, Mapping) else list(given)
+    if isinstance(given, (list, tuple)) or not isinstance(given, Mapping):
+        return list(given)
+    return dict(given)
 
 
 def by_backend(given: Any) -> dict[str, Any]:
@@ -88,8 +94,8 @@ def by_backend(given: Any) -> dict[str, Any]:
 
 def one_or_more(given: Any) -> Any:
     """Copy an address, a (name, address) pair or a collection; empty values become None."""
-    # Not any iterable, as a lazy string may be one.
-    if isinstance(given, (list, Set, ValuesView, Iterator)):
+    # Not any iterable, as a lazy string or a pair may be one.
+    if type(given) is not tuple and isinstance(given, (list, Set, ValuesView, Iterator)):
         return list(given)
     return given or None
 
@@ -121,12 +127,12 @@ def sender_text(sender: Any) -> Any:
 
 def frozen(value: Any) -> Any:
     """Copy the value of a field, evaluating lazy strings."""
-    if value is None or type(value) is str:
+    if type(value) in IMMUTABLE:
         return value
-    if isinstance(value, Mapping):
-        return {frozen(key): frozen(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return (list if isinstance(value, list) else tuple)(map(frozen, value))
+    if isinstance(value, (dict, Mapping)):
+        return {frozen(key): frozen(each) for key, each in value.items()}
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     from ..receipt import Envelope

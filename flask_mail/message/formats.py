@@ -49,7 +49,9 @@ class Forms:
         ) -> None: ...
 
         date: Any
-        _first_rendered: Any
+
+        def _rendered_at(self) -> float:
+            """Return the default of the date."""
 
         @classmethod
         def _blank(cls) -> Self:
@@ -134,7 +136,7 @@ class Forms:
         from . import serialize as records
 
         if self.date is None:
-            _ = self._first_rendered  # fixes the date
+            self._rendered_at()  # fixes the date
         return records.to_record(self, files=files)
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import os
 import secrets
 import warnings
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,7 @@ from .alternatives import Alternatives
 from .attachment import Attaching, Attachment
 from .fields import (
     EXTRAS,
+    IMMUTABLE,
     Copied,
     CopiedLater,
     by_backend,
@@ -189,7 +191,7 @@ class Message(Attaching, Conventions, Forms, Inviting, Rendering):
         self.rcpt_options = rcpt_options
         self.attachments = attachments
         if seed is None:
-            self._token = secrets.token_hex(16)
+            self._token = os.urandom(16).hex()
         else:
             self._token = hashlib.sha256(str(seed).encode()).hexdigest()[:32]
             self.date = _EPOCH if date is None else date
@@ -211,7 +213,7 @@ class Message(Attaching, Conventions, Forms, Inviting, Rendering):
     @cached_property
     def _token(self) -> str:  # type: ignore[override]
         # For messages that 0.10 pickled.
-        return secrets.token_hex(16)
+        return os.urandom(16).hex()
 
     @cached_property
     def msgId(self) -> str:  # noqa: N802 (0.10's name)
@@ -261,7 +263,9 @@ class Message(Attaching, Conventions, Forms, Inviting, Rendering):
         """Return a deep copy with lazy strings evaluated."""
         clone = object.__new__(type(self))
         for name, value in self.__dict__.items():
-            clone.__dict__[name] = frozen(value) if name in _OWN else deep_copy(value)
+            if type(value) not in IMMUTABLE:
+                value = frozen(value) if name in _OWN else deep_copy(value)  # noqa: PLW2901
+            clone.__dict__[name] = value
         return clone
 
     @classmethod

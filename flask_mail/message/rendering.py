@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import _context
@@ -17,11 +16,6 @@ if TYPE_CHECKING:
 
 class Rendering:
     """Mixin with `as_bytes()` and `as_string()`, which call overrides of `_message()`."""
-
-    @cached_property
-    def _first_rendered(self) -> float:
-        # Keeps the octets of a message without a date the same each time.
-        return time.time()
 
     def as_bytes(self) -> bytes:
         """Return the message as transmitted: with CRLF line ends and without Bcc.
@@ -72,9 +66,12 @@ class Rendering:
         from ..mime.render import render
 
         message: Any = self  # a Message
-        state = _context.current_state()
-        return render(
-            message,
-            ascii_attachments=bool(getattr(state, "ascii_attachments", False)),
-            now=self._first_rendered,
-        )
+        ascii_attachments = False
+        if message.attachments:
+            ascii_attachments = bool(getattr(_context.current_state(), "ascii_attachments", False))
+        return render(message, ascii_attachments=ascii_attachments, now=self._rendered_at())
+
+    def _rendered_at(self) -> float:
+        # Keeps the octets of a message without a date the same each time.
+        rendered_at: float = vars(self).setdefault("_first_rendered", time.time())
+        return rendered_at

@@ -46,8 +46,11 @@ def check_fields(message: Message) -> None:
         RFC 5322 section 2.2.3 allows in a subject are accepted.
     :raises MessageError: otherwise, if one is invalid.
     """
-    if _is_plain(message):
-        return
+    if not _is_plain(message):
+        _check_each(message)
+
+
+def _check_each(message: Message) -> None:
     wrong: MessageError | None = None
     for check, value, field in _values(message):
         try:
@@ -71,7 +74,9 @@ def has_bad_headers(message: Message) -> bool:
 
 def check_message(message: Message) -> None:
     """Raise :class:`MessageError` unless all fields other than the recipients can be sent."""
-    check_fields(message)
+    is_plain = _is_plain(message)
+    if not is_plain:
+        _check_each(message)
     # A subclass or a patch may override it. Its own would check the same again.
     own = message._own_has_bad_headers  # noqa: SLF001 (of this room)
     is_own = getattr(message.has_bad_headers, "__func__", None) is own
@@ -85,7 +90,8 @@ def check_message(message: Message) -> None:
         raise MessageError("The message ID is empty: write <unique@domain>, or do not set msgId.")
     for each in addresses_in(message.reply_to):
         parse_address(each, "reply_to")
-    _check_headers(message.extra_headers, "extra_headers")
+    if not is_plain:
+        _check_headers(message.extra_headers, "extra_headers")
     _check_body(message.body, "body")
     for subtype, content in _mapping(message.alts, "alts").items():
         _check_body(content, "alternative", subtype)
@@ -140,7 +146,7 @@ def _is_plain(message: Message) -> bool:
         return False
     texts.append(fields.get("msgId"))
     try:
-        for field in (*lists, addresses_in(reply_to)):
+        for field in (*lists, addresses_in(reply_to) if reply_to else ()):
             for each in field:
                 texts += each if type(each) is tuple else (each,)
         joined = "".join([text for text in texts if text])
@@ -265,6 +271,6 @@ def _attachments(message: Message) -> Iterable[Attachment]:
 def _mapping(value: object, field: str) -> Mapping[object, object]:
     if value is None:
         return {}
-    if type(value) is not dict and not isinstance(value, Mapping):
+    if not isinstance(value, (dict, Mapping)):
         raise MessageError(f"{field} must be a dict of names and values.")
     return value
