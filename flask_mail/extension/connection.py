@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
+from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _context
 from ..config.converters import to_limit
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .mail import Mail
     from .state import _Mail
 
+T = TypeVar("T")
 _log = logging.getLogger("flask_mail")
 
 
@@ -113,34 +115,36 @@ class Connection:
         :raises DeliveryError: it was not delivered, or may not have been; see its receipt.
         """
         check_message(message)
-        with self._in_use():
-            self._prepare(message)
-            backend, open_session = self._target()
-            try:
-                receipt = backend.send(
-                    message,
-                    app=self._app(),
-                    envelope_from=envelope_from,
-                    open_session=open_session,
-                    policy=self._policy,
-                )
-            except DeliveryError as error:
-                unconnected = error.stage in OPENING or self._open is None
-                if not error.response and error.attempts and self._uses == 1:
-                    # Without a response the session is useless, unless a batch uses it, whose
-                    # backend handles it. A message refused here never reached the session.
-                    self._close_session(politely=False)
-                if (
-                    self._fails_silently
-                    and unconnected
-                    and isinstance(error, BackendUnavailable)
-                    and error.receipt is not None
-                ):
-                    _log.warning("%s", error)
-                    return error.receipt
-                raise
-            self.num_emails += 1
-            return receipt
+        return self._using(partial(self._send_one, message, envelope_from))
+
+    def _send_one(self, message: Message, envelope_from: Any) -> Receipt:
+        self._prepare(message)
+        backend, open_session = self._target()
+        try:
+            receipt = backend.send(
+                message,
+                app=getattr(self._state, "app", None),
+                envelope_from=envelope_from,
+                open_session=open_session,
+                policy=self._policy,
+            )
+        except DeliveryError as error:
+            unconnected = error.stage in OPENING or self._open is None
+            if not error.response and error.attempts and self._uses == 1:
+                # Without a response the session is useless, unless a batch uses it, whose
+                # backend handles it. A message refused here never reached the session.
+                self._close_session(politely=False)
+            if (
+                self._fails_silently
+                and unconnected
+                and isinstance(error, BackendUnavailable)
+                and error.receipt is not None
+            ):
+                _log.warning("%s", error)
+                return error.receipt
+            raise
+        self.num_emails += 1
+        return receipt
 
     def send_message(self, *args: Any, **kwargs: Any) -> Receipt:
         """Send ``Message(*args, **kwargs)``."""
@@ -172,38 +176,34 @@ class Connection:
         """
         with Receipts(on_receipt) as receipts:
             check_messages(messages, on_receipt)
-            self._send_each(messages, receipts)
+            self._using(partial(self._send_each, messages, receipts))
             receipts.end()
         return receipts.kept if on_receipt is None else None
 
     def _send_each(self, messages: Iterable[Message], receipts: Receipts) -> None:
-        with self._in_use():
-            backend, open_session = self._target()
-            # The session of a block may be used by the program.
-            opener = OpenUntilFailure(open_session, backend if self._deferred else None)
-            waiting = self._prepared(messages, receipts)
-            for first in waiting:
-                room = max(1, self._limit - self.num_emails) if self._limit else None
-                sending = backend.send_many(
-                    islice(chain((first,), waiting), room),
-                    app=self._app(),
-                    open_session=opener,
-                    receipts=receipts.kept,
-                    policy=self._policy,
-                )
-                try:
-                    with closing(sending):  # ends messages in flight now, not at garbage collection
-                        for receipt in sending:
-                            self.num_emails += receipt.sent
-                            receipts.pass_on()
-                except Exception as error:  # noqa: BLE001 (a receiver's or the iterable's own)
-                    receipts.raised = receipts.raised or error
-                receipts.pass_on()
-                if self._uses == 1:
-                    self._renew_if_full()
-
-    def _app(self) -> Any:
-        return getattr(self._state, "app", None)
+        backend, open_session = self._target()
+        # The session of a block may be used by the program.
+        opener = OpenUntilFailure(open_session, backend if self._deferred else None)
+        waiting = self._prepared(messages, receipts)
+        for first in waiting:
+            room = max(1, self._limit - self.num_emails) if self._limit else None
+            sending = backend.send_many(
+                islice(chain((first,), waiting), room),
+                app=getattr(self._state, "app", None),
+                open_session=opener,
+                receipts=receipts.kept,
+                policy=self._policy,
+            )
+            try:
+                with closing(sending):  # ends messages in flight now, not at garbage collection
+                    for receipt in sending:
+                        self.num_emails += receipt.sent
+                        receipts.pass_on()
+            except Exception as error:  # noqa: BLE001 (a receiver's or the iterable's own)
+                receipts.raised = receipts.raised or error
+            receipts.pass_on()
+            if self._uses == 1:
+                self._renew_if_full()
 
     def _follow_settings(self) -> None:
         """Update the backend and the limit from the settings, even within a block."""
@@ -211,12 +211,12 @@ class Connection:
         self._limit = convert("max_emails", to_limit, limit) if limit else None
         self._fails_silently = getattr(self._state, "fails_silently", False)
         backend, self._policy = self._selection.target(self._mailer)
-        if backend is not self._backend or not (self._open is None or self._open.is_own):
+        if self._open is not None and not (backend is self._backend and self._open.is_own):
             self._close_session()
-            self._backend = backend
+        self._backend = backend
 
-    @contextmanager
-    def _in_use(self) -> Iterator[None]:
+    def _using(self, do: Callable[[], T]) -> T:
+        """Return ``do()``, which sends, with the current settings and the session."""
         with self._lock(), _context.bound(self._state):
             if self._used_by != os.getpid():
                 # After a fork, the sending threads of the parent do not exist in the child.
@@ -226,7 +226,7 @@ class Connection:
             self._uses += 1
             politely = True
             try:
-                yield
+                return do()
             except BaseException as error:
                 politely = isinstance(error, Exception)
                 raise
@@ -270,7 +270,7 @@ class Connection:
 
     def _opened(self) -> OpenSession:
         backend = self._current_backend()
-        self._selection.note_settings(backend, self._app())
+        self._selection.note_settings(backend, getattr(self._state, "app", None))
         # A host of a subclass is only for external backends.
         session = self.configure_host() if backend.external else backend.open()
         if self._open is None:

@@ -113,6 +113,13 @@ class Definitions:
         key = self.key(name)
         return None if key is None else self._read(name, key)
 
+    def chosen(self, name: str) -> Definition | None:
+        """Return the definition of a mailer that must exist; ``"default"`` always does.
+
+        :raises MailerNotFound: the settings have none of that name.
+        """
+        return self.get(name) if name == DEFAULT else self.find(name)
+
     def key(self, name: object) -> str | None:
         """Return the setting that defines a mailer, or ``None`` if no setting does.
 

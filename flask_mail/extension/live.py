@@ -76,8 +76,9 @@ def own_attributes(holder: object) -> dict[str, Any]:
 
 def selection_of(mail: Any) -> Selection:
     """Return the selection of `mail`; a program's own state only has the attributes of 0.10."""
-    if hasattr(mail, "selection"):
-        return mail.selection  # type: ignore[no-any-return]
+    selection: Selection | None = getattr(mail, "selection", None)
+    if selection is not None:
+        return selection
     from .mailers import Selection
 
     return Selection(

@@ -22,9 +22,9 @@ from ..message.message import Message
 from ..util.locks import ForkSafeLock
 from .admitting import Admission
 from .building import Builder
-from .definitions import Definition
 from .notes import Notes
 
+_NOT_ASSIGNED = object()
 _everywhere = ForkSafeLock()
 _selections: WeakSet[Selection] = WeakSet()
 
@@ -84,10 +84,9 @@ class Selection(Builder):
     def _replacement(self) -> tuple[str, str] | None:
         """Return the backend that replaces external ones now, and the setting that decided it."""
         testing = self._testing()
-        assigned = self._assigned()
-        if "suppress" in assigned:
-            suppress, by = assigned["suppress"], "suppress on the mail state"
-        else:
+        suppress = self._assigned().get("suppress", _NOT_ASSIGNED)
+        by = "suppress on the mail state"
+        if suppress is _NOT_ASSIGNED:
             suppress = settings.lookup(self._config, "MAIL_SUPPRESS_SEND")
             by = "MAIL_SUPPRESS_SEND"
         if isinstance(suppress, str):
@@ -106,7 +105,7 @@ class Selection(Builder):
 
         :raises MailerNotFound: the settings have no such mailer.
         """
-        definition = self._definition_of(mailer)
+        definition = self.definitions.chosen(mailer)
         return wanted_backend(self._config) if definition is None else (mailer, definition.key)
 
     def wanted(self) -> type[Backend[Any]]:
@@ -124,7 +123,7 @@ class Selection(Builder):
 
         :raises ConfigurationError: a setting is wrong.
         """
-        definition = self._definition_of(mailer)
+        definition = self.definitions.chosen(mailer)
         own = wanted_backend(self._config)[0] if definition is None else mailer
         cls = self._class_of(own, definition)
         replacement = self._replacement() if cls.external else None
@@ -174,14 +173,6 @@ class Selection(Builder):
         guarded = () if allowed is None else (allowed.guarded,)
         # Also after the admissions, which may add recipients.
         return (*guarded, *self.admissions, *(guarded if self.admissions else ()))
-
-    def _definition_of(self, mailer: str) -> Definition | None:
-        definition = self.definitions.get(mailer)
-        return (
-            self.definitions.find(mailer)
-            if definition is None and mailer != DEFAULT
-            else definition
-        )
 
     def guard(self) -> Guard | None:
         """Return what keeps mail to the recipients that the settings allow now, if they say so.
@@ -250,7 +241,7 @@ def wanted_backend(config: Mapping[str, Any]) -> tuple[Any, str]:
             ' "null" with its quotes for the backend that sends nothing, such as'
             " FLASK_MAIL_BACKEND='\"null\"'; leave MAIL_BACKEND out for smtp."
         )
-    return ("smtp", "default") if settings.is_unset(value) else (value, "MAIL_BACKEND")
+    return ("smtp", "default") if value == "" else (value, "MAIL_BACKEND")
 
 
 Capture: TypeAlias = Callable[[Selection, Any], "Backend[Any] | None"]

@@ -44,7 +44,7 @@ class OpenSession:
 
         :param is_full: True if it has reached its message limit.
         """
-        if not (politely and self.is_own):
+        if not politely or self._process != os.getpid():
             self._backend.abort(self.session)
         elif is_full:
             self._backend.retire(self.session)

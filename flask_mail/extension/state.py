@@ -146,7 +146,7 @@ class _Mail(_MailMixin):
                 if made is None:
                     made = self._selection = Selection(
                         self._config,
-                        self._overriding,
+                        self._overriding if self._decided else self._assigned,
                         testing=lambda: self.testing,
                         debug=self._logs_dialogue,
                         app=lambda: self._app,
