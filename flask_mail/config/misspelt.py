@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .table import BY_KEY, FAIL_SILENTLY, is_unset
@@ -14,16 +14,19 @@ _PREFIX = "MAIL_"
 _ALIKE = 0.8  # strict, as other programs use this prefix too
 
 
-def warn_of_misspelt(config: Mapping[str, Any], options: Collection[str]) -> None:
+def warn_of_misspelt(
+    config: Mapping[str, Any], options_of_backend: Callable[[], Iterable[str]]
+) -> None:
     """Log a warning for each setting that is probably misspelt.
 
-    :param options: the settings of the backend.
+    :param options_of_backend: returns the settings of the backend.
     """
     keys = map(str, list(config))  # a copy: other threads may set keys
     unknown = {key for key in keys if key.startswith(_PREFIX) and key not in BY_KEY}
-    unknown -= {FAIL_SILENTLY, *options}
     if not unknown:
         return
+    options = list(options_of_backend())
+    unknown -= {FAIL_SILENTLY, *options}
     names = {key.removeprefix(_PREFIX): key for key in (*BY_KEY, *options)}
     for key in sorted(unknown):
         if is_unset(config.get(key)):

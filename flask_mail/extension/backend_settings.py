@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ..backends import Backend
@@ -40,7 +41,7 @@ class BackendSettings:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._config = config
         # Class of a backend -> a mark of the configuration's keys, and what follows from them.
-        self._known: dict[type[Backend[Any]], tuple[object, list[str], list[str]]] = {}
+        self._known: dict[type[Backend[Any]], tuple[object, dict[str, str], list[str]]] = {}
 
     def snapshot(self, cls: type[Backend[Any]], assigned: Assigned) -> Snapshot:
         """Return the values on which the options of `cls` depend.
@@ -48,8 +49,8 @@ class BackendSettings:
         :param assigned: returns the attributes that a program has set on the mail state. Not the
             attributes themselves: one of them may be a password.
         """
-        names, keys = self._names_and_keys(cls)
-        return Snapshot(map(self._config.get, keys), _chosen(assigned(), names))
+        options, keys = self._options_and_keys(cls)
+        return Snapshot(map(self._config.get, keys), _chosen(assigned(), options))
 
     def options(
         self, cls: type[Backend[Any]], assigned: Assigned, debug: Callable[[], bool]
@@ -60,12 +61,11 @@ class BackendSettings:
         """
         secrets = secrets_of(cls)
         found = {}
-        for name in self._names_and_keys(cls)[0]:
-            key = cls.setting_key(name)
+        for name, key in self._options_and_keys(cls)[0].items():
             found[name] = (
                 debug()
                 if key == "MAIL_DEBUG"
-                else self._option(cls, name, assigned, secrets.get(name))
+                else self._option(cls, name, key, assigned, secrets.get(name))
             )
         return {name: value for name, value in found.items() if not settings.is_unset(value)}
 
@@ -73,10 +73,10 @@ class BackendSettings:
         self,
         cls: type[Backend[Any]],
         name: str,
+        key: str,
         assigned: Assigned,
         secret: type[Secret] | None,
     ) -> Any:
-        key = cls.setting_key(name)
         if secret is None:
             return hidden(cls, self._raw(key, name, assigned), key)
         # In no variable: tracebacks may show those of each frame.
@@ -89,28 +89,35 @@ class BackendSettings:
             return assigned()[name]
         return settings.raw(self._config, key)
 
-    def _names(self, cls: type[Backend[Any]]) -> list[str]:
-        prefix = cls.setting_key("")
-        if prefix == "MAIL_":  # shared with all other settings: only what is declared is an option
-            return list(declared(cls)[0])
-        return [
-            key[len(prefix) :].lower()
-            for key in map(str, list(self._config))  # other threads may set keys meanwhile
-            if key.startswith(prefix)
-        ]
-
-    def _names_and_keys(self, cls: type[Backend[Any]]) -> tuple[list[str], list[str]]:
+    def _options_and_keys(self, cls: type[Backend[Any]]) -> tuple[dict[str, str], list[str]]:
+        """Return the settings of the options by name, and all keys that decide about them."""
         config = self._config
         # A new key of a dict is its last one. Looking at all keys takes long in a large app.
         mark = (len(config), next(reversed(config), None)) if isinstance(config, dict) else None
         known = self._known.get(cls)
         if known is None or mark is None or known[0] != mark:
-            names = [*{**dict.fromkeys(declared(cls)[0]), **dict.fromkeys(self._names(cls))}]
-            keys = [cls.setting_key(name) for name in names]
+            options = {**_declared_keys(cls), **self._given_keys(cls)}
+            keys = [*options.values()]
             keys += [settings.OLD_NAMES[key] for key in keys if key in settings.OLD_NAMES]
             keys.append("DEBUG")  # the default of MAIL_DEBUG
-            known = self._known[cls] = mark, names, keys
+            known = self._known[cls] = mark, options, keys
         return known[1], known[2]
+
+    def _given_keys(self, cls: type[Backend[Any]]) -> dict[str, str]:
+        prefix = cls.setting_key("")
+        if prefix == "MAIL_":  # shared with all other settings: only what is declared is an option
+            return {}
+        names = [
+            key[len(prefix) :].lower()
+            for key in map(str, list(self._config))  # other threads may set keys meanwhile
+            if key.startswith(prefix)
+        ]
+        return {name: cls.setting_key(name) for name in names}
+
+
+@lru_cache(maxsize=64)
+def _declared_keys(cls: type[Backend[Any]]) -> dict[str, str]:
+    return {name: cls.setting_key(name) for name in declared(cls)[0]}
 
 
 def _chosen(assigned: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Builder:
         self._classes: dict[Any, type[Backend[Any]]] = {}
         self._built: dict[Hashable, _Built] = {}
         self._building: list[Hashable] = []
-        self._past: Counter[str] = Counter()  # what backends counted that are not used any more
+        self._past: dict[str, int] = {}  # what backends counted that are not used any more
 
     def build(self, reference: Any) -> Backend[Any]:
         """Return the backend of a reference, built with its current options.
@@ -69,7 +69,9 @@ class Builder:
         )
         with self._lock():
             built = self._built.get(key)
-            is_current = built is not None and self._are_current(built.children)
+            is_current = built is not None and (
+                not built.children or self._are_current(built.children)
+            )
             if built is not None and is_current and built.seen == seen:
                 return built.backend
             options = self._options(definition, cls)
@@ -118,6 +120,9 @@ class Builder:
 
         Nothing is built: of a backend made of others, these are its parts, or theirs.
         """
+        cls = self.backend_class(reference)
+        if not is_composite(cls):
+            return [cls]
         return [self.backend_class(each) for each in self.leaf_references(reference)]
 
     def leaf_references(self, reference: Any, above: tuple[Any, ...] = ()) -> list[Any]:
@@ -168,11 +173,13 @@ class Builder:
 
     def _end(self, backend: Backend[Any]) -> None:
         backend.shut_down()
-        self._past.update(backend.stats())
+        past = Counter(self._past)
+        past.update(backend.stats())
+        self._past = past
 
     def _are_current(self, children: list[tuple[Any, Backend[Any]]]) -> bool:
         try:
-            return not children or all(self.build(each) is child for each, child in children)
+            return all(self.build(each) is child for each, child in children)
         except ConfigurationError:
             return False  # one was renamed or is wrong now: an error if it is still needed
 

@@ -57,7 +57,6 @@ def watch(app: Flask) -> None:
     """Set up the tools for `app`, now or as soon as debug or testing is on."""
     # The argument may be current_app, a proxy that is only valid in this context.
     app = getattr(app, "_get_current_object", lambda: app)()
-    request_started.connect(_at_request, sender=app)
     for tool in _tools_for(app):
         tool.set_up(app)
 
@@ -67,8 +66,9 @@ def is_shown(app: Flask) -> bool:
     return any(tool.shows_mail(app) for tool in _tools_for(app))
 
 
+@request_started.connect
 def _at_request(app: Flask, **extra: Any) -> None:
-    if is_developed(app):
+    if "mail_states" in app.extensions and is_developed(app):
         for tool in _tools_for(app):
             tool.at_request(app)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from flask import Flask, current_app
 
@@ -21,6 +20,9 @@ from .state import _Mail
 
 if TYPE_CHECKING:
     from ..message.message import Message
+
+
+_OWN_STATE = _Mail
 
 
 class Mail(_MailMixin, Previewing, Admitting):
@@ -40,8 +42,9 @@ class Mail(_MailMixin, Previewing, Admitting):
         self, config: dict[str, Any], debug: bool | int = False, testing: bool = False
     ) -> _Mail:
         """Return a mail state for `config`."""
-        initial: dict[str, Any] = {name: config.get(f"MAIL_{name.upper()}") for name in ATTRIBUTES}
-        # Programs may replace _Mail with their own class.
+        initial: dict[str, Any] = {}
+        if _Mail is not _OWN_STATE:  # programs may replace it with a class that takes the values
+            initial = {name: config.get(f"MAIL_{name.upper()}") for name in ATTRIBUTES}
         state: Any = _Mail(**initial)
         if hasattr(state, "follow"):
             state.follow(config, initial, is_on(debug), testing)
@@ -136,11 +139,9 @@ class Mail(_MailMixin, Previewing, Admitting):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
 
-def _states_of(app: Flask) -> WeakKeyDictionary[Mail, Any]:
+def _states_of(app: Flask) -> dict[Mail, Any]:
     # Stored in the app, so that its state is freed with it.
-    states: WeakKeyDictionary[Mail, Any] = app.extensions.setdefault(
-        "mail_states", WeakKeyDictionary()
-    )
+    states: dict[Mail, Any] = app.extensions.setdefault("mail_states", {})
     return states
 
 

@@ -77,8 +77,11 @@ class _MailMixin(Keeping):
         of any app and thread is appended.
         """
         recorder = _Recorder()
-        with email_dispatched.connected_to(recorder.record):
+        email_dispatched.connect(recorder.record, weak=False)
+        try:
             yield recorder.messages
+        finally:
+            email_dispatched.disconnect(recorder.record)
 
     def send(self, message: Message) -> Receipt:
         """Send one message.

@@ -31,8 +31,9 @@ class Notes:
         :param is_guarded: returns True if the settings restrict the recipients.
         """
         if not next(self._misspelt):
-            options = map(backend.setting_key, declared(type(backend))[0])
-            warn_of_misspelt(self._config, list(options))
+            warn_of_misspelt(
+                self._config, lambda: map(backend.setting_key, declared(type(backend))[0])
+            )
         if not backend.external or not is_on(getattr(app, "debug", False)):
             return
         if is_on(app.testing) or is_guarded() or next(self._development):
