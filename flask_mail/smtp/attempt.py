@@ -142,11 +142,6 @@ class Attempt:
         """True if the server has accepted it, for all recipients or for some."""
         return self._part is not None or (self.result is not None and self.result.error is None)
 
-    @property
-    def next_reply(self) -> str:
-        """The stage of the command that the next reply belongs to; empty without one."""
-        return self._asked[0].stage if self._asked else ""
-
     def next_commands(self) -> list[Command]:
         """Return the commands to write now, up to the first one whose reply must be awaited."""
         commands: list[Command] = []

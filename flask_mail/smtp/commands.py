@@ -83,4 +83,4 @@ def body(
 
 
 def _join(options: Sequence[str]) -> str:
-    return "".join(f" {option}" for option in options)
+    return "".join([f" {option}" for option in options])

@@ -7,7 +7,6 @@ import os
 import smtplib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import MailError
@@ -68,7 +67,9 @@ class Delivery:
         """
         self._source = source = Source(items, self._clock)
         waiting, again, is_parallel = self._waiting, self._main.again, self._is_parallel
-        with self._alone():
+        self._reserve()
+        is_done = False
+        try:
             while True:
                 if self._pid != os.getpid():  # a child; not by the property, for its price
                     self._leave_to_parent()
@@ -85,27 +86,23 @@ class Delivery:
                 elif waiting or source.upcoming is not None:
                     self._advance()
                 else:
+                    is_done = True
                     return
+        finally:
+            self._end(is_done=is_done)
+            lending.occupy(self._host, False)
 
     def settle(self) -> None:
         """Wait until nothing is in flight, before other code uses the session."""
         self._main.settle()
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _reserve(self) -> None:
         """Reserve the session. Completes a batch in flight first, such as one whose signal receiver
         sends a message."""
         link = self._host.file
         if isinstance(link, Wire) and link.settle is not None:
             link.settle()
         lending.occupy(self._host, True)
-        is_done = False
-        try:
-            yield
-            is_done = True
-        finally:
-            self._end(is_done=is_done)
-            lending.occupy(self._host, False)
 
     def _end(self, *, is_done: bool) -> None:
         self._main.end()

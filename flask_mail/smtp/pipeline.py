@@ -70,8 +70,8 @@ class Pipeline:
         self._is_doubtful = False  # the server may have read content as commands
         self._host = host
         self._server = server
-        # Transaction and end position of each command that awaits its reply.
-        self._asked: deque[tuple[Transaction, int]] = deque()
+        # Transaction, stage and end position of each command that awaits its reply.
+        self._asked: deque[tuple[Transaction, str, int]] = deque()
 
     @property
     def has_room(self) -> bool:
@@ -124,13 +124,13 @@ class Pipeline:
         :raises OSError: the connection failed.
         """
         self.link.deadline = self.under_way[0].deadline
-        stage = self._asked[0][0].next_reply
+        stage = self._asked[0][1]
         self.link.awaits_verdict = stage == "accept"
         was_closing = self.link.is_closing
         reply = self.link.hear() if wait else self.link.look()
         if reply is None:
             return False
-        transaction, end = self._asked.popleft()
+        transaction, _, end = self._asked.popleft()
         is_early = self.link.output.sent < end
         if is_early and not reply.refuses:
             raise smtplib.SMTPResponseException(-1, _TOO_MANY)
@@ -239,7 +239,7 @@ class Pipeline:
             )
         for command in commands:
             self._write(command)
-            self._asked.append((transaction, self.link.output.put))
+            self._asked.append((transaction, command.stage, self.link.output.put))
             if command.stage == "accept":
                 transaction.content_ends_at(self.link.output.put)
 

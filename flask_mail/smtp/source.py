@@ -38,6 +38,9 @@ class Source:
         self._clock = clock
         self._quick = 0
         self._was_long = False
+        if isinstance(items, list) and len(items) == 1:
+            self.take()
+            self.is_over = True
 
     @property
     def is_trusted(self) -> bool:

@@ -70,7 +70,7 @@ def calls_of_rendering() -> int:
 def test_a_message_takes_few_calls() -> None:
     run = subprocess.run([sys.executable, __file__], capture_output=True, text=True, check=True)
     sending, rendering = map(int, run.stdout.split())
-    assert 0 < sending <= 560
+    assert 0 < sending <= 476
     assert 0 < rendering <= 80
 
 
