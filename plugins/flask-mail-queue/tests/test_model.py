@@ -15,10 +15,11 @@ from flask_mail_queue.schema import FINISHED, HELD, State
 from flask_mail_queue.store import Store
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import select
 
-EXAMPLES = int(os.environ.get("MAIL_QUEUE_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("MAIL_QUEUE_EXAMPLES", "6"))
+RESULTS = (State.SENT, State.REFUSED, State.UNKNOWN, State.QUEUED, State.FAILED)
 SENDABLE_AGAIN = (State.REFUSED, State.FAILED, State.CANCELLED, State.EXPIRED)
 
 
@@ -70,6 +71,8 @@ class Queue(RuleBasedStateMachine):
         self.names = 0
         self.senders = [self.started(), self.started()]
         self.is_paused = False
+        for _ in range(3):
+            self.store_one(0, None)
 
     def teardown(self):
         if hasattr(self, "store"):
@@ -90,6 +93,9 @@ class Queue(RuleBasedStateMachine):
 
     @rule(priority=indexes, key=st.sampled_from([None, None, "a", "b"]))
     def store_message(self, priority, key):
+        self.store_one(priority, key)
+
+    def store_one(self, priority, key):
         given = {"mailer": "peer", "message_id": "<1@example.com>", "recipients": 1, "size": 1}
         when = {"given_at": None, "delay": 0, "lifetime": None}
         row = {**given, **when, "priority": priority, "key": key, "record": b"{}"}
@@ -103,6 +109,9 @@ class Queue(RuleBasedStateMachine):
 
     @rule(index=indexes, most=st.integers(1, 4))
     def claim(self, index, most):
+        self.claim_some(index, most)
+
+    def claim_some(self, index, most):
         sender = self.senders[index]
         try:
             with self.store.begin() as connection:
@@ -124,8 +133,17 @@ class Queue(RuleBasedStateMachine):
         assert [(each.id, each.claims, each.attempts) for each in found] == expected
         sender.claimed += found
 
+    @rule(index=indexes, most=st.integers(1, 4), again=st.booleans())
+    def claim_and_mark(self, index, most, again):
+        self.claim_some(index, most)
+        self.mark_all(index, again)
+
+    @precondition(lambda self: any(each.claimed for each in self.senders))
     @rule(index=indexes, again=st.booleans())
     def mark(self, index, again):
+        self.mark_all(index, again)
+
+    def mark_all(self, index, again):
         sender = self.senders[index]
         with self.store.begin() as connection:
             marked = sender.protocol.mark(connection, sender.claimed)
@@ -142,21 +160,20 @@ class Queue(RuleBasedStateMachine):
         sender.marked += [each for each in sender.claimed if each.id in marked]
         sender.claimed = [each for each in sender.claimed if each.id not in marked]
 
-    @rule(
-        index=indexes,
-        state=st.sampled_from(
-            [State.SENT, State.REFUSED, State.UNKNOWN, State.QUEUED, State.FAILED]
-        ),
-        ghost=st.booleans(),
-    )
-    def record(self, index, state, ghost):
+    @precondition(lambda self: any(each.marked for each in self.senders))
+    @rule(data=st.data(), state=st.sampled_from(RESULTS), delay=st.integers(0, 4))
+    def record(self, data, state, delay):
+        index = data.draw(st.sampled_from([i for i in (0, 1) if self.senders[i].marked]))
         sender = self.senders[index]
-        if not sender.marked:
-            return
         claimed = sender.marked.pop(0)
-        if ghost:  # it stops between the reply of the peer and the record
-            self.end_lease(index)
-            self.reap(1 - index)
+        if delay >= 2:  # it is suspended between the reply of the peer and the record
+            self.end_lease_of(index)
+            self.reap_by(1 - index)
+        if delay >= 3 and claimed.id in self.rows:
+            self.retry_one(self.rows[claimed.id], consent=True)
+        if delay == 4:
+            self.claim_some(1 - index, 4)
+            self.mark_all(1 - index, again=False)
         row, existing = self.has(claimed), self.rows.get(claimed.id)
         if state in (State.SENT, State.UNKNOWN) and existing is not None:
             existing.accepted += 1
@@ -171,6 +188,7 @@ class Queue(RuleBasedStateMachine):
             row.attempts += row.state is not State.UNKNOWN  # which was counted when it was reaped
             row.end(state)
 
+    @precondition(lambda self: any(each.claimed for each in self.senders))
     @rule(index=indexes)
     def give_back(self, index):
         sender = self.senders[index]
@@ -184,6 +202,9 @@ class Queue(RuleBasedStateMachine):
 
     @rule(index=indexes)
     def end_lease(self, index):
+        self.end_lease_of(index)
+
+    def end_lease_of(self, index):
         name = self.senders[index].name
         worker = self.store.tables.worker
         with self.store.begin() as connection:
@@ -193,6 +214,9 @@ class Queue(RuleBasedStateMachine):
 
     @rule(index=indexes)
     def reap(self, index):
+        self.reap_by(index)
+
+    def reap_by(self, index):
         sender = self.senders[index]
         with self.store.begin() as connection:
             ended = sender.leases.reap(connection)
@@ -216,14 +240,15 @@ class Queue(RuleBasedStateMachine):
 
     @rule(index=indexes)
     def restart(self, index):
-        self.end_lease(index)
+        self.end_lease_of(index)
         self.senders[index] = self.started()
 
+    @precondition(lambda self: self.rows)
     @rule(data=st.data(), consent=st.booleans())
     def retry(self, data, consent):
-        row = self.drawn(data)
-        if row is None:
-            return
+        self.retry_one(self.drawn(data), consent)
+
+    def retry_one(self, row, consent):
         with self.store.begin() as connection:
             found = upkeep.retry(connection, self.store.tables, [row.id], may_arrive_twice=consent)
         states = (*SENDABLE_AGAIN, State.UNKNOWN) if consent else SENDABLE_AGAIN
@@ -234,11 +259,10 @@ class Queue(RuleBasedStateMachine):
             row.end(State.QUEUED)
             row.attempts, row.losses, row.claims = 0, 0, row.claims + 1
 
+    @precondition(lambda self: self.rows)
     @rule(data=st.data(), state=st.sampled_from([State.SENT, State.REFUSED]))
     def settle(self, data, state):
         row = self.drawn(data)
-        if row is None:
-            return
         with self.store.begin() as connection:
             found = upkeep.settle(connection, self.store.tables, row.id, state)
         assert found is (row.state is State.UNKNOWN)
@@ -247,17 +271,17 @@ class Queue(RuleBasedStateMachine):
             row.content = False
             row.consents += 1
 
+    @precondition(lambda self: self.rows)
     @rule(data=st.data())
     def cancel(self, data):
         row = self.drawn(data)
-        if row is None:
-            return
         with self.store.begin() as connection:
             found = upkeep.cancel(connection, self.store.tables, [row.id])
         assert found == ({row.id} if row.state is State.QUEUED else set())
         if found:
             row.state = State.CANCELLED
 
+    @precondition(lambda self: len(self.rows) > 4)
     @rule()
     def purge(self):
         queue = self.store.tables.queue
@@ -279,7 +303,7 @@ class Queue(RuleBasedStateMachine):
         self.is_paused = is_paused
 
     def drawn(self, data):
-        return data.draw(st.sampled_from(list(self.rows.values()))) if self.rows else None
+        return data.draw(st.sampled_from(list(self.rows.values())))
 
     @invariant()
     def the_database_is_as_the_model_says(self):
