@@ -456,6 +456,7 @@ def test_a_lone_carriage_return_is_shown_and_a_line_end_is_one() -> None:
     assert lines(message)[-4:-1] == [r"a\rb", "c", "d"]
 
 
+@pytest.mark.exhaustive
 def test_of_all_characters_only_those_that_are_seen_reach_the_terminal() -> None:
     every = [chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000]
     text = shown(Rendered("Content-Type: text/plain; charset=utf-8", "", "".join(every).encode()))

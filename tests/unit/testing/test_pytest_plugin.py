@@ -283,6 +283,7 @@ MANY = """
 """
 
 
+@pytest.mark.exhaustive
 def test_tests_in_several_processes_are_apart(project):
     project.makepyfile(MANY)
     # A process of its own: xdist in a worker of xdist is none.
@@ -393,6 +394,7 @@ def test_a_program_that_runs_pytest_itself_is_not_warned(project, tmp_path):
     run.assert_outcomes(passed=1)
 
 
+@pytest.mark.exhaustive
 def test_an_installed_backend_is_tested_by_its_name(project, tmp_path):
     path = tmp_path / "mail"
     arguments = (*OPTIONS, "--mail-backend=file", f"--mail-option=path={path}", "-q")
@@ -492,6 +494,7 @@ def test_a_promise_that_the_contract_could_not_look_at_is_no_pass(pytester):
     ran.stdout.fnmatch_lines(["*Define the fixture `failing` to run this test*"])
 
 
+@pytest.mark.exhaustive
 def test_the_contract_finds_faults_under_python_o_too(pytester):
     """``python -O`` leaves out the asserts of modules that pytest does not rewrite."""
     pytester.makepyfile(
