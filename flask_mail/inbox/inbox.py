@@ -77,10 +77,13 @@ class Inbox:
         """True if the app has several mailers, so that people want to know which one sent."""
         return len(self.state.selection.definitions.names()) > 1
 
-    def find(self, query: Query) -> list[Summary]:
-        """Return the newest messages that match, newest first."""
+    def find(self, query: Query, kept: list[Entry] | None = None) -> list[Summary]:
+        """Return the newest messages that match, newest first.
+
+        :param kept: the result of :meth:`kept`, if it is known.
+        """
         found: list[Summary] = []
-        for each in self.kept():
+        for each in self.kept() if kept is None else kept:
             summary = self._summary(each)
             if summary is not None and query.matches(summary):
                 found.append(summary)
@@ -104,9 +107,13 @@ class Inbox:
         found: list[Summary] = self.wait(look, seconds, **timing)
         return found
 
-    def version(self) -> str:
-        """Return what changes when a message comes, changes or goes."""
-        state = repr([(each.backend, each.id, each.kept.version) for each in self.kept()])
+    def version(self, kept: list[Entry] | None = None) -> str:
+        """Return what changes when a message comes, changes or goes.
+
+        :param kept: the result of :meth:`kept`, if it is known.
+        """
+        entries_now = self.kept() if kept is None else kept
+        state = repr([(each.backend, each.id, each.kept.version) for each in entries_now])
         return hashlib.sha256(state.encode()).hexdigest()[:16]
 
     def get(self, wanted: str) -> tuple[Entry, StoredMessage] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any, Final
 
-from flask import Response, abort, make_response, render_template, request, send_file
+from flask import Response, abort, make_response, render_template, request, send_file, url_for
 
 from ..errors import ConfigurationError
 from . import html as documents
@@ -15,7 +15,7 @@ from .highlighting import LARGEST, highlighted
 from .inbox import MOST_LISTED
 from .parameters import parameters_of
 from .summaries import Query
-from .views import LOCATION, base_url, find, inbox_here
+from .views import LOCATION, MESSAGES, base_url, find, inbox_here
 
 if TYPE_CHECKING:
     from flask import Blueprint
@@ -50,13 +50,16 @@ def _message_list() -> dict[str, Any]:
     words = request.args.get("q", "").strip()
     problem, found, version, has_mailers = "", [], "", False
     try:
-        version = inbox.version()
-        found = inbox.find(Query(words=words))
+        kept = inbox.kept()
+        version = inbox.version(kept)
+        found = inbox.find(Query(words=words), kept)
         has_mailers = inbox.has_mailers
     except ConfigurationError as error:
         problem = str(error)
     return {
         "messages": found,
+        # Made once, as building 500 URLs would take longer than the rest of the page.
+        "message_url": url_for(".message", where=MESSAGES, name="-").removesuffix("-"),
         "words": words,
         "version": version,
         "has_mailers": has_mailers,

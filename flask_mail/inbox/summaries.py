@@ -98,20 +98,15 @@ class Query:
         """Return True if a message matches, ignoring case."""
         recipients = " ".join((summary.to, *summary.recipients)).casefold()
         subject = summary.subject.casefold()
-        everything = "\n".join(
-            (
-                summary.sender.casefold(),
-                recipients,
-                subject,
-                summary.text,
-                summary.mailer.casefold(),
-            )
-        )
+        others = (summary.sender.casefold(), summary.mailer.casefold(), summary.text)
         return (
             (self.since is None or summary.moment > self.since)
             and self.to.casefold() in recipients
             and self.subject.casefold() in subject
-            and all(word in everything for word in self.words.casefold().split())
+            and all(
+                any(word in text for text in (recipients, subject, *others))
+                for word in self.words.casefold().split()
+            )
         )
 
 
