@@ -8,7 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -31,6 +31,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+=-]{0,199}")
 _OUR_NAME: Final = re.compile(
     r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})_([0-9]{6})Z-[0-9a-f]{16}"
 )
+_ISO_TIME: Final = "{}-{}-{}T{}:{}:{}.{}+00:00"
 # O_NOFOLLOW: a link in the folder could lead anywhere. O_NONBLOCK: opening a pipe would wait.
 _READ: Final = (
     os.O_RDONLY
@@ -75,8 +76,8 @@ def _date_of(name: str, status: os.stat_result) -> datetime:
     ours = _OUR_NAME.fullmatch(name)
     if ours is not None:
         with contextlib.suppress(ValueError):  # not a time
-            date = datetime(*map(int, ours.groups()), tzinfo=timezone.utc)  # type: ignore[misc]
-            return moment_of(date.timestamp())
+            # Not Match.expand(), which parses its template each time.
+            return moment_of(datetime.fromisoformat(_ISO_TIME.format(*ours.groups())).timestamp())
     return moment_of(status.st_mtime)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
+    from ..extension.previews import Preview
     from .inbox import Inbox
 
 
@@ -63,17 +64,17 @@ def listed(inbox: Inbox, locale: str | None, base_url: str) -> dict[str, list[Li
     Each is made for its subject, so that broken ones are seen.
     """
     groups: dict[str, list[Listed]] = {}
+    functions = inbox.state.previews
     for name, meaning in names(inbox).items():
         subject, problem = "", ""
         try:
-            sample = make(inbox, name, locale, base_url)
+            sample = _made(inbox, name, functions[name], locale, base_url, {})
         except Exception as error:  # noqa: BLE001 (of the program, and the others are listed)
             text = clean_text(str(error))
             problem = text if isinstance(error, ConfigurationError) else _described(error, text)
         else:
-            if sample is not None:  # it was not removed since
-                subject = Letter.of(sample.stored.content).subject
-                problem = sample.problem
+            subject = Letter.of(sample.stored.content).subject
+            problem = sample.problem
         group = name.rpartition("/")[0]
         groups.setdefault(group, []).append(Listed(name, meaning, subject, problem))
     return dict(sorted(groups.items()))
@@ -99,16 +100,26 @@ def make(
     :raises ConfigurationError: it did not return a message, the locale does not exist, or an
         argument has the wrong type.
     """
-    state = inbox.state
-    function = state.previews.get(name)
+    function = inbox.state.previews.get(name)
     if function is None:
         return None
+    return _made(inbox, name, function, locale, base_url, arguments or {})
+
+
+def _made(
+    inbox: Inbox,
+    name: str,
+    function: Preview,
+    locale: str | None,
+    base_url: str,
+    arguments: Mapping[str, str],
+) -> Sample:
     with (
         inbox.app.test_request_context("/", base_url=base_url),
-        _context.bound(state),
+        _context.bound(inbox.state),
         _in_locale(inbox, locale),
     ):
-        message: object = function(**values_for(name, function, arguments or {}))
+        message: object = function(**values_for(name, function, arguments))
         if not isinstance(message, Message):
             raise ConfigurationError(
                 f"The preview {name!r} must return a Message; it returned {type(message).__name__}."

@@ -112,6 +112,17 @@ def test_an_error_of_another_kind_shows_only_its_class(mail, monkeypatch):
     assert Browser(mail).only()["reason"] == "ZeroDivisionError"
 
 
+def test_a_message_that_cannot_be_rendered_has_at_least_its_subject(mail):
+    class Odd(Message):
+        def as_bytes(self):
+            raise ZeroDivisionError
+
+    refuse(mail, Odd("Odd\nsubject", ["ann@example.com"], "Hi"))
+    with pytest.raises(ZeroDivisionError):
+        mail.send(Odd("Odd", ["ann@example.com"], "Hi"))
+    assert [each["subject"] for each in Browser(mail).messages()] == ["Odd", "Odd subject"]
+
+
 def test_an_app_in_production_keeps_none():
     app = Flask("shop")
     app.config.update(MAIL_BACKEND="locmem", MAIL_ALLOWED_RECIPIENTS=["*@example.com"])

@@ -119,8 +119,18 @@ class TestParameters:
             pass
 
         assert [each.name for each in parameters_of(preview)] == ["a"]
-        assert parameters_of(dict.fromkeys) == []
+        preview.__signature__ = "unknown"
+        assert parameters_of(preview) == []
+        del preview.__signature__
         assert values_for("x", preview, {"a": "1", "items": "2", "view": "y"}) == {"a": "1"}
+
+
+def test_a_preview_asked_for_alone_makes_no_others(mail, browser):
+    made = []
+    mail.preview("other")(lambda: made.append("other"))
+    mail.preview("welcome")(welcome)
+    assert "<h1>Welcome</h1>" in browser.text("/previews/welcome", headers={"X-Mail-Pane": "1"})
+    assert made == []
 
 
 def test_without_any_the_page_tells_how_to_make_one(browser):
