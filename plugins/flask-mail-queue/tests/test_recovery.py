@@ -46,6 +46,26 @@ def test_what_a_dead_worker_may_have_sent_is_unknown_until_it_says_so(shop):
     assert shop.states() == ["sent"]
 
 
+def test_a_late_outcome_does_not_end_what_a_person_has_queued_again(shop):
+    shop.send()
+    protocol, rows = dead_worker(shop, State.SENDING)
+    shop.work()
+    found = []
+
+    def record(mail):
+        with shop.store.begin() as connection:
+            found.append(protocol.record(connection, [Result(rows[0], State.SENT)]))
+
+    with shop.store.begin() as connection:
+        upkeep.retry(connection, shop.store.tables, [1], may_arrive_twice=True)
+    record(None)
+    shop.peer.before = record
+    shop.work()
+    assert found == [set(), set()]
+    assert shop.states() == ["sent"]
+    assert len(shop.peer.taken) == 1
+
+
 def test_a_worker_that_lost_its_rows_cannot_mark_them(shop):
     shop.send()
     protocol, rows = dead_worker(shop, State.CLAIMED)
