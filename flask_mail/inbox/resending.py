@@ -45,7 +45,7 @@ def backends(inbox: Inbox) -> list[str]:
                 names.append(each.name)
         except ConfigurationError:  # a broken plugin; `flask mail backends` lists it
             continue
-    return names
+    return sorted(names, key=lambda name: name != "smtp")  # which most people want
 
 
 def lacks_guard(inbox: Inbox) -> bool:

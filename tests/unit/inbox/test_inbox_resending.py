@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 import pytest
@@ -307,3 +308,9 @@ def test_without_an_allow_list_the_page_says_what_to_set(mail):
     assert "<code>MAIL_ALLOWED_RECIPIENTS</code>" in browser.text(path)
     mail.app.config["MAIL_SUPPRESS_SEND"] = True
     assert "Send to" not in browser.text(path)
+
+
+def test_smtp_is_offered_first(mail):
+    mail.send(welcome())
+    page = Browser(mail).text(f"/messages/{Browser(mail).messages()[0]['id']}")
+    assert re.search(r'<select id="backend" name="backend">\s*<option>smtp</option>', page)
