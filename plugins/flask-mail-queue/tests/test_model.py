@@ -71,8 +71,11 @@ class Queue(RuleBasedStateMachine):
         self.names = 0
         self.senders = [self.started(), self.started()]
         self.is_paused = False
-        for _ in range(3):
+        for _ in range(8):
             self.store_one(0, None)
+        for index in (0, 1):
+            self.claim_some(index, 3)
+            self.mark_all(index, again=False)
 
     def teardown(self):
         if hasattr(self, "store"):
