@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import select
 import smtplib
 import time
 
@@ -211,10 +212,12 @@ def test_reply_received_before_deadline_counts(fast):
     envelope = Envelope("me@example.com", ("to@example.com",))
 
     def items():
-        for _ in range(3):
+        for number in range(3):
             yield envelope, b"Hi\r\n"
             with fast.changed:
                 fast.changed.wait_for(lambda: fast.accepted, 10)
+            if number == 0:  # the reply leaves after that
+                select.select([host.sock], [], [], 10)
             now[0] += 100
 
     carrier = Delivery(host, where, reopen=None, seconds=lambda octets: 5, clock=lambda: now[0])
