@@ -101,7 +101,7 @@ def test_check_shows_the_options_of_the_chosen_backend_with_their_defaults():
     assert found["MAIL_PIGEON_KEY"]["value"] == "***"
     assert found["MAIL_PIGEON_BIRDS"]["value"] is None
     assert found["MAIL_PIGEON_BIRDS"]["default"] == "3"
-    lines = run(app, "check").stdout.splitlines()
+    lines = run(app, "check", "--defaults").stdout.splitlines()
     assert ["MAIL_PIGEON_BIRDS", "3", "default"] in [line.split() for line in lines]
 
 
