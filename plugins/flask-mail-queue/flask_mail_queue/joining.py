@@ -9,7 +9,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 _log = logging.getLogger("flask_mail.queue")
@@ -70,6 +70,8 @@ def join(
     # Once for each connection: a session may be bound to one for its whole life. Not for all of
     # them, as that would slow down each statement of the app.
     event.listen(connection, "commit", _begin_commit)
+    # SQLAlchemy has this event only for a whole engine. Listening again has no effect.
+    event.listen(connection.engine, "handle_error", _failed)
     savepoints: list[object] = []
     nested: Any = session.get_nested_transaction()
     while nested is not None:
@@ -109,9 +111,11 @@ def _begin_commit(connection: Connection) -> None:
         known.is_committing = True
 
 
-@event.listens_for(Engine, "handle_error")
 def _failed(context: Any) -> None:
-    known = _of_connections.get(context.connection) if context.is_disconnect else None
+    # Without a connection if a new one, or the ping of an idle one, has failed.
+    if context.connection is None or not context.is_disconnect:
+        return
+    known = _of_connections.get(context.connection)
     # Before COMMIT, and if the server has rejected it, nothing is stored.
     if known is not None and known.is_committing:
         known.in_doubt = True

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import pytest
-from flask_mail_queue import define_tables
+from flask_mail_queue import define_tables, joining
 from flask_sqlalchemy import SQLAlchemy
 from shop import Shop
-from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, insert, select, text
+from sqlalchemy import (
+    Column,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, scoped_session, sessionmaker
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    Session,
+    mapped_column,
+    scoped_session,
+    sessionmaker,
+)
 
 from flask_mail import BackendUnavailable, ConfigurationError
 
@@ -289,3 +306,15 @@ def test_migrations_see_the_tables():
     define_tables(metadata)
     names = {"mail_queue", "mail_queue_worker", "mail_queue_try", "mail_queue_pause"}
     assert names < set(metadata.tables)
+
+
+def test_a_connection_that_fails_its_ping_is_replaced(url):
+    engine = create_engine(url, pool_pre_ping=True)
+    with Session(engine) as session:
+        joining.join(session, lambda reason, in_doubt: None, lambda: None)
+        session.commit()
+        stale = session.connection().connection.dbapi_connection
+    stale.close()
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
+    engine.dispose()
