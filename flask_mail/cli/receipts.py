@@ -55,7 +55,7 @@ class Result:
 
     @classmethod
     def of_error(cls, problem: BaseException | None, redact: Callable[[str], str]) -> Result:
-        """Return the outcome as far as an error says it, without a receipt."""
+        """Return the result of an error without a receipt."""
         if problem is None:
             return cls()
         if isinstance(problem, MailError):

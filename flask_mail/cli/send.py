@@ -11,7 +11,7 @@ import click
 
 from ..backends import loader
 from ..delivery.policy import DEFAULT
-from ..delivery.signals import email_dispatched, email_failed
+from ..delivery.signals import email_dispatched, email_failed, email_queued
 from ..errors import BackendNotFound, ConfigurationError
 from ..message.message import Message
 from .composing import Draft, bad_option
@@ -66,7 +66,7 @@ def send_message(
     """Send one message and print its receipt.
 
     --set, --attach, --cc, --bcc, --reply-to and --header may be repeated. The exit status is 0 if
-    the message was sent, else 1.
+    the message was sent or queued, else 1.
     """
     draft = Draft(**options)
     draft.check()
@@ -107,13 +107,15 @@ def _attempt(
     """Send a message; return its receipt, if there is one, and the error."""
     receipts: list[Receipt] = []
 
-    # An error of a receiver of email_dispatched, or of a plugin, carries no receipt.
+    # An error of a receiver, or of a plugin, carries no receipt.
     def keep(app: object, message: Message, receipt: Receipt) -> None:
         if message is wanted:
             receipts.append(receipt)
 
     wanted = message
-    with email_dispatched.connected_to(keep), email_failed.connected_to(keep):
+    with ExitStack() as connected:
+        for signal in (email_dispatched, email_queued, email_failed):
+            connected.enter_context(signal.connected_to(keep))
         try:
             if name is None:
                 receipt = (state if mailer == DEFAULT else state.using(mailer)).send(message)

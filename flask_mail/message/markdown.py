@@ -65,11 +65,6 @@ class Marking(Extension):
             yield Token(token.lineno, token.type, value)
 
 
-def unmarked(text: str) -> str:
-    """Return the text of a rendered block, such as the subject, without marks."""
-    return text.replace(_START, "").replace(_END, "")
-
-
 def to_html(marked: str, name: str) -> str:
     """Return the HTML of a template that was rendered with :class:`Marking`.
 

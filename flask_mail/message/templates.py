@@ -111,9 +111,11 @@ def render(
     if page is not None:
         is_wanted = page_rank < rank
         # A subject must not be escaped, even in an HTML template.
-        html, of_page = _written(source, page, variables, plain if is_wanted else None)
+        html, of_page = _written(
+            source, page, variables, plain if is_wanted else None, is_marked=marked is not None
+        )
         written = of_page if is_wanted and of_page is not None else written
-    line = _SPACES.sub(" ", markdown.unmarked(written or "")).strip(" ")
+    line = _SPACES.sub(" ", written or "").strip(" ")
     if marked is not None and html is not None:
         content = Markup(markdown.to_html(html, marked.name or name))  # noqa: S704 (escaped)
         title = line if subject is None else subject
@@ -127,16 +129,19 @@ def _written(
     template: jinja2.Template,
     variables: Mapping[str, Any],
     plain: jinja2.Environment | None = None,
+    *,
+    is_marked: bool = False,
 ) -> tuple[str, str | None]:
     """Render a template; return its text without the subject, and the subject or ``None``.
 
-    :param plain: the environment without escaping, for the subject of HTML.
+    :param plain: the environment without escaping, for the subject of HTML and Markdown.
+    :param is_marked: the text has the marks of Markdown, which a filter could cut in the subject.
     """
     given = dict(variables)
     source.rendering(template, given)
     text, subject = _apart(template, given)
     # Whatever is escaped gets an ampersand.
-    if plain is not None and subject is not None and "&" in subject:
+    if plain is not None and subject is not None and (is_marked or "&" in subject):
         # Render all of it, since the block may use variables set outside of it.
         _, subject = _apart(plain.get_template(template.name or ""), given)
     source.rendered(template, given)

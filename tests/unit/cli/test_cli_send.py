@@ -12,7 +12,7 @@ from cli_support import PASSWORD, backend_source, install, make_app, run
 from flask.cli import ScriptInfo
 from servers import Recorder, smtp_server
 
-from flask_mail import Message, email_dispatched, email_sending
+from flask_mail import Message, email_dispatched, email_queued, email_sending
 from flask_mail.backends import Backend, BackendUnavailable
 from flask_mail.cli import mail_cli
 
@@ -340,6 +340,24 @@ def test_an_error_of_a_receiver_does_not_make_a_sent_message_look_unsent(app, se
     assert "outcome     sent\n" in result.stdout
     assert result.stderr == "Sent, but something failed after that: KeyError: 'later'\n"
     assert received(server)
+
+
+class ShelfBackend(Backend):
+    name = "shelf"
+
+    def deliver(self, mail, session):
+        return self.queued(mail)
+
+
+def test_an_error_of_a_receiver_does_not_make_a_queued_message_look_lost(app):
+    app.config.update(MAIL_BACKEND=ShelfBackend, TESTING=True, MAIL_SUPPRESS_SEND=False)
+
+    def receiver(app, message):
+        raise KeyError("later")
+
+    with email_queued.connected_to(receiver):
+        result = run(app, "send", "ann@example.com")
+    assert "outcome     queued\n" in result.stdout
 
 
 def test_an_error_of_a_receiver_before_sending_stops_the_message(app, server):

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from markupsafe import Markup, escape
 
 from flask_mail import ConfigurationError, Mail, Message, MessageError
-from flask_mail.message import markdown
 
 GOLDEN = Path(__file__).parent / "golden"
 LAYOUT = "{{ content }}"
@@ -233,6 +232,22 @@ def test_translations_are_text_with_html(app: Flask, render: Any) -> None:
     assert html == ("<p><em>a</em> <b>Hallo</b> *_&lt;_* <b>Hallo</b> *_&lt;_* <em>b</em></p>")
 
 
+@pytest.mark.parametrize(
+    ("block", "subject"),
+    [
+        ("{% filter truncate(9, true, '', 0) %}Your order {{ v }}{% endfilter %}", "Your orde"),
+        ("{% filter title %}your order{% endfilter %} {{ v }}", "Your Order 7"),
+        ("{% filter capitalize %}your order{% endfilter %}", "Your order"),
+    ],
+)
+def test_filters_of_the_subject_see_no_marks(
+    app: Flask, templates: dict[str, str], block: str, subject: str
+) -> None:
+    templates["b.md"] = f"{{% block subject %}}{block}{{% endblock %}}Text"
+    with app.app_context():
+        assert Message.from_template("b", v=7).subject == subject
+
+
 @pytest.mark.parametrize("subject", ["Tea {{ v }}", "Tea **{{ v }}**"])
 def test_the_subject_is_neither_escaped_nor_markdown(
     app: Flask, render: Any, templates: dict[str, str], subject: str
@@ -324,4 +339,3 @@ def test_text_and_html_need_no_library(
     templates.update({"a.txt": "text", "a.html": "HTML"})
     with app.app_context():
         assert Message.from_template("a").html == "HTML"
-    assert markdown.unmarked("text") == "text"
