@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
 from flask import current_app, has_app_context
@@ -127,6 +128,12 @@ class QueueBackend(Backend[None]):
     def contents(self) -> Contents:
         """The content of the rows of this queue."""
         return Contents(self._key, self._keep, self.setting("key"))
+
+    @property
+    def rules(self) -> Mapping[str, object]:
+        """The options that apply to a row after it was stored. The key is a digest."""
+        key = None if self._key is None else sha256(self._key.reveal().encode()).digest()
+        return {"keep": self._keep, "key": key, "retention": self.retention}
 
     @property
     def store(self) -> Store:

@@ -37,15 +37,19 @@ def work(
     """Send the mail of the queue until SIGTERM."""
     app: Any = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
     with errors():
-        queues = [each for each in queues_in(mailer) if not mailers or each.target in mailers]
-        if not queues:
+        queues = queues_in(mailer)
+        names = {each.target for each in queues if not mailers or each.target in mailers}
+        if not names:
             raise click.ClickException(f"No queue has the mailer {', '.join(mailers)}.")
         for each in queues:
-            _announce(app, each)
+            if each.target in names:
+                _announce(app, each)
     with Stop() as stop:
 
         def run() -> None:
-            worker = Worker(app, queues, stop=stop, batch=batch, once=once, seconds=seconds)
+            worker = Worker(
+                app, queues, mailers=names, stop=stop, batch=batch, once=once, seconds=seconds
+            )
             with errors():
                 worker.run()
             click.echo(f"Messages: {worker.count}")

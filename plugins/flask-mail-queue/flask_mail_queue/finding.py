@@ -12,17 +12,15 @@ from .contents import Contents
 
 
 def queues_of(app: Any, queue: str | None = None) -> list[QueueBackend]:
-    """Return the queue backends of an app that share one database.
+    """Return all queue backends of an app that share one database.
 
     :param queue: the name of a mailer, if the app has queues in several databases.
-    :raises ConfigurationError: there are none, or they are in several databases.
+    :raises ConfigurationError: there are none, they are in several databases, or two of them have
+        different rules for the rows of one mailer.
     """
     selection = app.extensions["mail"].selection
-    names = selection.definitions.names() if queue is None else [queue]
-    found: dict[int, QueueBackend] = {}
-    for name in names:
-        _collect(selection, selection.reference(name)[0], found, ())
-    queues = list(found.values())
+    every = selection.definitions.names()
+    queues = _under(selection, every if queue is None else [queue])
     if not queues:
         raise ConfigurationError(
             "No mailer of this app has the queue backend: define one in MAIL_MAILERS."
@@ -34,7 +32,25 @@ def queues_of(app: Any, queue: str | None = None) -> list[QueueBackend]:
         raise ConfigurationError(
             f"The queues of the mailers {named} are in several databases: name one with --queue."
         )
+    if queue is not None:
+        identity = queues[0].store.identity
+        queues = [each for each in _under(selection, every) if each.store.identity == identity]
+    _check_rules(queues)
     return queues
+
+
+def _check_rules(queues: Sequence[QueueBackend]) -> None:
+    """Refuse two queues for one mailer whose rows could not follow the rules of both."""
+    first: dict[str, QueueBackend] = {}
+    for each in queues:
+        other = first.setdefault(each.target, each)
+        for name in ("keep", "key", "retention"):
+            if each.rules[name] != other.rules[name]:
+                raise ConfigurationError(
+                    f"{other.setting(name)} and {each.setting(name)} differ, but both queues store"
+                    f" messages of the mailer {each.target!r} in the same tables: set the same"
+                    " value, or give one of them another mailer or other TABLES."
+                )
 
 
 def replaced(app: Any, queue: QueueBackend) -> str | None:
@@ -52,7 +68,16 @@ def replaced(app: Any, queue: QueueBackend) -> str | None:
 
 def contents_of(queues: Sequence[QueueBackend], mailer: str) -> Contents:
     """Return the reader of the content of a mailer's rows."""
-    return next((each for each in queues if each.target == mailer), queues[0]).contents
+    # Without a key if no queue has the mailer any more.
+    return next((each.contents for each in queues if each.target == mailer), Contents())
+
+
+def _under(selection: Any, names: Sequence[str]) -> list[QueueBackend]:
+    """Return the queue backends of mailers and of their parts."""
+    found: dict[int, QueueBackend] = {}
+    for name in names:
+        _collect(selection, selection.reference(name)[0], found, ())
+    return list(found.values())
 
 
 def _collect(

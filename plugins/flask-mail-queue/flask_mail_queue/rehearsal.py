@@ -43,7 +43,7 @@ def rehearse(connection: Connection, store: Store) -> None:
         upkeep.expire(connection, store.tables)
         upkeep.mailers_due(connection, store.tables)
         upkeep.purge_sent(connection, store.tables, [_MAILER])
-        upkeep.purge(connection, store.tables, LONGEST)
+        upkeep.purge(connection, store.tables, LONGEST, mailer=_MAILER)
         leases.unregister(connection)
     finally:
         transaction.rollback()

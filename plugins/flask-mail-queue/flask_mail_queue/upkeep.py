@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, true, update
 from sqlalchemy.engine import Connection, RowMapping
 
 from .contents import WHOLE
@@ -30,17 +30,25 @@ def expire(connection: Connection, tables: Tables) -> list[int]:
 
 
 def purge(
-    connection: Connection, tables: Tables, older_than: float, *, keep: Sequence[str] = ()
+    connection: Connection,
+    tables: Tables,
+    older_than: float,
+    *,
+    mailer: str | None = None,
+    keep: Sequence[str] = (),
 ) -> int:
     """Delete finished rows, up to 500, and return their number.
 
     The content of refused messages is deleted after a week.
 
     :param older_than: seconds since they were finished.
+    :param mailer: only rows of this mailer.
     :param keep: the mailers whose refused messages keep their content.
     """
     queue = tables.queue
-    count = _delete(connection, tables, is_in(queue.c.state, *FINISHED), older_than)
+    of_mailer = true() if mailer is None else queue.c.mailer == mailer
+    which = is_in(queue.c.state, *FINISHED) & of_mailer
+    count = _delete(connection, tables, which, older_than)
     connection.execute(
         update(queue)
         .where(
@@ -48,6 +56,7 @@ def purge(
             queue.c.finished_at < now() - _REFUSED_CONTENT * SECOND,
             queue.c.record.is_not(None),
             queue.c.mailer.not_in(keep),
+            of_mailer,
         )
         .values(record=None)
     )

@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -41,7 +41,8 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.2, 30.0
 class Worker:
     """Sends the mail of one queue.
 
-    :param queues: the backends of the queue, which share its tables; each has one mailer.
+    :param queues: all backends of the app that share its tables; each has one mailer.
+    :param mailers: the names of the mailers whose mail it sends; default: of all queues.
     :param batch: the number of rows to claim in one transaction.
     :param once: end when no row is due.
     :param seconds: end after this time; ``None``: never.
@@ -52,6 +53,7 @@ class Worker:
         app: Any,
         queues: Sequence[QueueBackend],
         *,
+        mailers: Collection[str] | None = None,
         stop: Stop | None = None,
         batch: int = 50,
         once: bool = False,
@@ -59,8 +61,9 @@ class Worker:
     ) -> None:
         self._app = app
         self._queues = {each.target: each for each in queues}
-        self._first = queues[0]
-        self._store = self._first.store
+        self._names = [each for each in self._queues if mailers is None or each in mailers]
+        self._lease = self._queues[self._names[0]].lease
+        self._store = queues[0].store
         self._stop = stop or Stop()
         self._batch = batch
         self._once = once
@@ -94,8 +97,8 @@ class Worker:
         # Random, after a fork: no other worker ever has this name.
         owner = secrets.token_hex(16)
         self._protocol = Protocol(self._store.tables, owner)
-        self._leases = Leases(self._store.tables, owner, self._first.lease)
-        self._renewal = Renewal(self._store, self._leases, self._first.lease)
+        self._leases = Leases(self._store.tables, owner, self._lease)
+        self._renewal = Renewal(self._store, self._leases, self._lease)
         self._committed(lambda c: self._leases.register(c, socket.gethostname(), os.getpid()))
         if not self._store.is_in_memory:  # else all threads would share one connection
             self._renewal.start()
@@ -117,37 +120,37 @@ class Worker:
         """Release what dead workers have left, if it is time to; return True if there was any."""
         if self._renewal.lost.is_set():
             self._renewed()
-        if time.monotonic() - self._reaped < self._first.lease / 2:
+        if time.monotonic() - self._reaped < self._lease / 2:
             return False
         return self._sweep()
 
     def _sweep(self) -> bool:
-        tables = self._store.tables
+        tables, queues = self._store.tables, list(self._queues.values())
         ended = self._committed(lambda c: [*self._leases.reap(c), *upkeep.expire(c, tables)])
         self._reaped = time.monotonic()
         for number in ended:
             row = self._committed(partial(upkeep.row, tables=tables, number=number))
             if row is not None:
-                contents = contents_of(list(self._queues.values()), row["mailer"])
-                tell_ended(self._app, row, contents)
+                tell_ended(self._app, row, contents_of(queues, row["mailer"]))
         for name in self._committed(lambda c: upkeep.mailers_due(c, tables)):
             if name not in self._queues:  # another worker may send its mail, if it exists
                 self._target(name)
-        keeps = {each.target: each.contents.keep for each in self._queues.values()}
-        if gone := [name for name, keep in keeps.items() if keep == "nothing"]:
+        if gone := [each.target for each in queues if each.contents.keep == "nothing"]:
             self._committed(lambda c: upkeep.purge_sent(c, tables, gone))
-        whole = [name for name, keep in keeps.items() if keep == "everything"]
-        is_time = time.monotonic() - self._purged >= _HOUR
-        if is_time and not self._committed(
-            lambda c: upkeep.purge(c, tables, self._first.retention, keep=whole)
-        ):
+        if time.monotonic() - self._purged >= _HOUR and not any([*map(self._purge, queues)]):
             self._purged = time.monotonic()
         return bool(ended)
+
+    def _purge(self, queue: QueueBackend) -> int:
+        """Delete what the rules of a queue say of its own mailer, and return the number of rows."""
+        name, age, tables = queue.target, queue.retention, self._store.tables
+        whole = [name] if queue.contents.keep == "everything" else []
+        return self._committed(lambda c: upkeep.purge(c, tables, age, mailer=name, keep=whole))
 
     def _worked(self) -> bool:
         """Do one round of all mailers; return True if there was anything to do."""
         found = False
-        for name in list(self._queues):
+        for name in self._names:
             if self._must_stop():
                 return True
             self._renewal.progress()
