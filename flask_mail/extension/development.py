@@ -8,7 +8,9 @@ does. A receiver of Flask's `request_started`, which is no part of the app, look
 
 from __future__ import annotations
 
+import atexit
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -79,3 +81,11 @@ def _tools_for(app: Flask) -> list[Tool]:
             if name not in sys.modules:  # an app for each test asks often
                 importlib.import_module(name)
     return _tools
+
+
+# Not in a tool: the parent of the reloader's child imports none with app.run(debug=True).
+@atexit.register
+def _at_exit() -> None:
+    """Delete mail that a process of this development server left for the next one."""
+    if "WERKZEUG_SERVER_FD" in os.environ:
+        importlib.import_module("flask_mail.inbox.reloading").clean_up()

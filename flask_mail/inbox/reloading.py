@@ -1,7 +1,8 @@
 """Messages in memory that survive a restart by the reloader of the development server.
 
 The server runs the app in a child process, and starts another one after each change of a file. The
-child that ends leaves its messages in a private file for the next one, which deletes the file.
+child that ends leaves its messages in a private file for the next one, which deletes the file. A
+child cannot know if it ends for a restart, so the server deletes the file too when it ends.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from ..receipt import Envelope
 from .failures import failures_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flask import Flask
 
     from ..delivery.recent import Recent
@@ -44,12 +47,18 @@ def survive(app: Flask) -> None:
     if os.environ.get("WERKZEUG_RUN_MAIN") != "true":
         return
     path = path_for(app)
-    _remove_abandoned(path.parent)
+    if not _IS_WINDOWS:  # there, asking for a process may end it
+        _remove(path.parent, lambda server: not _is_running(server))
     stores = _stores(app)
     for store, records in zip(stores, _taken(path), strict=False):
         with contextlib.suppress(KeyError, TypeError, ValueError):  # of another version
             store.restore([_delivered(each) for each in records])
-    atexit.register(leave, stores, path)
+    atexit.register(leave, stores, path, _processes())
+
+
+def clean_up() -> None:
+    """Delete what the children of this process have left."""
+    _remove(Path(tempfile.gettempdir()), lambda server: server == os.getpid())
 
 
 def path_for(app: Flask) -> Path:
@@ -59,8 +68,13 @@ def path_for(app: Flask) -> Path:
     return Path(tempfile.gettempdir(), f"flask-mail-{os.getppid()}-{digest}.json")
 
 
-def leave(stores: list[Recent], path: Path) -> None:
-    """Write the messages of `stores` for the next process, if there are some."""
+def leave(stores: list[Recent], path: Path, processes: tuple[int, int]) -> None:
+    """Write the messages of `stores` for the next process, if there are some.
+
+    :param processes: the child and the server that will start the next one.
+    """
+    if _processes() != processes:  # a fork of the child, or the server was killed
+        return
     found = [[_record(each) for each in store.all()] for store in stores]
     if any(found):
         # O_EXCL: another user may have made a file or link of that name.
@@ -69,6 +83,10 @@ def leave(stores: list[Recent], path: Path) -> None:
             descriptor = os.open(path, flags, 0o600)
             with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 (a descriptor)
                 json.dump(found, file)
+
+
+def _processes() -> tuple[int, int]:
+    return os.getpid(), os.getppid()
 
 
 def _stores(app: Flask) -> list[Recent]:
@@ -99,14 +117,12 @@ def _is_private(status: os.stat_result) -> bool:
     return status.st_uid == os.geteuid() and not status.st_mode & 0o077
 
 
-def _remove_abandoned(folder: Path) -> None:
-    """Delete what children of servers have left that are not running any more."""
-    if _IS_WINDOWS:  # there, asking for a process may end it
-        return
+def _remove(folder: Path, is_abandoned: Callable[[int], bool]) -> None:
+    """Delete what was left by children of the servers that `is_abandoned` selects by process id."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             named = _NAME.fullmatch(entry.name)
-            if named and not _is_running(int(named[1])):
+            if named and is_abandoned(int(named[1])):
                 with contextlib.suppress(OSError):  # of another user
                     Path(entry.path).unlink()
 

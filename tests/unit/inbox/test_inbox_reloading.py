@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ import pytest
 from inbox_support import Browser, make_mail, welcome
 
 from flask_mail import MailError, Message
+from flask_mail.extension import development
 from flask_mail.inbox import reloading
 
 
@@ -91,6 +93,74 @@ def test_nothing_is_left_without_messages_or_without_the_reloader(folder, ending
     fill(start())
     ending()
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("changed", ["getpid", "getppid"])
+def test_a_fork_and_a_child_of_a_killed_server_leave_nothing(folder, ending, monkeypatch, changed):
+    fill(start())
+    with monkeypatch.context() as patched:
+        patched.setattr(os, changed, lambda: 1)
+        ending()
+    assert list(folder.iterdir()) == []
+
+
+def test_the_server_deletes_at_its_end_what_its_children_left(folder, monkeypatch):
+    digest = "0" * 16
+    own, other = (f"flask-mail-{each}-{digest}.json" for each in (os.getpid(), os.getppid()))
+    for name in (own, other):
+        (folder / name).write_text("[]")
+    monkeypatch.delenv("WERKZEUG_SERVER_FD", raising=False)
+    development._at_exit()
+    assert {each.name for each in folder.iterdir()} == {own, other}
+    monkeypatch.setenv("WERKZEUG_SERVER_FD", "3")
+    development._at_exit()
+    assert {each.name for each in folder.iterdir()} == {other}
+
+
+SERVED = """
+import os
+from flask import Flask
+from flask_mail import Mail
+
+app = Flask("shop")
+app.config.update(MAIL_BACKEND="console", MAIL_DEFAULT_SENDER="shop@example.com")
+if os.environ.get("WERKZEUG_RUN_MAIN"):
+    app.debug = True  # the server itself learns it from run()
+mail = Mail(app)
+if os.environ.get("WERKZEUG_RUN_MAIN"):
+    with app.app_context():
+        mail.send_message("Reset", ["ann@example.com"], "https://shop.example.com/reset")
+    print("ready", flush=True)
+app.run(debug=True, port=0)
+"""
+
+
+@pytest.mark.exhaustive
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no groups of processes")
+def test_no_mail_is_left_after_control_c(tmp_path):
+    script, left = tmp_path / "app.py", tmp_path / "left"
+    script.write_text(SERVED)
+    left.mkdir()
+    # Earlier tests of commands set variables with which run() would do nothing.
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("FLASK_", "WERKZEUG_", "MAIL_"))
+    }
+    server = subprocess.Popen(
+        [sys.executable, script],
+        env={**inherited, "TMPDIR": str(left)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    with server:
+        assert server.stdout
+        try:
+            assert b"ready\n" in iter(server.stdout.readline, b"")
+        finally:
+            os.killpg(server.pid, signal.SIGINT)
+    assert list(left.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[[{}]]", "[[1]]", "[1]", "[" * 100_000, "\xff"])
