@@ -126,6 +126,20 @@ class TestLive:
         Browser(mail).client.delete("/_mail/api/messages")
         until(driver, ".empty")
 
+    @pytest.mark.parametrize("query", ["", "?q=Second"])
+    def test_the_list_goes_on_when_the_open_message_is_deleted(
+        self, driver: Any, mail: Mail, server: Served, query: str
+    ) -> None:
+        mail.send(welcome())
+        driver.get(server.url(newest(mail) + query))
+        until(driver, "article")
+        Browser(mail).client.delete("/_mail/api/messages")
+        mail.send_message("Other", ["ann@example.com"], "Hi")
+        mail.send_message("Second", ["ann@example.com"], "Hi")
+        until(driver, f".list li:nth-child({1 if query else 2})")
+        shown = [each.text.splitlines()[-1] for each in css(driver, ".list .subject")]
+        assert shown == (["Second"] if query else ["Second", "Other"])
+
     def test_the_focus_stays_where_it_is_when_mail_comes(
         self, driver: Any, mail: Mail, server: Served
     ) -> None:

@@ -159,7 +159,10 @@
   // --- New mail ---
 
   async function refresh() {
-    const page = await load(location.href);
+    const page = await load(location.href).catch((error) => {
+      if (error.message !== "404") throw error;
+      return load(one("nav a").href + location.search); // the open message is gone, the list is not
+    });
     const fresh = document.adoptNode(page.getElementById("inbox"));
     const known = new Set(all("[data-id]").map((row) => row.dataset.id));
     const selected = new Set(all(".list input:checked").map((box) => box.value));
