@@ -50,7 +50,7 @@ def send_again(where: str, name: str) -> ResponseReturnValue:
     protection.check_token()
     shown = find(where, name)
     address, backend = request.form.get("to", "").strip(), request.form.get("backend", "")
-    result, status = shown.error, 422
+    receipt, result = None, shown.error
     if not shown.error:
         try:
             receipt = resend(inbox_here(), shown.stored, shown.letter, address, backend)
@@ -59,8 +59,11 @@ def send_again(where: str, name: str) -> ResponseReturnValue:
         else:
             # Not the address: a guard may have sent it to another one.
             answer = f": {receipt.response}" if receipt.response else "."
-            result, status = f"{receipt.outcome.value} by {receipt.backend}{answer}", 200
+            result = f"{receipt.outcome.value} by {receipt.backend}{answer}"
     page = render_template(
-        "flask_mail_inbox/resent.html", shown=shown, result=result, is_error=status != 200
+        "flask_mail_inbox/resent.html",
+        shown=shown,
+        result=result,
+        outcome=receipt.outcome.value if receipt is not None else "",
     )
-    return page, status
+    return page, 422 if receipt is None else 200

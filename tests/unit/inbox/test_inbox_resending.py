@@ -14,6 +14,7 @@ from flask_mail.backends import Backend, Feature
 from flask_mail.backends.entry_points import Installed
 from flask_mail.extension.mailers import Selection
 from flask_mail.inbox import resending
+from flask_mail.inbox.failures import failures_of
 
 
 @pytest.fixture
@@ -88,6 +89,29 @@ def test_a_backend_that_looks_at_fields_has_them_too(mail, fields):
     assert body.startswith("Hello Ann")
     assert (tags, metadata) == (("welcome",), {"order": "4711"})
     assert "invoice.html" in names
+
+
+def test_a_message_that_a_queue_takes_is_shown_as_queued(mail, fields, monkeypatch):
+    monkeypatch.setattr(
+        FieldsBackend, "deliver", lambda self, message, session: self.queued(message, "row 7")
+    )
+    mail.preview("welcome")(welcome)
+    mail.send(welcome())
+    preview = Browser(mail).post("/previews/welcome/resend", to="me@example.org", backend="fields")
+    for answer in (resend(mail, backend="fields"), preview):
+        assert answer.status_code == 200
+        assert "<h1>Queued</h1>" in answer.text
+        assert "queued by fields: row 7" in answer.text
+        assert "notice bad" not in answer.text
+
+
+def test_a_message_that_a_queue_takes_is_no_failure(mail, fields, monkeypatch):
+    monkeypatch.setattr(
+        FieldsBackend, "deliver", lambda self, message, session: self.queued(message)
+    )
+    mail.app.config["MAIL_BACKEND"] = "fields"
+    assert mail.send(welcome()).outcome.value == "queued"
+    assert failures_of(mail.app).entries() == []
 
 
 def test_what_we_would_not_write_goes_as_it_is(mail, fields, tmp_path):
