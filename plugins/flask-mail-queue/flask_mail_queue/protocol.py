@@ -129,14 +129,17 @@ class Protocol:
         return recorded, self.mark(connection, rows, again=again)
 
     def _found(self, connection: Connection, results: Sequence[Result]) -> set[int]:
-        """Return the ids of rows that have the state that was to be recorded for their claim."""
+        """Return the ids of rows that have the state that was to be recorded for their claim.
+
+        Those that do not exist any more were recorded: only finished rows are deleted.
+        """
         queue = self._queue
-        fence = self._fence([each.row for each in results])
-        states = {
-            row.id: row.state
-            for row in connection.execute(select(queue.c.id, queue.c.state).where(fence))
-        }
-        return {each.row.id for each in results if states.get(each.row.id) == each.state.value}
+        found = select(queue.c.id, queue.c.claims, queue.c.state).where(
+            queue.c.id.in_([each.row.id for each in results])
+        )
+        left = {row.id: (row.claims, row.state) for row in connection.execute(found)}
+        recorded = {each.row.id: (each.row.claims, each.state.value) for each in results}
+        return {number for number, each in recorded.items() if left.get(number, each) == each}
 
     def mark(
         self, connection: Connection, rows: Sequence[Claimed], *, again: bool = False
@@ -207,7 +210,8 @@ class Protocol:
             each.row.id: queue.c.record if each.remains == WHOLE else each.remains
             for each in results
         }
-        return case(kept, value=queue.c.id)
+        # What was deleted meanwhile, such as by `flask mail queue forget`, does not come back.
+        return case((queue.c.record.is_not(None), case(kept, value=queue.c.id)))
 
     def _record_other(self, connection: Connection, result: Result) -> set[int]:
         queue = self._queue

@@ -13,7 +13,7 @@ from .schema import ALL_MAILERS, FINISHED, SECOND, State, Tables, is_in, now
 
 _AT_ONCE: Final = 500
 _REFUSED_CONTENT: Final = 7 * 86400
-# A worker whose commit is in doubt looks for the row again before.
+# A worker whose commit is in doubt usually finds the row again.
 _SENT: Final = 60
 
 

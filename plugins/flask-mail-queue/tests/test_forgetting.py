@@ -6,7 +6,10 @@ import pytest
 from cryptography.fernet import Fernet
 from flask.cli import ScriptInfo
 from flask_mail_queue.commands import queue
+from flask_mail_queue.protocol import Result
+from flask_mail_queue.schema import State
 from shop import Shop
+from test_recovery import dead_worker
 
 from flask_mail import Message
 from flask_mail.backends import DeliveryUnknown, MessageRefused
@@ -76,6 +79,21 @@ def test_what_a_worker_sends_is_left(shop, forget):
     assert "Not finished: 1." in outputs[0]
     assert shop.states() == ["sent"]
     assert forget("ann@example.com").exit_code == 0
+
+
+def test_a_late_outcome_does_not_store_the_address_again(shop, forget):
+    shop.app.config["MAIL_MAILERS"]["default"]["KEEP"] = "recipients"
+    send(shop, "ann@example.com")
+    protocol, rows = dead_worker(shop, State.SENDING)
+    shop.work()
+    assert shop.states() == ["unknown"]
+    contents = shop.queue.contents
+    remains = contents.remains(contents.mail_of(rows[0].record))
+    assert "Content deleted: 1" in forget("ann@example.com").output
+    with shop.store.begin() as connection:
+        assert protocol.record(connection, [Result(rows[0], State.SENT, remains=remains)]) == {1}
+    assert shop.states() == ["sent"]
+    assert shop.row(1)["record"] is None
 
 
 def test_keys_with_the_address_are_deleted(shop, forget):

@@ -7,6 +7,7 @@ from flask_mail_queue import upkeep
 from flask_mail_queue.leases import MOST_LOSSES, Leases
 from flask_mail_queue.protocol import Protocol, Result
 from flask_mail_queue.schema import State
+from shop import Shop
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -138,6 +139,34 @@ def test_a_commit_that_fails_is_repeated_and_told_once(shop, monkeypatch, error)
     assert shop.states() == ["sent"] * 7
     assert [each[0] for each in shop.told].count("email-dispatched") == 7
     assert len(shop.peer.taken) == 7
+
+
+def test_a_sent_row_that_was_deleted_while_its_commit_was_in_doubt_is_told(
+    url, monkeypatch, caplog
+):
+    monkeypatch.setattr("flask_mail_queue.worker._FIRST_WAIT", 0.0)
+    monkeypatch.setattr("flask_mail_queue.worker.rehearse", lambda *arguments: None)
+    original, failed = Protocol.exchange, []
+
+    def exchange(self, connection, results, rows, *, again):
+        found = original(self, connection, results, rows, again=again)
+        if results and not failed:
+            failed.append(True)
+            table = shop.store.tables.queue
+            connection.execute(table.update().values(finished_at=1))  # it was away for an hour
+            upkeep.purge_sent(connection, shop.store.tables, ["peer"])  # of another worker
+            connection.commit()
+            raise DBAPIError("COMMIT", {}, OSError())
+        return found
+
+    monkeypatch.setattr(Protocol, "exchange", exchange)
+    with Shop(url, KEEP="nothing") as shop:
+        shop.send()
+        shop.work()
+        assert failed
+        assert shop.rows() == []
+        assert shop.told[-1] == ("email-dispatched", "Hello", "sent")
+    assert "another worker had taken" not in caplog.text
 
 
 def test_a_lease_whose_commit_is_in_doubt_is_registered_again(shop, monkeypatch):
