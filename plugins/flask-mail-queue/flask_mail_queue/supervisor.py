@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from .stopping import Interrupted, Stop
 
@@ -53,7 +54,8 @@ class Supervisor:
         except Interrupted:
             self._signal(signal.SIGTERM)
             for each in self._running:
-                os.waitpid(each, 0)
+                with suppress(ChildProcessError):
+                    os.waitpid(each, 0)
             raise
         return is_right
 
@@ -104,4 +106,6 @@ class Supervisor:
 
     def _signal(self, number: int) -> None:
         for each in self._running:
-            os.kill(each, number)  # its id is not used again before it was waited for
+            # An interrupt may come between the end of one and its removal from the list.
+            with suppress(ProcessLookupError):
+                os.kill(each, number)

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 from flask.cli import ScriptInfo
 from flask_mail_queue.commands import work
+from flask_mail_queue.stopping import Interrupted, Stop
 from flask_mail_queue.store import Store
+from flask_mail_queue.supervisor import Supervisor
 from shop import Shop
 from sqlalchemy import create_engine, select, text
 
@@ -126,6 +128,19 @@ def test_a_second_signal_interrupts_the_workers(shop, url):
         assert process.wait() == 1, output
         assert "Interrupted while mail was being sent" in process.stderr.read()
     assert shop.states() == ["unknown"]
+
+
+def test_an_interrupt_after_the_end_of_a_worker_is_raised(monkeypatch):
+    supervisor, wait = Supervisor(lambda: 0, Stop(), replace=False), os.waitpid
+
+    def wait_and_interrupt(process, options):
+        if wait(process, options)[0]:
+            raise Interrupted
+        return 0, 0
+
+    monkeypatch.setattr(os, "waitpid", wait_and_interrupt)
+    with pytest.raises(Interrupted):
+        supervisor.run(1)
 
 
 def test_workers_end_if_the_command_is_killed(shop, url):
