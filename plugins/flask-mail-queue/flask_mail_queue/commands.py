@@ -44,7 +44,9 @@ def create(mailer: str | None) -> None:
 
 @queue.command("status")
 @click.option("--json", "as_json", is_flag=True)
-@click.option("--max-age", callback=read_seconds, help="Exit with 1 if mail is due for longer.")
+@click.option(
+    "--max-age", callback=read_seconds, help="Exit with 1 if mail has been overdue for longer."
+)
 @of_queue
 @with_appcontext
 def status(as_json: bool, max_age: float | None, mailer: str | None) -> None:
@@ -147,7 +149,9 @@ def _ascii(text: str, *, lines: bool = False) -> str:
 
 @queue.command("retry")
 @click.argument("numbers", type=int, nargs=-1, required=True)
-@click.option("--may-arrive-twice", is_flag=True, help="Also messages that are unknown.")
+@click.option(
+    "--may-arrive-twice", is_flag=True, help="Also retry messages whose outcome is unknown."
+)
 @of_queue
 @with_appcontext
 def retry(numbers: tuple[int, ...], may_arrive_twice: bool, mailer: str | None) -> None:
@@ -187,7 +191,7 @@ def cancel(numbers: tuple[int, ...], mailer: str | None) -> None:
 @of_queue
 @with_appcontext
 def pause(name: str | None, mailer: str | None) -> None:
-    """Begin to send no more mail of a mailer, or of all of them."""
+    """Stop sending the mail of one mailer, or of all."""
     with errors():
         known = [each.target for each in queues_in(mailer)]
     if name is not None and name not in known:
