@@ -261,6 +261,8 @@ class Queue(RuleBasedStateMachine):
             row.consents += row.state is State.UNKNOWN
             row.end(State.QUEUED)
             row.attempts, row.losses, row.claims = 0, 0, row.claims + 1
+            with self.store.begin() as connection:  # a claim may follow in the same step
+                row.due_at = upkeep.row(connection, self.store.tables, row.id)["due_at"]
 
     @precondition(lambda self: self.rows)
     @rule(data=st.data(), state=st.sampled_from([State.SENT, State.REFUSED]))
