@@ -34,6 +34,11 @@ def send_news(shop, **options):
     shop.mail.using("news").send(message)
 
 
+def run_work(shop, mailer):
+    info = ScriptInfo(create_app=lambda: shop.app)
+    return shop.app.test_cli_runner().invoke(work, ["--once", "--mailer", mailer], obj=info)
+
+
 def test_a_worker_of_one_mailer_deletes_by_the_rules_of_each(shop):
     letters = shop.app.extensions["mail"].selection.build("letters")
     letters.script = [MessageRefused("No.")]
@@ -57,7 +62,7 @@ def test_a_worker_of_one_mailer_deletes_by_the_rules_of_each(shop):
 def test_a_worker_of_one_mailer_reports_what_another_ones_mail_became(shop):
     send_news(shop, expires=60)
     shop.execute(shop.store.tables.queue.update().values(expires_at=1))
-    shop.work(mailers=["peer"])
+    run_work(shop, "peer")
     assert shop.states() == ["expired"]
     assert shop.told[-1] == ("email-failed", "News", "not sent")
 
@@ -65,8 +70,7 @@ def test_a_worker_of_one_mailer_reports_what_another_ones_mail_became(shop):
 def test_the_command_sends_only_the_mail_of_its_mailer(shop):
     shop.send()
     send_news(shop)
-    info = ScriptInfo(create_app=lambda: shop.app)
-    done = shop.app.test_cli_runner().invoke(work, ["--once", "--mailer", "letters"], obj=info)
+    done = run_work(shop, "letters")
     assert done.output == "letters: peer\nMessages: 1\n"
     assert shop.states() == ["queued", "sent"]
 
