@@ -1,4 +1,4 @@
-"""What Postfix needs for STARTTLS and AUTH: a certificate, and someone to ask about passwords."""
+"""The certificate and the password server of Postfix, for STARTTLS and AUTH."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import socketserver
 import ssl
 import subprocess
 from pathlib import Path
+
+from .loopback import LoopbackServer
 
 USERNAME = "bench"
 PASSWORD = "only-for-loopback"  # guards nothing: the server listens on loopback for minutes
@@ -74,15 +76,8 @@ class _Dialogue(socketserver.StreamRequestHandler):
         self.wfile.write(("\t".join(fields) + "\n").encode())
 
 
-class PasswordServer(socketserver.ThreadingTCPServer):
+class PasswordServer(LoopbackServer):
     """Answers Postfix's question whether a user name and its password are right."""
 
-    daemon_threads = True
-    allow_reuse_address = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Dialogue)
-
-    @property
-    def port(self) -> int:
-        return int(self.server_address[1])
+        super().__init__(_Dialogue)

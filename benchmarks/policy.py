@@ -5,6 +5,8 @@ from __future__ import annotations
 import socketserver
 import time
 
+from .loopback import LoopbackServer
+
 SECONDS = 0.05  # services for applications take 50 to 500 ms
 
 
@@ -18,15 +20,8 @@ class _Dialogue(socketserver.StreamRequestHandler):
                 self.wfile.write(b"action=DUNNO\n\n")
 
 
-class SlowPolicy(socketserver.ThreadingTCPServer):
+class SlowPolicy(LoopbackServer):
     """Has no objection to any message, and takes :data:`SECONDS` to say so."""
 
-    daemon_threads = True
-    allow_reuse_address = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Dialogue)
-
-    @property
-    def port(self) -> int:
-        return int(self.server_address[1])
+        super().__init__(_Dialogue)

@@ -38,7 +38,7 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
 
 
 def pytest_collection() -> None:
-    """Thousands of tests are no garbage: the collector would look at them over and over."""
+    """Collect the tests without garbage collection, which would traverse them again and again."""
     gc.disable()
 
 

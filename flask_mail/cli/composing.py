@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 from flask import current_app
 
+from ..extension.previews import preview_message
 from ..message.message import Message
-from .previews import known_preview, preview_message
+from .previews import known_preview
 
 if TYPE_CHECKING:
     from ..extension.state import _Mail
@@ -70,7 +71,10 @@ class Draft:
 
     def _written(self, state: _Mail) -> Message:
         if self.preview is not None:
-            with preview_message(state, known_preview(state, self.preview, "--preview")) as made:
+            name = known_preview(state, self.preview, "--preview")
+            with preview_message(current_app, state, name) as made:
+                # Such as the key of an order in a queue, which a copy must not take.
+                made.options = {}
                 return made
         if self.template is not None:
             variables = dict(_pair(each, "=", "--set", "NAME=VALUE") for each in self.variables)

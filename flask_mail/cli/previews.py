@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from flask import current_app
 
-from .. import _context
 from ..config.misspelt import nearest
 from ..delivery.outgoing import Outgoing
-from ..errors import ConfigurationError, MailError
-from ..message.locales import forced, locale_name
-from ..message.message import Message
+from ..errors import MailError
+from ..extension.previews import preview_message
 from .context import mail_state
 from .output import progress, say, say_json, say_table
 from .values import Entries
@@ -68,7 +65,7 @@ def render_preview(name: str, locale: str | None) -> None:
     with mail_state() as state:
         known_preview(state, name, "NAME")
         try:
-            with preview_message(state, name, locale) as message:
+            with preview_message(current_app, state, name, locale) as message:
                 content = Outgoing.of(message).content
         except MailError as error:
             raise click.ClickException(Entries(state).redact(str(error))) from None
@@ -86,30 +83,11 @@ def known_preview(state: _Mail, name: str, option: str) -> str:
     return name
 
 
-@contextmanager
-def preview_message(state: _Mail, name: str, locale: str | None = None) -> Iterator[Message]:
-    """Yield the message of a preview, in the request context and locale that it was made in.
-
-    :raises ConfigurationError: it did not return a message.
-    :raises MessageError: the locale does not exist.
-    """
-    extensions = current_app.extensions
-    in_locale = forced(extensions, locale_name(locale)) if locale else nullcontext()
-    with current_app.test_request_context(), _context.bound(state), in_locale:
-        function: Any = state.previews[name]
-        message: object = function()
-        if not isinstance(message, Message):
-            raise ConfigurationError(
-                f"The preview {name!r} must return a Message; it returned {type(message).__name__}."
-            )
-        yield message
-
-
 def _row(state: _Mail, name: str, redact: Callable[[str], str]) -> _Row:
     description = (inspect.getdoc(state.previews[name]) or "").partition("\n")[0]
     subject = ""
     try:
-        with preview_message(state, name) as message:
+        with preview_message(current_app, state, name) as message:
             subject = str(message.subject)
             Outgoing.of(message)
     except Exception as error:  # noqa: BLE001 (a function of the app may raise anything)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import TypeAlias, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-from ..errors import ConfigurationError
+from .. import _context
+from ..errors import ConfigurationError, MessageError
 from ..message.message import Message
 from ..util.patterns import lazy_pattern
 from ..util.text import describe
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 Preview: TypeAlias = Callable[..., Message]
 P = TypeVar("P", bound=Preview)
@@ -56,3 +61,49 @@ class Previewing:
             return function
 
         return register
+
+
+class _HasPreviews(Protocol):
+    @property
+    def previews(self) -> Mapping[str, Preview]: ...
+
+
+@contextmanager
+def preview_message(
+    app: Flask,
+    state: _HasPreviews,
+    name: str,
+    locale: str | None = None,
+    *,
+    base_url: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> Iterator[Message]:
+    """Yield the message of a preview, in the request context and locale in which it was made.
+
+    :param locale: the Flask-Babel locale to render it in.
+    :param base_url: URL of the app, for the links of the message.
+    :param arguments: of its function.
+    :raises ConfigurationError: it did not return a message, the locale does not exist, or the app
+        does not use Flask-Babel.
+    """
+    in_locale = _in_locale(app.extensions, locale) if locale else nullcontext()
+    with app.test_request_context(base_url=base_url), _context.bound(state), in_locale:
+        message: object = state.previews[name](**(arguments or {}))
+        if not isinstance(message, Message):
+            raise ConfigurationError(
+                f"The preview {name!r} must return a Message; it returned {type(message).__name__}."
+            )
+        yield message
+
+
+def _in_locale(extensions: Mapping[str, Any], locale: str) -> AbstractContextManager[object]:
+    from ..message.locales import forced, has_babel, locale_name
+
+    if not has_babel(extensions):
+        raise ConfigurationError(
+            "A preview in another locale needs Flask-Babel, and this app does not use it."
+        )
+    try:
+        return forced(extensions, locale_name(locale))
+    except MessageError as error:
+        raise ConfigurationError(str(error)) from None

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from .. import _context
 from ..backends.values import StoredMessage
 from ..delivery.outgoing import Outgoing
 from ..errors import ConfigurationError, MessageError
+from ..extension.previews import preview_message
 from ..message import locales as locale_blocks
-from ..message.message import Message
 from ..message.metadata import metadata_of, tags_of
 from ..mime.parts import tolerated
 from ..util.text import clean_text
@@ -22,7 +20,6 @@ from .rendered import Letter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from contextlib import AbstractContextManager
 
     from ..extension.previews import Preview
     from .inbox import Inbox
@@ -114,16 +111,10 @@ def _made(
     base_url: str,
     arguments: Mapping[str, str],
 ) -> Sample:
-    with (
-        inbox.app.test_request_context("/", base_url=base_url),
-        _context.bound(inbox.state),
-        _in_locale(inbox, locale),
-    ):
-        message: object = function(**values_for(name, function, arguments))
-        if not isinstance(message, Message):
-            raise ConfigurationError(
-                f"The preview {name!r} must return a Message; it returned {type(message).__name__}."
-            )
+    values = values_for(name, function, arguments)
+    with preview_message(
+        inbox.app, inbox.state, name, locale, base_url=base_url, arguments=values
+    ) as message:
         envelope, problem = None, ""
         try:
             outgoing = Outgoing.of(message)
@@ -145,16 +136,3 @@ def locales(inbox: Inbox) -> list[str]:
         # Flask-Babel 3 keeps its configuration there, older versions themselves.
         found = getattr(babel, "instance", babel).list_translations()
     return sorted({str(each) for each in found})
-
-
-def _in_locale(inbox: Inbox, locale: str | None) -> AbstractContextManager[object]:
-    if not locale:
-        return contextlib.nullcontext()
-    if not locale_blocks.has_babel(inbox.app.extensions):
-        raise ConfigurationError(
-            "A preview in another locale needs Flask-Babel, and this app does not use it."
-        )
-    try:
-        return locale_blocks.forced(inbox.app.extensions, locale_blocks.locale_name(locale))
-    except MessageError as error:
-        raise ConfigurationError(str(error)) from None

@@ -6,56 +6,21 @@ The environment variable ``MAIL_QUEUE_EXAMPLES`` sets the number of histories.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from flask_mail_queue import upkeep
-from flask_mail_queue.leases import MOST_LOSSES, LeaseLost, Leases
-from flask_mail_queue.protocol import Claimed, Protocol, Result
+from flask_mail_queue.leases import MOST_LOSSES, LeaseLost
+from flask_mail_queue.protocol import Result
 from flask_mail_queue.schema import FINISHED, HELD, State
 from flask_mail_queue.store import Store
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from model_rows import Row, Sender
 from sqlalchemy import select
 
 EXAMPLES = int(os.environ.get("MAIL_QUEUE_EXAMPLES", "6"))
 RESULTS = (State.SENT, State.SENT, State.REFUSED, State.UNKNOWN, State.QUEUED, State.FAILED)
 SENDABLE_AGAIN = (State.REFUSED, State.FAILED, State.CANCELLED, State.EXPIRED)
-
-
-@dataclass
-class Row:
-    """A row as it should be."""
-
-    id: int
-    priority: int
-    key: str | None
-    state: State = State.QUEUED
-    claims: int = 0
-    attempts: int = 0
-    losses: int = 0
-    owner: str | None = None
-    content: bool = True
-    due_at: int = 0
-    accepted: int = 0
-    """How often the peer has accepted it."""
-    consents: int = 0
-    """How often a person has allowed that it arrives twice."""
-
-    def end(self, state):
-        self.state, self.owner = state, None
-        self.content = self.content and state is not State.SENT
-
-
-class Sender:
-    """A worker, which may be taken for dead and go on."""
-
-    def __init__(self, store, name):
-        self.name = name
-        self.protocol = Protocol(store.tables, name)
-        self.leases = Leases(store.tables, name, 3600)
-        self.claimed: list[Claimed] = []
-        self.marked: list[Claimed] = []
 
 
 indexes = st.integers(0, 1)

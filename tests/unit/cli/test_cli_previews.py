@@ -113,6 +113,12 @@ def test_render_uses_the_given_locale(app: Any) -> None:
     assert "locale 'x-y-z' does not exist" in result.stderr
 
 
+def test_render_in_a_locale_needs_flask_babel(app: Any) -> None:
+    del app.extensions["babel"]
+    result = run(app, "render", "empty", "--locale", "de", status=1)
+    assert "needs Flask-Babel" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "problem"), [("empty", "recipient"), ("none", "must return a Message")]
 )

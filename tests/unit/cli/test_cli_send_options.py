@@ -41,6 +41,7 @@ def app(server, tmp_path):
             bcc=["blind@example.com"],
             sender="sample-shop@example.com",
             extra_headers={"X-Sample": "1"},
+            options={"smtp": {"no_such": "option"}},
         )
 
     @mail.preview("broken")
@@ -60,6 +61,7 @@ def sent_json(app: Any, *arguments: str, status: int = 0) -> Any:
 
 
 def test_preview_is_sent_to_the_given_addresses_only(app, server):
+    """Nor with its options, such as the key of an order in a queue."""
     run(app, "send", "me@example.com", "--preview", "welcome", "--header", "X-Run: 7")
     envelope, message = received(server)
 

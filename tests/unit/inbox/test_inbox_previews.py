@@ -29,7 +29,7 @@ def browser(mail):
 def test_they_are_listed_with_what_their_docstrings_begin_with(mail, browser):
     @mail.preview("welcome")
     def first():
-        """What a new customer gets.
+        """The first mail to a customer.
 
         And more.
         """
@@ -41,7 +41,7 @@ def test_they_are_listed_with_what_their_docstrings_begin_with(mail, browser):
 
     page = browser.text("/previews")
     assert page.index("goodbye") < page.index("welcome")
-    assert "What a new customer gets." in page
+    assert "The first mail to a customer." in page
     assert "And more" not in page
 
 
