@@ -277,6 +277,12 @@ class Dialogue:
             self.say(reply)
         return heard
 
+    def chunk(self) -> bytes:
+        """Hear BDAT, and return its content (RFC 3030)."""
+        verb, size, *_ = self.hear().split()
+        assert verb == "BDAT"
+        return self._reader.read(int(size))
+
     def content(self) -> list[str]:
         """Read up to the final dot."""
         lines = []

@@ -138,6 +138,55 @@ def test_refused_rset_behind_a_refused_chunk_ends_the_use_of_chunks(mode):
     assert not any(each.startswith("BDAT") for talk in others for each in talk.commands)
 
 
+def take_chunk(talk, reply):
+    talk.answer("250 ok", "250 ok")
+    talk.chunk()
+    talk.say(reply)
+
+
+def taking_a_chunk(connection):
+    with Dialogue(connection) as talk:
+        talk.greet("CHUNKING")
+        take_chunk(talk, "250 ok")
+        talk.wait()
+
+
+@pytest.mark.parametrize("resets", [1, 2])
+def test_rset_refused_late_leaves_chunks_in_use(resets):
+    """The earlier replies to RSET have shown that the server discards the chunks it refuses."""
+
+    def tired(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("CHUNKING")
+            take_chunk(talk, "550 5.7.1 no")
+            for _ in range(resets):
+                talk.answer("250 ok")
+                take_chunk(talk, "550 5.7.1 no")
+            talk.answer("503 too many errors")
+
+    messages = [Message("Hello", ["to@example.com"], "Hi") for _ in range(resets + 2)]
+    with scripted_server(tired, taking_a_chunk) as port:
+        receipts = mail_to(port).send_many(messages)
+    assert [each.outcome for each in receipts] == [*[REFUSED] * (resets + 1), SENT]
+    assert receipts[-1].attempts == 2
+
+
+def test_421_to_rset_behind_a_refused_chunk_leaves_chunks_in_use():
+    """It is no reply to a line of the chunk: the server closes the connection."""
+
+    def closing(connection):
+        with Dialogue(connection) as talk:
+            talk.greet("CHUNKING")
+            take_chunk(talk, "550 5.7.1 no")
+            talk.answer("421 4.7.0 closing")
+
+    messages = [Message("Hello", ["to@example.com"], "Hi") for _ in range(2)]
+    with scripted_server(closing, taking_a_chunk) as port:
+        receipts = mail_to(port).send_many(messages)
+    assert [each.outcome for each in receipts] == [REFUSED, SENT]
+    assert receipts[-1].attempts == 2
+
+
 @CHUNKED
 @pytest.mark.parametrize("reply", ["500 what?", "502 5.5.1 not implemented", "503 5.5.1 not now"])
 @pytest.mark.parametrize("body", [None, FORGED], ids=["ordinary", "forged"])
