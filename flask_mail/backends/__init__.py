@@ -18,6 +18,7 @@ from .features import Feature
 from .sessions import Sessions
 
 if TYPE_CHECKING:
+    from ..delivery.fields import Fields, File, Roles
     from .values import DkimRecord, Kept, ProbeStep, StoredMessage
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "DkimRecord",
     "Envelope",
     "Feature",
+    "Fields",
+    "File",
     "Kept",
     "MessageRefused",
     "Outcome",
@@ -36,6 +39,7 @@ __all__ = [
     "ProbeStep",
     "Receipt",
     "Refusal",
+    "Roles",
     "Secret",
     "Sessions",
     "StoredMessage",
@@ -45,7 +49,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in __all__:  # imported when it is used, as programs that send mail need none of these
+        from ..delivery import fields
         from . import values
 
-        return getattr(values, name)
+        return getattr(fields if hasattr(fields, name) else values, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,6 +19,9 @@ from ..receipt import Envelope, Refusal
 from ..util.patterns import lazy_pattern
 from .envelope import checked, envelope_of
 
+if TYPE_CHECKING:
+    from .fields import Fields, Roles
+
 
 class _Whole:
     """Descriptor that returns the content as bytes, in whatever form it is stored."""
@@ -184,6 +187,27 @@ class Outgoing:
     def size(self) -> int:
         """Size of the content in octets."""
         return len(self.octets)
+
+    @property
+    def roles(self) -> Roles:
+        """The recipients of the envelope in To, in Cc and in neither, with their names.
+
+        For services that take fields. The envelope decides who gets the message, the fields only
+        where readers see them.
+        """
+        from .fields import roles_of
+
+        return roles_of(self)
+
+    @property
+    def fields(self) -> Fields:
+        """The content in fields, for services that do not take :attr:`content`.
+
+        Raises :class:`UnsupportedFeature` if a subclass makes the content, such as a signed one.
+        """
+        from .fields import fields_of
+
+        return fields_of(self)
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the content in pieces, so that large content is never in memory as a whole.

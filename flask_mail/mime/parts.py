@@ -197,7 +197,7 @@ def _delimiter(seed: bytes) -> bytes:
 
 def _encoded(data: object, kind: str, parameters: dict[str, str]) -> bytes | Base64:
     """Return `data` in base64; for text, add its charset to `parameters`."""
-    octets = _octets(data, kind, parameters)
+    octets = octets_of(data, kind, parameters)
     return encode_base64(bytes(octets)) if len(octets) < BLOCK else Base64(octets)
 
 
@@ -206,7 +206,7 @@ def _attached_message(data: object, parameters: dict[str, str]) -> tuple[str, by
 
     A message with NUL or with lines that are too long must be encoded, and is sent as a file.
     """
-    octets = bytes(_octets(data, "message/", parameters))
+    octets = bytes(octets_of(data, "message/", parameters))
     lines = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
     if has_lines(lines, SEVEN_BIT):
         return "7bit", lines
@@ -230,7 +230,11 @@ def _is_utf_8(data: bytes | FileData) -> bool:
     return not is_ascii
 
 
-def _octets(data: object, kind: str, parameters: dict[str, str]) -> bytes | FileData:
+def octets_of(data: object, kind: str, parameters: dict[str, str]) -> bytes | FileData:
+    """Return the content of an attachment; for text, add its charset to `parameters`.
+
+    :param kind: its content type in lower case.
+    """
     if isinstance(data, (bytes, bytearray, memoryview, FileData)):
         octets = data if isinstance(data, (bytes, FileData)) else bytes(data)
         # XML declares its own charset (RFC 7303 section 3).
