@@ -11,6 +11,7 @@ from .environments import AIOSMTPLIB, LIMIT, NODEMAILER, OLD, OURS
 PIPELINING = f"{OURS}, PIPELINING only"
 FIRST = f"{OURS}, first send"
 NO_POOL = f"{OURS}, no pool"
+BY_NAME = f"{OURS}, mailer by name"
 POOL_OF_8 = f"{OURS}, pool of 8"
 EIGHT = f"{OURS}, 8 connections"
 CHUNKING_COLUMN, PIPELINING_COLUMN, NEITHER_COLUMN = "CHUNKING", "PIPELINING only", "neither"
@@ -39,6 +40,7 @@ def _single(
     if cold:
         entries.append(Entry(FIRST, OURS, request(opening, cold=True)))
         entries.append(Entry(NO_POOL, OURS, request(opening), {"MAIL_POOL_SIZE": 0}))
+        entries.append(Entry(BY_NAME, OURS, request(1), {"mailer": "shop"}))
     if server == "postfix":
         entries.insert(1, Entry(PIPELINING, OURS, request(2), server="pipelining"))
     # smtp-source knows neither TLS nor login.
@@ -209,7 +211,8 @@ GROUPS = [
         "time",
         "`mail.send` to Postfix. Peers open a connection for each message; Flask-Mail 1.0 keeps"
         " one. *First send*: the first of an application, whose pool is empty. *No pool*:"
-        " `MAIL_POOL_SIZE = 0`.",
+        ' `MAIL_POOL_SIZE = 0`. *Mailer by name*: `mail.using("shop").send`, as Django has'
+        ' `mailers["shop"]`.',
         _sweep("postfix", _single),
     ),
     Group(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .delivering import (
+    BY_NAME,
     CHUNKING_COLUMN,
     EIGHT,
     EIGHT_THREADS,
@@ -16,7 +17,7 @@ from .delivering import (
     PIPELINING_COLUMN,
     SLOW_COLUMN,
 )
-from .environments import LIMIT, NODEMAILER, OURS
+from .environments import DJANGO, LIMIT, NODEMAILER, OURS
 from .making import (
     APP_PER_TEST,
     HTML,
@@ -111,6 +112,15 @@ class Target:
 
 TARGETS = (
     Target("20 ms to Postfix: a warm `mail.send`", "single", "20 ms", OURS, "round_trips", 1.3),
+    Target(
+        "20 ms: a warm `mail.using(...).send` against Django's mailers",
+        "single",
+        "20 ms",
+        BY_NAME,
+        "times",
+        6,
+        (DJANGO,),
+    ),
     Target("20 ms: `conn.send`, CHUNKING", "loop", "20 ms", OURS, "round_trips", 1.3),
     Target("20 ms: `conn.send`, PIPELINING only", "loop", "20 ms", PIPELINING, "round_trips", 2.3),
     Target("20 ms: `send_many` against Flask-Mail 0.10", "batch", "20 ms", OURS, "times", 40),

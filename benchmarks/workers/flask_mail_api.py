@@ -19,16 +19,23 @@ class Sender:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._app = Flask(__name__)
-        self._app.config.update(
-            MAIL_SERVER=options["host"],
-            MAIL_PORT=options["port"],
-            MAIL_USE_TLS=options["tls"],
-            MAIL_USERNAME=options["username"],
-            MAIL_PASSWORD=options["password"],
-            MAIL_DEFAULT_SENDER=SENDER,
-            **options["settings"],
-        )
+        settings = dict(options["settings"])
+        account = {
+            "SERVER": options["host"],
+            "PORT": options["port"],
+            "USE_TLS": options["tls"],
+            "USERNAME": options["username"],
+            "PASSWORD": options["password"],
+        }
+        mailer = settings.pop("mailer", None)
+        if mailer is None:
+            settings.update({f"MAIL_{option}": value for option, value in account.items()})
+        else:
+            settings["MAIL_MAILERS"] = {mailer: account}
+        self._app.config.update(MAIL_DEFAULT_SENDER=SENDER, **settings)
         self._mail = Mail(self._app)
+        if mailer is not None:
+            self._mail = self._mail.using(mailer)
         self.has_send_many = self.has_pool = hasattr(Mail, "send_many")
 
     def context(self) -> AbstractContextManager[Any]:
