@@ -22,6 +22,7 @@ _CONTENTS = {
     NON_ASCII: "non-ascii",
 }
 IMPORT = "import"
+MAKING = "`Message` and `as_bytes`"
 NULL = "`mail.send`, null"
 APP_PER_TEST = "an app per test"
 LARGE = 25  # MiB
@@ -65,7 +66,7 @@ def _overhead(plan: Plan) -> list[Cell]:
         send = {"task": "overhead", "over": "mail", "listening": False, **request}
         null, locmem = {"MAIL_BACKEND": "null"}, {"MAIL_BACKEND": "locmem"}
         entries = [
-            Entry("`Message` and `as_bytes`", OURS, {"task": "build", **request}),
+            Entry(MAKING, OURS, {"task": "build", **request}),
             Entry("the same and `has_bad_headers`", OURS, send | {"over": "nothing"}, null),
             Entry("`conn.send`, null", OURS, send | {"over": "connection"}, null),
             Entry(NULL, OURS, send, null),

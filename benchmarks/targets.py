@@ -23,6 +23,7 @@ from .making import (
     HTML,
     IMPORT,
     LARGE_COLUMN,
+    MAKING,
     NON_ASCII,
     NULL,
     OF_THE_STANDARD_LIBRARY,
@@ -43,9 +44,10 @@ class Target:
     """``round_trips``, ``growth`` or ``above``, which should be at most the limit, or ``times``, at
     least."""
     limit: float
-    """Of growth in MiB, of above in microseconds."""
+    """Of growth in MiB."""
     against: tuple[str, ...] = ()
-    """``times`` is against the fastest of these entries; of none: against Flask-Mail 0.10."""
+    """``times`` and ``above`` are against the fastest of these entries; of none: against Flask-Mail
+    0.10."""
     against_column: str = ""
     """``times`` is against the same entry in this column instead."""
 
@@ -70,10 +72,12 @@ class Target:
             compared = [own, *(entries[each] for each in self.against)]
             if any("seconds" not in each for each in compared):
                 return None  # the fastest may be one that was not measured
-            return float(min(each["seconds"] for each in compared[1:]) / own["seconds"])
+            fastest = min(each["seconds"] for each in compared[1:])
+            return float(
+                own["above"] / fastest if self.figure == "above" else fastest / own["seconds"]
+            )
         value: float | None = own.get(self.figure)
-        unit = {"growth": 1 / 1024, "above": 1e6}.get(self.figure, 1)
-        return None if value is None else value * unit
+        return None if value is None else value * (1 / 1024 if self.figure == "growth" else 1)
 
     def verdict(self, value: float | None) -> str:
         """Say whether it was reached, and by how much."""
@@ -95,8 +99,6 @@ class Target:
             return f"{value:.2f} round trips"
         if self.figure == "growth":
             return f"{value:.1f} MiB"
-        if self.figure == "above":
-            return f"{value:.1f} µs"
         return f"{value:.{1 if value >= 1 else 2}f} times"
 
     def wanted(self) -> str:
@@ -106,7 +108,7 @@ class Target:
         if self.figure == "growth":
             return f"at most {self.limit:g} MiB"
         if self.figure == "above":
-            return f"at most {self.limit:g} µs"
+            return f"at most {self.limit:g} times"
         return f"at least {self.limit:g} times"
 
 
@@ -170,7 +172,15 @@ TARGETS = (
         1,
         against_column=ONE_THREAD,
     ),
-    Target("null backend: `mail.send` above making", "overhead", HTML, NULL, "above", 35),
+    Target(
+        "null backend: what `mail.send` adds, against making the message",
+        "overhead",
+        HTML,
+        NULL,
+        "above",
+        1,
+        (MAKING,),
+    ),
     Target("making text + HTML, against Flask-Mail 0.10", "build", HTML, OURS, "times", 20),
     Target(
         "making text + HTML, against the standard library's fastest",
