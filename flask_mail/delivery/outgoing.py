@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +11,6 @@ from ..address.parser import parse_address
 from ..errors import MessageError
 from ..message.message import Message
 from ..message.metadata import metadata_of, tags_of
-from ..mime.checks import check_text
 from ..mime.content import Content
 from ..receipt import Envelope, Refusal
 from ..util.patterns import lazy_pattern
@@ -117,18 +114,9 @@ class Outgoing:
         :raises MessageError: a value has no JSON type, or an attached file is missing or has
             changed.
         """
-        record: dict[str, Any] = {
-            "version": 1,
-            "envelope": _record_of(self.envelope),
-            "message_id": self.message_id,
-            "mailer": self.mailer,
-            "withheld": {address: list(each) for address, each in self.withheld.items()},
-            "message": self.message.to_dict(files=files),
-        }
-        again = Message.from_dict(record["message"], files=files).content_to_send()
-        if not _same(again, self.octets):
-            record["content"] = base64.b64encode(self.content).decode()
-        return record
+        from .serialize import to_record
+
+        return to_record(self, files=files)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any], *, files: bool = False) -> Outgoing:
@@ -138,26 +126,9 @@ class Outgoing:
         :raises MessageError: the record is invalid or of another version, or an attached file is
             missing or has changed.
         """
-        given: object = record
-        if not isinstance(given, Mapping) or given.get("version") != 1:
-            raise MessageError(
-                "This is not a record of Outgoing.to_dict(), or of another version of it."
-            )
-        message = Message.from_dict(record.get("message", {}), files=files)
-        content: Any = None if "content" in record else message.content_to_send()
-        try:
-            parts = record["envelope"]
-            envelope = Envelope(parts["sender"], *(tuple(parts[name]) for name in _LISTS))
-            if content is None:
-                content = canonical(base64.b64decode(record["content"], validate=True))
-            withheld = {address: Refusal(*each) for address, each in record["withheld"].items()}
-            message_id, mailer = str(record["message_id"]), str(record["mailer"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise MessageError(
-                f"The record of an Outgoing cannot be read: {type(error).__name__}."
-            ) from None
-        check_text(message_id, "message ID")
-        return cls(checked(envelope), content, message_id, message, withheld, mailer)
+        from .serialize import read_record
+
+        return cls(**read_record(record, files=files))
 
     def __repr__(self) -> str:
         return f"Outgoing(envelope={self.envelope!r}, message_id={self.message_id!r})"
@@ -217,28 +188,6 @@ class Outgoing:
         """
         octets = self.octets
         return octets.blocks() if isinstance(octets, Content) else iter((octets,))
-
-
-_LISTS = ("recipients", "mail_options", "rcpt_options")
-
-
-def _record_of(envelope: Envelope) -> dict[str, Any]:
-    lists = {name: list(getattr(envelope, name)) for name in _LISTS}
-    return {"sender": envelope.sender, **lists}
-
-
-def _same(one: bytes | Content, other: bytes | Content) -> bool:
-    if isinstance(one, bytes) and isinstance(other, bytes):
-        return one == other
-    if len(one) != len(other):
-        return False
-    digests = []
-    for octets in (one, other):
-        digest = hashlib.sha256()
-        for block in octets.blocks() if isinstance(octets, Content) else (octets,):
-            digest.update(block)
-        digests.append(digest.digest())
-    return digests[0] == digests[1]
 
 
 def _message_id(message: Message) -> str:

@@ -67,7 +67,9 @@ class FileData:
         """Raise MessageError if the file is missing or its size or mtime has changed."""
         try:
             self._compare(os.stat(self.path))  # noqa: PTH116
-        except OSError as error:
+        except MessageError:
+            raise
+        except (OSError, ValueError) as error:  # ValueError: a NUL in a path from a record
             raise self._is_gone(error) from error
 
     def blocks(self, octets: int = BLOCK) -> Iterator[bytes]:
@@ -106,11 +108,11 @@ class FileData:
             " again, or attach its content as data."
         )
 
-    def _is_gone(self, error: OSError) -> MessageError:
+    def _is_gone(self, error: Exception) -> MessageError:
+        reason = getattr(error, "strerror", None) or error
         return MessageError(
-            f"The attached file {describe(self.path)} cannot be read any more:"
-            f" {error.strerror or error}. Keep it until the message is sent, or attach its content"
-            " as data."
+            f"The attached file {describe(self.path)} cannot be read any more: {reason}. Keep it"
+            " until the message is sent, or attach its content as data."
         )
 
 

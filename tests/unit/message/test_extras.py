@@ -100,7 +100,7 @@ def test_secret_option_never_becomes_its_mask() -> None:
     message = compose(options={"pigeon": {"key": Secret("k3y")}})
 
     assert message.snapshot().options["pigeon"]["key"].reveal() == "k3y"
-    with pytest.raises(MessageError, match="options contains .*, of type Secret"):
+    with pytest.raises(MessageError, match="'options' contains .*, of type Secret"):
         message.to_dict()
     with pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(message)

@@ -146,7 +146,7 @@ def test_a_subclass_keeps_its_own_attributes() -> None:
 
 @pytest.mark.parametrize("value", [b"bytes", {1: 2}, object(), [b"bytes"]])
 def test_what_json_cannot_say_is_an_error_that_names_it(value: Any) -> None:
-    with pytest.raises(MessageError, match="campaign contains"):
+    with pytest.raises(MessageError, match="'campaign' contains"):
         Campaign(value).to_dict()
 
 
@@ -206,13 +206,13 @@ def test_a_file_that_has_changed_since_is_an_error(path: Path) -> None:
 
 @pytest.mark.parametrize("record", [{}, [], None, "record", {"subject": "Hi"}])
 def test_what_has_no_version_is_no_record(record: Any) -> None:
-    with pytest.raises(MessageError, match='"version" is missing'):
+    with pytest.raises(MessageError, match="not a record of version 1"):
         Message.from_dict(record)
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None, True])
 def test_another_version_is_an_error(version: Any) -> None:
-    with pytest.raises(MessageError, match="has version .* reads version 1"):
+    with pytest.raises(MessageError, match="not a record of version 1"):
         Message.from_dict({"version": version})
 
 
@@ -387,7 +387,7 @@ def test_an_attachment_keeps_what_a_program_added() -> None:
 
     assert arrived.tags == ["x"]  # type: ignore[attr-defined]
     attachment.tags = {"x"}  # type: ignore[attr-defined]
-    with pytest.raises(MessageError, match="attachment contains"):
+    with pytest.raises(MessageError, match="'tags' contains"):
         compose(attachments=[attachment]).to_dict()
 
 
@@ -404,7 +404,7 @@ def test_what_is_missing_in_a_record_is_as_for_any_message() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a"}, 2**65])
 def test_what_is_not_json_is_not_made_to_look_like_it(value: Any) -> None:
-    with pytest.raises(MessageError, match="campaign contains"):
+    with pytest.raises(MessageError, match="'campaign' contains"):
         Campaign(value).to_dict()
 
 
@@ -424,12 +424,12 @@ def test_what_could_not_be_read_is_not_written() -> None:
 def test_lists_without_end_are_an_error() -> None:
     endless: list[Any] = []
     endless.append(endless)
-    with pytest.raises(MessageError, match="campaign is nested more than"):
+    with pytest.raises(MessageError, match="'campaign' contains"):
         Campaign(endless).to_dict()
     with pytest.raises(MessageError, match="nested too deeply, or in itself"):
         compose(recipients=endless).to_dict()
     deep = json.loads("[" * 900 + "]" * 900)
-    with pytest.raises(MessageError, match="deep is nested more than"):
+    with pytest.raises(MessageError, match="'deep' contains"):
         Message.from_dict({"version": 1, "further": {"deep": deep}})
     with pytest.raises(MessageError, match="recipients"):
         Message.from_dict({"version": 1, "recipients": deep})
@@ -476,7 +476,7 @@ def test_a_message_shares_nothing_with_its_record() -> None:
     ],
 )
 def test_nothing_but_a_message_error_comes_of_a_wrong_record(field: str, value: Any) -> None:
-    with pytest.raises(MessageError, match="record"):
+    with pytest.raises(MessageError, match="record|attached file"):
         Message.from_dict({"version": 1, field: value}, files=True)
 
 
