@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..address.parser import parse_address
 from ..errors import MessageError
 from ..message.message import Message
-from ..message.metadata import metadata_of, tags_of
+from ..message.metadata import key_of, metadata_of, tags_of
 from ..mime.content import Content
 from ..receipt import Envelope, Refusal
 from ..util.patterns import lazy_pattern
@@ -147,6 +147,11 @@ class Outgoing:
     def metadata(self) -> dict[str, str]:
         """The metadata of the message as text: numbers in digits, ``True`` as ``"true"``."""
         return metadata_of(self.message)
+
+    @property
+    def key(self) -> str | None:
+        """The key of the message, by which a service or a queue recognizes it."""
+        return key_of(self.message)
 
     @property
     def octets(self) -> bytes | Content:

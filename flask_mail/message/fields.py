@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ..mime.content import Content
     from .message import Message
 
-EXTRAS = ("tags", "metadata", "options")
-"""Fields for mail services; only those that were set are stored."""
+EXTRAS = ("tags", "metadata", "options", "key")
+"""Fields for mail services and queues; only those that were set are stored."""
 
 _NEEDS_QUOTES = lazy_pattern(r'["\\@<>;]')
 

@@ -29,6 +29,7 @@ _FIELDS = (
         "tags",
         "metadata",
         "options",
+        "key",
         "seed",
     ),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import os
 import secrets
@@ -18,15 +17,13 @@ from ..util.text import describe
 from . import fields as copies
 from .alternatives import Alternatives
 from .attachment import Attaching, Attachment
+from .copying import Copying
 from .fields import (
     EXTRAS,
-    IMMUTABLE,
     Copied,
     CopiedLater,
     by_backend,
     copied,
-    deep_copy,
-    frozen,
     one_or_more,
     sender_text,
     unordered_recipients,
@@ -60,7 +57,7 @@ def make_msgid(idstring: str | None = None, domain: str | None = None) -> str:
 _own_make_msgid = make_msgid
 
 
-class Message(Attaching, Conventions, Forms, Inviting, Rendering):
+class Message(Attaching, Conventions, Copying, Forms, Inviting, Rendering):
     """An email message.
 
     :param subject: the subject.
@@ -90,6 +87,8 @@ class Message(Attaching, Conventions, Forms, Inviting, Rendering):
     :param tags: labels for the mail service's statistics, such as ``["welcome"]``.
     :param metadata: text and numbers that the mail service stores with the message and reports with
         its events, such as ``{"order": 4711}``.
+    :param key: identifies the message, such as ``"order-42-receipt"``: a queue does not store a
+        second one with the same key, and a mail service that knows such keys does not send it.
     :param options: options for single backends, such as ``{"smtp": {...}}``. Other backends ignore
         them.
     :param seed: makes the Message-ID and the boundaries reproducible, for tests that compare a
@@ -125,6 +124,7 @@ class Message(Attaching, Conventions, Forms, Inviting, Rendering):
         by_backend
     )
     unsubscribe: str | None = None
+    key: str | None = None
     envelope: Envelope | None = None
     """Envelope of the delivery; set on the copies in ``mail.outbox``."""
     mailer: str = ""
@@ -156,6 +156,7 @@ class Message(Attaching, Conventions, Forms, Inviting, Rendering):
         tags: Iterable[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
+        key: str | None = None,
         seed: object = None,
     ) -> None:
         self.recipients = recipients
@@ -181,12 +182,9 @@ class Message(Attaching, Conventions, Forms, Inviting, Rendering):
             self.auto_submitted = auto_submitted
         if unsubscribe is not None:
             self.unsubscribe = unsubscribe
-        if tags is not None:
-            self.tags = tags
-        if metadata is not None:
-            self.metadata = metadata
-        if options is not None:
-            self.options = options
+        for name, value in zip(EXTRAS, (tags, metadata, options, key), strict=True):
+            if value is not None:
+                setattr(self, name, value)
         self.mail_options = mail_options
         self.rcpt_options = rcpt_options
         self.attachments = attachments
@@ -259,15 +257,6 @@ class Message(Attaching, Conventions, Forms, Inviting, Rendering):
         count = sum(len(each) if isinstance(each, list) else 1 for each in fields)
         return f"<Message {describe(self.subject)} to {count}>"
 
-    def snapshot(self) -> Message:
-        """Return a deep copy with lazy strings evaluated."""
-        clone = object.__new__(type(self))
-        for name, value in self.__dict__.items():
-            if type(value) not in IMMUTABLE:
-                value = frozen(value) if name in _OWN else deep_copy(value)  # noqa: PLW2901
-            clone.__dict__[name] = value
-        return clone
-
     @classmethod
     def _blank(cls) -> Self:
         # The constructor of a subclass may require other arguments.
@@ -275,24 +264,10 @@ class Message(Attaching, Conventions, Forms, Inviting, Rendering):
         Message.__init__(message)
         return message
 
-    def __copy__(self) -> Message:
-        clone = object.__new__(type(self))
-        for name, value in self.__dict__.items():
-            own = name in _OWN and isinstance(value, (list, dict))
-            # Options are nested by backend.
-            copy_of = frozen if name == "options" else copy.copy
-            clone.__dict__[name] = copy_of(value) if own else value
-        return clone
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Lazy strings depend on the request, so queues and caches store their text.
-        return self.snapshot().__dict__
-
 
 def default_sender() -> Any:
     """Return the default sender of the current mail state, if any."""
     return getattr(_context.current_state(), "default_sender", None)
 
 
-# The attributes of Message itself, without those of subclasses.
-_OWN = frozenset(Message().__dict__).union(EXTRAS)
+Message._own_fields = frozenset(Message().__dict__).union(EXTRAS)  # noqa: SLF001 (its own class)

@@ -1,4 +1,4 @@
-"""Tags, metadata and backend options of a message, for mail services. Pure."""
+"""Tags, metadata, key and backend options of a message, for mail services. Pure."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import MessageError
 from ..mime.checks import check_text
-from ..util.text import describe
+from ..util.patterns import lazy_pattern
+from ..util.text import describe, plain_text
 from .fields import EXTRAS
 
 if TYPE_CHECKING:
     from .message import Message
 
 _DEEPEST: Final = 50
+# Sent in the header of a request, whose value has no spaces at its ends.
+_KEY: Final = lazy_pattern(r"[!-~](?:[ -~]{0,253}[!-~])?")
 
 
 def check_extras(message: Message) -> None:
-    """Raise :class:`MessageError` if tags, metadata or options are invalid."""
+    """Raise :class:`MessageError` if tags, metadata, options or key are invalid."""
     kind: Any = type(message)
     if vars(message).keys() & EXTRAS or _overridden(kind):
         tags_of(message)
         metadata_of(message)
+        key_of(message)
         for name in _options(message):
             options_of(message, str(name))
 
@@ -57,6 +61,20 @@ def metadata_of(message: Message) -> dict[str, str]:
         text = str(value).lower() if isinstance(value, bool) else value
         found[name] = check_text(text, f"metadata {describe(name)}")
     return found
+
+
+def key_of(message: Message) -> str | None:
+    """Return the key of `message`, which identifies it when it is sent again."""
+    given = _given(message, "key")
+    if given is None:
+        return None
+    key = plain_text(given)
+    if key is None or not _KEY.fullmatch(key):
+        raise MessageError(
+            "key must be a string of 1 to 255 printable ASCII characters without spaces at its"
+            f' ends, such as "order-42-receipt", not {describe(given)}.'
+        )
+    return key
 
 
 def options_of(message: Message, backend: str) -> Mapping[str, Any]:

@@ -39,7 +39,7 @@ _LISTS: Final = ("recipients", "mail_options", "rcpt_options")
 ENVELOPE: Final[Any] = {"sender": str, **{name: [str] for name in _LISTS}}
 _FIELDS: Final[dict[str, Any]] = {
     **dict.fromkeys(("subject", "body"), _TEXT),
-    **dict.fromkeys(("charset", "unsubscribe"), _NAME),
+    **dict.fromkeys(("charset", "unsubscribe", "key"), _NAME),
     **dict.fromkeys(("msgId", "token"), str),
     "rendered_at": (int, float),
     "date": (int, float, {"datetime": str}, {"datetime": str, "fold": int}, _NONE),

@@ -39,6 +39,7 @@ message = Message(
     tags=("welcome",),
     metadata={"order": 4711, "paid": True},
     options={"ses": {"configuration_set": "shop"}},
+    key="order-42",
 )
 message.tags.append("trial")
 message.metadata = {"order": "4711"}
@@ -57,6 +58,7 @@ assert_type(mail.send_many([message], on_receipt=print), None)
 assert_type(mail.outbox, list[Message])
 assert_type(mail.using("bulk").send_many([message]), list[Receipt])
 assert_type(message.mailer, str)
+assert_type(message.key, str | None)
 
 
 @mail.admit

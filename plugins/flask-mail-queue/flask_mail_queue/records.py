@@ -27,7 +27,7 @@ class QueueOptions:
         number of seconds since 1970.
     :param expires: seconds after which it is not sent any more.
     :param priority: messages with a smaller number are sent first.
-    :param key: a second message with the same key and mailer is not stored.
+    :param key: takes precedence over the key of the message; need not be ASCII.
     """
 
     delay: float = 0.0
@@ -74,7 +74,7 @@ def row_of(
         "given_at": None if options.at is None else round(seconds_of(options.at) * SECOND),
         "delay": round(options.delay * SECOND),
         "lifetime": None if options.expires is None else round(options.expires * SECOND),
-        "key": options.key,
+        "key": mail.key if options.key is None else options.key,
         "message_id": mail.message_id,
         "recipients": len(mail.envelope.recipients),
         "size": mail.size,

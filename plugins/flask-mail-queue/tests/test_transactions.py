@@ -221,8 +221,7 @@ def test_a_key_in_a_transaction_leaves_the_transaction_alone(made):
     shop, db = made()
     with shop.app.app_context():
         db.session.add(Order())
-        options = {"queue": {"key": "order"}}
-        first, second = shop.send(options=options), shop.send(options=options)
+        first, second = shop.send(key="order"), shop.send(key="order")
         assert first.response == second.response
         db.session.rollback()
     assert shop.states() == []

@@ -55,10 +55,20 @@ def test_a_message_is_due_at_a_datetime(shop):
 
 
 def test_a_second_message_with_the_same_key_is_not_stored(shop):
-    options = {"queue": {"key": "order-42"}}
-    assert shop.send(options=options).response == "1"
-    assert shop.send(options=options).response == "1"
+    assert shop.send(key="order-42").response == "1"
+    assert shop.send(key="order-42").response == "1"
     assert shop.states() == ["queued"]
+    shop.work()
+    assert shop.send(key="order-42").response == "1"
+    assert shop.states() == ["sent"]
+    assert shop.peer.taken[0].key == "order-42"
+
+
+def test_a_key_of_the_options_replaces_that_of_the_message(shop):
+    for number in range(2):
+        options = {"queue": {"key": "für Ann"}}
+        assert shop.send(key=f"order-{number}", options=options).response == "1"
+    assert shop.row(1)["key"] == "für Ann"
 
 
 def test_a_row_is_marked_in_the_database_before_the_mailer_gets_it(shop):

@@ -12,7 +12,7 @@ import pytest
 
 from flask_mail import BadHeaderError, Message, MessageError, Outgoing
 from flask_mail.backends import Secret
-from flask_mail.message.metadata import metadata_of, options_of, tags_of
+from flask_mail.message.metadata import key_of, metadata_of, options_of, tags_of
 
 COPIES: list[Callable[[Message], Message]] = [
     copy.copy,
@@ -50,7 +50,8 @@ def test_a_message_without_them_holds_nothing_of_them() -> None:
     message = compose()
     Outgoing.of(message)
 
-    assert not vars(message).keys() & {"tags", "metadata", "options"}
+    assert not vars(message).keys() & {"tags", "metadata", "options", "key"}
+    assert key_of(message) is message.key is None
     assert (tags_of(message), metadata_of(message), options_of(message, "ses")) == ((), {}, {})
 
 
@@ -106,6 +107,21 @@ def test_secret_option_never_becomes_its_mask() -> None:
         pickle.dumps(message)
 
 
+@pytest.mark.parametrize("transfer", COPIES)
+def test_copies_have_the_key(transfer: Callable[[Message], Message]) -> None:
+    message = compose(key="order-42-receipt")
+    assert transfer(message).key == Outgoing.of(message).key == "order-42-receipt"
+
+
+@pytest.mark.parametrize("key", ["k", "k" * 255, "an order", "~!"])
+def test_keys_of_printable_ascii_are_accepted(key: str) -> None:
+    assert Outgoing.of(compose(key=key)).key == key
+
+
+def test_a_lazy_key_is_text() -> None:
+    assert key_of(compose(key=Lazy())) == "lazy"
+
+
 def test_tags_are_text_each_once() -> None:
     message = compose(tags=(each for each in ["b", "a", "b", Lazy()]))  # type: ignore[misc]
     assert tags_of(message) == ("b", "a", "lazy")
@@ -141,12 +157,16 @@ class OfAProgram(Message):
     class options:  # type: ignore[assignment]
         pass
 
+    def key(self) -> int:  # type: ignore[override]
+        return 7
+
 
 def test_a_method_of_that_name_is_the_program_s_own() -> None:
     message = OfAProgram("Hi", ["a@b.c"], "Hi", sender="me@example.com")
     mail = Outgoing.of(message)
 
     assert (mail.tags, mail.metadata, options_of(message, "ses")) == ((), {}, {})
+    assert mail.key is None
     assert message.tags() == "<b>, <i>"
 
 
@@ -175,6 +195,13 @@ def test_a_message_of_0_10_has_none() -> None:
         ({"options": ["ses"]}, "message.options must be a dict"),
         ({"options": {"ses": ["configuration_set"]}}, r"options\['ses'\] must be a dict"),
         ({"options": {"ses": {1: 2}}}, r"options\['ses'\] must be a dict"),
+        ({"key": ""}, "1 to 255 printable ASCII"),
+        ({"key": "k" * 256}, "1 to 255 printable ASCII"),
+        ({"key": "für Ann"}, "1 to 255 printable ASCII"),
+        ({"key": " order"}, "without spaces at its ends"),
+        ({"key": "a\n"}, "printable ASCII"),
+        ({"key": b"order"}, "printable ASCII"),
+        ({"key": 42}, "must be a string .* not 42"),
     ],
 )
 def test_what_is_none_is_an_error_that_says_what_to_write(
@@ -209,6 +236,7 @@ def test_controls_are_refused(fields: dict[str, Any]) -> None:
         {"metadata": [["a"]]},
         {"metadata": [["a", []]]},
         {"options": ["ses"]},
+        {"key": 42},
     ],
 )
 def test_a_record_with_something_else_there_is_refused(wrong: dict[str, Any]) -> None:
@@ -217,7 +245,7 @@ def test_a_record_with_something_else_there_is_refused(wrong: dict[str, Any]) ->
         Message.from_dict(record)
 
 
-@pytest.mark.parametrize("name", ["tags", "metadata", "options"])
+@pytest.mark.parametrize("name", ["tags", "metadata", "options", "key"])
 def test_a_record_may_say_that_there_are_none(name: str) -> None:
     message = Message.from_dict({**compose().to_dict(), name: None})
     assert not getattr(message, name)
