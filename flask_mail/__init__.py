@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # at run time, PatchableModule imports each name when it is u
         email_dispatched,
         email_failed,
         email_queued,
+        email_reported,
         email_sending,
         email_unsubscribed,
         signals,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:  # at run time, PatchableModule imports each name when it is u
         ConfigurationError,
         DeliveryError,
         DeliveryUnknown,
+        EventsRefused,
         MailerNotFound,
         MailError,
         MessageError,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:  # at run time, PatchableModule imports each name when it is u
         NoSender,
         UnsupportedFeature,
     )
+    from .events.values import DeliveryEvent, EventKind
     from .extension.compat import (
         FlaskMailUnicodeDecodeError,
         force_text,
@@ -67,8 +70,11 @@ __all__ = [
     "ConfigurationError",
     "Connection",
     "DeliveryError",
+    "DeliveryEvent",
     "DeliveryUnknown",
     "Envelope",
+    "EventKind",
+    "EventsRefused",
     "FlaskMailUnicodeDecodeError",
     "Mail",
     "MailError",
@@ -89,6 +95,7 @@ __all__ = [
     "email_dispatched",
     "email_failed",
     "email_queued",
+    "email_reported",
     "email_sending",
     "email_unsubscribed",
     "force_text",

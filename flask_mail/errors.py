@@ -10,6 +10,7 @@
     │   ├─ BadHeaderError
     │   ├─ UnsupportedFeature
     │   └─ NoRecipients, NoSender     (AssertionError)
+    ├─ EventsRefused                  .status
     └─ DeliveryError                  .receipt .stage .response .refused
         ├─ BackendUnavailable         NOT_SENT: may be retried
         ├─ MessageRefused             REFUSED: never retry
@@ -70,6 +71,19 @@ class NoRecipients(MessageError, AssertionError):
 
 class NoSender(MessageError, AssertionError):
     """Neither the message nor the configuration names a sender. An AssertionError too."""
+
+
+class EventsRefused(MailError):
+    """A request with events was not sent by the service, or is not valid. No receiver gets it.
+
+    :param message: one sentence with the reason, without a secret.
+    :param status: the status code of the answer. 401: it is not signed; 400: it cannot be read;
+        5xx: a valid signature cannot be verified now, so that the service sends it again.
+    """
+
+    def __init__(self, message: str = "", *, status: int = 401) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class DeliveryError(MailError):

@@ -19,6 +19,14 @@ from .sessions import Sessions
 
 if TYPE_CHECKING:
     from ..delivery.fields import Fields, File, Roles
+    from ..events import (
+        DeliveryEvent,
+        EventKind,
+        EventsRefused,
+        EventsSecret,
+        verify_basic_auth,
+        verify_webhook,
+    )
     from .values import DkimRecord, Kept, ProbeStep, StoredMessage
 
 __all__ = [
@@ -26,9 +34,13 @@ __all__ = [
     "BackendUnavailable",
     "ConfigurationError",
     "DeliveryError",
+    "DeliveryEvent",
     "DeliveryUnknown",
     "DkimRecord",
     "Envelope",
+    "EventKind",
+    "EventsRefused",
+    "EventsSecret",
     "Feature",
     "Fields",
     "File",
@@ -44,13 +56,16 @@ __all__ = [
     "Sessions",
     "StoredMessage",
     "UnsupportedFeature",
+    "verify_basic_auth",
+    "verify_webhook",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:  # imported when it is used, as programs that send mail need none of these
+        from .. import events
         from ..delivery import fields
         from . import values
 
-        return getattr(fields if hasattr(fields, name) else values, name)
+        return next(getattr(each, name) for each in (events, fields, values) if hasattr(each, name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -59,6 +59,8 @@ class Backend(Inspectable, Sending[S]):
     deduplicates: ClassVar[float | None] = None
     """Seconds within which the peer accepts a message with the same key once, however often it is
     sent; ``None`` if it may accept it again."""
+    events_option: ClassVar[str] = "events_secret"
+    """The option without which nothing is received for :meth:`read_events`."""
     is_queue: ClassVar[bool] = False
     """True if it stores messages, which are sent later."""
     mailer: str = ""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from ..errors import ConfigurationError
+
 if TYPE_CHECKING:
     from ..delivery.outgoing import Outgoing
+    from ..events import DeliveryEvent
     from .values import DkimRecord, Kept, ProbeStep
 
 
@@ -39,6 +42,29 @@ class Inspectable:
         ``flask mail check`` looks them up. A wrapper backend returns those of its children too.
         """
         return ()
+
+    def read_events(self, headers: Mapping[str, str], body: bytes) -> Iterable[DeliveryEvent]:
+        """Return the events in a request of the service, once its signature is verified.
+
+        Override this in a backend of a service that reports what becomes of mail; set
+        :attr:`.Backend.events_option` if its secret is not the option ``events_secret``. The
+        functions :func:`.verify_webhook` and :func:`.verify_basic_auth` verify the usual
+        signatures. What else is raised makes the service send the request again.
+
+        :param headers: the headers of the request, looked up in any case.
+        :param body: the octets as they were received.
+        :raises EventsRefused: the signature is missing or wrong, or the body cannot be read.
+        """
+        return ()
+
+    def confirm_events(self, url: str) -> None:
+        """Confirm that the service may send events, by a URL that it has sent.
+
+        ``flask mail events confirm`` calls it. By default, there is nothing to confirm.
+
+        :raises ConfigurationError: there is nothing to confirm, or it failed.
+        """
+        raise ConfigurationError("Events of this backend need no confirmation.")
 
     def time_limit(self, mail: Outgoing) -> float | None:
         """Return the seconds that a single `send` of `mail` may take; ``None`` for no limit.

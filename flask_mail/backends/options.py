@@ -13,11 +13,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Union
 
-from ..config.converters import to_anything, to_bool, to_int, to_path, to_secret, to_str
+from ..config.converters import (
+    to_anything,
+    to_bool,
+    to_int,
+    to_path,
+    to_secret,
+    to_secrets,
+    to_str,
+)
 from ..config.misspelt import nearest
 from ..config.table import convert, is_unset
 from ..errors import ConfigurationError
-from ..util.secret import Secret
+from ..util.secret import EventsSecret, Secret
 
 
 def to_float(value: object) -> float:
@@ -73,7 +81,9 @@ def read_options(
             raise ConfigurationError(f"{cls.__name__} needs {key_of(name)}: set it.")
     secrets, readers = secrets_of(cls), _readers_of(cls)
     return {
-        name: secrets[name](convert(key_of(name), to_secret, value, (key_of(name),)), key_of(name))
+        name: secrets[name](
+            convert(key_of(name), reader_of(secrets[name]), value, (key_of(name),)), key_of(name)
+        )
         if name in secrets and not isinstance(value, secrets[name])
         else convert(key_of(name), readers.get(name, to_anything), value)
         for name, value in given.items()
@@ -118,6 +128,11 @@ def secrets_of(cls: type) -> Mapping[str, type[Secret]]:
             if isinstance(kind, type) and issubclass(kind, Secret):
                 found[name] = kind
     return found
+
+
+def reader_of(kind: type[Secret]) -> Callable[[object], Any]:
+    """Return the converter of values for a kind of secret."""
+    return to_secrets if issubclass(kind, EventsSecret) else to_secret
 
 
 def hidden(cls: type, value: Any, key: str) -> Any:

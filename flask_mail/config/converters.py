@@ -149,6 +149,18 @@ def to_secret(value: object) -> Any:
     return _text_of(value, "a string, or a callable that returns one")
 
 
+def to_secrets(value: object) -> Any:
+    """Read one secret, or a list of them."""
+    several = list(value) if isinstance(value, (list, tuple)) else [value]
+    try:
+        found = [each and to_secret(each) for each in several]
+    except ValueError:
+        found = []
+    if not found or not all(found):  # an empty one could be given by anybody
+        raise ValueError("a string, a callable that returns one, or a list of them")
+    return found if isinstance(value, (list, tuple)) else found[0]
+
+
 def to_patterns(value: object) -> tuple[re.Pattern[str], ...]:
     """Read the patterns of an allow-list; the parser of addresses is imported for that."""
     from . import recipients

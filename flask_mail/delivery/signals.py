@@ -18,6 +18,7 @@ import blinker
 from ..config.converters import is_on
 
 if TYPE_CHECKING:
+    from ..events.values import DeliveryEvent
     from ..message.message import Message
     from ..receipt import Receipt
 
@@ -99,7 +100,12 @@ email_deferred = _signal(
     "Sent by a queue when an attempt has failed and it will try again, with the error and the"
     " receipt.",
 )
-# Of blinker's own kind: its receivers are new, and take their arguments by keyword.
+# Of blinker's own kind: their receivers are new, and take their arguments by keyword.
+email_reported = signals.signal(
+    "email-reported",
+    "Sent when a mail service reports what became of a message, with the event; again at each"
+    " repeat of the report.",
+)
 email_unsubscribed = signals.signal(
     "email-unsubscribed",
     "Sent when a recipient leaves a mailing list, with the address and the name of the list; again"
@@ -220,6 +226,21 @@ def failed(app: object, message: Message, receipt: Receipt, error: BaseException
     # An interrupt of a receiver propagates, but must not replace the one that ended the message.
     caught = Exception if isinstance(error, Exception) else BaseException
     email_failed.notify(app, caught, message=message, receipt=receipt, error=error)
+
+
+def reported(app: object, event: DeliveryEvent) -> Exception | None:
+    """Signal an event to every receiver, even if others raise; return the first error.
+
+    Each error is logged with its traceback.
+    """
+    first: Exception | None = None
+    for receiver in list(email_reported.receivers_for(app)):
+        try:
+            receiver(app, event=event)
+        except Exception as error:  # noqa: BLE001 (the service sends the event again)
+            _log.exception("A receiver of %s failed: %r", email_reported.name, receiver)
+            first = first or error
+    return first
 
 
 def _is_own(signal: object) -> bool:

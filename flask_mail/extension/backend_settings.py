@@ -7,9 +7,8 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ..backends import Backend
-from ..backends.options import declared, hidden, secrets_of
+from ..backends.options import declared, hidden, reader_of, secrets_of
 from ..config import table as settings
-from ..config.converters import to_secret
 from ..util.secret import Secret
 
 Assigned: TypeAlias = Callable[[], Mapping[str, Any]]
@@ -82,7 +81,8 @@ class BackendSettings:
         # In no variable: tracebacks may show those of each frame.
         if settings.is_unset(self._raw(key, name, assigned)):
             return None
-        return secret(settings.convert(key, to_secret, self._raw(key, name, assigned), (key,)), key)
+        read = reader_of(secret)
+        return secret(settings.convert(key, read, self._raw(key, name, assigned), (key,)), key)
 
     def _raw(self, key: str, name: str, assigned: Assigned) -> Any:
         if key in settings.BY_KEY and name in assigned():

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..backends import Backend, loader
-from ..backends.options import Options, declared, hidden, secrets_of
+from ..backends.options import Options, declared, hidden, reader_of, secrets_of
 from ..config import table as settings
-from ..config.converters import to_secret
 from ..config.masking import kind_of, sounds_secret
 from ..config.misspelt import nearest
 from ..config.urls import MailURL, read_url
@@ -232,7 +231,7 @@ def _secret(
         if name in given and not isinstance(given[name], Secret):
             key = key_of(name)
             try:
-                given[name] = kind(settings.convert(key, to_secret, given[name], (key,)), key)
+                given[name] = kind(settings.convert(key, reader_of(kind), given[name], (key,)), key)
             except ConfigurationError as error:
                 return str(error)
     parameters, takes_any = declared(cls)

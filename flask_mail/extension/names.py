@@ -17,8 +17,11 @@ HOMES = {
     "ConfigurationError": "errors",
     "Connection": "extension.connection",
     "DeliveryError": "errors",
+    "DeliveryEvent": "events.values",
     "DeliveryUnknown": "errors",
     "Envelope": "receipt",
+    "EventKind": "events.values",
+    "EventsRefused": "errors",
     "FlaskMailUnicodeDecodeError": "extension.compat",
     "Mail": "extension.mail",
     "MailError": "errors",
@@ -39,6 +42,7 @@ HOMES = {
     "email_deferred": "delivery.signals",
     "email_failed": "delivery.signals",
     "email_queued": "delivery.signals",
+    "email_reported": "delivery.signals",
     "email_sending": "delivery.signals",
     "email_unsubscribed": "delivery.signals",
     "force_text": "extension.compat",
@@ -51,8 +55,8 @@ HOMES = {
 
 # Subpackages that programs use after `import flask_mail` alone.
 _SUBMODULES = frozenset(
-    {"_context", "address", "backends", "config", "delivery", "errors", "extension", "message"}
-    | {"mime", "receipt", "smtp", "util"}
+    {"_context", "address", "backends", "config", "delivery", "errors", "events", "extension"}
+    | {"message", "mime", "receipt", "smtp", "util"}
 )
 
 # What 0.10's only module imported and programs took from there.

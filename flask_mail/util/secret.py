@@ -44,6 +44,13 @@ class Secret:
         """
         return str(self.current().__value)  # noqa: SLF001 (of this class)
 
+    def reveal_all(self) -> list[str]:
+        """Return it, or all of several, in clear.
+
+        :raises BackendUnavailable: as :meth:`reveal`.
+        """
+        return [self.reveal()]
+
     def current(self) -> Secret:
         """Return the one to use now: itself, or what its callable returns.
 
@@ -162,3 +169,36 @@ class Token(Secret):
     must_be = "a token of visible ASCII characters, without blanks and newlines (RFC 6750)"
     # U+0001 would end it (RFC 7628 section 3.1).
     _unfit = lazy_pattern("[^!-~]")
+
+
+class EventsSecret(Secret):
+    """A secret by which a service proves that events are from it, or a list of several.
+
+    Each of several is valid, so that one can be replaced without a gap.
+    """
+
+    __slots__ = ("__each",)
+
+    _usual_setting = "EVENTS_SECRET"
+
+    def __init__(self, value: Any, setting: str | None = None) -> None:
+        values = value if isinstance(value, (list, tuple)) else [value]
+        self.__each: tuple[Secret, ...] = (
+            value.__each  # noqa: SLF001 (of this class)
+            if isinstance(value, EventsSecret)
+            else tuple(Secret(each, setting or self._usual_setting) for each in values)
+        )
+        super().__init__(self.__each[0], setting)
+
+    def reveal_all(self) -> list[str]:
+        return [each.reveal() for each in self.__each]
+
+    def _mark(self, text: str, hidden: bytearray) -> None:
+        for each in self.__each:
+            each._mark(text, hidden)  # noqa: SLF001 (of its base class)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EventsSecret) and self.__each == other.__each
+
+    def __hash__(self) -> int:
+        return hash(self.__each)

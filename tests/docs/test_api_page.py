@@ -40,6 +40,7 @@ INTERNAL = {
         "selection",
         "unsubscribe_url",
     },
+    "EventsSecret": {"current", "is_impossible", "must_be", "setting"},
     "Message": {"content_to_send", "is_bad_headers"},
     "Outgoing": {"octets"},
     "Secret": {"current", "is_impossible", "must_be", "setting"},

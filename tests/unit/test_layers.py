@@ -19,6 +19,7 @@ FLOORS = {
     "receipt": 1,
     "util": 2,
     "address": 3,
+    "events": 3,
     "config": 4,
     "mime": 4,
     "message": 5,
