@@ -10,6 +10,7 @@ REPLY_TO = "MAIL_DEFAULT_REPLY_TO"
 HEADERS = "MAIL_DEFAULT_HEADERS"
 UNSUBSCRIBE = "MAIL_UNSUBSCRIBE"
 UNSUBSCRIBE_MAILTO = "MAIL_UNSUBSCRIBE_MAILTO"
+EVENTS = "MAIL_EVENTS"
 
 ROWS: tuple[Setting, ...] = (
     Setting(
@@ -36,6 +37,12 @@ ROWS: tuple[Setting, ...] = (
     Setting(
         UNSUBSCRIBE_MAILTO, "address", to_str, "None",
         "An address to write to as well in order to unsubscribe from these messages.",
+        "General",
+    ),
+    Setting(
+        EVENTS, "URL prefix", to_url_prefix, "None",
+        "Receive what mail services report, such as bounces, below this prefix: `/mail-events`"
+        " makes `/mail-events/<mailer>`, for each mailer with a secret. Read by `Mail(app)`.",
         "General",
     ),
     Setting(

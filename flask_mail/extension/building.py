@@ -49,6 +49,11 @@ class Builder:
         self._building: list[Hashable] = []
         self._past: dict[str, int] = {}  # what backends counted that are not used any more
 
+    @property
+    def app(self) -> Any:
+        """The app, or ``None``."""
+        return self._app()
+
     def build(self, reference: Any) -> Backend[Any]:
         """Return the backend of a reference, built with its current options.
 

@@ -10,7 +10,7 @@ from flask import Flask, current_app
 
 from .. import _context
 from ..config.converters import is_on
-from ..config.message_settings import UNSUBSCRIBE
+from ..config.message_settings import EVENTS, UNSUBSCRIBE
 from .admitting import Admitting
 from .development import watch
 from .live import ATTRIBUTES
@@ -61,6 +61,10 @@ class Mail(_MailMixin, Previewing, Admitting):
             from .unsubscribe import add_page
 
             add_page(app)
+        if app.config.get(EVENTS) is not None:
+            from .events import add_endpoint
+
+            add_endpoint(app)
         watch(app)
         return state
 

@@ -14,7 +14,6 @@ from flask import (
     make_response,
     render_template,
     request,
-    request_started,
 )
 from itsdangerous import BadData, URLSafeTimedSerializer
 
@@ -25,6 +24,7 @@ from ..errors import ConfigurationError, MessageError
 from ..message.unsubscribing import only_recipient
 from ..mime.checks import check_text
 from ..util.hosts import is_in_development
+from .csrf import exempt
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -97,7 +97,7 @@ def add_page(app: Flask) -> None:
     blueprint = Blueprint(BLUEPRINT, __name__, template_folder="templates")
     blueprint.add_url_rule("/<token>", "page", _page, methods=["GET", "POST"])
     app.register_blueprint(blueprint, url_prefix=prefix)
-    request_started.connect(_exempt, sender=app)
+    exempt(app, BLUEPRINT)
 
 
 def _page(token: str) -> ResponseReturnValue:
@@ -122,13 +122,6 @@ def _page(token: str) -> ResponseReturnValue:
     # The URL is the permission to unsubscribe.
     response.headers.update({"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
     return response
-
-
-def _exempt(app: Flask, **extra: Any) -> None:
-    # Mail services send no CSRF token. At the request, as the program may add Flask-WTF later.
-    exempt = getattr(app.extensions.get("csrf"), "exempt", None)
-    if request.blueprint == BLUEPRINT and exempt is not None:
-        exempt(app.blueprints[BLUEPRINT])
 
 
 def _serializer(config: Mapping[str, Any]) -> URLSafeTimedSerializer:

@@ -1,0 +1,147 @@
+"""The endpoint at which mail services report what has become of mail."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, cast
+
+from flask import Blueprint, Flask, Response, abort, current_app, request
+from werkzeug.exceptions import HTTPException
+
+from .. import _context
+from ..config import table as settings
+from ..config.message_settings import EVENTS
+from ..delivery.signals import email_reported, propagates, reported
+from ..errors import EventsRefused
+from ..util.clocks import monotonic
+from ..util.locks import ForkSafeLock
+from ..util.text import remove_controls
+from .csrf import exempt
+from .event_sources import Source, event_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..events.values import DeliveryEvent
+
+BLUEPRINT: Final = "flask_mail_events"
+MAX_SIZE: Final = 1024 * 1024  # octets
+_QUIET: Final = 60.0  # seconds
+
+_log = logging.getLogger("flask_mail")
+
+
+class Received:
+    """Memory of the endpoint of an app, in this process."""
+
+    def __init__(self) -> None:
+        self.clock = monotonic
+        self.last: dict[str, DeliveryEvent] = {}
+        """The newest event of each mailer."""
+        self._warned: dict[str, float] = {}
+        self._lock = ForkSafeLock()
+
+    def warn(self, mailer: str, problem: str) -> None:
+        """Log a warning, unless there was one for this mailer within a minute.
+
+        Anyone can send requests, so they must not fill the log.
+        """
+        with self._lock():
+            now, before = self.clock(), self._warned.get(mailer)
+            if before is not None and now - before < _QUIET:
+                return
+            self._warned[mailer] = now
+        _log.warning(
+            "Mailer %r: %s Further problems with its events are not logged for a minute.",
+            mailer,
+            remove_controls(problem),
+        )
+
+
+def events_prefix(app: Flask) -> str | None:
+    """Return the URL prefix of the addresses for events, or ``None`` if there are none."""
+    return settings.lookup(app.config, EVENTS) if BLUEPRINT in app.blueprints else None
+
+
+def add_endpoint(app: Flask) -> None:
+    """Add the endpoint to `app`, if ``MAIL_EVENTS`` is set."""
+    prefix = settings.lookup(app.config, EVENTS)
+    if prefix is None or BLUEPRINT in app.blueprints:
+        return
+    # The argument may be current_app, a proxy that is only valid in this context.
+    app = getattr(app, "_get_current_object", lambda: app)()
+    app.extensions["mail_events"] = Received()
+    blueprint = Blueprint(BLUEPRINT, __name__)
+    blueprint.add_url_rule(
+        "/<mailer>", "receive", _receive, methods=["POST"], provide_automatic_options=False
+    )
+    app.register_blueprint(blueprint, url_prefix=prefix)
+    exempt(app, BLUEPRINT)
+
+
+def report(app: object, events: Iterable[DeliveryEvent]) -> Exception | None:
+    """Signal events; return the first error of a receiver, after every receiver had each event."""
+    errors = [reported(app, event) for event in events]
+    return next((each for each in errors if each is not None), None)
+
+
+def _receive(mailer: str) -> Response:
+    app = cast("Flask", current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
+    received: Received = app.extensions["mail_events"]
+    # Answers are made here, and not by abort(): a handler of the app could make them a success, and
+    # the service would not send the events again.
+    try:
+        return Response(status=_status(app, received, mailer))
+    except HTTPException:
+        raise
+    except EventsRefused as refusal:
+        received.warn(mailer, f"a request with events was refused ({refusal.status}). {refusal}")
+        return Response(status=refusal.status)
+    except Exception:
+        if propagates(app):
+            raise
+        _log.exception("The events of mailer %r were not processed", mailer)
+        return Response(status=500)
+
+
+def _status(app: Flask, received: Received, mailer: str) -> int:
+    selection = _context.current_state().selection
+    source = event_sources(selection).get(mailer)
+    if source is not None and source.error is not None:
+        raise source.error
+    if source is None or not source.is_open:
+        abort(404)
+    body = _body()
+    if body is None:
+        raise EventsRefused(f"It is larger than {MAX_SIZE} octets.", status=413)
+    headers = cast("Mapping[str, str]", request.headers)
+    read = selection.build(source.reference).read_events(headers, body)
+    events = [_named(each, source) for each in read]  # all of them, before a receiver gets any
+    for event in events:
+        received.last[mailer] = event
+    if events and not email_reported.has_receivers_for(app):
+        received.warn(mailer, "no receiver of email_reported is connected, so its events are lost.")
+    error = report(app, events)
+    if error is None:
+        return 204
+    if propagates(app):
+        raise error
+    return 500  # and the service sends them again
+
+
+def _body() -> bytes | None:
+    """Return the octets of the request as they are, or ``None`` if they are too many."""
+    length = request.content_length
+    if length is not None and length > MAX_SIZE:
+        return None
+    # Not as a form. If its length is unknown, the app may not have read it, nor is all of it read.
+    body = request.stream.read(MAX_SIZE + 1) if length is None else request.get_data()
+    return body if len(body) <= MAX_SIZE else None
+
+
+def _named(event: DeliveryEvent, source: Source) -> DeliveryEvent:
+    return replace(
+        event, mailer=event.mailer or source.mailer, backend=event.backend or source.backend
+    )
