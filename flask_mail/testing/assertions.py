@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, TypeVar, overload
 from ..message.message import Message
 from ..util.clocks import monotonic
 from . import golden, report
-from .matching import Criteria, Sent
+from .matching import Criteria
+from .sent import Sent
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

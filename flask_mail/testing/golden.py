@@ -19,7 +19,7 @@ from ..util.text import describe
 
 if TYPE_CHECKING:
     from ..receipt import Envelope
-    from .matching import Sent
+    from .sent import Sent
 
 # A Mapping is invariant in its keys, so a union of keys would accept neither.
 Replacements: TypeAlias = "Mapping[str, str] | Mapping[re.Pattern[str], str]"

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
 
 from ..address.parser import parse_address
 from ..config.misspelt import nearest
 from ..errors import MessageError
 from ..message.metadata import metadata_of, tags_of
-from ..mime.parser import Entity, decode_text
+from ..mime.parser import decode_text
+from .report import listed, plain
+from .sent import key_of
 
 if TYPE_CHECKING:
-    from ..message.message import AddressLike, Message
-    from ..mime.content import Content
-    from ..receipt import Envelope, Receipt
+    from ..message.message import AddressLike
+    from .sent import Sent
 
 Expected: TypeAlias = "str | re.Pattern[str] | Callable[[Any], object]"
 ExpectedAddress: TypeAlias = "Expected | tuple[str, str] | Sequence[AddressLike]"
@@ -40,50 +40,6 @@ class Expectations(TypedDict, total=False):
 
 
 _LONGEST: Final = 300
-_LONGEST_ITEM: Final = 60
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A sent message, its receipt, rendered content and envelope."""
-
-    message: Message
-    receipt: Receipt
-    octets: bytes | Content
-    envelope: Envelope
-    queued: tuple[Message, Any] | None = None
-    """The message and its options for the queue, if its mailer would store it in one."""
-
-    @property
-    def entity(self) -> Entity:
-        """The rendered message, parsed."""
-        return Entity.of(bytes(self.octets))
-
-    def reached(self, field: str) -> list[str]:
-        """Return the recipients in a field: ``to``, ``cc`` or ``bcc``.
-
-        ``to`` includes recipients in no field, such as the target of a redirection.
-        """
-        if field != "to":
-            named = keys_of(getattr(self.message, field))
-            return [each for each in self.envelope.recipients if key_of(each) in named]
-        elsewhere = keys_of(self.message.cc) | keys_of(self.message.bcc)
-        elsewhere -= keys_of(self.message.recipients)
-        return [each for each in self.envelope.recipients if key_of(each) not in elsewhere]
-
-
-def key_of(address: object) -> tuple[str, str]:
-    """Return a key for comparing addresses.
-
-    :raises MessageError: it is not an address.
-    """
-    parsed = parse_address(address, "address")
-    return parsed.local, parsed.domain.lower()
-
-
-def keys_of(addresses: Iterable[object]) -> set[tuple[str, str]]:
-    """Return the key of each address."""
-    return {key_of(each) for each in addresses}
 
 
 class Criteria:
@@ -284,16 +240,3 @@ _FIELDS: Final[Mapping[str, Callable[[str, Any], list[_Check]]]] = {
     "mailer": _one(_Mailer),
 }
 _TABLES: Final[Mapping[str, type[_Check]]] = {"metadata": _Metadata, "headers": _Header}
-
-
-def listed(items: Iterable[str], most: int = 3) -> str:
-    """Return the first few items on one line, and the number of the others."""
-    shown = list(items)
-    more = f", and {len(shown) - most} more" if len(shown) > most else ""
-    return ", ".join(plain(each, _LONGEST_ITEM) for each in shown[:most]) + more
-
-
-def plain(text: str, longest: int) -> str:
-    """Return `text` on one line, shortened, with unprintable characters escaped."""
-    shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:longest])
-    return shown if len(text) <= longest else f"{shown}..."

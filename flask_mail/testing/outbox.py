@@ -12,15 +12,16 @@ from ..backends.features import read_message_options
 from ..backends.locmem import LocmemBackend
 from ..delivery.copies import copy_of
 from ..delivery.policy import DEFAULT
+from ..events.values import DeliveryEvent, EventKind
 from ..message.fields import Delivered
 from ..message.message import Message
 from ..receipt import Refusal
-from . import report
+from . import events, report
 from .assertions import Assertions
 from .backends import OutboxBackend
 from .failures import Faults
-from .matching import Sent, key_of, keys_of, listed
 from .scope import HEADER, Scope
+from .sent import Sent, key_of, keys_of
 
 if TYPE_CHECKING:
     import re
@@ -88,7 +89,7 @@ class Outbox(Assertions, Sequence[Message]):
     __hash__ = None  # type: ignore[assignment]  # mutable
 
     def __repr__(self) -> str:
-        subjects = listed([str(each.subject) for each in self])
+        subjects = report.listed([str(each.subject) for each in self])
         return f"<Outbox: {report.counted(len(self))} sent{f': {subjects}' if subjects else ''}>"
 
     @property
@@ -199,6 +200,43 @@ class Outbox(Assertions, Sequence[Message]):
         """Accept every message again."""
         self._faults.clear()
 
+    def report(
+        self,
+        message: Message,
+        kind: EventKind | str,
+        *,
+        recipient: str | None = None,
+        permanent: bool | None = None,
+        reason: str = "",
+        response: str = "",
+        event_id: str | None = None,
+    ) -> list[DeliveryEvent]:
+        """Report what became of a message, as a mail service does by ``MAIL_EVENTS``.
+
+        ``email_reported`` is sent for each recipient, and the events are returned. The first error
+        of a receiver is raised, once all receivers were called.
+
+        :param message: a message of this outbox, or the one that was sent.
+        :param kind: such as ``"bounced"``, ``"complained"`` or ``"delivered"``.
+        :param recipient: one of its recipients; all of them by default.
+        :param permanent: by default, True if it bounced.
+        :param event_id: the id of an event that is repeated; a new one by default.
+        :raises AssertionError: the message was not sent, or no receiver is connected.
+        """
+        __tracebackhide__ = True
+        sent = events.find(list(self._sent), message)
+        about = events.events_about(
+            sent,
+            kind,
+            recipient,
+            event_id,
+            permanent=kind == EventKind.BOUNCED if permanent is None else permanent,
+            reason=reason,
+            response=response,
+        )
+        events.signal(sent, about)
+        return about
+
     def _backend(self, selection: Selection, chosen: Any) -> Backend[Any]:
         own: LocmemBackend | None = None
         cls = selection.backend_class(chosen)
@@ -222,7 +260,7 @@ class Outbox(Assertions, Sequence[Message]):
         # A backend that a person has chosen has no mailer.
         queue = selection.queue_class(own) if own else None
         queued = None if queue is None else (copy, read_message_options(queue, mail))
-        sent = Sent(copy, receipt, delivered.octets, mail.envelope, queued)
+        sent = Sent(copy, receipt, delivered.octets, mail.envelope, queued, selection)
         with self._changed:
             self._sent.append(sent)
             self._changed.notify_all()

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ..delivery.policy import DEFAULT
-from .matching import listed, plain
 
 if TYPE_CHECKING:
     from ..message.message import Message
-    from .matching import Criteria, Sent
+    from .matching import Criteria
+    from .sent import Sent
 
 _MOST_ROWS: Final = 50
+_LONGEST_ITEM: Final = 60
 _HEADING: Final = ("#", "to", "subject", "from", "mailer", "parts")
 _MAILER: Final = _HEADING.index("mailer")
 
@@ -76,6 +77,19 @@ def remarks(failed: Sequence[Message], notes: Iterable[str]) -> str:
         subjects = listed([str(each.subject) for each in failed])
         lines.insert(0, f"{counted(len(failed))} not sent, as the test requested: {subjects}")
     return "\n".join(lines)
+
+
+def listed(items: Iterable[str], most: int = 3) -> str:
+    """Return the first few items on one line, and the number of the others."""
+    shown = list(items)
+    more = f", and {len(shown) - most} more" if len(shown) > most else ""
+    return ", ".join(plain(each, _LONGEST_ITEM) for each in shown[:most]) + more
+
+
+def plain(text: str, longest: int) -> str:
+    """Return `text` on one line, shortened, with unprintable characters escaped."""
+    shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:longest])
+    return shown if len(text) <= longest else f"{shown}..."
 
 
 def _parts(message: Message) -> str:

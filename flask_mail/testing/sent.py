@@ -1,0 +1,61 @@
+"""A message sent during a test, and the comparison of addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..address.parser import parse_address
+from ..mime.parser import Entity
+
+if TYPE_CHECKING:
+    from ..extension.mailers import Selection
+    from ..message.message import Message
+    from ..mime.content import Content
+    from ..receipt import Envelope, Receipt
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A sent message, its receipt, rendered content and envelope."""
+
+    message: Message
+    receipt: Receipt
+    octets: bytes | Content
+    envelope: Envelope
+    queued: tuple[Message, Any] | None = None
+    """The message and its options for the queue, if its mailer would store it in one."""
+    selection: Selection | None = None
+    """The mailers of its app."""
+
+    @property
+    def entity(self) -> Entity:
+        """The rendered message, parsed."""
+        return Entity.of(bytes(self.octets))
+
+    def reached(self, field: str) -> list[str]:
+        """Return the recipients in a field: ``to``, ``cc`` or ``bcc``.
+
+        ``to`` includes recipients in no field, such as the target of a redirection.
+        """
+        if field != "to":
+            named = keys_of(getattr(self.message, field))
+            return [each for each in self.envelope.recipients if key_of(each) in named]
+        elsewhere = keys_of(self.message.cc) | keys_of(self.message.bcc)
+        elsewhere -= keys_of(self.message.recipients)
+        return [each for each in self.envelope.recipients if key_of(each) not in elsewhere]
+
+
+def key_of(address: object) -> tuple[str, str]:
+    """Return a key for comparing addresses.
+
+    :raises MessageError: it is not an address.
+    """
+    parsed = parse_address(address, "address")
+    return parsed.local, parsed.domain.lower()
+
+
+def keys_of(addresses: Iterable[object]) -> set[tuple[str, str]]:
+    """Return the key of each address."""
+    return {key_of(each) for each in addresses}
