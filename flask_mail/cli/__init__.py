@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .backends import list_backends
 from .check import check_settings
+from .events import confirm_events, list_events
 from .group import MailGroup
 from .inbox import open_inbox, show_address
 from .lint import lint_files
@@ -21,6 +22,8 @@ mail_cli.command("backends")(list_backends)
 mail_cli.command("mailers")(list_mailers)
 mail_cli.command("route")(show_route)
 mail_cli.command("check")(check_settings)
+_events = mail_cli.group("events", invoke_without_command=True)(list_events)
+_events.command("confirm")(confirm_events)
 mail_cli.command("lint", with_appcontext=False)(lint_files)  # no app needed
 mail_cli.command("inbox")(open_inbox)
 mail_cli.command("preview", hidden=True)(show_address)

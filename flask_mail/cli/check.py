@@ -19,6 +19,7 @@ from .commands import judge_commands
 from .context import Choice, choice_of, known_mailer, mail_state
 from .dialogue import shown_dialogue, verbose_option
 from .dns import DomainReport, is_public, not_checked, report_on, report_on_keys
+from .event_rules import judge_events
 from .mailer_rules import judge_mailers
 from .output import progress, say_json
 from .plugins import judge_plugins, plugins
@@ -106,6 +107,7 @@ def _findings(entries: Entries, choices: list[Choice], state: _Mail) -> list[Fin
     found = [
         *judge_values(entries, default, choices, production=not is_developed(current_app)),
         *judge_unsubscribe(entries, state.app),
+        *judge_events(entries, state),
         *judge_names(entries, default, installed),
         *judge_mailers(entries, state, [each.mailer for each in choices]),
         *judge_plugins(installed),
