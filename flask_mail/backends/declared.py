@@ -48,7 +48,8 @@ def options_declared_by(cls: type[Backend[Any]]) -> list[Option]:
     """Return the options of `cls`, in the order of its constructor."""
     meanings = {
         name: " ".join(text.split())
-        for name, text in _MEANING.findall(inspect.cleandoc(cls.__doc__ or ""))
+        for base in reversed(cls.__mro__)
+        for name, text in _MEANING.findall(inspect.cleandoc(vars(base).get("__doc__") or ""))
     }
     secrets = secrets_of(cls)
     return [

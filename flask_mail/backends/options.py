@@ -49,7 +49,7 @@ _READERS: Mapping[Any, Callable[[object], Any]] = {
 
 
 # Since Python 3.14 signature() evaluates annotations, which may only exist for type checkers.
-_UNEVALUATED: dict[str, Any] = (
+UNEVALUATED: dict[str, Any] = (
     {"annotation_format": importlib.import_module("annotationlib").Format.FORWARDREF}
     if sys.version_info >= (3, 14)
     else {}
@@ -109,7 +109,7 @@ def key_of_option(cls: Any, options: Mapping[str, Any]) -> Callable[[str], str]:
 @lru_cache(maxsize=64)  # called for every message
 def declared(cls: type) -> tuple[dict[str, inspect.Parameter], bool]:
     """Return the options of a constructor, and True if it takes any others."""
-    parameters = list(inspect.signature(cls, **_UNEVALUATED).parameters.values())
+    parameters = list(inspect.signature(cls, **UNEVALUATED).parameters.values())
     named = {
         each.name: each
         for each in parameters

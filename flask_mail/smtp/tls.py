@@ -29,6 +29,7 @@ class ClientTLS:
     Certificates are renewed on disk while a worker runs, and gevent replaces
     :class:`ssl.SSLContext` with its own class, which its sockets need.
 
+    :param alpn: the application protocol, which a server of another one refuses (RFC 7301).
     :raises ConfigurationError: a file is not of the kind that its setting requires.
     """
 
@@ -39,7 +40,9 @@ class ClientTLS:
         ca_file: File | None = None,
         cert_file: File | None = None,
         key_file: File | None = None,
+        alpn: str = "",
     ) -> None:
+        self._alpn = alpn
         self._verify = verify
         self._ca_file = ca_file
         self._cert_file = cert_file
@@ -76,7 +79,8 @@ class ClientTLS:
             ca_file, folder = of_system.cafile, of_system.capath
         files = (ca_file, self._cert_file, self._key_file)
         states = (each and _state_of(each) for each in files)
-        return ssl.SSLContext, ssl.create_default_context, self._verify, folder, *states
+        made_by = (ssl.SSLContext, ssl.create_default_context)
+        return *made_by, self._verify, self._alpn, folder, *states
 
     def _shared(self, sources: tuple[Any, ...]) -> ssl.SSLContext:
         context = _contexts.get(sources)
@@ -103,6 +107,8 @@ class ClientTLS:
                     "MAIL_TLS_CERT_FILE and MAIL_TLS_KEY_FILE cannot be read as a certificate and"
                     f" its key (PEM, not encrypted): {error}."
                 ) from error
+        if self._alpn:
+            context.set_alpn_protocols([self._alpn])
         if not self._verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

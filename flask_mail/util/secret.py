@@ -91,6 +91,16 @@ class Secret:
         self._mark(text, hidden)
         return masked(text, hidden) if any(hidden) else text
 
+    def _cover(self, octets: bytes) -> bytes:
+        """Return `octets` with ``***`` for each copy of this secret as a whole.
+
+        Unlike :meth:`redact`, it leaves pieces and other spellings, which an id may contain by
+        chance.
+        """
+        if not self.__value or not isinstance(self.__value, str):
+            return octets
+        return octets.replace(self.__value.encode("utf-8", "surrogatepass"), b"***")
+
     def _mark(self, text: str, hidden: bytearray) -> None:
         """Mark what :meth:`redact` hides in `hidden`, which has an item for each character."""
         if not self.__value or not isinstance(self.__value, str):

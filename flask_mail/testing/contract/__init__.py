@@ -24,9 +24,11 @@ from .composing import Composing
 from .data import BREAKS, FIELDS, THREADS, Delivered
 from .failures import Failures
 from .features import Declaring
+from .http_service import Ending, Plan, ScriptedService, answer, scripted_service
 from .inspection import Inspection
 from .messages import Messages
 from .options import Configuring
+from .over_http import OverHttp
 from .refusals import Refusals
 from .scripted import ScriptedBackend
 from .sessions import Sessions
@@ -43,14 +45,20 @@ __all__ = [
     "Configuring",
     "Declaring",
     "Delivered",
+    "Ending",
     "Failures",
     "Inspection",
     "Messages",
+    "OverHttp",
+    "Plan",
     "Refusals",
     "ScriptedBackend",
+    "ScriptedService",
     "Sessions",
     "Signalling",
     "Streaming",
+    "answer",
+    "scripted_service",
 ]
 
 
@@ -69,6 +77,7 @@ class BackendContract(
 
     A subclass defines the fixture ``backend``. The others are optional; tests that need a missing
     one are skipped or check less. If your backend cannot pass a test by its nature, override the
-    test and say why. Each group of tests is also available as a class. ``Streaming``, for a backend
-    that delivers in pieces, and ``Composing``, for one that is made of others, are not included.
+    test and say why. Each group of tests is also available as a class. Not included are
+    ``Streaming``, for a backend that delivers in pieces, ``Composing``, for one that is made of
+    others, and ``OverHttp``, for one that sends over HTTP.
     """

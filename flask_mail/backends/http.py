@@ -1,0 +1,291 @@
+"""Base class of backends that send with the HTTP interface of a service."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any, Final, final
+
+from ..errors import (
+    BackendUnavailable,
+    ConfigurationError,
+    DeliveryError,
+    DeliveryUnknown,
+    MailError,
+)
+from ..receipt import Refusal
+from ..smtp.deadline import Deadline
+from ..smtp.dialing import is_interruption
+from ..smtp.tls import ClientTLS
+from ..util.clocks import waited
+from ..util.secret import Secret, Secrets
+from .base import Backend
+from .http_json import Base64
+from .http_options import read_url, signature_of
+from .http_outcomes import describe_failure, kind_of, reason_in
+from .http_pool import HttpPool
+from .http_values import Answer, Request
+from .http_wire import CannotConnect, Place, connect
+from .options import secrets_of
+
+if TYPE_CHECKING:
+    from ..delivery.outgoing import Outgoing
+    from ..receipt import Receipt
+
+__all__ = ["Answer", "Base64", "HttpBackend", "Request"]
+
+_SHORTEST_DEADLINE: Final = 20.0
+_SLOWEST: Final = 128 * 1024  # octets per second
+_LONGEST_TIMEOUT: Final = 3600.0
+
+
+class HttpBackend(Backend[None]):
+    """Sends each message as one request by HTTP/1.1.
+
+    Subclasses implement :meth:`request` and :meth:`outcome`. Connections are kept for further
+    messages, by process. Redirects are not followed, proxies of the environment not used, and
+    certificates always verified. No request is repeated.
+
+    A constructor with ``**options`` as its last parameter, which it passes on, has the options of
+    its base class too.
+
+    :param url: URL of the service. ``https://``; ``http://`` only on this machine.
+    :param timeout: seconds to connect, for the TLS handshake, for progress in writing, and for the
+        answer.
+    :param deadline: seconds for a message as a whole; by default 20, or `timeout` if it is longer,
+        and more for large messages.
+    :param pool_size: maximum number of idle connections of a process.
+    :raises ConfigurationError: an option is not valid.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        timeout: float = 20.0,
+        deadline: float | None = None,
+        pool_size: int = 2,
+    ) -> None:
+        self._host, port, is_encrypted, self._path = read_url(self.setting("url"), url)
+        for name, value in (("timeout", timeout), ("deadline", deadline)):
+            if value is not None and not 0 < value <= _LONGEST_TIMEOUT:
+                raise ConfigurationError(
+                    f"{self.setting(name)} must be above 0 and at most {_LONGEST_TIMEOUT:g}"
+                    " seconds."
+                )
+        if pool_size < 0:
+            raise ConfigurationError(f"{self.setting('pool_size')} must not be negative.")
+        usual = 443 if is_encrypted else 80
+        shown = f"[{self._host}]" if ":" in self._host else self._host
+        self._authority = shown if port in (None, usual) else f"{shown}:{port}"
+        tls = ClientTLS(alpn="http/1.1") if is_encrypted else None
+        self._place = Place(self._host, port or usual, tls, timeout)
+        self._deadline = deadline
+        self._pool = HttpPool(pool_size)
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__(**given)
+        own = vars(cls).get("__init__")
+        if own is not None:
+            cls.__signature__ = signature_of(cls, own)  # type: ignore[attr-defined]
+
+    @abstractmethod
+    def request(self, mail: Outgoing) -> Request:
+        """Return the request that sends `mail`. Subclasses implement this.
+
+        Nothing was sent yet, so it may refuse the message: ``raise self.unsupported(...)``.
+        """
+
+    @abstractmethod
+    def outcome(self, mail: Outgoing, answer: Answer) -> Receipt:
+        """Return the receipt for an answer with a status of 2xx. Subclasses implement this.
+
+        Usually ``self.accepted(mail, response=answer.json()["id"])``. Any exception other than a
+        :class:`DeliveryError` means that the answer is not the one that was expected, so that the
+        outcome is unknown.
+        """
+
+    def failure(self, mail: Outgoing, answer: Answer) -> DeliveryError:
+        """Return the error for an answer with any other status.
+
+        401 and 403: the login was rejected; 400, 413, 415 and 422: the message was refused; 404,
+        405, 429, and 503 with Retry-After: nothing was accepted; otherwise it is unknown. Override
+        this for a service whose answers say more, and call :meth:`error` or ``super()``.
+        """
+        return self.error(*kind_of(answer), answer=answer)
+
+    @final
+    def error(
+        self,
+        kind: type[DeliveryError],
+        stage: str = "accept",
+        *,
+        answer: Answer,
+        advice: str = "",
+        refused: Mapping[str, Refusal] | None = None,
+    ) -> DeliveryError:
+        """Return an error for an answer, with what the service says.
+
+        :param kind: its class, such as :class:`BackendUnavailable`.
+        :param stage: ``"login"`` if the account is at fault, so that a ``failover`` lets it rest.
+        :param advice: what to do, as a sentence.
+        :param refused: the recipients that were refused, if they are known.
+        """
+        reason = reason_in(answer)
+        said = f"{answer.status} {reason}".rstrip(" .")
+        if not advice and stage == "login":
+            advice = self._login_advice()
+        if kind is DeliveryUnknown:
+            did = "did not say if it accepted the message"
+        elif stage == "login":
+            did = "rejected the login"
+        else:
+            did = (
+                "did not accept the message"
+                if kind is BackendUnavailable
+                else "refused the message"
+            )
+        return kind(
+            f"{self.place} {did}: {said}. {advice}".rstrip(),
+            stage=stage,
+            response=said,
+            refused=refused,
+            retry_after=answer.retry_after() if issubclass(kind, BackendUnavailable) else None,
+        )
+
+    @property
+    def place(self) -> str:
+        """The service and the setting of its URL, for errors."""
+        return f"{self._host} ({self.setting('url')})"
+
+    def deliver(self, mail: Outgoing, session: None) -> Receipt:
+        deadline = Deadline(self.time_limit(mail) - waited.get())
+        request = self._request_for(mail)
+        answer = self.exchange(request, deadline)
+        problem: Exception
+        try:
+            if 200 <= answer.status < 300 and not answer.is_early:
+                return self.outcome(mail, answer)
+            problem = self.failure(mail, answer)
+        except Exception as error:  # noqa: BLE001 (see its outcome)
+            problem = error
+        problem = self._outcome_of(problem, request, answer)  # its frame would show the other one
+        raise problem
+
+    @final
+    def exchange(self, request: Request, deadline: Deadline) -> Answer:
+        """Send one request, and return the answer of whatever status.
+
+        :raises BackendUnavailable: there was no connection, or the request was not completed.
+        :raises DeliveryUnknown: there was no valid answer.
+        """
+        try:
+            wire = self._pool.take() or self._connected(deadline)
+        except CannotConnect as failed:
+            stage, problem = failed.stage, failed.error
+        else:
+            stage = "data"
+            head = request.head(self._path, self._authority)
+            try:
+                answer = wire.exchange(head, request.body, request.method, deadline)  # type: ignore[arg-type]
+                return answer.without(request.secrets())
+            except (OSError, HTTPException) as error:
+                if is_interruption(error):
+                    raise
+                problem = error
+                stage = "accept" if wire.is_complete else "data"
+            finally:
+                # Also if a signal handler raised.
+                self._pool.give(wire)
+        raise self._broken(stage, problem)
+
+    def time_limit(self, mail: Outgoing) -> float:
+        default = max(_SHORTEST_DEADLINE, self._place.timeout) + mail.size // _SLOWEST
+        return self._deadline or default
+
+    def shut_down(self) -> None:
+        self._pool.close()
+
+    def stats(self) -> dict[str, int]:
+        """Return the numbers of opened, reused, closed and idle connections."""
+        return self._pool.counts()
+
+    def _connected(self, deadline: Deadline) -> Any:
+        wire = connect(self._place, deadline)
+        self._pool.count("opened")
+        return wire
+
+    def _request_for(self, mail: Outgoing) -> Request:
+        is_login = False
+        try:
+            request = self.request(mail).current()
+            fault, is_login = request.fault()
+            if not fault:
+                return request
+        except MailError:
+            raise
+        except Exception as error:  # noqa: BLE001 (nothing was sent)
+            fault = f"{type(error).__name__}: {self._redacted(str(error))}"
+        raise BackendUnavailable(
+            f"The {self.name} backend could not make the request: {fault.rstrip('.')}.",
+            stage="login" if is_login else "data",
+        )
+
+    def _broken(self, stage: str, error: Exception) -> DeliveryError:
+        why = describe_failure(error)
+        if stage == "accept":
+            problem: DeliveryError = DeliveryUnknown(
+                f"{self.place} sent no valid answer ({why}), so the message may have been"
+                " accepted.",
+                stage=stage,
+            )
+        else:
+            what = "cannot be reached" if stage != "data" else "did not get the whole request"
+            problem = BackendUnavailable(
+                f"{self.place} {what}: {why}. Nothing was sent.", stage=stage
+            )
+        if isinstance(error, OSError) and not isinstance(error, HTTPException):
+            problem.__cause__ = error.with_traceback(None)
+        return problem
+
+    def _outcome_of(self, problem: Exception, request: Request, answer: Answer) -> DeliveryError:
+        if not isinstance(problem, DeliveryError):
+            # Also one of Flask-Mail, such as MessageError, which would mean that nothing was sent.
+            problem = DeliveryUnknown(
+                f"{self.place} answered {answer.status}, but not as expected"
+                f" ({type(problem).__name__}: {problem}), so it is unknown if the message was"
+                " accepted.",
+                stage="accept",
+                response=f"{answer.status} {reason_in(answer)}".rstrip(),
+            )
+        if answer.is_early and isinstance(problem, DeliveryUnknown):
+            problem = BackendUnavailable(
+                f"{self.place} answered {answer.status} before it got the whole request, so nothing"
+                " was sent.",
+                stage="data",
+                response=problem.response,
+                retry_after=answer.retry_after(),
+            )
+        problem.args = (self._redacted(str(problem), request), *problem.args[1:])
+        problem.response = self._redacted(problem.response, request)
+        problem.refused = {
+            address: each._replace(text=self._redacted(each.text, request))
+            for address, each in problem.refused.items()
+        }
+        return problem
+
+    def _redacted(self, text: str, request: Request | None = None) -> str:
+        secrets = Secrets()
+        for each in self._secrets(request):
+            secrets.add(each)
+        return secrets.redact(text)
+
+    def _secrets(self, request: Request | None) -> Iterator[Secret]:
+        yield from (each for each in vars(self).values() if isinstance(each, Secret))
+        if request is not None:
+            yield from request.secrets()
+
+    def _login_advice(self) -> str:
+        settings = " and ".join(self.setting(each) for each in secrets_of(type(self)))
+        return f"Check {settings}." if settings else "Check the key."
