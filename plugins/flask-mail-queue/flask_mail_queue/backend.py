@@ -93,22 +93,6 @@ class QueueBackend(Backend[None]):
         self._wake = wake
         self.lease, self.window = lease, window
         self.give_up, self.retention = give_up, retention
-        if not 1 <= lease <= 3600:
-            raise ConfigurationError(f"{self.setting('lease')} must be 1 to 3600 seconds.")
-        if not 1 <= window <= 1000:
-            raise ConfigurationError(f"{self.setting('window')} must be 1 to 1000 messages.")
-        if transaction == "session" and url is not None and session is None:
-            raise ConfigurationError(
-                f'{self.setting("transaction")} is "session", but {self.setting("url")} names a'
-                f" database of its own: leave it out, or set {self.setting('session')}."
-            )
-        for name, seconds in (("give_up", give_up), ("retention", retention)):
-            if not 0 <= seconds <= LONGEST:
-                raise ConfigurationError(
-                    f"{self.setting(name)} must be a number of seconds from 0 to ten years."
-                )
-        if max_size < 1:
-            raise ConfigurationError(f"{self.setting('max_size')} must be at least 1.")
         self.max_size = max_size
         self._key, self._keep = key, keep
 
@@ -117,8 +101,28 @@ class QueueBackend(Backend[None]):
         made = super().from_options(options, build)
         made._child = build(made.target)  # noqa: SLF001 (its own class)
         made.bind(app=None, mailer="", key_of=getattr(options, "key_of", None))
-        made.contents  # noqa: B018 (an invalid key is an error now)
+        made._check_options()  # noqa: SLF001
         return made
+
+    def _check_options(self) -> None:
+        # Not in the constructor, which does not know the settings of its options.
+        if not 1 <= self.lease <= 3600:
+            raise ConfigurationError(f"{self.setting('lease')} must be 1 to 3600 seconds.")
+        if not 1 <= self.window <= 1000:
+            raise ConfigurationError(f"{self.setting('window')} must be 1 to 1000 messages.")
+        if self._transaction == "session" and self._url is not None and self._session is None:
+            raise ConfigurationError(
+                f'{self.setting("transaction")} is "session", but {self.setting("url")} names a'
+                f" database of its own: leave it out, or set {self.setting('session')}."
+            )
+        for name in ("give_up", "retention"):
+            if not 0 <= getattr(self, name) <= LONGEST:
+                raise ConfigurationError(
+                    f"{self.setting(name)} must be a number of seconds from 0 to ten years."
+                )
+        if self.max_size is not None and self.max_size < 1:
+            raise ConfigurationError(f"{self.setting('max_size')} must be at least 1.")
+        self.contents  # noqa: B018 (an invalid key is an error now)
 
     @classmethod
     def parts(cls, options: Mapping[str, Any]) -> Sequence[Any]:

@@ -14,7 +14,7 @@ from flask_mail import MailError
 
 from .backend import QueueBackend
 from .finding import contents_of
-from .schema import FINISHED, State, now
+from .schema import FINISHED, State, is_in, now
 
 _AT_ONCE: Final = 20
 
@@ -81,8 +81,10 @@ def _erased(queues: Sequence[QueueBackend], row: Any, *, cancel: bool) -> State 
         values.update(state=state.value, finished_at=now())
     if state not in FINISHED:
         return None
-    # As it was read: a worker or a person may have changed it meanwhile.
-    same = (queue.c.id == row.id) & (queue.c.claims == row.claims) & (queue.c.state == row.state)
+    # As it was read: a worker or a person may have changed it meanwhile. What was finished may have
+    # been settled, which leaves the address in it.
+    before = is_in(queue.c.state, *(FINISHED if row.state == state.value else (State.QUEUED,)))
+    same = (queue.c.id == row.id) & (queue.c.claims == row.claims) & before
     with queues[0].store.begin() as connection:
         is_done = connection.execute(update(queue).where(same).values(**values)).rowcount == 1
     return state if is_done else None

@@ -23,7 +23,7 @@ class Joined:
     savepoints: list[object]
     lost: Callable[[str, bool], None]
     """Called with the reason if the transaction ends without a commit, and False; or with True if
-    the connection was lost during the commit, so that the message may be in the queue."""
+    the commit was interrupted, so that the message may be in the queue."""
     committed: Callable[[], None]
 
 
@@ -33,8 +33,9 @@ class _Transaction:
 
     wrote: bool = False
     ended: str = ""
-    is_committing: bool = False
     in_doubt: bool = False
+    """True if a commit has begun on the connection of the queue, and has not provably failed."""
+    is_prepared: bool = False
     joined: list[Joined] = field(default_factory=list)
 
 
@@ -70,6 +71,9 @@ def join(
     # Once for each connection: a session may be bound to one for its whole life. Not for all of
     # them, as that would slow down each statement of the app.
     event.listen(connection, "commit", _begin_commit)
+    event.listen(connection, "prepare_twophase", _begin_prepare)
+    event.listen(connection, "commit_twophase", _begin_second_phase)
+    event.listen(connection, "rollback_twophase", _roll_back_prepared)
     # SQLAlchemy has this event only for a whole engine. Listening again has no effect.
     event.listen(connection.engine, "handle_error", _failed)
     savepoints: list[object] = []
@@ -108,17 +112,36 @@ def _flushed(session: Session, context: object) -> None:
 def _begin_commit(connection: Connection) -> None:
     known = _of_connections.get(connection)
     if known is not None:
-        known.is_committing = True
+        known.in_doubt = True
+
+
+def _begin_prepare(connection: Connection, xid: object) -> None:
+    # If the connection is lost, the database keeps what it has prepared until somebody commits it.
+    _begin_commit(connection)
+
+
+def _begin_second_phase(connection: Connection, xid: object, is_prepared: bool) -> None:
+    known = _of_connections.get(connection)
+    if known is not None:
+        known.in_doubt, known.is_prepared = True, is_prepared
+
+
+def _roll_back_prepared(connection: Connection, xid: object, is_prepared: bool) -> None:
+    known = _of_connections.get(connection)
+    # Nothing is sent to the database if the connection is lost.
+    if known is not None and not connection.invalidated:
+        known.in_doubt, known.is_prepared = False, is_prepared
 
 
 def _failed(context: Any) -> None:
     # Without a connection if a new one, or the ping of an idle one, has failed.
-    if context.connection is None or not context.is_disconnect:
+    known = None if context.connection is None else _of_connections.get(context.connection)
+    if known is None:
         return
-    known = _of_connections.get(context.connection)
-    # Before COMMIT, and if the server has rejected it, nothing is stored.
-    if known is not None and known.is_committing:
-        known.in_doubt = True
+    if known.is_prepared:
+        known.in_doubt = True  # neither committed nor rolled back
+    elif not context.is_disconnect:
+        known.in_doubt = False  # the database has rejected it
 
 
 @event.listens_for(Session, "after_commit")
@@ -158,9 +181,10 @@ def _ended(session: Session, transaction: Any) -> None:
         for each in known.joined:
             each.committed()
         return
+    # Also if the session has another connection, whose commit has failed after this one's.
     if known.in_doubt:
         for each in known.joined:
-            each.lost("the connection to the database was lost during the commit", True)
+            each.lost("the commit of its transaction was interrupted", True)
         return
     if known.joined and known.ended != "rollback":
         _log.error(

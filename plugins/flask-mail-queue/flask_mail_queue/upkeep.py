@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, or_, select, true, update
+from sqlalchemy import case, delete, func, insert, or_, select, true, update
 from sqlalchemy.engine import Connection, RowMapping
 
 from .contents import WHOLE
@@ -127,6 +127,8 @@ def settle(
     """
     queue = tables.queue
     record = queue.c.record if remains == WHOLE else remains
+    # What was deleted meanwhile, such as by `flask mail queue forget`, does not come back.
+    record = None if record is None else case((queue.c.record.is_not(None), record))
     settled = (
         update(queue)
         .where(queue.c.id == number, queue.c.state == State.UNKNOWN.value)

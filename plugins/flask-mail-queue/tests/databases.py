@@ -51,6 +51,7 @@ class Postgres:
 
     def start(self):
         options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c fsync=off"
+        options += " -c max_prepared_transactions=4"
         self._run("pg_ctl", "-D", self.data, "-l", self.log, "-w", "-o", options, "start")
 
     def stop(self, mode="immediate"):

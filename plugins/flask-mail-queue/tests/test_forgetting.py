@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from cryptography.fernet import Fernet
 from flask.cli import ScriptInfo
+from flask_mail_queue import forgetting, upkeep
 from flask_mail_queue.commands import queue
 from flask_mail_queue.protocol import Result
 from flask_mail_queue.schema import State
@@ -21,14 +22,14 @@ def shop(url, request):
         yield shop
 
 
+def run(shop, *arguments):
+    runner = shop.app.test_cli_runner()
+    return runner.invoke(queue, arguments, obj=ScriptInfo(create_app=lambda: shop.app))
+
+
 @pytest.fixture
 def forget(shop):
-    def forget(*arguments):
-        runner = shop.app.test_cli_runner()
-        info = ScriptInfo(create_app=lambda: shop.app)
-        return runner.invoke(queue, ["forget", *arguments], obj=info)
-
-    return forget
+    return lambda *arguments: run(shop, "forget", *arguments)
 
 
 def send(shop, *recipients, body="Hello.", **options):
@@ -94,6 +95,55 @@ def test_a_late_outcome_does_not_store_the_address_again(shop, forget):
         assert protocol.record(connection, [Result(rows[0], State.SENT, remains=remains)]) == {1}
     assert shop.states() == ["sent"]
     assert shop.row(1)["record"] is None
+
+
+@pytest.mark.parametrize("keep", ["recipients", "everything"])
+def test_a_row_settled_while_it_is_forgotten_does_not_keep_the_address(shop, forget, keep):
+    shop.app.config["MAIL_MAILERS"]["default"]["KEEP"] = keep
+    shop.peer.script = [DeliveryUnknown("Lost.")]
+    send(shop, "ann@example.com")
+    shop.work()
+    contents, tables = shop.queue.contents, shop.store.tables
+    remains = contents.remains_of(shop.row(1)["record"], State.SENT)
+    assert remains is not None
+    assert "Content deleted: 1" in forget("ann@example.com").output
+    with shop.store.begin() as connection:
+        assert upkeep.settle(connection, tables, 1, State.SENT, remains)
+    assert shop.states() == ["sent"]
+    assert shop.row(1)["record"] is None
+
+
+def test_a_row_forgotten_while_it_is_settled_does_not_keep_the_address(shop, forget, monkeypatch):
+    shop.app.config["MAIL_MAILERS"]["default"]["KEEP"] = "recipients"
+    shop.peer.script = [DeliveryUnknown("Lost.")]
+    send(shop, "ann@example.com")
+    shop.work()
+    remains = shop.queue.contents.remains_of(shop.row(1)["record"], State.SENT)
+
+    def contents_of(queues, mailer):
+        with shop.store.begin() as connection:
+            assert upkeep.settle(connection, shop.store.tables, 1, State.SENT, remains)
+        return shop.queue.contents
+
+    monkeypatch.setattr(forgetting, "contents_of", contents_of)
+    assert "Content deleted: 1" in forget("ann@example.com").output
+    assert shop.states() == ["sent"]
+    assert shop.row(1)["record"] is None
+
+
+def test_a_row_retried_while_it_is_forgotten_is_left(shop, forget, monkeypatch):
+    shop.peer.script = [MessageRefused("No.")]
+    send(shop, "ann@example.com")
+    shop.work()
+
+    def contents_of(queues, mailer):
+        with shop.store.begin() as connection:
+            assert upkeep.retry(connection, shop.store.tables, [1]) == {1}
+        return shop.queue.contents
+
+    monkeypatch.setattr(forgetting, "contents_of", contents_of)
+    assert "Not finished: 1." in forget("ann@example.com").output
+    assert shop.row(1)["record"] is not None
 
 
 def test_keys_with_the_address_are_deleted(shop, forget):

@@ -12,17 +12,34 @@ from shop import Shop
 from flask_mail import ConfigurationError, Message, MessageError
 from flask_mail.backends import Outgoing, Secret
 
+WRONG = [
+    *(("LEASE", 0), ("WINDOW", 0), ("MAX_SIZE", 0), ("RETENTION", float("inf"))),
+    *(("GIVE_UP", -1), ("KEY", "no key")),
+]
+
 
 def test_options_that_make_no_sense_are_errors():
-    for options in (
-        *({"lease": 0}, {"window": 0}, {"max_size": 0}),
-        *({"retention": float("inf")}, {"give_up": -1}),
-    ):
-        (name,) = options
-        with pytest.raises(ConfigurationError, match=f"MAIL_QUEUE_{name.upper()}"):
-            QueueBackend(mailer="smtp", **options)
+    for name, value in WRONG:
+        with pytest.raises(ConfigurationError, match=f"^MAIL_QUEUE_{name}"):
+            QueueBackend.from_options({"mailer": "smtp", name.lower(): value}, lambda name: None)
+    options = {"mailer": "smtp", "url": Secret("sqlite://"), "transaction": "session"}
     with pytest.raises(ConfigurationError, match="MAIL_QUEUE_SESSION"):
-        QueueBackend(mailer="smtp", url=Secret("sqlite://"), transaction="session")
+        QueueBackend.from_options(options, lambda name: None)
+
+
+@pytest.mark.parametrize(("name", "value"), [*WRONG, ("TRANSACTION", "session"), ("SESSION", 7)])
+def test_errors_name_the_setting_of_the_mailer(name, value):
+    shop = Shop("sqlite://", **{name: value})
+    with pytest.raises(ConfigurationError) as caught:
+        shop.send()
+    assert f"MAIL_MAILERS['default']['{name}']" in str(caught.value)
+    assert "MAIL_QUEUE" not in str(caught.value)
+
+
+def test_a_queue_without_a_database_names_the_setting_of_the_mailer():
+    shop = Shop(None)
+    with pytest.raises(ConfigurationError, match=r"set MAIL_MAILERS\['default'\]\['URL'\]"):
+        shop.send()
 
 
 def test_a_url_that_is_none_is_an_error_that_does_not_show_it():
