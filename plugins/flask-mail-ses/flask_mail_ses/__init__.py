@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -15,15 +16,19 @@ from flask_mail.backends import (
     Backend,
     BackendUnavailable,
     ConfigurationError,
+    DeliveryEvent,
+    EventsRefused,
     Feature,
     Outgoing,
     Receipt,
     Secret,
 )
 
+from .events import events_in
 from .outcomes import cause_of, error_of
 from .redaction import redacted_logs
 from .requests import Requests
+from .sns import Topics
 
 __all__ = ["SesBackend", "SesOptions"]
 
@@ -69,6 +74,7 @@ class SesBackend(Backend[None]):
     :param from_arn: the identity to send as, if another account has authorized this one.
     :param timeout: seconds to wait for a connection and for data, at most 900.
     :param endpoint_url: another address of the service, such as a VPC endpoint.
+    :param events_topic: the ARN of the Amazon SNS topic that reports events, or a list of them.
     :raises ConfigurationError: if no region is set, or an option is invalid.
     """
 
@@ -82,6 +88,7 @@ class SesBackend(Backend[None]):
     max_size = 40 * 1024 * 1024
     """Octets per message (Amazon SES quotas)."""
     message_options = SesOptions
+    events_option = "events_topic"
 
     def __init__(
         self,
@@ -95,6 +102,7 @@ class SesBackend(Backend[None]):
         from_arn: str | None = None,
         timeout: float = 30.0,
         endpoint_url: str | None = None,
+        events_topic: str | list[str] | None = None,
     ) -> None:
         if (access_key_id is None) != (secret_access_key is None):
             raise ConfigurationError(
@@ -123,6 +131,7 @@ class SesBackend(Backend[None]):
         self._timeout = timeout
         self._endpoint_url = endpoint_url
         self._region = self._checked_region(region)
+        self._topics = None if events_topic is None else _topics(events_topic)
         # One per process, because a fork must not share connections. Threads share it.
         self._clients: dict[int, Any] = {}
 
@@ -137,6 +146,30 @@ class SesBackend(Backend[None]):
         client = self._clients.pop(os.getpid(), None)
         if client is not None:
             client.close()
+
+    def read_events(self, headers: Mapping[str, str], body: bytes) -> Iterable[DeliveryEvent]:
+        if self._topics is None:
+            raise EventsRefused("MAIL_SES_EVENTS_TOPIC is not set.")
+        notice = self._topics.verified(body)
+        if notice["Type"] == "Notification":
+            return events_in(notice)
+        if notice["Type"] == "SubscriptionConfirmation":
+            # Not fetched here: a person decides, and a request never makes this machine send one.
+            _log.warning(
+                "Amazon SNS asks if it may send the events of %s. To confirm, run:"
+                " flask mail events confirm %s '%s'",
+                notice["TopicArn"],
+                self.mailer,
+                notice["SubscribeURL"],
+            )
+        else:
+            _log.warning("Amazon SNS does not send the events of %s any more.", notice["TopicArn"])
+        return ()
+
+    def confirm_events(self, url: str) -> None:
+        if self._topics is None:
+            raise ConfigurationError("MAIL_SES_EVENTS_TOPIC is not set.")
+        self._topics.confirm(url)
 
     def _send(self, client: Any, request: dict[str, Any], recipients: Sequence[str]) -> str:
         # The header of the content lists no blind copies: they are only here.
@@ -249,6 +282,16 @@ class SesBackend(Backend[None]):
                 user_agent_extra="Flask-Mail-SES",
             ),
         )
+
+
+def _topics(given: str | list[str]) -> Topics:
+    setting = "MAIL_SES_EVENTS_TOPIC"
+    if find_spec("cryptography") is None:
+        raise ConfigurationError(
+            f"{setting} needs the library cryptography: pip install 'Flask-Mail-SES[events]'."
+        )
+    names = given.split(",") if isinstance(given, str) else given
+    return Topics([str(each).strip() for each in names], setting)
 
 
 def _check_url(url: str) -> None:
