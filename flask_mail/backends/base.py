@@ -151,6 +151,11 @@ class Backend(Inspectable, Sending[S]):
         be in flight in other threads, whose sessions are closed later.
         """
 
+    @property
+    def server_address(self) -> tuple[str, int] | None:
+        """Host and port of the server that it delivers to, for traces; ``None`` if it has none."""
+        return None
+
     @abstractmethod
     def deliver(self, mail: Outgoing, session: S) -> Receipt:
         """Deliver one message. Subclasses implement this.

@@ -211,11 +211,11 @@ class Sending(ABC, Generic[S]):
             receipt = failure_of(self.name, error, mail, handed_over)
             receipt = logged(message, mail, receipt, started)
             attach(error, "receipt", receipt)
-            tell(app, message, receipt)
+            tell(app, message, mail, receipt)
             raise
         receipt = logged(message, mail, receipt, started)
         try:
-            problem = tell(app, message, receipt) or receipt.error
+            problem = tell(app, message, mail, receipt) or receipt.error
             if problem is not None:
                 raise problem
         except BaseException as error:

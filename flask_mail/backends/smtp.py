@@ -154,6 +154,10 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         """The server and how to connect to it, without the password."""
         return self._server
 
+    @property
+    def server_address(self) -> tuple[str, int]:
+        return self._server.host, self._server.port
+
     def open(self) -> smtplib.SMTP:
         if stand_in.is_replaced(self._server):
             return stand_in.connect(self._server)  # type: ignore[no-any-return]

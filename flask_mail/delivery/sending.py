@@ -107,13 +107,15 @@ def error_of(receipt: Receipt) -> BaseException:
     )
 
 
-def tell(app: object, message: Message, receipt: Receipt) -> BaseException | None:
+def tell(
+    app: object, message: Message, mail: Outgoing | None, receipt: Receipt
+) -> BaseException | None:
     """Send the signal of an outcome; return a receiver's error if Flask would propagate it."""
     if receipt.error is not None:
-        tell_failed(app, message, receipt, receipt.error)
+        tell_failed(app, message, receipt, receipt.error, mail)
         return None
     tell_taken = tell_dispatched if receipt.sent else tell_queued
-    return tell_taken(app, message, receipt)
+    return tell_taken(app, message, receipt, mail)
 
 
 @dataclass
@@ -270,7 +272,7 @@ class Batch(Generic[Item]):
         if self._receipts is not None:
             self._receipts.append(final)
         self._waiting.popleft()
-        raised = tell(self._app, waiting.message, final)
+        raised = tell(self._app, waiting.message, waiting.mail, final)
         self.raised = self.raised or raised
         return final
 

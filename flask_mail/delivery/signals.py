@@ -21,17 +21,20 @@ if TYPE_CHECKING:
     from ..events.values import DeliveryEvent
     from ..message.message import Message
     from ..receipt import Receipt
+    from .outgoing import Outgoing
 
 _log = logging.getLogger("flask_mail")
-_OFFERED = ("app", "message", "receipt", "error")
+_OFFERED = ("app", "message", "receipt", "error", "outgoing")
+# Receivers with **extra may pass on all that they get, to functions that are older than this one.
+_ONLY_BY_NAME = frozenset({"outgoing"})
 
 
 class MailSignal(blinker.NamedSignal):
     """A signal that gives each receiver the arguments that its parameters name.
 
-    They are ``app``, ``message``, ``receipt`` and ``error``. A receiver whose first parameter has
-    another name gets the app first and the rest by keyword, as far as it accepts them; one whose
-    second parameter is ``app`` gets the message first.
+    They are ``app``, ``message``, ``receipt``, ``error`` and ``outgoing``. A receiver whose first
+    parameter has another name gets the app first and the rest by keyword, as far as it accepts
+    them; one whose second parameter is ``app`` gets the message first.
     """
 
     def send(self, *sender: Any, **offered: Any) -> list[tuple[Callable[..., Any], Any]]:
@@ -129,7 +132,7 @@ def call(receiver: Callable[..., Any], app: object, offered: dict[str, Any]) -> 
     positional = [values.get(name) for name in shape.positional]
     named = {name: values.get(name) for name in shape.named}
     if shape.rest:
-        taken = {*shape.positional, *shape.named}
+        taken = {*shape.positional, *shape.named, *_ONLY_BY_NAME}
         named.update({name: value for name, value in values.items() if name not in taken})
     return receiver(*positional, **named)
 
@@ -206,26 +209,41 @@ def sending(app: object, message: Message) -> None:
     email_sending.send(app, message=message)
 
 
-def dispatched(app: object, message: Message, receipt: Receipt) -> BaseException | None:
-    """Signal that `message` was sent; return an error of a receiver that should propagate."""
+def dispatched(
+    app: object, message: Message, receipt: Receipt, outgoing: Outgoing | None
+) -> BaseException | None:
+    """Signal that `message` was sent; return an error of a receiver that should propagate.
+
+    :param outgoing: the message as the backend got it; ``None`` if it never did.
+    """
     if _is_own(email_dispatched):
-        error = email_dispatched.notify(app, message=message, receipt=receipt)
+        error = email_dispatched.notify(app, message=message, receipt=receipt, outgoing=outgoing)
     else:
         error = _told_by_another(app, message)
     return error if error is not None and propagates(app) else None
 
 
-def queued(app: object, message: Message, receipt: Receipt) -> BaseException | None:
+def queued(
+    app: object, message: Message, receipt: Receipt, outgoing: Outgoing | None
+) -> BaseException | None:
     """Signal that `message` was queued; return an error of a receiver that should propagate."""
-    error = email_queued.notify(app, message=message, receipt=receipt)
+    error = email_queued.notify(app, message=message, receipt=receipt, outgoing=outgoing)
     return error if error is not None and propagates(app) else None
 
 
-def failed(app: object, message: Message, receipt: Receipt, error: BaseException) -> None:
+def failed(
+    app: object,
+    message: Message,
+    receipt: Receipt,
+    error: BaseException,
+    outgoing: Outgoing | None,
+) -> None:
     """Signal that `message` was not sent; an error of a receiver never hides `error`."""
     # An interrupt of a receiver propagates, but must not replace the one that ended the message.
     caught = Exception if isinstance(error, Exception) else BaseException
-    email_failed.notify(app, caught, message=message, receipt=receipt, error=error)
+    email_failed.notify(
+        app, caught, message=message, receipt=receipt, error=error, outgoing=outgoing
+    )
 
 
 def reported(app: object, event: DeliveryEvent) -> Exception | None:

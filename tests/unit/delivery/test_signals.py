@@ -12,6 +12,7 @@ from flask import Flask
 from flask_mail import (
     Mail,
     Message,
+    NoRecipients,
     email_dispatched,
     email_failed,
     email_sending,
@@ -193,6 +194,32 @@ def test_a_receiver_connected_for_one_app_does_not_hear_of_another(app, mail):
         Mail(other).send_message("Hi", ["to@example.com"])
         mail.send_message("Hi", ["to@example.com"])
     assert heard == [app]
+
+
+def test_receivers_that_name_it_get_the_message_as_delivered(mail):
+    heard = []
+
+    def by_name(message, outgoing):
+        heard.append((outgoing.message is message, outgoing.envelope.recipients))
+
+    def with_extra(app, **extra):
+        heard.append(sorted(extra))
+
+    for receiver in (by_name, with_extra):
+        with email_dispatched.connected_to(receiver):
+            mail.send_message("Hi", ["to@example.com"])
+    assert heard == [(True, ("to@example.com",)), ["message", "receipt"]]
+
+
+def test_a_message_that_cannot_be_rendered_is_not_delivered(mail):
+    heard = []
+
+    def receive(outgoing, error):
+        heard.append((outgoing, type(error)))
+
+    with email_failed.connected_to(receive), pytest.raises(NoRecipients):
+        mail.send_message("Hi", [])
+    assert heard == [(None, NoRecipients)]
 
 
 def test_email_sending_may_change_the_message(app, mail):

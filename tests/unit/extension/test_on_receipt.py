@@ -256,10 +256,10 @@ def test_receipt_that_an_alarm_kept_back_is_passed_with_the_next(mail, monkeypat
     """A signal handler may raise at any moment, such as Celery's for a soft time limit."""
     tell = sending.tell
 
-    def interrupted(app, message, receipt):
+    def interrupted(app, message, *outcome):
         if message.subject == "1":
             raise TimeoutError("time is up")
-        return tell(app, message, receipt)
+        return tell(app, message, *outcome)
 
     monkeypatch.setattr(sending, "tell", interrupted)
     got, batch = [], messages(3)
