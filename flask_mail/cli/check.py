@@ -23,7 +23,7 @@ from .event_rules import judge_events
 from .mailer_rules import judge_mailers
 from .output import progress, say_json
 from .plugins import judge_plugins, plugins
-from .rules import Finding, judge_unsubscribe, judge_values, sender_of
+from .rules import Finding, judge_telemetry, judge_unsubscribe, judge_values, sender_of
 from .trial import trial
 from .unknown import judge_names
 from .values import Entries
@@ -108,6 +108,7 @@ def _findings(entries: Entries, choices: list[Choice], state: _Mail) -> list[Fin
         *judge_values(entries, default, choices, production=not is_developed(current_app)),
         *judge_unsubscribe(entries, state.app),
         *judge_events(entries, state),
+        *judge_telemetry(entries),
         *judge_names(entries, default, installed),
         *judge_mailers(entries, state, [each.mailer for each in choices]),
         *judge_plugins(installed),

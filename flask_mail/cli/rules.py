@@ -12,11 +12,13 @@ from ..backends.smtp_rules import Options, problems
 from ..config.converters import default_port, to_bool
 from ..config.message_settings import UNSUBSCRIBE
 from ..config.table import BY_KEY, FAIL_SILENTLY, convert
+from ..config.telemetry_settings import TELEMETRY
 from ..errors import ConfigurationError, MessageError
 from ..extension.unsubscribe import add_headers
 from ..message.fields import sender_text
 from ..message.message import Message
 from ..smtp.server import Server
+from ..telemetry import check_installed
 from ..util.secret import Password, Token
 
 if TYPE_CHECKING:
@@ -69,6 +71,15 @@ def judge_unsubscribe(entries: Entries, app: Any) -> Iterator[Finding]:
             add_headers(probe, entries.config, app)
         except (ConfigurationError, MessageError) as error:
             yield Finding("error", "unsubscribe", (UNSUBSCRIBE,), str(error))
+
+
+def judge_telemetry(entries: Entries) -> Iterator[Finding]:
+    """Yield the reason why messages cannot be traced, if ``MAIL_TELEMETRY`` is on."""
+    if entries.value(TELEMETRY, False):
+        try:
+            check_installed()
+        except ConfigurationError as error:
+            yield Finding("error", "telemetry", (TELEMETRY,), str(error))
 
 
 def sender_of(entries: Entries) -> Address | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from ..util.callers import warn_program
-from . import message_settings
+from . import message_settings, telemetry_settings
 from .converters import (
     Unshown,
     to_addresses,
@@ -86,6 +86,7 @@ TABLE: tuple[Setting, ...] = (
         " available without debug or testing.",
         "General",
     ),
+    *telemetry_settings.ROWS,
     Setting(
         "MAIL_SERVER", "host name or address", to_host, "localhost",
         "The SMTP server.",

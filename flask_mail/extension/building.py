@@ -104,6 +104,17 @@ class Builder:
                 found.update(built.backend.stats())
             return found
 
+    def built(self, mailer: str, backend: str) -> Backend[Any] | None:
+        """Return the backend that has sent mail of a mailer, or ``None``; nothing is built.
+
+        :param backend: its name, as in a receipt.
+        """
+        found = self._built.get(mailer)
+        if found is None:  # the flat settings made it
+            flat = [each for key, each in self._built.copy().items() if not isinstance(key, str)]
+            found = next((each for each in flat if each.backend.name == backend), None)
+        return found.backend if found is not None and found.backend.name == backend else None
+
     def backend_class(self, reference: Any) -> type[Backend[Any]]:
         """Return the class of a reference; finding it once is enough.
 

@@ -11,6 +11,7 @@ from flask import Flask, current_app
 from .. import _context
 from ..config.converters import is_on
 from ..config.message_settings import EVENTS, UNSUBSCRIBE
+from ..config.telemetry_settings import TELEMETRY
 from .admitting import Admitting
 from .development import watch
 from .live import ATTRIBUTES
@@ -65,6 +66,10 @@ class Mail(_MailMixin, Previewing, Admitting):
             from .events import add_endpoint
 
             add_endpoint(app)
+        if app.config.get(TELEMETRY) is not None:
+            from .telemetry import switch_on
+
+            switch_on(app)
         watch(app)
         return state
 

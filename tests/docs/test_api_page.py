@@ -14,6 +14,7 @@ import pytest
 import flask_mail
 import flask_mail.backends
 import flask_mail.inbox
+import flask_mail.telemetry
 import flask_mail.testing
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
@@ -22,6 +23,7 @@ MODULES: tuple[ModuleType, ...] = (
     flask_mail.backends,
     flask_mail.testing,
     flask_mail.inbox,
+    flask_mail.telemetry,
 )
 PUBLIC = {name: getattr(module, name) for module in MODULES for name in module.__all__}
 CLASSES = {name: each for name, each in PUBLIC.items() if inspect.isclass(each)}

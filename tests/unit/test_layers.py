@@ -29,6 +29,7 @@ FLOORS = {
     "extension": 8,
     "": 9,
     "inbox": 10,
+    "telemetry": 10,
     "cli": 11,
     "testing": 11,
 }
@@ -38,7 +39,7 @@ EXCEPTIONS = {
     # The signature of Message.send(), which programs override with the type that 0.10 gave it.
     ("message.message", "extension.connection"),
 }
-MAY_IMPORT_FLASK = {"_context", "extension", "inbox", "cli", "testing"}
+MAY_IMPORT_FLASK = {"_context", "extension", "inbox", "telemetry", "cli", "testing"}
 
 
 @cache

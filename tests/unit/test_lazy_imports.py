@@ -9,7 +9,7 @@ import pytest
 
 SLOW = {"html.parser", "http.client", "importlib.metadata", "smtplib", "ssl"}
 UNUSED = {
-    *("address", "backends", "cli", "inbox", "mime", "receipt", "smtp", "testing"),
+    *("address", "backends", "cli", "inbox", "mime", "receipt", "smtp", "telemetry", "testing"),
     *("delivery.outgoing", "extension.mailers", "util.files", "util.secret"),
     *("message.css", "message.lint", "message.parse", "message.serialize", "message.templates"),
     *("message.uploads", "message.validation"),
