@@ -12,6 +12,7 @@ from flask_mail.backends import BackendUnavailable, DeliveryUnknown, Outcome, Re
 
 from .contents import Contents
 from .schema import State
+from .tracing import reporting
 
 _log = logging.getLogger("flask_mail.queue")
 _REASONS = {
@@ -42,5 +43,5 @@ def tell_ended(app: Any, row: RowMapping, contents: Contents) -> None:
         error=error,
         mailer=row["mailer"],
     )
-    with app.app_context():
-        email_failed.notify(app, message=mail.message, receipt=receipt, error=error)
+    with app.app_context(), reporting(app, mail, row["trace"]):
+        email_failed.notify(app, message=mail.message, receipt=receipt, error=error, outgoing=mail)

@@ -31,6 +31,7 @@ from . import joining
 from .contents import Contents, Keep
 from .records import LONGEST, QueueOptions, row_of
 from .store import Store, describe_failure
+from .tracing import storing
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -208,10 +209,15 @@ class QueueBackend(Backend[None]):
         return None
 
     def deliver(self, mail: Outgoing, session: None) -> Receipt:
+        with storing(self.app, mail, self.name) as trace:
+            return self._stored(mail, trace)
+
+    def _stored(self, mail: Outgoing, trace: str | None) -> Receipt:
         options = self.options_of(mail)
         if self._child is not None:
             self._child.check(mail.for_mailer(self.target))
         row = row_of(mail.for_mailer(self.target), self.target, options, self.contents)
+        row["trace"] = trace
         try:
             joined = self._session_to_join()
         except SQLAlchemyError as error:  # such as a transaction that has failed already
@@ -275,7 +281,9 @@ class QueueBackend(Backend[None]):
             error = BackendUnavailable(f"The message is not in the queue any more: {reason}.")
         receipt = self.receipt_of(error, mail, handed_over=False)
         _log.warning("%s %s by queue: %s", mail.message_id, receipt.outcome.value, reason)
-        email_failed.notify(self.app, message=mail.message, receipt=receipt, error=error)
+        email_failed.notify(
+            self.app, message=mail.message, receipt=receipt, error=error, outgoing=mail
+        )
 
     def _call_wake(self) -> None:
         if self._wake is None:

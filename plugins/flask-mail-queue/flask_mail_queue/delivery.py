@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask_mail.backends import (
@@ -74,7 +75,8 @@ class Delivery:
         self._claimed = deque(rows)
         self._marked: deque[tuple[Claimed, Outgoing]] = deque()
         self._unmarked: list[Claimed] = []
-        self._under_way: deque[tuple[Claimed, Outgoing]] = deque()
+        # With the time at which the mailer took it.
+        self._under_way: deque[tuple[Claimed, Outgoing, float]] = deque()
         self._answered: list[_Answered] = []
         self._commit = commit
         self._give_back = give_back
@@ -123,7 +125,7 @@ class Delivery:
             # Lost to another worker, or paused: so are those behind them.
             self._unmarked = [row for row, _ in prepared if row.id not in marked]
             while self._marked and not self._must_stop():
-                self._under_way.append(self._marked.popleft())
+                self._under_way.append((*self._marked.popleft(), time.perf_counter()))
                 yield self._under_way[-1][1]
 
     def _must_stop(self) -> bool:
@@ -146,7 +148,7 @@ class Delivery:
     def _answer(self, receipt: object) -> None:
         if not self._under_way:
             raise BackendUnavailable("The backend returned more receipts than it took messages.")
-        row, mail = self._under_way.popleft()
+        row, mail, started = self._under_way.popleft()
         if not isinstance(receipt, Receipt) or not isinstance(receipt.outcome, Outcome):
             problem = DeliveryUnknown(f"The backend returned {type(receipt).__name__}.")
             receipt = self._mailer.backend.receipt_of(problem, mail)
@@ -154,17 +156,18 @@ class Delivery:
             self.unreachable = receipt.error
         else:
             self.answers += 1
-        self._note(row, mail, receipt)
+        self._note(row, mail, _timed(receipt, started))
 
     def _abandon(self, error: BaseException | None) -> None:
         """Note the messages that the mailer took without an answer."""
         while self._under_way:
-            row, mail = self._under_way.popleft()
+            row, mail, started = self._under_way.popleft()
             problem = error
             # The outcome of such an error would concern one message, and it is unknown which one.
             if problem is None or isinstance(problem, (BackendUnavailable, MessageRefused)):
                 problem = DeliveryUnknown("The mailer returned no receipt for this message.")
-            self._note(row, mail, self._mailer.backend.receipt_of(problem, mail))
+            receipt = self._mailer.backend.receipt_of(problem, mail)
+            self._note(row, mail, _timed(receipt, started))
 
     def _note(self, row: Claimed, mail: Outgoing | None, receipt: Receipt) -> None:
         mailer = self._mailer
@@ -202,6 +205,10 @@ class Delivery:
         self._unmarked.clear()
         self._claimed.clear()
         self._give_back(unsent)
+
+
+def _timed(receipt: Receipt, started: float) -> Receipt:
+    return replace(receipt, seconds=time.perf_counter() - started, error=receipt.error)
 
 
 def _text(error: BaseException) -> str:

@@ -31,6 +31,8 @@ class Claimed:
     remaining: float | None
     """Seconds until it expires."""
     record: bytes | None = field(repr=False)
+    trace: str | None = None
+    """The span that stored it."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Protocol:
         due = (
             select(
                 *(queue.c.id, queue.c.claims, queue.c.attempts, queue.c.losses, queue.c.record),
+                queue.c.trace,
                 (now() - queue.c.created_at).label("age"),
                 (queue.c.expires_at - now()).label("remaining"),
             )
@@ -282,5 +285,12 @@ def _apart(rows: Sequence[Any]) -> Sequence[Any]:
 
 def _claimed(row: Any) -> Claimed:
     remaining = None if row.remaining is None else row.remaining / SECOND
-    # The claim that has just been made.
-    return Claimed(row.id, row.claims + 1, row.attempts, row.age / SECOND, remaining, row.record)
+    return Claimed(
+        row.id,
+        row.claims + 1,  # the claim that has just been made
+        row.attempts,
+        row.age / SECOND,
+        remaining,
+        row.record,
+        row.trace,
+    )

@@ -42,6 +42,7 @@ def rehearse(connection: Connection, store: Store) -> None:
         leases.reap(connection)
         upkeep.expire(connection, store.tables)
         upkeep.mailers_due(connection, store.tables)
+        upkeep.backlog(connection, store.tables)
         upkeep.purge_sent(connection, store.tables, [_MAILER])
         upkeep.purge(connection, store.tables, LONGEST, mailer=_MAILER)
         leases.unregister(connection)
@@ -61,4 +62,5 @@ def _row() -> dict[str, object]:
         "recipients": 0,
         "size": 0,
         "record": b"{}",
+        "trace": None,
     }

@@ -128,6 +128,8 @@ def _define(metadata: MetaData, name: str) -> None:
         Column("response", String(500), nullable=False),
         Column("error", String(80), nullable=False),
         Column("finished_at", BigInteger),
+        # The span that stored the message (W3C Trace Context), to which that of a worker is linked.
+        Column("trace", String(55)),
         UniqueConstraint("mailer", "key", name=f"uq_{name}_key"),
         # The id of a row that was deleted must not mean another message.
         sqlite_autoincrement=True,

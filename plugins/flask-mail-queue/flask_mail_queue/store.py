@@ -166,7 +166,10 @@ class Store:
         )
 
 
-_GIVEN: Final = ("mailer", "priority", "key", "message_id", "recipients", "size", "record")
+_GIVEN: Final = (
+    *("mailer", "priority", "key", "message_id", "recipients", "size", "record"),
+    "trace",
+)
 
 
 def _parsed(url: str) -> URL:

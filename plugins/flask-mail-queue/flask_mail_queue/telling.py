@@ -11,6 +11,7 @@ from flask_mail.backends import Outcome, Outgoing, Receipt
 from .outcomes import error_of
 from .protocol import Result
 from .schema import State
+from .tracing import reporting
 
 _log = logging.getLogger("flask_mail.queue")
 
@@ -32,9 +33,10 @@ def tell(app: Any, result: Result, mail: Outgoing | None, receipt: Receipt) -> N
     if receipt.outcome is Outcome.QUEUED:
         return  # the other queue reports the outcome
     # Receivers get a session of their own.
-    with app.app_context():
+    with app.app_context(), reporting(app, mail, result.row.trace):
         if receipt.sent:
-            email_dispatched.notify(app, message=mail.message, receipt=receipt)
+            email_dispatched.notify(app, message=mail.message, receipt=receipt, outgoing=mail)
             return
         signal = email_deferred if result.state is State.QUEUED else email_failed
-        signal.notify(app, message=mail.message, receipt=receipt, error=error_of(receipt))
+        error = error_of(receipt)
+        signal.notify(app, message=mail.message, receipt=receipt, error=error, outgoing=mail)

@@ -189,6 +189,21 @@ def oldest_due(connection: Connection, tables: Tables) -> float | None:
     return None if waited is None else waited / SECOND
 
 
+def backlog(connection: Connection, tables: Tables) -> dict[str, tuple[int, float]]:
+    """Return for each mailer the number of rows that are due, and the age of the oldest.
+
+    The age is in seconds since it was due.
+    """
+    queue = tables.queue
+    is_due = is_in(queue.c.state, State.QUEUED) & (queue.c.due_at <= now())
+    found = (
+        select(queue.c.mailer, func.count(), now() - func.min(queue.c.due_at))
+        .where(is_due)
+        .group_by(queue.c.mailer)
+    )
+    return {name: (count, age / SECOND) for name, count, age in connection.execute(found)}
+
+
 def mailers_due(connection: Connection, tables: Tables) -> list[str]:
     """Return the mailers of the rows that are due."""
     queue = tables.queue

@@ -29,6 +29,7 @@ from .rehearsal import rehearse
 from .renewal import Renewal
 from .stopping import Stop
 from .store import describe_failure
+from .tracing import observe
 
 _log = logging.getLogger("flask_mail.queue")
 _T = TypeVar("_T")
@@ -84,6 +85,7 @@ class Worker:
         with self._store.engine.connect() as connection:
             rehearse(connection, self._store)
         self._begin()
+        observe(self._app, self._store, self._names)
         try:
             while not self._must_stop():
                 if not (self._swept() or self._worked()):

@@ -66,7 +66,7 @@ class Queue(RuleBasedStateMachine):
     def store_one(self, priority, key):
         given = {"mailer": "peer", "message_id": "<1@example.com>", "recipients": 1, "size": 1}
         when = {"given_at": None, "delay": 0, "lifetime": None}
-        row = {**given, **when, "priority": priority, "key": key, "record": b"{}"}
+        row = {**given, **when, "priority": priority, "key": key, "record": b"{}", "trace": None}
         with self.store.begin() as connection:
             number, is_new = self.store.insert(connection, row)
         same = [each.id for each in self.rows.values() if key is not None and each.key == key]
