@@ -76,7 +76,8 @@ class HttpAnswers(HttpFixtures):
         """Only a status that proves it means that a message was not sent, or was refused."""
         backend = backend_at(scripted.url)
         for status, expected in {**_EXPECTED, **self.outcomes}.items():
-            scripted.plan(Plan(answer(status, {"message": "No."}), Ending.CLOSE))
+            said = answer(status, {"message": "No."}, (("Connection", "close"),))
+            scripted.plan(Plan(said, Ending.CLOSE))
             receipt = outcome_of(backend, hello(), secrets)
             check_outcome(receipt, expected, f"the service answered {status}")
             if status in _LOGIN and expected is Outcome.NOT_SENT:

@@ -71,7 +71,7 @@ def test_it_is_built_installed_and_selected_by_its_name(written: Path, tmp_path:
         PYTHONPATH=str(site),
     )
     assert told.returncode == 4
-    assert "PigeonBackend needs MAIL_PIGEON_URL" in told.stdout + told.stderr
+    assert "PigeonBackend needs MAIL_PIGEON_KEY" in told.stdout + told.stderr
 
 
 def test_it_needs_no_app(tmp_path: Path) -> None:
