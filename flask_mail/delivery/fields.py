@@ -9,6 +9,7 @@ from mimetypes import guess_extension
 from typing import TYPE_CHECKING, Final
 
 from ..address.parser import parse_addresses
+from ..address.syntax import unquote
 from ..errors import MessageError, UnsupportedFeature
 from ..message.message import Message
 from ..mime.checks import as_text, check_content_type, clean
@@ -167,8 +168,8 @@ def _addresses(value: str) -> tuple[Address, ...]:
 
 
 def _key(address: Address) -> str:
-    # Local parts are case-sensitive (RFC 5321 section 2.4).
-    return f"{address.local}@{address.domain.lower()}"
+    # Local parts are case-sensitive (RFC 5321 section 2.4). In a header, some are quoted.
+    return f"{unquote(address.local)}@{address.domain.lower()}"
 
 
 def _declared(message: Message) -> set[str]:

@@ -50,6 +50,11 @@ def test_roles_are_those_of_the_fields_with_names() -> None:
     }
 
 
+def test_address_that_is_quoted_in_the_header_has_its_role() -> None:
+    mail = outgoing(recipients=["a..b.@b.c", '"x y"@b.c'], cc=["..z@b.c"])
+    assert shown(mail.roles) == {"to": ["a..b.@b.c", '"x y"@b.c'], "cc": ["..z@b.c"], "bcc": []}
+
+
 def test_recipients_out_of_the_envelope_have_no_role() -> None:
     mail = outgoing(recipients=["a@b.c", "d@b.c"], cc=["y@b.c"], bcc=["x@b.c"])
     less = mail.with_envelope(Envelope(mail.envelope.sender, ("d@b.c", "x@b.c")))
