@@ -191,12 +191,18 @@ class _Received:
 
     def __init__(self, wire: HttpWire) -> None:
         self._wire = wire
+        self._has_begun = False
 
     def makefile(self, mode: str) -> _Received:
         return self
 
     def readline(self, size: int) -> bytes:
-        return self._wire.read(size, to_line_end=True)
+        line = self._wire.read(size, to_line_end=True)
+        self._has_begun = self._has_begun or bool(line)
+        # The end of the connection is not that of a header, for which HTTPResponse takes it.
+        if self._has_begun and not line.endswith(b"\n") and len(line) < size:
+            raise IncompleteRead(line)
+        return line
 
     def read(self, size: int) -> bytes:
         return self._wire.read(size)

@@ -407,6 +407,19 @@ def test_connection_that_the_service_ends_is_not_kept(service):
     assert backend.stats()["idle"] == 0
 
 
+class TakesAnyAnswer(PigeonBackend):
+    def outcome(self, mail, answer):
+        return self.accepted(mail)
+
+
+@pytest.mark.parametrize("header", ["", " Accepted", " Accepted\r\n", " Accepted\r\nX-A: b\r\n"])
+def test_answer_that_is_cut_in_its_header_is_unknown(service, header):
+    """Also for a service that gives no id, whose absence would show it."""
+    service.plan(Plan(f"HTTP/1.1 202{header}".encode(), Ending.CLOSE))
+    with pytest.raises(DeliveryUnknown, match="cut|not valid"):
+        pigeon_at(service.url, TakesAnyAnswer).send(message())
+
+
 def test_chunked_answer_is_read(service):
     said = (
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
