@@ -1,0 +1,92 @@
+"""The events of Resend. Pure."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from email.utils import parseaddr
+from typing import Any, Final
+
+from flask_mail.backends import DeliveryEvent, EventKind
+
+from .payload import ID_TAG
+
+_KINDS: Final = {
+    "email.bounced": EventKind.BOUNCED,
+    "email.complained": EventKind.COMPLAINED,
+    "email.delivered": EventKind.DELIVERED,
+    "email.delivery_delayed": EventKind.DELAYED,
+    "email.failed": EventKind.REFUSED,
+    "email.suppressed": EventKind.REFUSED,
+}
+_DETAILS: Final = ("bounce", "failed", "suppressed")
+_SUPPRESSED: Final = "suppressed sending"
+"""In the text of a bounce that was none, as Resend has written it before ``email.suppressed``."""
+
+
+def event_of(number: str, found: Mapping[str, Any], *, mailer: str, backend: str) -> DeliveryEvent:
+    """Return an event as Flask-Mail reports it.
+
+    :param number: the id of the request, which is the same for repeats.
+    :param found: the event, decoded from JSON.
+    """
+    name = str(found.get("type", ""))
+    data = _mapping(found.get("data"))
+    kind = _KINDS.get(name, EventKind.OTHER)
+    details = next((each for field in _DETAILS if (each := _mapping(data.get(field)))), {})
+    reason = " ".join(
+        str(details[each])
+        for each in ("type", "subType", "message", "reason")
+        if isinstance(details.get(each), str)
+    )
+    if kind is EventKind.BOUNCED and _SUPPRESSED in reason:
+        kind = EventKind.REFUSED
+    if name == "contact.updated" and data.get("unsubscribed") is True:
+        kind = EventKind.UNSUBSCRIBED
+    tags = {str(key): str(value) for key, value in _mapping(data.get("tags")).items()}
+    message_id = _message_id(tags.pop(ID_TAG, ""))
+    return DeliveryEvent(
+        kind,
+        _time(found.get("created_at")),
+        id=number,
+        message_id=message_id,
+        peer_id=str(data.get("email_id") or ""),
+        recipient=_recipient(data),
+        permanent=kind is EventKind.BOUNCED and details.get("type") == "Permanent",
+        reason=reason,
+        # A tag has this value, and so has metadata that is True: Resend has one kind of both.
+        tags=tuple(key for key, value in tags.items() if value == "true"),
+        metadata=tags,
+        mailer=mailer,
+        backend=backend,
+        raw=found,
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _recipient(data: Mapping[str, Any]) -> str:
+    """Return the recipient, unless there are several: the event does not say which one it is."""
+    several = data.get("to") or data.get("email")
+    given = several if isinstance(several, list) else [several]
+    if len(given) != 1 or data.get("cc") or data.get("bcc"):
+        return ""
+    return parseaddr(str(given[0] or ""))[1]
+
+
+def _message_id(tag: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(f"{tag}{'=' * (-len(tag) % 4)}").decode()
+    except ValueError:  # of another program
+        return ""
+
+
+def _time(value: object) -> datetime:
+    try:
+        # Python 3.10 does not read a Z.
+        return datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    except ValueError:
+        return datetime.now(timezone.utc)
