@@ -1,0 +1,94 @@
+"""A message in the fields of Microsoft Graph. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+from urllib.parse import quote
+
+from flask_mail.backends import File, Outgoing, UnsupportedFeature
+
+_MOST_HEADERS: Final = 5
+_PRIORITY: Final = frozenset({"importance", "priority", "x-priority"})
+
+Unsupported = Callable[[str], UnsupportedFeature]
+
+
+def path_of(mailbox: str) -> str:
+    """Return the path of a request to send from a mailbox.
+
+    An address may have characters with a meaning in a URL, such as ``/``, ``?`` and ``#``: it must
+    not reach another resource of the tenant.
+    """
+    return f"/v1.0/users/{quote(mailbox, safe='')}/sendMail"
+
+
+def payload_of(mail: Outgoing, unsupported: Unsupported, *, save: bool) -> dict[str, Any]:
+    """Return the body of the request.
+
+    :param unsupported: returns the error for something that Graph cannot express.
+    :param save: put a copy into the folder of sent mail.
+    :raises UnsupportedFeature: the message has something of the kind.
+    """
+    fields, roles = mail.fields, mail.roles
+    for each in fields.alternatives:
+        raise unsupported(f"the alternative {each}")
+    is_html = fields.html is not None
+    message = {
+        "subject": fields.subject,
+        "body": {
+            "contentType": "html" if is_html else "text",
+            "content": fields.html if is_html else fields.text,
+        },
+        "from": _recipients([fields.sender])[0],
+        "internetMessageId": mail.message_id,
+        **{
+            field: value
+            for field, value in (
+                ("toRecipients", _recipients(roles.to)),
+                ("ccRecipients", _recipients(roles.cc)),
+                ("bccRecipients", _recipients(roles.bcc)),
+                ("replyTo", _recipients(fields.reply_to)),
+                ("importance", mail.message.priority),
+                ("internetMessageHeaders", _headers(mail, unsupported)),
+                ("attachments", [_attachment(each, unsupported) for each in fields.files]),
+            )
+            if value
+        },
+    }
+    # To be given only if it is false.
+    return {"message": message} if save else {"message": message, "saveToSentItems": False}
+
+
+def _recipients(addresses: Iterable[Any]) -> list[dict[str, dict[str, str]]]:
+    return [
+        {"emailAddress": {"address": each.addr_spec, **({"name": each.name} if each.name else {})}}
+        for each in addresses
+    ]
+
+
+def _headers(mail: Outgoing, unsupported: Unsupported) -> list[dict[str, str]]:
+    skipped = _PRIORITY if mail.message.priority else frozenset()
+    found = []
+    for name, value in mail.fields.headers:
+        if name.lower() in skipped:
+            continue
+        if not name.lower().startswith("x-"):
+            raise unsupported(f"the header {name} (it takes only those that begin with X-)")
+        found.append({"name": name, "value": value})
+    if len(found) > _MOST_HEADERS:
+        raise unsupported(f"more than {_MOST_HEADERS} headers")
+    return found
+
+
+def _attachment(file: File, unsupported: Unsupported) -> dict[str, Any]:
+    for name, _ in file.headers:
+        raise unsupported(f"the header {name} of an attachment")
+    return {
+        "@odata.type": "#microsoft.graph.fileAttachment",
+        "name": file.name,
+        "contentType": file.content_type,
+        "contentBytes": file,
+        "isInline": file.is_inline,
+        **({} if file.content_id is None else {"contentId": file.content_id}),
+    }

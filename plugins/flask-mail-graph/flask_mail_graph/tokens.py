@@ -1,0 +1,88 @@
+"""Access tokens of Entra, for a client and its secret, by MSAL."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Final
+
+from flask_mail.backends import BackendUnavailable, Secret
+
+_AUTHORITIES: Final = {
+    "graph.microsoft.us": "https://login.microsoftonline.us",
+    "dod-graph.microsoft.us": "https://login.microsoftonline.us",
+    "microsoftgraph.chinacloudapi.cn": "https://login.chinacloudapi.cn",
+}
+
+
+def authority_of(host: str, tenant: str) -> str:
+    """Return the URL of Entra for a tenant in the cloud of a host of Graph."""
+    return f"{_AUTHORITIES.get(host, 'https://login.microsoftonline.com')}/{tenant}"
+
+
+class Tokens:
+    """Tokens of one client, kept until they expire.
+
+    :param authority: the URL of Entra, with the tenant.
+    :param scope: what they are for, such as ``https://graph.microsoft.com/.default``.
+    """
+
+    def __init__(
+        self, authority: str, client_id: str, secret: Secret, scope: str, timeout: float
+    ) -> None:
+        self._authority, self._client_id, self._secret = authority, client_id, secret
+        self._scope, self._timeout = scope, timeout
+        self._lock = threading.Lock()
+        self._client: Any = None
+        self._given = ""
+        self.number = 0
+        """The number of tokens that it has got."""
+
+    def token(self) -> str:
+        """Return a valid token.
+
+        :raises BackendUnavailable: Entra gave none, or cannot be reached.
+        """
+        secret = self._secret.current()
+        # Its frames are gone when the error is raised: they have the secret and the token.
+        fault = self._acquire(secret)
+        if fault:
+            raise BackendUnavailable(
+                f"No access token for Microsoft Graph: {fault}. Check MAIL_GRAPH_TENANT,"
+                " MAIL_GRAPH_CLIENT_ID and MAIL_GRAPH_CLIENT_SECRET.",
+                stage="login",
+            )
+        return self._given
+
+    def forget(self, number: int) -> None:
+        """Let the next token be a new one, unless another thread has got one since `number`."""
+        with self._lock:
+            if number == self.number:
+                self._client = None
+
+    def _acquire(self, secret: Secret) -> str:
+        """Get a token, or return what is wrong."""
+        try:
+            with self._lock:  # one request, not one of each thread
+                if self._client is None:
+                    self._client = self._new_client(secret)
+                answer = self._client.acquire_token_for_client([self._scope])
+        except Exception as error:  # noqa: BLE001 (of requests, or of MSAL for a wrong tenant)
+            return type(error).__name__
+        if "access_token" not in answer:
+            return str(answer.get("error", "an answer without one"))
+        if answer["access_token"] != self._given:
+            self._given = str(answer["access_token"])
+            self.number += 1
+        return ""
+
+    def _new_client(self, secret: Secret) -> Any:
+        import msal
+
+        return msal.ConfidentialClientApplication(
+            self._client_id,
+            authority=self._authority,
+            client_credential=secret.reveal(),
+            timeout=self._timeout,
+            # The authority is a setting, so no other server has to confirm it.
+            instance_discovery=False,
+        )
