@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Final, NamedTuple
 
-from .stylesheets import Declaration, Rule, Selector, Specificity
+from .selectors import Selector, Specificity
+from .stylesheets import Declaration, Rule
 
 _VENDOR: Final = re.compile(r"\A-(?:webkit|moz|ms|o)-")
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ..errors import ConfigurationError
 from ..mime.html_tags import decode_references
 from .cascade import Entry, cascade
+from .start_tags import StartTag, start_tags
 from .stylesheets import declarations_of, rules_of
 
 EXTRA = "pip install Flask-Mail[css]"
@@ -29,17 +30,6 @@ _RULE: Final = re.compile(rf"{_PROPERTY}([0-9]+)")
 _WRITTEN: Final = re.compile(r'<[^\s>]+((?: [^\s=>"]+="[^"]*")+)', re.ASCII)
 _NUMBERED: Final = re.compile(rf' {_NUMBER}="([0-9]+)"')
 
-_START: Final = re.compile(r"<([A-Za-z][^ \t\r\n\f/>]*)")
-_ATTRIBUTE: Final = re.compile(
-    r"[ \t\r\n\f/]*(?P<name>=?[^ \t\r\n\f/>=]+)"
-    r"(?:[ \t\r\n\f]*=[ \t\r\n\f]*(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)'"
-    r"|(?P<bare>[^ \t\r\n\f>\"'][^ \t\r\n\f>]*)|(?=>)))?"
-)
-_CONDITION: Final = re.compile(r"\[(if|endif)\b", re.IGNORECASE)
-_COMMENT_END: Final = re.compile("--!?>")
-_RAW: Final = frozenset(
-    {"iframe", "noembed", "noframes", "script", "style", "textarea", "title", "xmp"}
-)
 # Elements that are not rendered.
 _UNSEEN: Final = frozenset(
     {"base", "head", "link", "meta", "noscript", "param", "script", "source", "style", "template"}
@@ -66,11 +56,11 @@ def inline_css(html: str, wanted: bool | None) -> str:
         if wanted:
             raise ConfigurationError(f"MAIL_INLINE_CSS requires css-inline: {EXTRA}") from None
         return html
-    tags = list(_tags(html))
+    tags = list(start_tags(html))
     entries = list(_entries(html, tags))
     _find(html, tags, entries, css_inline)
     own = {n: declarations_of(decode_references(tag.get("style"))) for n, tag in enumerate(tags)}
-    left = {n for n, tag in enumerate(tags) if tag.is_left}
+    left = {n for n, tag in enumerate(tags) if _is_left(tag)}
     styles, raised = cascade(entries, own, left)
     return _edited(
         html,
@@ -81,93 +71,21 @@ def inline_css(html: str, wanted: bool | None) -> str:
     )
 
 
-class _Tag(NamedTuple):
-    """A start tag of the source."""
-
-    name: str
-    name_end: int
-    end: int
-    attributes: dict[str, re.Match[str]]
-    """By name; the first of duplicates."""
-    hidden: list[re.Match[str]]
-    """Attributes to hide from the library."""
-    is_conditional: bool
-    """True after ``<![if !mso]>`` or the like, which hides it from some mail programs."""
-
-    def get(self, name: str) -> str:
-        """Return the value of an attribute, or an empty string."""
-        found = self.attributes.get(name)
-        return "" if found is None else found["double"] or found["single"] or found["bare"] or ""
-
-    @property
-    def is_left(self) -> bool:
-        """True if it is marked ``data-css-inline="ignore"``."""
-        return self.get("data-css-inline").lower() == "ignore"
-
-
-def _tags(html: str) -> Iterator[_Tag]:
-    """Yield the start tags of HTML as browsers parse them, in linear time."""
-    at = 0
-    is_conditional = False
-    while (at := html.find("<", at)) >= 0:
-        if html.startswith(("<!", "<?", "</"), at):
-            start_at = at
-            if html.startswith("<!--", at):
-                comment = _COMMENT_END.search(html, at + 2)
-                at = comment.end() if comment else len(html)
-            else:
-                at = html.find(">", at) + 1 or len(html)
-            # A comment for Outlook alone contains both "if" and "endif": the last one decides.
-            if (condition := _CONDITION.findall(html, start_at, at)) and html[start_at + 1] == "!":
-                is_conditional = condition[-1].lower() == "if"
-        elif start := _START.match(html, at):
-            tag = _tag(html, start, is_conditional)
-            if tag is None:  # an unclosed tag swallows the rest
-                return
-            yield tag
-            at = tag.end
-            if tag.name in _RAW:
-                at = _end_of_raw(html, tag)
-        else:
-            at += 1
-
-
-def _tag(html: str, start: re.Match[str], is_conditional: bool) -> _Tag | None:
-    attributes: dict[str, re.Match[str]] = {}
-    hidden = []
-    at = start.end()
-    while found := _ATTRIBUTE.match(html, at):
-        name = found["name"].lower()
-        attributes.setdefault(name, found)
-        if name in _HIDDEN:
-            hidden.append(found)
-        at = found.end()
-    end = html.find(">", at)
-    if end < 0 or html.startswith("=", at):  # a quotation mark is never closed
-        return None
-    return _Tag(start[1].lower(), start.end(), end + 1, attributes, hidden, is_conditional)
-
-
-def _end_of_raw(html: str, tag: _Tag) -> int:
-    closing = re.compile(rf"</{tag.name}(?=[ \t\r\n\f/>])", re.IGNORECASE).search(html, tag.end)
-    return closing.start() if closing else len(html)
-
-
-def _entries(html: str, tags: list[_Tag]) -> Iterator[Entry]:
+def _entries(html: str, tags: list[StartTag]) -> Iterator[Entry]:
     order = 0
     for tag in tags:
         if tag.name != "style" or tag.get("type").lower() not in ("", "text/css"):
             continue
         media = {each.strip().lower() for each in tag.get("media").split(",")}
-        is_left = tag.is_left or tag.is_conditional or not media & _EVERYWHERE
-        for rule in rules_of(html[tag.end : _end_of_raw(html, tag)]):
+        is_left = _is_left(tag) or tag.is_conditional or not media & _EVERYWHERE
+        for rule in rules_of(html[tag.end : tag.content_end]):
             order += 1
             for selector in rule.selectors:
                 is_kept = is_left or rule.is_conditional or not selector.is_static
                 yield Entry(selector, rule, order, tag.end, is_kept)
 
 
-def _find(html: str, tags: list[_Tag], entries: list[Entry], css_inline: Any) -> None:
+def _find(html: str, tags: list[StartTag], entries: list[Entry], css_inline: Any) -> None:
     """Set the elements of each entry by letting the library match the selectors."""
     selectors = list(dict.fromkeys(each for entry in entries for each in entry.candidates))
     css = "".join(
@@ -178,7 +96,8 @@ def _find(html: str, tags: list[_Tag], entries: list[Entry], css_inline: Any) ->
     edits += [
         (each.start("name"), len(each["name"]), f"{_HIDDEN_AS}{each['name']}")
         for tag in tags
-        for each in tag.hidden
+        for each in (*tag.attributes.values(), *tag.repeated)
+        if each["name"].lower() in _HIDDEN
     ]
     numbered = _edited(html, edits)
     inliner = css_inline.CSSInliner(
@@ -194,7 +113,12 @@ def _find(html: str, tags: list[_Tag], entries: list[Entry], css_inline: Any) ->
         entry.choose(matches)
 
 
-def _styled(tag: _Tag, css: str) -> tuple[int, int, str]:
+def _is_left(tag: StartTag) -> bool:
+    """Return True if a tag is marked ``data-css-inline="ignore"``."""
+    return tag.get("data-css-inline").lower() == "ignore"
+
+
+def _styled(tag: StartTag, css: str) -> tuple[int, int, str]:
     """Return the edit that inserts declarations before a tag's own."""
     found = tag.attributes.get("style")
     css = css.replace("&", "&amp;")
