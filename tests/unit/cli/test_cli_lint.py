@@ -133,3 +133,28 @@ def test_progress_is_shown_for_several_files(
     assert "Checking" in result.stderr
     assert result.stdout.startswith(f"{bad}: placeholder")
     assert run(make_app(), "lint", good).stderr == ""
+
+
+def test_mail_programs_have_scores_and_gaps(tmp_path: Path, good: str) -> None:
+    html = '<p style="display: flex; border-radius: 4px">\nHi<video></video>'
+    path = written(tmp_path, "a.eml", subject="Hi", body="Hi", html=html)
+    result = run(make_app(), "lint", "--programs", path, good)
+
+    first, *lines = result.stdout.splitlines()
+    assert first == "No problems found."
+    assert f"{path}: Samsung Email supports 90 %: only partly <video> element (line 2)" in lines
+    assert (
+        f"{path}: Gmail supports 70 %: not <video> element (line 2);"
+        " only partly display:flex (line 1)" in lines
+    )
+    assert f"{good}: Gmail supports 100 %" in lines
+
+
+def test_mail_programs_are_in_the_json(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.eml", subject="Hi", body="Hi", html="<video></video>")
+    report = json.loads(run(make_app(), "lint", "--json", "--programs", path).stdout)
+
+    gmail = report["files"][path]["programs"][0]
+    assert (gmail["name"], gmail["score"]) == ("Gmail", 0)
+    assert gmail["gaps"][0]["feature"] == "<video> element"
+    assert '"programs"' not in run(make_app(), "lint", "--json", path).stdout
