@@ -20,14 +20,21 @@ _ATTRIBUTE: Final = re.compile(r"""(?<![\w:-])([\w:-]{1,60}=)("[^"]*"|'[^']*'|[^
 
 
 def highlighted(source: str) -> Markup:
-    """Return HTML source, escaped, with the kind of each token as the class of an element."""
+    """Return HTML source, escaped, with the kind of each token as the class of an element.
+
+    Each line is an element with its number as ``id``, such as ``L3``.
+    """
     pieces: list[Markup] = []
     end = 0
     for found in _TOKEN.finditer(source):
         pieces.append(escape(source[end : found.start()]))
         pieces.append(_span("c", found[0]) if found["comment"] else _tag(found[0]))
         end = found.end()
-    return Markup().join([*pieces, escape(source[end:])])
+    lines = Markup().join([*pieces, escape(source[end:])]).split("\n")
+    return Markup("\n").join(
+        Markup('<span class="line" id="L{}">{}</span>').format(number, line)
+        for number, line in enumerate(lines, 1)
+    )
 
 
 def _tag(tag: str) -> Markup:
@@ -42,4 +49,7 @@ def _tag(tag: str) -> Markup:
 
 
 def _span(kind: str, text: str) -> Markup:
-    return Markup('<span class="{}">{}</span>').format(kind, text)
+    # No element contains the end of a line.
+    return Markup("\n").join(
+        Markup('<span class="{}">{}</span>').format(kind, line) for line in text.split("\n")
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import Response, abort, make_response, render_template, request, send_file, url_for
 
 from ..errors import ConfigurationError
+from ..message.programs import date_of_facts, programs_for
 from . import html as documents
 from . import previews as samples
 from . import resending
@@ -149,6 +150,8 @@ def _view_of(shown: Shown) -> dict[str, Any]:
         "is_cut": len(text) > _MOST_SHOWN,
         "most_shown": _MOST_SHOWN,
         "most_linked": _MOST_LINKED,
+        "programs": programs_for(markup) if view == "programs" else [],
+        "date_of_facts": date_of_facts() if view == "programs" else "",
         "backends": [] if shown.error else resending.backends(inbox),
         "lacks_guard": not shown.error and resending.lacks_guard(inbox),
     }
@@ -164,7 +167,7 @@ def _views(shown: Shown, suggestions: int) -> dict[str, str]:
     if suggestions:
         views["advice"] = f"Suggestions ({suggestions})"
     if letter.html is not None:
-        views["markup"] = "HTML source"
+        views |= {"programs": "Mail programs", "markup": "HTML source"}
     return {**views, "headers": "Headers", "envelope": "Envelope", "source": "Raw"}
 
 

@@ -246,6 +246,36 @@ class TestMessage:
         ):
             assert each in page
 
+    def test_each_line_of_the_html_source_is_an_element(self, mail, browser):
+        html = "<p\n title='a\nb'><!-- c\nd -->"
+        page = browser.text(f"{send(mail, Message('Hi', ['a@b.example'], html=html))}?view=markup")
+        for each in (
+            '<span class="line" id="L1"><span class="t">&lt;p</span></span>\n',
+            '<span class="line" id="L2"> <span class="a">title=</span><span class="v">&#39;a</',
+            '<span class="line" id="L3"><span class="v">b&#39;</span><span class="t">&gt;</span>',
+            '<span class="line" id="L4"><span class="c">d --&gt;</span></span>',
+        ):
+            assert each in page
+
+    def test_mail_programs_are_shown_with_what_they_do_not_support(self, mail, browser):
+        html = "<p>Hi</p>\n" + '<video src="a.mp4"></video>\n' * 6
+        path = send(mail, Message("Hi", ["a@b.example"], html=html))
+        page = browser.text(f"{path}?view=programs")
+        assert "Mail programs</a>" in page
+        assert re.search(r"of \d{4}-\d\d-\d\d\.", page)
+        gmail = page.partition("Gmail")[2].partition("</details>")[0]
+        assert 'value="50"' in gmail
+        assert "1 not supported" in gmail
+        assert 'href="https://www.caniemail.com/features/html-video/"' in gmail
+        assert "&lt;video&gt; element" in gmail
+        assert f'href="/_mail{path}?view=markup#L2">2</a>' in gmail
+        assert "…" in gmail
+        assert browser.text(f"{path}?view=programs").count("partly") > 0
+
+    def test_a_message_without_html_has_no_mail_programs(self, mail, browser):
+        path = send(mail, Message("Hi", ["a@b.example"], "Hi"))
+        assert "Mail programs" not in browser.text(path)
+
     def test_a_long_html_source_has_no_colours(self, mail, browser):
         message = Message("Hi", ["a@b.example"], html="<p>long</p>" * 7000)
         page = browser.text(f"{send(mail, message)}?view=markup")
