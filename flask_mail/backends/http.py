@@ -159,6 +159,10 @@ class HttpBackend(Backend[None]):
         """The service and the setting of its URL, for errors."""
         return f"{self._host} ({self.setting('url')})"
 
+    @property
+    def server_address(self) -> tuple[str, int]:
+        return self._place.host, self._place.port
+
     def deliver(self, mail: Outgoing, session: None) -> Receipt:
         deadline = Deadline(self.time_limit(mail) - waited.get())
         request = self._request_for(mail)

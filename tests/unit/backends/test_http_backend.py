@@ -134,7 +134,9 @@ def test_constructor_may_change_a_default_of_its_base():
         assert list(names) == ["url", "key", "timeout", "deadline", "pool_size"]
         assert names["url"] == "https://api.example.com"
     assert [each.name for each in options_declared_by(Closed)] == ["key"]
-    assert Closed.from_options({"key": KEY}, None).place == "api.example.com (MAIL_PIGEON_URL)"
+    backend = Closed.from_options({"key": KEY}, None)
+    assert backend.place == "api.example.com (MAIL_PIGEON_URL)"
+    assert backend.server_address == ("api.example.com", 443)
 
 
 # ---------------------------------------------------------------------- requests
