@@ -113,10 +113,7 @@ def _status(app: Flask, received: Received, mailer: str) -> int:
         raise source.error
     if source is None or not source.is_open:
         abort(404)
-    body = _body()
-    if body is None:
-        raise EventsRefused(f"It is larger than {MAX_SIZE} octets.", status=413)
-    headers = cast("Mapping[str, str]", request.headers)
+    body, headers = _body(), cast("Mapping[str, str]", request.headers)
     read = selection.build(source.reference).read_events(headers, body)
     events = [_named(each, source) for each in read]  # all of them, before a receiver gets any
     for event in events:
@@ -131,14 +128,22 @@ def _status(app: Flask, received: Received, mailer: str) -> int:
     return 500  # and the service sends them again
 
 
-def _body() -> bytes | None:
-    """Return the octets of the request as they are, or ``None`` if they are too many."""
+def _body() -> bytes:
+    """Return the octets of the request as they are.
+
+    :raises EventsRefused: they are too many.
+    """
+    # Before 2.3, Werkzeug applied the limit of the app to forms only.
+    most = min(MAX_SIZE, request.max_content_length or MAX_SIZE)
     length = request.content_length
-    if length is not None and length > MAX_SIZE:
-        return None
-    # Not as a form. If its length is unknown, the app may not have read it, nor is all of it read.
-    body = request.stream.read(MAX_SIZE + 1) if length is None else request.get_data()
-    return body if len(body) <= MAX_SIZE else None
+    body = b""
+    if length is None:  # then the app may not have read it, nor is all of it read here
+        body = request.stream.read(most + 1)
+    elif length <= most:
+        body = request.get_data()  # not as a form
+    if max(length or 0, len(body)) > most:
+        raise EventsRefused(f"It is larger than {most} octets.", status=413)
+    return body
 
 
 def _named(event: DeliveryEvent, source: Source) -> DeliveryEvent:

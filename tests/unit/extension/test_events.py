@@ -138,6 +138,8 @@ class TestRefused:
     def test_a_body_that_the_app_does_not_take(self, app):
         app.config["MAX_CONTENT_LENGTH"] = 10
         assert post(app).status_code == 413
+        app.config["MAX_CONTENT_LENGTH"] = 10 * MAX_SIZE
+        assert post(app, b" " * (MAX_SIZE + 1)).status_code == 413
 
     @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"])
     def test_another_method(self, app, method):
