@@ -43,7 +43,11 @@ nitpick_ignore_regex = [
         r"(flask_mail\.backends\.(base|sending)\.)?S|flask_mail\.extension\.(previews\.P|admitting\.A)",
     ),
     # Passed on by those who get them.
-    ("py:class", r"(flask_mail\.delivery\.policy\.)?Policy|flask_mail\.mime\.content\.Content"),
+    (
+        "py:class",
+        r"(flask_mail\.delivery\.policy\.)?Policy|(flask_mail\.mime\.content\.)?Content|FileData"
+        r"|flask_mail\.(smtp\.deadline\.Deadline|backends\.http_values\.Blocks)",
+    ),
     # Sphinx splits the types of fields that have a default.
     ("py:class", r"(tuple|Mapping)\[.*"),
     # What File stands for, which has its own entry.

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from ..address.parser import Address
 from ..delivery.outgoing import Outgoing
 from ..errors import (
     BackendUnavailable,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .values import DkimRecord, Kept, ProbeStep, StoredMessage
 
 __all__ = [
+    "Address",
     "Backend",
     "BackendUnavailable",
     "ConfigurationError",

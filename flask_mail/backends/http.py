@@ -102,7 +102,7 @@ class HttpBackend(Backend[None]):
         """Return the receipt for an answer with a status of 2xx. Subclasses implement this.
 
         Usually ``self.accepted(mail, response=answer.json()["id"])``. Any exception other than a
-        :class:`DeliveryError` means that the answer is not the one that was expected, so that the
+        :class:`.DeliveryError` means that the answer is not the one that was expected, so that the
         outcome is unknown.
         """
 
@@ -127,7 +127,7 @@ class HttpBackend(Backend[None]):
     ) -> DeliveryError:
         """Return an error for an answer, with what the service says.
 
-        :param kind: its class, such as :class:`BackendUnavailable`.
+        :param kind: its class, such as :class:`.BackendUnavailable`.
         :param stage: ``"login"`` if the account is at fault, so that a ``failover`` lets it rest.
         :param advice: what to do, as a sentence.
         :param refused: the recipients that were refused, if they are known.

@@ -47,7 +47,7 @@ class Request:
     headers: Mapping[str, str | Secret] | Iterable[tuple[str, str | Secret]] = field(
         default=(), repr=False
     )
-    """Headers; the base adds those of the connection and the length. A :class:`Secret`, and the
+    """Headers; the base adds those of the connection and the length. A :class:`.Secret`, and the
     value of a header such as ``Authorization`` or ``X-Token``, is not shown anywhere."""
     method: str = "POST"
 

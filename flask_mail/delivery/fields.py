@@ -77,7 +77,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The content of a message in fields. The recipients are in :attr:`Outgoing.roles`."""
+    """The content of a message in fields. The recipients are in :attr:`.Outgoing.roles`."""
 
     sender: Address
     """The first address in From."""

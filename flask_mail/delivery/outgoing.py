@@ -177,9 +177,9 @@ class Outgoing:
 
     @property
     def fields(self) -> Fields:
-        """The content in fields, for services that do not take :attr:`content`.
+        """The content in fields, for services that do not take ``content``.
 
-        Raises :class:`UnsupportedFeature` if a subclass makes the content, such as a signed one.
+        Raises ``UnsupportedFeature`` if a subclass makes the content, such as a signed one.
         """
         from .fields import fields_of
 

@@ -48,7 +48,7 @@ class DeliveryEvent:
     """The same for repeats of an event, and no others. By default, it is made from the message, the
     recipient, the kind and the time."""
     message_id: str = ""
-    """The Message-ID as in :attr:`Receipt.message_id`, in angle brackets; empty if it is not
+    """The Message-ID as in ``Receipt.message_id``, in angle brackets; empty if it is not
     known."""
     peer_id: str = ""
     """The id of the service for the message, which is usually in :attr:`Receipt.response`."""

@@ -47,7 +47,7 @@ class Secret:
     def reveal_all(self) -> list[str]:
         """Return it, or all of several, in clear.
 
-        :raises BackendUnavailable: as :meth:`reveal`.
+        :raises BackendUnavailable: as :meth:`.Secret.reveal`.
         """
         return [self.reveal()]
 
