@@ -309,7 +309,7 @@ def anchors_of(path: Path) -> set[str]:
 def test_pages_name_no_setting_that_does_not_exist() -> None:
     """Settings are renamed in the code first."""
     examples = (
-        r"MAIL_(DKIM|SENDMAIL|DATABASE|SES|GRAPH|RESEND|SPARE|PIGEON|NAME)_.*|MAIL_FILE_PAHT|MAIL_USE_TSL"
+        r"MAIL_(DKIM|SENDMAIL|DATABASE|SES|GRAPH|RESEND|POSTMARK|SPARE|PIGEON|NAME)_.*|MAIL_FILE_PAHT|MAIL_USE_TSL"
         r"|MAIL_FAIL_SILENTLY|MAIL_"
     )
     of_others = {  # which the page tells what to do about

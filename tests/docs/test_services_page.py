@@ -20,6 +20,7 @@ PLUGINS = {
     "ses": "flask_mail_ses:SesBackend",
     "graph": "flask_mail_graph:GraphBackend",
     "resend": "flask_mail_resend:ResendBackend",
+    "postmark": "flask_mail_postmark:PostmarkBackend",
 }
 FEATURES = {
     Feature.VERBATIM: "the exact content",

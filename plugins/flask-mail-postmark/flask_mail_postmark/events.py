@@ -1,0 +1,84 @@
+"""The events of Postmark. Pure.
+
+https://postmarkapp.com/developer/webhooks/webhooks-overview
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from typing import Any, Final
+
+from flask_mail.backends import DeliveryEvent, EventKind
+
+# Types of bounces, which are reported by one kind of event.
+_KINDS: Final = {
+    **dict.fromkeys(("AutoResponder", "Subscribe", "AddressChange"), EventKind.OTHER),
+    **dict.fromkeys(("OpenRelayTest", "ChallengeVerification"), EventKind.OTHER),
+    **dict.fromkeys(("InboundError", "Unconfirmed"), EventKind.OTHER),
+    **dict.fromkeys(("Transient", "DnsError"), EventKind.DELAYED),
+    **dict.fromkeys(("SpamComplaint", "SpamNotification"), EventKind.COMPLAINED),
+    **dict.fromkeys(("SMTPApiError", "TemplateRenderingFailed"), EventKind.REFUSED),
+    "ManuallyDeactivated": EventKind.REFUSED,
+    "Unsubscribe": EventKind.UNSUBSCRIBED,
+}
+_PERMANENT: Final = frozenset({"HardBounce", "BadEmailAddress"})
+
+
+def events_in(found: Mapping[str, Any]) -> Iterator[DeliveryEvent]:
+    """Yield the event in a request, decoded from JSON."""
+    record = _text(found, "RecordType")
+    reason, permanent = "", False
+    kind = EventKind.OTHER
+    if record == "Delivery":
+        kind = EventKind.DELIVERED
+    elif record in ("Bounce", "SpamComplaint"):
+        bounce = _text(found, "Type") or record
+        kind = _KINDS.get(bounce, EventKind.BOUNCED)
+        permanent = bounce in _PERMANENT
+        reason = f"{bounce} {_text(found, 'Description')}".strip()
+    elif record == "SubscriptionChange" and found.get("SuppressSending") is True:
+        reason = _text(found, "SuppressionReason")
+        # Hard bounces and complaints are reported by events of their own.
+        kind = EventKind.UNSUBSCRIBED if reason == "ManualSuppression" else EventKind.OTHER
+    tag = _text(found, "Tag")
+    metadata = found.get("Metadata")
+    yield DeliveryEvent(
+        kind,
+        _time(found),
+        id=_id(record, found),
+        peer_id=_text(found, "MessageID"),
+        recipient=_text(found, "Recipient", "Email"),
+        permanent=permanent,
+        reason=reason or record,
+        response=_text(found, "Details"),
+        tags=(tag,) if tag else (),
+        metadata={str(name): str(value) for name, value in metadata.items()}
+        if isinstance(metadata, dict)
+        else {},
+        raw=found,
+    )
+
+
+def _id(record: str, found: Mapping[str, Any]) -> str:
+    """Return the id of a bounce or complaint; the others have none, so it is made from them."""
+    number = found.get("ID")
+    return f"{record}-{number}" if isinstance(number, int) and number else ""
+
+
+def _text(found: Mapping[str, Any], *names: str) -> str:
+    """Return the first of several fields that is text."""
+    return next(
+        (value for name in names if isinstance(value := found.get(name), str) and value), ""
+    )
+
+
+def _time(found: Mapping[str, Any]) -> datetime:
+    text = _text(found, "DeliveredAt", "BouncedAt", "ChangedAt", "ReceivedAt")
+    # Python 3.10 reads neither a Z nor seven digits of a second.
+    whole, _, rest = text.replace("Z", "+00:00").partition(".")
+    zone = rest.lstrip("0123456789")
+    try:
+        return datetime.fromisoformat(whole + zone)
+    except ValueError:
+        return datetime.now(timezone.utc)
