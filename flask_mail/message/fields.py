@@ -39,12 +39,9 @@ class Copied(Generic[Given, Kept]):
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, message: Any, owner: type | None = None) -> Kept:
-        try:
-            kept: Kept = message.__dict__[self._name]
-        except (AttributeError, KeyError):
-            raise AttributeError(self._name) from None  # the class itself lacks the attribute
-        return kept
+    if TYPE_CHECKING:  # at run time, Python finds the value in the message without a call
+
+        def __get__(self, message: Any, owner: type | None = None) -> Kept: ...
 
     def __set__(self, message: Any, value: Given | None) -> None:
         kind = self._kind
@@ -55,9 +52,10 @@ class CopiedLater(Copied[Given, Kept]):
     """A `Copied` field that is created on first access, as most messages never use it."""
 
     def __get__(self, message: Any, owner: type | None = None) -> Kept:
-        if message is not None and self._name not in message.__dict__:
-            message.__dict__[self._name] = self._kind(())
-        return super().__get__(message, owner)
+        if message is None:
+            raise AttributeError(self._name)  # the class itself lacks the attribute
+        kept: Kept = message.__dict__.setdefault(self._name, self._kind(()))
+        return kept
 
 
 class Delivered:
