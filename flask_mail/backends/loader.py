@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..config.misspelt import nearest
@@ -54,8 +55,7 @@ def load(chosen: object, setting: str = "MAIL_BACKEND") -> type[Backend[Any]]:
     # Plugins are not asked: an installed distribution must neither get nor stop the mail unless it
     # was selected.
     if chosen in BUILT_IN:
-        built_in: Any = _imported(BUILT_IN[chosen], f"The built-in backend {chosen!r}")
-        return built_in  # type: ignore[no-any-return]
+        return _built_in(BUILT_IN[chosen], chosen)
     if not is_reference(chosen):
         raise BackendNotFound(
             f"{setting} is neither the name of a backend nor an import path"
@@ -65,6 +65,12 @@ def load(chosen: object, setting: str = "MAIL_BACKEND") -> type[Backend[Any]]:
         label = f"{setting} {chosen!r}"
         return check_class(_imported(chosen, label), label)
     return load_installed(_plugin(chosen, setting))
+
+
+@cache  # each app of a test suite would look it up
+def _built_in(target: str, name: str) -> type[Backend[Any]]:
+    found: Any = _imported(target, f"The built-in backend {name!r}")
+    return found  # type: ignore[no-any-return]
 
 
 def load_installed(declared: Installed) -> type[Backend[Any]]:

@@ -22,6 +22,7 @@ from ..message.message import Message
 from ..util.locks import ForkSafeLock
 from .admitting import Admission
 from .building import Builder
+from .definitions import is_composite
 from .notes import Notes
 
 _NOT_ASSIGNED = object()
@@ -213,6 +214,10 @@ class Selection(Builder):
 
     def _check_for(self, reference: Any, mail: Outgoing) -> None:
         """Check that a backend which would send the mail of `reference` supports `mail`."""
+        cls = self.backend_class(reference)
+        if not is_composite(cls):
+            check(cls, mail)
+            return
         queue = self.queue_class(reference)
         if queue is not None:
             check(queue, mail)
