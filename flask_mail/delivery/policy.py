@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from ..message.message import Message
@@ -14,8 +13,7 @@ DEFAULT: Final = "default"
 """The mailer of :meth:`Mail.send`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """Rules that apply to each message before a backend gets it."""
 
     mailer: str = ""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from .. import _context
 from ..config.converters import to_limit
 from ..config.table import convert
-from ..delivery.collecting import OnReceipt, Receipts
 from ..delivery.policy import DEFAULT, NO_POLICY
 from ..errors import OPENING, BackendUnavailable, DeliveryError
 from ..message.fields import sender_text
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..backends.base import Backend
+    from ..delivery.collecting import OnReceipt, Receipts
     from ..receipt import Receipt
     from .mail import Mail
     from .state import _Mail
@@ -165,15 +165,15 @@ class Connection:
     ) -> list[Receipt] | None:
         """Send messages and return one receipt for each, in order.
 
-        A failed message does not raise: its receipt has the ``error``. The iterable is consumed as
-        messages are sent. Its exceptions, or those of a receiver if Flask propagates them, are
-        raised after the last message. These, and any other exception that ends the batch, have the
-        receipts so far in the attribute ``receipts``.
+        A failed message does not raise: its receipt has the ``error``. Exceptions of the iterable,
+        or of a receiver if Flask propagates them, are raised after the last message. These, and any
+        other that ends the batch, have the receipts so far in the attribute ``receipts``.
 
         :param on_receipt: called with each receipt in its turn; nothing is returned. If it raises,
-            no more messages are taken, and its exception is raised after those in flight. The
-            ``receipts`` of an exception are then those that it did not take.
+            no more are taken, and its exception, raised at the end, has those that it did not take.
         """
+        from ..delivery.collecting import Receipts
+
         with Receipts(on_receipt) as receipts:
             check_messages(messages, on_receipt)
             self._using(partial(self._send_each, messages, receipts))
