@@ -130,6 +130,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             )
         )
         self._deadline = deadline and read_value("MAIL_DEADLINE", deadline)
+        self._shortest_deadline = shortest_deadline(self._server.timeout)
         self._max_emails = max_emails and read_value("MAIL_MAX_EMAILS", max_emails)
         self._batch_connections = read_value("MAIL_BATCH_CONNECTIONS", batch_connections)
         self._pool = Pool(
@@ -291,4 +292,4 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
 
     def _seconds(self, octets: int) -> float:
         """Return the seconds that a single message may take, including the connection."""
-        return self._deadline or shortest_deadline(self._server.timeout) + octets // _SLOWEST
+        return self._deadline or self._shortest_deadline + octets // _SLOWEST

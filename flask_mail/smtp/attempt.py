@@ -36,6 +36,8 @@ class Attempt:
     :ivar was_moved: True if it continues on a new connection because the server may limit the
         messages per connection.
     :ivar is_deferred: True if the server asked to slow down, and it is started once more.
+    :ivar begins_at: the number of octets that were written to its connection before it.
+    :ivar content_ends_at: the number of those after which its content is complete.
     """
 
     def __init__(self, envelope: Envelope, content: bytes | Content, deadline: Deadline) -> None:
@@ -80,7 +82,7 @@ class Attempt:
         self.content = suited(host, self._given)
         options = mail_options(host, server, self.envelope, self.content)
         self.attempts += 1
-        self._server = str(server)
+        self._server = server
         self.is_pipelined = server.pipelining and host.has_extn("pipelining")
         self._moves = moves
         self._defers = defers
@@ -120,8 +122,8 @@ class Attempt:
         self._is_put_off = False
         self.is_over = self.result is not None
         self._is_certain = False  # all other commands were answered before the content
-        self._begins_at = 0
-        self._content_ends_at: int | None = None
+        self.begins_at = 0
+        self.content_ends_at: int | None = None
         self.leaves_open = True
 
     @property
@@ -153,11 +155,3 @@ class Attempt:
             self._content_is_said = True
             self._is_certain = len(self._asked) == 1
         return commands
-
-    def begins_at(self, position: int) -> None:
-        """Record how many octets were written to this connection before it."""
-        self._begins_at = position
-
-    def content_ends_at(self, position: int) -> None:
-        """Record after how many octets on this connection the content is complete."""
-        self._content_ends_at = position

@@ -32,31 +32,31 @@ def opening(
     reset: bool,
     is_chunked: bool,
     is_pipelined: bool,
-) -> Iterator[Command]:
-    """Yield the commands up to the first one whose reply decides about the content.
+) -> list[Command]:
+    """Return the commands up to the first one whose reply decides about the content.
 
     :param options: parameters of MAIL.
     :param content: the content to send immediately; ``None`` if it waits for replies.
     :param reset: send RSET first, because another transaction may be open.
     """
-    charset = "utf-8" if envelope.needs_smtputf8 else "ascii"
     holds = not is_pipelined
-    if reset:
-        yield Command("reset", b"RSET", holds=holds)
+    commands = [Command("reset", b"RSET", holds=holds)] if reset else []
     sender = f"MAIL FROM:<{envelope.sender}>{_join(options)}"
-    yield Command("sender", sender.encode(charset), holds=holds)
+    commands.append(Command("sender", sender.encode(), holds=holds))
     of_recipient = _join(envelope.rcpt_options)
     *others, last = envelope.recipients
     for recipient in others:
         line = f"RCPT TO:<{recipient}>{of_recipient}"
-        yield Command("recipient", line.encode(charset), holds=holds)
+        commands.append(Command("recipient", line.encode(), holds=holds))
     line = f"RCPT TO:<{last}>{of_recipient}"
-    yield Command("recipient", line.encode(charset), holds=holds or (is_chunked and not content))
+    holds = holds or (is_chunked and not content)
+    commands.append(Command("recipient", line.encode(), holds=holds))
     if not is_chunked:
-        yield Command("data", b"DATA", holds=True)
+        commands.append(Command("data", b"DATA", holds=True))
     elif content:
         content = ended(content)
-        yield Command("accept", b"BDAT %d LAST" % len(content), content)
+        commands.append(Command("accept", b"BDAT %d LAST" % len(content), content))
+    return commands
 
 
 def body(

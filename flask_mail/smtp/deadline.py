@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from ..util.clocks import monotonic
 
@@ -50,3 +51,6 @@ class Deadline:
     def has(self, seconds: float) -> bool:
         """Return True if more than `seconds` are left."""
         return self._moment is None or self._moment - self._clock() > seconds
+
+
+UNLIMITED: Final = Deadline()

@@ -109,7 +109,7 @@ class Pipeline:
         self.link.is_dirty = True
         self.link.is_lent = False
         self.link.is_unheard = False
-        transaction.begins_at(self.link.output.put)
+        transaction.begins_at = self.link.output.put
         if self.under_way:
             self.has_overlapped = True
             self._behind.add(transaction)
@@ -241,7 +241,7 @@ class Pipeline:
             self._write(command)
             self._asked.append((transaction, command.stage, self.link.output.put))
             if command.stage == "accept":
-                transaction.content_ends_at(self.link.output.put)
+                transaction.content_ends_at = self.link.output.put
 
     def _write(self, command: Command) -> None:
         if self.link.is_traced:

@@ -88,9 +88,6 @@ class Pool:
                 return False
             left = self._expired()
             self._idle.append((self._clock(), host))
-            if self._is_too_old(host):
-                left.append(self._idle.pop())
-                self._counts["expired"] += 1
             left.extend(self._surplus())
             seconds = self._seconds_to_keep()
         if left:
@@ -175,13 +172,9 @@ class Pool:
         link = host.file
         if type(host) is not kind or not isinstance(link, Wire) or not link.is_own:
             return "surplus"
-        if self._is_too_old(host):
+        if self._max_age is not None and link.age >= self._max_age:
             return "expired"
         return "closed_by_peer" if link.is_stale() else ""
-
-    def _is_too_old(self, host: smtplib.SMTP) -> bool:
-        link = host.file
-        return self._max_age is not None and isinstance(link, Wire) and link.age >= self._max_age
 
 
 def _leave_all(idle: deque[tuple[float, smtplib.SMTP]]) -> None:

@@ -81,8 +81,8 @@ class Reply(NamedTuple):
     def may_accept_content(self) -> bool:
         """True if a positive reply can be one to content: its enhanced code must not concern an
         address (RFC 3463 section 3.2) or a failure."""
-        enhanced = self.refusal.enhanced
-        return not enhanced or (enhanced[0] == "2" and not enhanced.startswith("2.1."))
+        enhanced = _ENHANCED.match(self.text)
+        return enhanced is None or (enhanced[1][0] == "2" and not enhanced[1].startswith("2.1."))
 
     @property
     def advice(self) -> str:

@@ -138,8 +138,7 @@ class ServerSessions:
         if dialing.memory.is_crowded(self._place):
             return False  # others wait for a connection
         is_full = self._max_emails is not None and link.messages >= self._max_emails
-        is_free = link.settle is None and not link.is_tired
-        return not is_full and is_free and not link.is_stale()
+        return not is_full and link.settle is None and not link.is_tired
 
 
 def spent(session: Any) -> float:

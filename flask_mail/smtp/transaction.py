@@ -118,7 +118,7 @@ class Transaction(attempt.Attempt):
         :param is_first: True if no other message was in flight before this one.
         :param said_yes: True if a positive reply is left without a command for it.
         """
-        ends_at = self._content_ends_at
+        ends_at = self.content_ends_at
         is_complete = ends_at is not None and octets_sent >= ends_at and not server_left
         if self._is_unheard and (self._is_certain or not said_yes):
             is_complete = False
@@ -135,7 +135,7 @@ class Transaction(attempt.Attempt):
         if self.is_left and self._refusal is None and self._no():
             self._reason = (self._nobody(), "recipient")
         self._strikes += is_first
-        is_untouched = octets_sent <= self._begins_at
+        is_untouched = octets_sent <= self.begins_at
         is_at_fault = server_left or self.is_left or self._is_unheard
         may_be_tried = is_at_fault or is_untouched or is_break(error)
         if is_first and not (may_be_tried and self._strikes < _TRIES):
@@ -227,7 +227,7 @@ class Transaction(attempt.Attempt):
         self._refusal = self._refusal or (error, stage)  # the others only follow from the first
 
     def _fail(self, error: OSError, stage: str) -> None:
-        made = failures.failure(error, stage, self._server)
+        made = failures.failure(error, stage, str(self._server))
         # Its frames would keep the content alive for as long as the receipt lives.
         made.__cause__ = error.with_traceback(None)
         made.attempts = max(1, self.attempts)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..util.clocks import monotonic
 from .alarms import TOLERABLE, TOLERANT, is_of_link, is_tolerable
-from .deadline import Clock, Deadline, DeadlinePassed, Silence
+from .deadline import UNLIMITED, Clock, DeadlinePassed, Silence
 from .polling import is_ready
 from .reader import Reader
 from .writer import WOULD_BLOCK, Writer
@@ -45,7 +45,7 @@ class Transport:
     """
 
     def __init__(self, sock: Any, timeout: float, *, clock: Clock = monotonic) -> None:
-        self.deadline = Deadline()
+        self.deadline = UNLIMITED
         self.awaits_verdict = False
         self._sock = sock
         self._timeout = timeout

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..util.clocks import monotonic
 from .alarms import is_of_link
-from .deadline import Clock, Deadline
+from .deadline import UNLIMITED, Clock
 from .replies import Reply, printable
 from .transport import Transport
 
@@ -76,7 +76,7 @@ class Wire(Transport):
     def give_back(self) -> None:
         """Return the session to the program."""
         self.awaits_verdict = False
-        self.deadline = Deadline()
+        self.deadline = UNLIMITED
         self.lend()
 
     def readline(self, limit: int = -1) -> bytes:

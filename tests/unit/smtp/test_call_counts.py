@@ -70,8 +70,8 @@ def calls_of_rendering() -> int:
 def test_a_message_takes_few_calls() -> None:
     run = subprocess.run([sys.executable, __file__], capture_output=True, text=True, check=True)
     sending, rendering = map(int, run.stdout.split())
-    assert 0 < sending <= 476
-    assert 0 < rendering <= 80
+    assert 0 < sending <= 440
+    assert 0 < rendering <= 60
 
 
 if __name__ == "__main__":
