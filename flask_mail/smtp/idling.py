@@ -52,11 +52,6 @@ class Closer:
         self._wake: threading.Event | None = None
         self._due = 0.0
 
-    @property
-    def is_running(self) -> bool:
-        """True if the thread is running."""
-        return self._thread is not None
-
     def watch(self, seconds: float) -> None:
         """Start or wake the thread, to close what expires in `seconds`."""
         with lock():

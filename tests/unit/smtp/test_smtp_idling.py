@@ -59,7 +59,7 @@ def test_an_idle_connection_is_closed_while_nothing_is_sent(server):
     thread = idling.closer._thread
     if thread is not None:
         thread.join(10)
-    assert not idling.closer.is_running
+    assert idling.closer._thread is None
     counted = dict.fromkeys(("opened", "reused", "expired", "closed_by_peer", "surplus", "idle"), 0)
     assert mail.stats() == {**counted, "opened": 1, "expired": 1}
 
@@ -93,7 +93,7 @@ def test_the_thread_waits_for_what_expires_first(monkeypatch):
     closer.watch(30)
     wake = closer._wake
     assert closer._step(wake) is None  # nothing is idle
-    assert not closer.is_running
+    assert closer._thread is None
     closer.watch(30)
     wake = closer._wake
     pool.idle.append((now[0], Session()))
@@ -130,14 +130,14 @@ def test_mail_is_sent_where_no_thread_can_be_started(server, monkeypatch):
     mail = keeping(server)
     monkeypatch.setattr(idling, "threading", SimpleNamespace(Thread=Refused, Event=threading.Event))
     assert mail.send(message()).sent
-    assert not idling.closer.is_running
+    assert idling.closer._thread is None
     mail.close()
 
 
 def test_a_thread_that_is_not_there_is_not_waited_for():
     closer = Closer()
     closer.stop()
-    assert not closer.is_running
+    assert closer._thread is None
 
 
 def test_the_thread_ends_before_a_fork_and_goes_on_after_it(server):
@@ -147,11 +147,11 @@ def test_the_thread_ends_before_a_fork_and_goes_on_after_it(server):
     idling.closer.stop()
     assert not thread.is_alive()
     idling.closer.resume()
-    assert idling.closer.is_running
+    assert idling.closer._thread
     idling.closer.stop()
     Mail().close()
     idling.closer.resume()
-    assert not idling.closer.is_running
+    assert idling.closer._thread is None
 
 
 FORKING = """
@@ -163,14 +163,14 @@ from flask_mail.smtp.idling import closer
 app = Flask("shop")
 app.config.update(MAIL_SERVER="127.0.0.1", MAIL_PORT=int(sys.argv[1]), MAIL_DEFAULT_SENDER="a@b.de")
 mail = Mail(app)
-os.register_at_fork(before=lambda: print(closer.is_running, flush=True))  # runs first
+os.register_at_fork(before=lambda: print(closer._thread is not None, flush=True))  # runs first
 for _ in range(2):
     mail.send(Message("one", ["to@example.com"]))
     before = threading.active_count()
     child = os.fork()
     if not child:
         assert threading.active_count() == 1
-        assert not closer.is_running
+        assert closer._thread is None
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     assert threading.active_count() == before == 2
