@@ -6,7 +6,7 @@ from .backends import list_backends
 from .check import check_settings
 from .events import confirm_events, list_events
 from .group import MailGroup
-from .inbox import open_inbox, show_address
+from .inbox import open_inbox
 from .lint import lint_files
 from .mailers import list_mailers
 from .new_backend import write_backend
@@ -26,7 +26,6 @@ _events = mail_cli.group("events", invoke_without_command=True)(list_events)
 _events.command("confirm")(confirm_events)
 mail_cli.command("lint", with_appcontext=False)(lint_files)  # no app needed
 mail_cli.command("inbox")(open_inbox)
-mail_cli.command("preview", hidden=True)(show_address)
 mail_cli.command("previews")(list_previews)
 mail_cli.command("render")(render_preview)
 mail_cli.command("new-backend", with_appcontext=False)(write_backend)

@@ -1,10 +1,9 @@
-"""``flask mail inbox`` and ``flask mail preview``."""
+"""``flask mail inbox``."""
 
 from __future__ import annotations
 
 import sys
 import webbrowser
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -24,17 +23,8 @@ if TYPE_CHECKING:
     from ..extension.state import _Mail
 
 
-def _server_options(command: Callable[..., None]) -> Callable[..., None]:
-    port = click.option(
-        "--port", envvar="FLASK_RUN_PORT", default=5000, type=int, help="Port of the app."
-    )
-    host = click.option(
-        "--host", envvar="FLASK_RUN_HOST", default="127.0.0.1", help="Host of the app."
-    )
-    return host(port(command))
-
-
-@_server_options
+@click.option("--host", envvar="FLASK_RUN_HOST", default="127.0.0.1", help="Host of the app.")
+@click.option("--port", envvar="FLASK_RUN_PORT", default=5000, type=int, help="Port of the app.")
 @click.option(
     "--open/--no-open",
     "opens",
@@ -46,18 +36,13 @@ def open_inbox(host: str, port: int, opens: bool | None) -> None:
 
     The inbox shows the mail of this app while `flask --debug run` serves it.
     """
-    url = _say_url(host, port)
+    url = _url_of(host, port)
     if is_terminal(sys.stdout) if opens is None else opens:
         webbrowser.open(url)  # without a browser it does nothing
 
 
-@_server_options
-def show_address(host: str, port: int) -> None:
-    """Print the URL of the inbox."""
-    _say_url(host, port)
-
-
-def _say_url(host: str, port: int) -> str:
+def _url_of(host: str, port: int) -> str:
+    """Print the URL of the inbox and return it."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
     with mail_state() as state:
         try:

@@ -104,5 +104,4 @@ def test_no_short_help_is_cut():
     assert {"check", "inbox", "lint", "previews", "render", "send"} <= {
         each[0] for each in commands
     }
-    assert "preview" not in dict(commands)  # the old name of inbox
     assert [text for _, text in commands if text.endswith("...")] == []

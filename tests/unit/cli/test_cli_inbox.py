@@ -36,7 +36,7 @@ def app_in_debug(**config: Any) -> Any:
     ],
 )
 def test_it_prints_the_address(arguments: Any, env: Any, address: str) -> None:
-    assert run(app_in_debug(), "preview", *arguments, env=env).output == f"{address}\n"
+    assert run(app_in_debug(), "inbox", "--no-open", *arguments, env=env).output == f"{address}\n"
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_browser_is_not_opened_without_an_inbox(opened: list[str]) -> None:
 
 
 def test_the_prefix_is_that_of_the_setting() -> None:
-    result = run(app_in_debug(MAIL_INBOX="/dev/mail"), "preview")
+    result = run(app_in_debug(MAIL_INBOX="/dev/mail"), "inbox")
 
     assert result.output == "http://127.0.0.1:5000/dev/mail\n"
 
@@ -85,22 +85,22 @@ def test_the_prefix_is_that_of_the_setting() -> None:
 def test_without_debug_it_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLASK_DEBUG")
 
-    assert "flask --debug run" in run(make_app(), "preview", status=1).output
+    assert "flask --debug run" in run(make_app(), "inbox", status=1).output
 
 
 def test_where_it_is_switched_off_it_says_so() -> None:
-    assert "set it to True" in run(app_in_debug(MAIL_INBOX=False), "preview", status=1).output
+    assert "set it to True" in run(app_in_debug(MAIL_INBOX=False), "inbox", status=1).output
 
 
 def test_a_wrong_setting_is_named() -> None:
-    result = run(app_in_debug(MAIL_INBOX="mail"), "preview", status=1)
+    result = run(app_in_debug(MAIL_INBOX="mail"), "inbox", status=1)
 
     assert "MAIL_INBOX must be" in result.output
 
 
 @pytest.mark.parametrize("backend", ["smtp", "null", "missing"])
 def test_a_backend_that_keeps_nothing_is_told_of(backend: str) -> None:
-    result = run(app_in_debug(MAIL_BACKEND=backend), "preview")
+    result = run(app_in_debug(MAIL_BACKEND=backend), "inbox")
 
     assert result.stdout == "http://127.0.0.1:5000/_mail\n"
     assert result.stderr.startswith("The inbox is empty. ")
@@ -108,7 +108,7 @@ def test_a_backend_that_keeps_nothing_is_told_of(backend: str) -> None:
 
 
 def test_a_backend_that_cannot_be_built_is_named() -> None:
-    result = run(app_in_debug(MAIL_BACKEND="file"), "preview")
+    result = run(app_in_debug(MAIL_BACKEND="file"), "inbox")
 
     assert result.stdout == "http://127.0.0.1:5000/_mail\n"
     assert "MAIL_FILE_PATH" in result.stderr
@@ -119,12 +119,12 @@ def test_an_inbox_that_the_app_mounts_itself_is_found(monkeypatch: pytest.Monkey
     app = make_app(MAIL_BACKEND="locmem")
     app.register_blueprint(Blueprint("other", __name__))
     app.register_blueprint(inbox_blueprint(), url_prefix="/<tenant>/mail")
-    assert "The inbox needs debug mode" in run(app, "preview", status=1).output
+    assert "The inbox needs debug mode" in run(app, "inbox", status=1).output
 
     app.register_blueprint(inbox_blueprint("admin_mail"), url_prefix="/admin/mail")
-    assert run(app, "preview").output == "http://127.0.0.1:5000/admin/mail\n"
+    assert run(app, "inbox").output == "http://127.0.0.1:5000/admin/mail\n"
 
 
 def test_it_looks_at_the_default_mailer() -> None:
     app = make_app(MAIL_MAILERS={"default": {"BACKEND": "null"}})
-    assert "The null backend does not keep messages" in run(app, "preview").stderr
+    assert "The null backend does not keep messages" in run(app, "inbox").stderr
