@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .. import _context
@@ -15,24 +17,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .message import AddressLike
-
-
-# The parameters of Message().
-_FIELDS = (
-    *("subject", "recipients", "body", "html", "alts", "sender", "cc", "bcc", "attachments"),
-    *("reply_to", "date", "charset", "extra_headers", "mail_options", "rcpt_options", "priority"),
-    *(
-        "in_reply_to",
-        "references",
-        "auto_submitted",
-        "unsubscribe",
-        "tags",
-        "metadata",
-        "options",
-        "key",
-        "seed",
-    ),
-)
 
 
 class Forms:
@@ -92,7 +76,7 @@ class Forms:
         from . import templates
         from .locales import forced, locale_name, variants
 
-        fields = {field: given.pop(field) for field in _FIELDS if field in given}
+        fields = {field: given.pop(field) for field in _parameters() if field in given}
         if recipients is not None and fields.setdefault("recipients", recipients) is not recipients:
             raise TypeError("from_template() got multiple values for argument 'recipients'")
         if fields.get("unsubscribe") is not None:
@@ -174,6 +158,13 @@ class Forms:
         message = cls._blank()
         records.fill(message, record, files=files)
         return message
+
+
+@cache
+def _parameters() -> list[str]:
+    from .message import Message
+
+    return list(inspect.signature(Message).parameters)
 
 
 def _unsubscribe_url(fields: dict[str, Any]) -> str:
