@@ -325,7 +325,7 @@ with ThreadPoolExecutor(4) as pool:
 """
 
 
-@pytest.mark.parametrize("count", [25, pytest.param(200, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("count", [5, pytest.param(200, marks=pytest.mark.exhaustive)])
 def test_processes_and_threads_share_a_folder(folder: Path, count: int) -> None:
     """Nothing is lost or mixed up, and the messages of each thread stay in order."""
     writers = [

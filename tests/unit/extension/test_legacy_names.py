@@ -123,6 +123,7 @@ def test_a_submodule_overwrites_no_name_of_a_room():
     assert after == before
 
 
+@pytest.mark.exhaustive
 def test_every_submodule_is_imported_without_changing_a_public_name():
     program = (
         "import importlib, pkgutil, flask_mail\n"

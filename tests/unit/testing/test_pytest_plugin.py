@@ -370,6 +370,7 @@ def test_the_kit_imports_no_app_and_no_pytest():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.exhaustive
 def test_a_program_that_runs_pytest_itself_is_not_warned(project, tmp_path):
     """As many apps do in a command of their own; they have imported the package by then."""
     info = tmp_path / "shop-1.0.dist-info"
@@ -407,6 +408,7 @@ def test_an_installed_backend_is_tested_by_its_name(project, tmp_path):
     assert list(path.glob("*.eml"))
 
 
+@pytest.mark.exhaustive
 def test_a_backend_that_breaks_a_promise_is_told(project):
     project.makepyfile(
         broken="""
@@ -429,8 +431,15 @@ def test_a_backend_that_breaks_a_promise_is_told(project):
     ("arguments", "told"),
     [
         (("--mail-backend=flie",), "*'flie' is not installed; did you mean 'file'?*"),
-        (("--mail-backend=file",), "*FileBackend needs MAIL_FILE_PATH*"),
-        (("--mail-backend=file", "--mail-option=path"), "*'path' is not valid: write KEY=VALUE.*"),
+        pytest.param(
+            *(("--mail-backend=file",), "*FileBackend needs MAIL_FILE_PATH*"),
+            marks=pytest.mark.exhaustive,
+        ),
+        pytest.param(
+            ("--mail-backend=file", "--mail-option=path"),
+            "*'path' is not valid: write KEY=VALUE.*",
+            marks=pytest.mark.exhaustive,
+        ),
     ],
 )
 def test_a_backend_that_cannot_be_built_is_told_once(project, arguments, told):
@@ -440,6 +449,7 @@ def test_a_backend_that_cannot_be_built_is_told_once(project, arguments, told):
     result.stdout.fnmatch_lines([told])
 
 
+@pytest.mark.exhaustive
 def test_tests_that_are_named_run_beside_the_contract(project):
     project.makepyfile(test_own="def test_own(): pass")
     arguments = ("test_own.py", "--mail-backend=null", "-k", "own or name", "-v")
