@@ -46,7 +46,7 @@ class _Row:
 @click.pass_context
 @with_appcontext
 def list_events(context: click.Context, as_json: bool) -> None:
-    """List the addresses at which mail services report events, such as bounces.
+    """List the addresses for events, such as bounces.
 
     Flask-Mail does not keep events: the last one is known only to the process that received it, and
     to receivers of email_reported that store it.
