@@ -65,9 +65,10 @@ class DeliveryEvent:
     metadata: Mapping[str, str] = field(default_factory=dict)
     """The metadata of the message, if the service returns them."""
     mailer: str = ""
-    """The mailer that has sent the message; of a composite, one of its children."""
+    """The mailer that has sent the message; of a composite, one of its children. The endpoint sets
+    it, so :meth:`.Backend.read_events` leaves it out."""
     backend: str = ""
-    """The name of its backend."""
+    """The name of its backend, which the endpoint sets too."""
     raw: Any = field(default=None, repr=False, compare=False)
     """The event as the service has written it, decoded from JSON."""
 

@@ -19,7 +19,7 @@ from ..util.clocks import monotonic
 from ..util.locks import ForkSafeLock
 from ..util.text import remove_controls
 from .csrf import exempt
-from .event_sources import Source, event_sources
+from .event_sources import event_sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,7 +115,9 @@ def _status(app: Flask, received: Received, mailer: str) -> int:
         abort(404)
     body, headers = _body(), cast("Mapping[str, str]", request.headers)
     read = selection.build(source.reference).read_events(headers, body)
-    events = [_named(each, source) for each in read]  # all of them, before a receiver gets any
+    # All of them, before a receiver gets any. A backend does not know its name in the receipts if
+    # its settings are flat.
+    events = [replace(each, mailer=source.mailer, backend=source.backend) for each in read]
     for event in events:
         received.last[mailer] = event
     if events and not email_reported.has_receivers_for(app):
@@ -144,9 +146,3 @@ def _body() -> bytes:
     if max(length or 0, len(body)) > most:
         raise EventsRefused(f"It is larger than {most} octets.", status=413)
     return body
-
-
-def _named(event: DeliveryEvent, source: Source) -> DeliveryEvent:
-    return replace(
-        event, mailer=event.mailer or source.mailer, backend=event.backend or source.backend
-    )

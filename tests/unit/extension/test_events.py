@@ -310,7 +310,7 @@ class TestMailers:
         assert post(app).status_code == 204
         assert len(got) == 1
 
-    def test_a_backend_may_name_the_mailer_itself(self, app, got):
+    def test_the_mailer_is_that_of_the_receipts_whatever_a_backend_says(self, app, got):
         class Own(Service):
             name = "own"
 
@@ -320,7 +320,7 @@ class TestMailers:
 
         app.config.update(MAIL_BACKEND=Own, MAIL_OWN_EVENTS_SECRET=KEY)
         assert post(app).status_code == 204
-        assert (got[0].mailer, got[0].backend) == ("mine", "theirs")
+        assert (got[0].mailer, got[0].backend) == ("default", "own")
 
 
 class TestMounting:
