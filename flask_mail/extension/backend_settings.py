@@ -59,13 +59,14 @@ class BackendSettings:
         :param debug: returns the value of the option behind ``MAIL_DEBUG``.
         """
         secrets = secrets_of(cls)
+        given = set(assigned())
         found = {}
         for name, key in self._options_and_keys(cls)[0].items():
-            found[name] = (
-                debug()
-                if key == "MAIL_DEBUG"
-                else self._option(cls, name, key, assigned, secrets.get(name))
-            )
+            old = settings.OLD_NAMES.get(key)
+            if key == "MAIL_DEBUG":
+                found[name] = debug()
+            elif name in given or key in self._config or old in self._config:
+                found[name] = self._option(cls, name, key, assigned, secrets.get(name))
         return {name: value for name, value in found.items() if not settings.is_unset(value)}
 
     def _option(

@@ -89,7 +89,8 @@ class Wire(Transport):
         self._heard_at = self._clock()
         if line[3:4] != b"-":
             self._since = None
-        self.trace("S", printable(line.decode("utf-8", "replace")))
+        if self.is_traced:
+            self.trace("S", printable(line.decode("utf-8", "replace")))
         return line
 
     def close(self) -> None:
