@@ -62,7 +62,9 @@ class Target:
         if self.column not in columns:
             return None
         entries = columns[self.column]
-        own = entries[self.label]
+        own = entries.get(self.label)
+        if own is None:  # written by an earlier version
+            return None
         if self.against_column:
             other = columns[self.against_column][self.label]
             if "seconds" not in own or "seconds" not in other:
