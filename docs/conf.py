@@ -52,8 +52,6 @@ nitpick_ignore_regex = [
     ("py:class", r"(tuple|Mapping)\[.*"),
     # What File stands for, which has its own entry.
     ("py:class", r"flask_mail\.message\.attachment\.Readable"),
-    # A function that takes a receipt, which send_many() describes.
-    ("py:class", r"OnReceipt"),
     # The keyword arguments of assert_sent(), which it describes.
     ("py:class", r"Expectations"),
 ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..config.converters import to_port
 from ..util.text import describe
+from .output import progress
 from .rules import Finding
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ..backends.values import DkimRecord
 
 _SECONDS: Final = 2.0  # for one lookup
+_LABEL: Final = "Asking DNS"
 # Reserved by RFC 2606 and RFC 6761, or used inside networks: public DNS does not have them.
 _RESERVED: Final = re.compile(
     r"(?:.*\.)?(?:test|example|invalid|localhost|local|internal|example\.(?:com|net|org))",
@@ -80,7 +82,7 @@ def report_on(
     """
 
     def ask(resolver: Resolver, report: DomainReport) -> None:
-        for purpose, names in _places(domain, selector).items():
+        for purpose, names in progress(_places(domain, selector).items(), _LABEL, least=1):
             record = _find(resolver, purpose, names)
             report.records.append(record)
             report.findings.extend(_problems(record))
@@ -97,7 +99,7 @@ def report_on_keys(
     """
 
     def ask(resolver: Resolver, report: DomainReport) -> None:
-        for each in expected:
+        for each in progress(expected, _LABEL, least=1):
             record = _find(resolver, "DKIM", [each.name])
             report.records.append(record)
             report.findings.extend(_key_problems(record, each))

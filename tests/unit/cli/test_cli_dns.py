@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from dkim_judges import ed25519_pem
 from name_server import name_server
 
+from flask_mail.backends import DkimRecord
 from flask_mail.backends.dkim_keys import SigningKey
+from flask_mail.cli import output
 from flask_mail.cli.dns import DomainReport, is_public, report_on, report_on_keys
 
 KEY = base64.b64encode(bytes(294)).decode()
@@ -46,6 +48,20 @@ def test_domain_with_all_records_has_no_findings() -> None:
         ("DKIM", "s1._domainkey.shop.org", [f"v=DKIM1; k=rsa; p={KEY}"]),
         ("DMARC", "_dmarc.shop.org", ["v=DMARC1; p=reject"]),
     ]
+
+
+def test_progress_is_shown_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(output, "is_terminal", lambda stream: True)
+    found = report(selector="s1")
+    assert "Asking DNS" in capsys.readouterr().err
+    assert len(found.records) == 4
+    with name_server({}) as address:
+        report_on_keys([DkimRecord("a._domainkey.shop.org", "p=x")], address, asked_for=True)
+    shown = capsys.readouterr()
+    assert "Asking DNS" in shown.err
+    assert not shown.out
 
 
 def test_dkim_is_checked_only_with_a_selector() -> None:
