@@ -103,11 +103,14 @@ class FileBackend(Backend[None]):
             ) from error
 
         self._swept = -_ABANDONED
+        self._listed: dict[str, Kept] = {}
 
     def kept(self) -> list[Kept]:
         from .file_reading import kept_in
 
-        return kept_in(self._folder)
+        found = kept_in(self._folder, self._listed)
+        self._listed = {each.id: each for each in found}
+        return found
 
     def deliver(self, mail: Outgoing, session: None) -> Receipt:
         moment = _moments.next()

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -41,35 +41,41 @@ _READ: Final = (
 )
 
 
-def kept_in(folder: Path) -> list[Kept]:
+def kept_in(folder: Path, known: Mapping[str, Kept]) -> list[Kept]:
     """Return the ``.eml`` files in `folder`, oldest first.
 
+    :param known: results of an earlier call by id, which are returned again for unchanged files:
+        the inbox asks several times in a second.
     :raises ConfigurationError: the folder cannot be read.
     """
-    found: list[tuple[datetime, str, int]] = []
+    found: list[Kept] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 name = entry.name.removesuffix(".eml")
-                if name != entry.name and _NAME.fullmatch(name):
+                if name != entry.name and (name in known or _NAME.fullmatch(name)):
                     with contextlib.suppress(OSError):  # just deleted
                         status = entry.stat(follow_symlinks=False)
+                        kept = known.get(name)
+                        if kept is None or kept.version != status.st_mtime_ns:
+                            kept = _kept(folder, name, status)
                         if stat.S_ISREG(status.st_mode):
-                            found.append((_date_of(name, status), name, status.st_mtime_ns))
+                            found.append(kept)
     except FileNotFoundError:  # nothing was sent yet
         return []
     except OSError as error:
         raise _unusable(folder, "read", error) from error
-    return [
-        Kept(
-            name,
-            date,
-            partial(_read_message, folder, name),
-            partial(_delete, folder, name),
-            changed,
-        )
-        for date, name, changed in sorted(found)
-    ]
+    return sorted(found, key=lambda each: (each.date, each.id))
+
+
+def _kept(folder: Path, name: str, status: os.stat_result) -> Kept:
+    return Kept(
+        name,
+        _date_of(name, status),
+        partial(_read_message, folder, name),
+        partial(_delete, folder, name),
+        status.st_mtime_ns,
+    )
 
 
 def _date_of(name: str, status: os.stat_result) -> datetime:

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from flask import Flask
 
 MOST_LISTED: Final = 500
-_MOST_SUMMARIES: Final = 1000
+_MOST_REMEMBERED: Final = 32 * 1024 * 1024
+"""Characters of all summaries together."""
 LONGEST_WAIT: Final = 30.0
 _INTERVAL: Final = 0.2
-"""Seconds between two checks while a request waits."""
+"""Seconds between two checks while a request waits, at least."""
+_SHARE: Final = 5
+"""Time between two checks, in multiples of what one takes."""
 _MOST_WAITING: Final = 16
 """Maximum number of waiting requests, each of which blocks a thread of the server."""
 
@@ -37,6 +40,7 @@ class Inbox:
     def __init__(self, app: Flask) -> None:
         self.app = app
         self._summaries: OrderedDict[tuple[str, str, int], Summary] = OrderedDict()
+        self._remembered = 0
         self._lock = ForkSafeLock()
         self._waiting = threading.BoundedSemaphore(_MOST_WAITING)
         self.is_warned = False
@@ -84,7 +88,7 @@ class Inbox:
         """
         found: list[Summary] = []
         for each in self.kept() if kept is None else kept:
-            summary = self._summary(each)
+            summary = self.summary(each)
             if summary is not None and query.matches(summary):
                 found.append(summary)
                 if len(found) == MOST_LISTED:
@@ -113,14 +117,14 @@ class Inbox:
         :param kept: the result of :meth:`kept`, if it is known.
         """
         entries_now = self.kept() if kept is None else kept
-        state = repr([(each.backend, each.id, each.kept.version) for each in entries_now])
-        return hashlib.sha256(state.encode()).hexdigest()[:16]
+        states = (f"{each.backend} {each.id} {each.kept.version}" for each in entries_now)
+        return hashlib.sha256("\n".join(states).encode()).hexdigest()[:16]
 
     def get(self, wanted: str) -> tuple[Entry, StoredMessage] | None:
         """Return a message, or ``None`` if it does not exist."""
         for each in self.kept():
             if each.id == wanted:
-                stored = _read(each.kept)
+                stored = read(each.kept)
                 return None if stored is None else (each, stored)
         return None
 
@@ -146,38 +150,45 @@ class Inbox:
 
         Returns immediately if too many requests are waiting.
         """
+        start = clock()
         result = done()
         until = clock() + min(seconds, LONGEST_WAIT)
         if result or not self._waiting.acquire(blocking=False):
             return result
+        # Looking at thousands of files must not occupy a processor.
+        interval = max(_INTERVAL, _SHARE * (clock() - start))
         try:
             while not result and clock() < until:
-                pause(_INTERVAL)
+                pause(interval)
                 result = done()
         finally:
             self._waiting.release()
         return result
 
-    def _summary(self, entry: Entry) -> Summary | None:
+    def summary(self, entry: Entry) -> Summary | None:
+        """Return what is listed of a message, or ``None`` if it was deleted since."""
         key = (entry.backend, entry.id, entry.kept.version)
         with self._lock():
             summary = self._summaries.get(key)
             if summary is not None:
                 self._summaries.move_to_end(key)
                 return summary
-        stored = _read(entry.kept)
+        stored = read(entry.kept)
         if stored is None:
             return None
         summary = Summary.of(entry, stored)
         if not stored.error:  # what could not be read now may be readable later
             with self._lock():
-                self._summaries[key] = summary
-                while len(self._summaries) > _MOST_SUMMARIES:
-                    self._summaries.popitem(last=False)
+                # Another thread may have read it meanwhile.
+                if self._summaries.setdefault(key, summary) is summary:
+                    self._remembered += summary.length
+                while self._remembered > _MOST_REMEMBERED:
+                    self._remembered -= self._summaries.popitem(last=False)[1].length
         return summary
 
 
-def _read(kept: Kept) -> StoredMessage | None:
+def read(kept: Kept) -> StoredMessage | None:
+    """Return a message; one that cannot be read has an error."""
     try:
         return kept.read()
     except Exception as error:  # noqa: BLE001 (a plugin's: it must not hide the other messages)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import _context
 from ..delivery.policy import DEFAULT
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from ..extension.state import _Mail
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A message that a backend keeps."""
 
     id: str
@@ -39,7 +37,7 @@ def entries(state: _Mail) -> list[Entry]:
     problems: list[ConfigurationError] = []
     keepers = []
     with _context.bound(state):
-        for backend, mailer in _backends(state, problems):
+        for backend, mailer in backends_in_use(state, problems):
             try:
                 kept = backend.kept()
             except ConfigurationError as error:
@@ -66,7 +64,9 @@ def entries(state: _Mail) -> list[Entry]:
     return newest_first
 
 
-def _backends(state: _Mail, problems: list[ConfigurationError]) -> list[tuple[Backend[Any], str]]:
+def backends_in_use(
+    state: _Mail, problems: list[ConfigurationError]
+) -> list[tuple[Backend[Any], str]]:
     """Return each backend in use once, with the name of its mailer if it has only one.
 
     :param problems: list to which the errors of mailers that cannot be built are appended.

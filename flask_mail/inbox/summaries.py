@@ -20,6 +20,7 @@ _MOST_TEXT: Final = 20_000
 _MOST_SNIPPED: Final = 5_000
 """Characters from which the snippet is made."""
 _SNIPPET: Final = 140
+_LEAST: Final = 1000
 _MOST_NAMES: Final = 300
 # Characters without width, with which HTML fills the preview line of mail programs.
 _INVISIBLE: Final = re.compile("[\u00ad\u034f\u061c\u115f\u200b-\u200f\u2060-\u2064\ufeff]")
@@ -71,6 +72,11 @@ class Summary:
             entry.outcome,
             entry.reason,
         )
+
+    @property
+    def length(self) -> int:
+        """About the number of characters that it needs in memory."""
+        return _LEAST + sum(map(len, (self.text, self.to, self.subject, *self.recipients)))
 
     @property
     def from_name(self) -> str:

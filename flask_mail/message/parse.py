@@ -39,7 +39,6 @@ _LONGEST_LIST = 1_000_000
 """Characters of an address header: some tens of thousands of mailboxes."""
 _LONGEST_DATE = 100
 
-_LINE_END = re.compile("\r\n|\r|\n")
 _META = re.compile(
     rb"<meta[^>]{1,200}charset\s*=\s*[\"']?([\w.:+-]{1,40})", re.ASCII | re.IGNORECASE
 )
@@ -101,7 +100,7 @@ class Reading:
             found = _META.search(octets[:_LONGEST_META])
             charset = found[1].decode() if found else ""
         self.charsets.add(charset or "utf-8")
-        text = _LINE_END.sub("\n", decode_best(octets, charset))
+        text = decode_best(octets, charset).replace("\r\n", "\n").replace("\r", "\n")
         if _kind(part) == "text/plain" and parameters.get("format", "").lower() == "flowed":
             return unwrap(text, delete_spaces=parameters.get("delsp", "").lower() == "yes")
         return text

@@ -114,7 +114,8 @@ def decode(octets: bytes, label: str) -> str:
         codec = check_charset(label)
         codec = _CODECS.get(codec.replace("_", "-"), codec)
     # UTF-7 can encode lone surrogates.
-    return _SURROGATE.sub(REPLACEMENT, _decoded(octets, codec))
+    text = _decoded(octets, codec)
+    return text if text.isascii() else _SURROGATE.sub(REPLACEMENT, text)
 
 
 def decode_best(octets: bytes, label: str) -> str:
@@ -146,6 +147,8 @@ def _decoded(octets: bytes, codec: str) -> str:
     if codec == "utf-16" and not octets.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         codec = "utf-16-le"
     text = octets.decode(_STRICT.get(codec, codec), "replace")
+    if text.isascii():
+        return text
     if 0 < len(_WRONG.findall(text)) <= _MOST_MENDED:
         if codec == "iso-2022-jp":
             return _from_iso_2022_jp(octets)

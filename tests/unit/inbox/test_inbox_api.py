@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 from inbox_support import PNG, Browser, make_mail, welcome
@@ -242,9 +243,25 @@ def test_the_list_has_an_end(mail, monkeypatch):
     assert "Only the newest 2 are shown." in Browser(mail).text()
 
 
-def test_summaries_are_kept_for_so_many_messages_only(mail, monkeypatch):
-    monkeypatch.setattr("flask_mail.inbox.inbox._MOST_SUMMARIES", 2)
+def test_summaries_are_kept_up_to_a_number_of_characters(mail, monkeypatch):
     mail.send_many([welcome(), welcome(), welcome()])
+    inbox = Inbox(mail.app)
+    [length] = {each.length for each in inbox.find(Query())}
+    assert length > len(welcome().body)
+    monkeypatch.setattr("flask_mail.inbox.inbox._MOST_REMEMBERED", 2 * length)
     inbox = Inbox(mail.app)
     assert len(inbox.find(Query())) == 3
     assert len(inbox._summaries) == 2
+
+
+def test_a_summary_that_two_requests_make_is_counted_once(mail):
+    mail.send(welcome())
+    inbox = Inbox(mail.app)
+    [entry] = inbox.kept()
+
+    def read():
+        inbox.summary(entry)  # as another request does meanwhile
+        return entry.kept.read()
+
+    found = inbox.summary(entry._replace(kept=replace(entry.kept, read=read)))
+    assert inbox._remembered == found.length

@@ -164,6 +164,20 @@ class TestFolder:
         assert found == ["First", "Second"]
         assert versions[0] != versions[1]
 
+    def test_files_that_have_not_changed_are_not_looked_at_again(self, file_mail, folder):
+        file_mail.send(welcome())
+        backend = file_mail.state.selection.build("file")
+        [first] = backend.kept()
+        [again] = backend.kept()
+        assert again is first
+        path = next(folder.glob("*.eml"))
+        os.utime(path, (5, 5))
+        [changed] = backend.kept()
+        assert (changed.id, changed.date) == (first.id, first.date)
+        assert changed.version != first.version
+        path.unlink()
+        assert backend.kept() == []
+
     def test_a_file_that_somebody_puts_there_is_shown_without_an_envelope(self, file_mail, folder):
         folder.mkdir()
         (folder / "from-a-friend.eml").write_bytes(b"Subject: Hello\n\nHi\n")
