@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         verify_basic_auth,
         verify_webhook,
     )
-    from .values import DkimRecord, Kept, ProbeStep, StoredMessage
+    from .values import DkimRecord, Kept, ProbeStep, QueuedMessage, StoredMessage
 
 __all__ = [
     "Address",
@@ -51,6 +51,7 @@ __all__ = [
     "Outcome",
     "Outgoing",
     "ProbeStep",
+    "QueuedMessage",
     "Receipt",
     "Refusal",
     "Roles",

@@ -11,7 +11,7 @@ from .sessions import Sessions
 
 if TYPE_CHECKING:
     from ..delivery.outgoing import Outgoing
-    from .values import DkimRecord, Kept, ProbeStep
+    from .values import DkimRecord, Kept, ProbeStep, QueuedMessage
 
 
 class Composite(Backend[Sessions]):
@@ -49,6 +49,10 @@ class Composite(Backend[Sessions]):
         keepers = [kept for each in self.children if (kept := each.kept()) is not None]
         found = [kept for keeper in keepers for kept in keeper]
         return sorted(found, key=lambda kept: kept.date) if keepers else None
+
+    def backlog(self) -> list[QueuedMessage] | None:
+        queues = [found for each in self.children if (found := each.backlog()) is not None]
+        return [each for queue in queues for each in queue] if queues else None
 
     def probe(self, sender: str | None = None) -> Iterator[ProbeStep]:
         for each in self.children:

@@ -10,7 +10,7 @@ from ..errors import ConfigurationError
 if TYPE_CHECKING:
     from ..delivery.outgoing import Outgoing
     from ..events import DeliveryEvent
-    from .values import DkimRecord, Kept, ProbeStep
+    from .values import DkimRecord, Kept, ProbeStep, QueuedMessage
 
 
 class Inspectable:
@@ -21,6 +21,15 @@ class Inspectable:
 
         Default: ``None``, it does not keep messages. A wrapper backend returns those of its
         children.
+
+        :raises ConfigurationError: they cannot be listed.
+        """
+        return None
+
+    def backlog(self) -> Iterable[QueuedMessage] | None:
+        """Return the messages that it stores to send later, and those that failed, for the inbox.
+
+        Default: ``None``, it is not a queue. A wrapper backend returns those of its children.
 
         :raises ConfigurationError: they cannot be listed.
         """

@@ -53,6 +53,36 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class QueuedMessage:
+    """A message that a backend stores to send it later, returned by :meth:`.Backend.backlog`."""
+
+    id: str
+    """Unique among the messages of all backends, and part of URLs, as that of :class:`Kept`."""
+    name: str
+    """Its name for people, such as the number of its row."""
+    state: str
+    """One word, such as ``"queued"``, ``"failed"`` or ``"unknown"``."""
+    is_waiting: bool
+    """True if it will be sent or is being sent, False if that has ended."""
+    date: datetime
+    """The time at which it is due, or at which it ended."""
+    read: Callable[[], StoredMessage | None]
+    """Returns the message, or ``None`` if it was deleted since."""
+    mailer: str = ""
+    """The mailer that sends it."""
+    attempts: int = 0
+    """The number of times that it was tried."""
+    reason: str = ""
+    """The reason why it was not sent."""
+    retry: Callable[[], bool] | None = None
+    """Queues it again; returns False if its state has changed. ``None`` if that is impossible."""
+    may_arrive_twice: bool = False
+    """True if it may have been accepted, so that only a person may retry it."""
+    cancel: Callable[[], bool] | None = None
+    """Does not send it; returns False if its state has changed. ``None`` if that is impossible."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeStep:
     """One step of :meth:`.Backend.probe`."""
 

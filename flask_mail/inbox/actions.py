@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import redirect, render_template, request, url_for
+from flask import abort, redirect, render_template, request, url_for
 
+from .. import _context
 from ..errors import MailError
 from . import protection
 from .resending import resend
-from .views import LOCATION, find, inbox_here
+from .views import LOCATION, find, inbox_here, queued_message
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flask import Blueprint
     from flask.typing import ResponseReturnValue
 
@@ -22,6 +25,8 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.post("/delete-selected")(delete_selected)
     blueprint.post("/messages/<name>/delete")(delete)
     blueprint.post(f"{LOCATION}/resend")(send_again)
+    blueprint.post("/queue/<name>/retry")(retry)
+    blueprint.post("/queue/<name>/cancel")(cancel)
 
 
 def delete_all() -> ResponseReturnValue:
@@ -43,6 +48,28 @@ def delete(name: str) -> ResponseReturnValue:
     protection.check_token()
     inbox_here().delete(name)
     return redirect(url_for(".messages"), 303)
+
+
+def retry(name: str) -> ResponseReturnValue:
+    """Queue a message again; an unknown one only if a person accepts that it may arrive twice."""
+    protection.check_token()
+    found = queued_message(name)[0]
+    if found.may_arrive_twice and request.form.get("may_arrive_twice") != "1":
+        abort(409, "This message may have been sent: confirm that it may arrive twice.")
+    return _changed(found.retry)
+
+
+def cancel(name: str) -> ResponseReturnValue:
+    """Cancel a message that is not being sent."""
+    protection.check_token()
+    return _changed(queued_message(name)[0].cancel)
+
+
+def _changed(change: Callable[[], bool] | None) -> ResponseReturnValue:
+    with _context.bound(inbox_here().state):
+        if change is None or not change():
+            abort(409, "Nothing was changed, as the state of the message has changed meanwhile.")
+    return redirect(url_for(".queue"), 303)
 
 
 def send_again(where: str, name: str) -> ResponseReturnValue:

@@ -11,6 +11,7 @@ from ..errors import ConfigurationError
 from ..extension.development import is_developed
 from ..util.text import describe
 from . import actions, api, failures, pages, protection
+from .backlog import has_queue
 from .filters import moment_text, size_text
 from .inbox import Inbox
 from .views import inbox_here
@@ -41,12 +42,14 @@ def inbox_blueprint(name: str = "flask_mail_inbox") -> Blueprint:
     blueprint.after_request(protection.protect)
     blueprint.register_error_handler(ConfigurationError, _explain)
     blueprint.register_error_handler(404, _missing)
+    blueprint.register_error_handler(409, _refused)
     blueprint.context_processor(
         lambda: {
             "app_name": inbox_here().app.name,
             "size_text": size_text,
             "moment_text": moment_text,
             "token": protection.token,
+            "has_queue": _has_queue(),
         }
     )
     pages.add_to(blueprint)
@@ -69,6 +72,13 @@ def standalone(app: Flask) -> Flask:
     server.after_request(protection.protect)  # even for missing pages
     server.register_blueprint(inbox_blueprint())
     return server
+
+
+def _has_queue() -> bool:
+    try:
+        return has_queue(inbox_here().state)
+    except ConfigurationError:  # the page says so
+        return False
 
 
 def _register(setup: BlueprintSetupState) -> None:
@@ -102,6 +112,10 @@ def _explain(error: Exception) -> ResponseReturnValue:
 
 def _missing(error: Exception) -> ResponseReturnValue:
     return _page("Not found", getattr(error, "description", "")), 404
+
+
+def _refused(error: Exception) -> ResponseReturnValue:
+    return _page("Not changed", getattr(error, "description", "")), 409
 
 
 def _no_page(rest: str) -> ResponseReturnValue:

@@ -12,6 +12,7 @@ from ..message.programs import date_of_facts, programs_for
 from . import html as documents
 from . import previews as samples
 from . import resending
+from .backlog import listed
 from .highlighting import LARGEST, highlighted
 from .inbox import MOST_LISTED
 from .parameters import parameters_of
@@ -35,6 +36,7 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.get("/")(messages)
     blueprint.get("/changes")(changes)
     blueprint.get("/previews")(previews)
+    blueprint.get("/queue")(queue)
     blueprint.get(LOCATION)(message)
     blueprint.get(f"{LOCATION}/html")(html)
     blueprint.get(f"{LOCATION}/eml")(eml)
@@ -75,8 +77,15 @@ def changes() -> ResponseReturnValue:
     inbox, known = inbox_here(), request.args.get("version", "")
     # A single-threaded server must not block on a waiting request.
     seconds = 20.0 if request.is_multithread else 0.0
-    inbox.wait(lambda: inbox.version() != known, seconds)
-    return {"version": inbox.version()}
+    version = ""
+
+    def is_other() -> bool:
+        nonlocal version
+        version = inbox.version()
+        return version != known
+
+    inbox.wait(is_other, seconds)
+    return {"version": version}
 
 
 def previews() -> ResponseReturnValue:
@@ -95,17 +104,30 @@ def _preview_list() -> dict[str, Any]:
     }
 
 
+def queue() -> ResponseReturnValue:
+    """List the messages in the queues."""
+    return render_template("flask_mail_inbox/queue.html", **_queue_list())
+
+
+def _queue_list() -> dict[str, Any]:
+    inbox = inbox_here()
+    try:
+        return {"queued": listed(inbox), "problem": ""}
+    except ConfigurationError as error:
+        return {"queued": [], "problem": str(error)}
+
+
 def message(where: str, name: str) -> ResponseReturnValue:
     """Show a message, or a preview."""
     shown, inbox = find(where, name), inbox_here()
     # The script of the page asks for the message alone, without the list beside it.
     has_list = "X-Mail-Pane" not in request.headers
     beside: dict[str, Any] = {}
-    if not shown.is_preview:
+    if shown.where == MESSAGES:
         beside = _message_list()
         beside |= _neighbours(name, [each.id for each in beside["messages"]])
     elif has_list:
-        beside = _preview_list()
+        beside = _preview_list() if shown.is_preview else _queue_list()
     if shown.is_preview:
         beside["locales"] = samples.locales(inbox)
         beside["parameters"] = parameters_of(inbox.state.previews[name])
@@ -135,6 +157,8 @@ def _view_of(shown: Shown) -> dict[str, Any]:
     return {
         "letter": letter,
         "advice": advice,
+        "programs": programs_for(markup) if view == "programs" else [],
+        "date_of_facts": date_of_facts() if view == "programs" else "",
         "views": views,
         "view": view,
         "widths": _WIDTHS,
@@ -150,8 +174,6 @@ def _view_of(shown: Shown) -> dict[str, Any]:
         "is_cut": len(text) > _MOST_SHOWN,
         "most_shown": _MOST_SHOWN,
         "most_linked": _MOST_LINKED,
-        "programs": programs_for(markup) if view == "programs" else [],
-        "date_of_facts": date_of_facts() if view == "programs" else "",
         "backends": [] if shown.error else resending.backends(inbox),
         "lacks_guard": not shown.error and resending.lacks_guard(inbox),
     }

@@ -11,18 +11,22 @@ from urllib.parse import urlencode
 
 from flask import abort, current_app, request, url_for
 
+from ..backends.values import StoredMessage
 from . import previews as samples
+from .backlog import backlog, entry_of
+from .inbox import read
 from .parameters import RESERVED
 from .rendered import Letter
 
 if TYPE_CHECKING:
-    from ..backends.values import StoredMessage
+    from ..backends.values import QueuedMessage
     from ..receipt import Envelope
     from .inbox import Inbox
 
 MESSAGES: Final = "messages"
 PREVIEWS: Final = "previews"
-LOCATION: Final = f"/<any({MESSAGES}, {PREVIEWS}):where>/<path:name>"
+QUEUE: Final = "queue"
+LOCATION: Final = f"/<any({MESSAGES}, {PREVIEWS}, {QUEUE}):where>/<path:name>"
 _TOKEN: Final = re.compile(r"""[^\s<>,;:"()]+""")
 
 
@@ -44,12 +48,14 @@ class Shown:
     """The reason if it was not sent."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """The arguments of a preview, from the URL."""
+    queued: QueuedMessage | None = None
+    """The message in a queue."""
 
     def url(self, endpoint: str, **arguments: object) -> str:
         """Return the address of a page about this message."""
         given: dict[str, Any] = {key: each for key, each in arguments.items() if each != ""}
         given.setdefault("locale", self.locale)
-        given.setdefault("q", None if self.is_preview else request.args.get("q") or None)
+        given.setdefault("q", request.args.get("q") or None if self.where == MESSAGES else None)
         url = url_for(f".{endpoint}", where=self.where, name=self.name, **given)
         if not self.parameters:
             return url
@@ -86,7 +92,9 @@ def inbox_here() -> Inbox:
 
 def find(where: str, name: str) -> Shown:
     """Return what is at an address, or answer that there is nothing."""
-    return _preview(name) if where == PREVIEWS else message(name)
+    if where == PREVIEWS:
+        return _preview(name)
+    return _queued(name) if where == QUEUE else message(name)
 
 
 def message(name: str) -> Shown:
@@ -105,9 +113,32 @@ def message(name: str) -> Shown:
     )
 
 
+def queued_message(name: str) -> tuple[QueuedMessage, str]:
+    """Return a message of a queue and the name of its backend, or answer that it is gone."""
+    found = [each for each in backlog(inbox_here().state) if each[0].id == name]
+    if not found:
+        abort(404, "This message is not in the queue any more.")
+    return found[0]
+
+
 def base_url() -> str:
     """Return the URL of the app, for the links of previews: the root of the mount."""
     return request.host_url if inbox_here().app is not current_app else request.url_root
+
+
+def _queued(name: str) -> Shown:
+    found, backend = queued_message(name)
+    entry = entry_of(found, backend)
+    stored = read(entry.kept) or StoredMessage(b"", error="The content was deleted.")
+    letter = Letter.of(stored.content)
+    return Shown(
+        *(QUEUE, name, None, found.date, stored, letter),
+        error=stored.error or letter.error,
+        mailer=found.mailer,
+        outcome=found.state,
+        reason=found.reason,
+        queued=found,
+    )
 
 
 def _preview(name: str) -> Shown:

@@ -23,6 +23,7 @@ from flask_mail.backends import (
     DeliveryUnknown,
     Feature,
     Outgoing,
+    QueuedMessage,
     Receipt,
     Secret,
 )
@@ -30,6 +31,7 @@ from flask_mail.backends import (
 from . import joining
 from .contents import Contents, Keep
 from .records import LONGEST, QueueOptions, row_of
+from .showing import backlog_of
 from .store import Store, describe_failure
 from .tracing import storing
 
@@ -228,6 +230,9 @@ class QueueBackend(Backend[None]):
         if is_new:
             self._call_wake()
         return self.queued(mail, str(number))
+
+    def backlog(self) -> list[QueuedMessage]:
+        return backlog_of(self)
 
     def shut_down(self) -> None:
         if self._store is not None:

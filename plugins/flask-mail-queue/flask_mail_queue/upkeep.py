@@ -238,6 +238,18 @@ def listed(
     return list(connection.execute(found).mappings())
 
 
+def unsent(
+    connection: Connection, tables: Tables, mailer: str, states: Sequence[str], most: int
+) -> list[RowMapping]:
+    """Return rows of a mailer in some states without their content, the newest first."""
+    queue = tables.queue
+    shown = [each for each in queue.c if each.name != "record"]
+    found = select(*shown, queue.c.record.is_not(None).label("has_content")).where(
+        queue.c.mailer == mailer, queue.c.state.in_(states)
+    )
+    return list(connection.execute(found.order_by(queue.c.id.desc()).limit(most)).mappings())
+
+
 def row(connection: Connection, tables: Tables, number: int) -> RowMapping | None:
     """Return a row, with its content if that was not deleted."""
     found = select(tables.queue).where(tables.queue.c.id == number)

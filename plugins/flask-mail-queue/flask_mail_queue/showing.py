@@ -1,0 +1,105 @@
+"""The rows of a queue as the inbox shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.exc import SQLAlchemyError
+
+from flask_mail import MailError
+from flask_mail.backends import ConfigurationError, Envelope, QueuedMessage, StoredMessage
+
+from . import upkeep
+from .contents import recipients_of
+from .schema import FINISHED, SECOND, State
+from .store import describe_failure
+
+if TYPE_CHECKING:
+    from .backend import QueueBackend
+
+_MOST: Final = 200
+_UNSENT: Final = [each.value for each in State if each is not State.SENT]
+_LATEST: Final = 253_370_764_800  # in the year 9999
+
+
+def backlog_of(queue: QueueBackend) -> list[QueuedMessage]:
+    """Return the messages of a queue that were not sent, the newest first, up to 200.
+
+    :raises ConfigurationError: the database fails, or is not set.
+    """
+    try:
+        with queue.store.begin() as connection:
+            rows = upkeep.unsent(connection, queue.store.tables, queue.target, _UNSENT, _MOST)
+    except SQLAlchemyError as error:
+        raise ConfigurationError(
+            f"The database of the queue fails ({describe_failure(error)}): does it respond, and"
+            " has `flask mail queue create` been run?"
+        ) from None
+    # Unique among the queues of an app; the identity contains a password.
+    place = sha256("\0".join(queue.store.identity).encode()).hexdigest()[:12]
+    return [_shown(queue, place, each) for each in rows]
+
+
+def _shown(queue: QueueBackend, place: str, row: RowMapping) -> QueuedMessage:
+    state = State(row["state"])
+    has_ended = state in FINISHED
+    seconds = (row["finished_at"] if has_ended else row["due_at"]) / SECOND
+    is_unknown = state is State.UNKNOWN
+    can_retry = has_ended and row["has_content"]
+    return QueuedMessage(
+        id=f"{place}-{row['id']}",
+        name=str(row["id"]),
+        state=state.value,
+        is_waiting=not has_ended,
+        date=datetime.fromtimestamp(min(max(seconds, 0), _LATEST), timezone.utc),
+        read=partial(_read, queue, row["id"]),
+        mailer=row["mailer"],
+        attempts=row["attempts"],
+        reason=": ".join(filter(None, (row["error"], row["response"]))),
+        retry=partial(_retry, queue, row["id"], is_unknown) if can_retry else None,
+        may_arrive_twice=is_unknown,
+        cancel=partial(_cancel, queue, row["id"]) if state is State.QUEUED else None,
+    )
+
+
+def _read(queue: QueueBackend, number: int) -> StoredMessage | None:
+    with queue.store.begin() as connection:
+        row = upkeep.row(connection, queue.store.tables, number)
+    if row is None:
+        return None
+    if row["record"] is None:
+        return StoredMessage(b"", error="The content was deleted.", size=row["size"])
+    try:
+        return _message(queue, row)
+    except ConfigurationError as error:
+        problem = str(error)
+    except (ValueError, MailError) as error:
+        problem = f"The row cannot be read: {type(error).__name__}."
+    return StoredMessage(b"", error=problem, size=row["size"])
+
+
+def _message(queue: QueueBackend, row: Any) -> StoredMessage:
+    kept = recipients_of(queue.contents.read(row["record"]))
+    if kept is not None:
+        envelope = Envelope("", tuple(kept))
+        return StoredMessage(b"", envelope, size=row["size"], error="The content was deleted.")
+    mail = queue.contents.mail_of(row["record"])
+    return StoredMessage(
+        mail.content, mail.envelope, mail.tags, mail.metadata, row["size"], mailer=row["mailer"]
+    )
+
+
+def _retry(queue: QueueBackend, number: int, may_arrive_twice: bool) -> bool:
+    with queue.store.begin() as connection:
+        tables = queue.store.tables
+        done = upkeep.retry(connection, tables, [number], may_arrive_twice=may_arrive_twice)
+    return bool(done)
+
+
+def _cancel(queue: QueueBackend, number: int) -> bool:
+    with queue.store.begin() as connection:
+        return bool(upkeep.cancel(connection, queue.store.tables, [number]))
