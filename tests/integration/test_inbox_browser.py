@@ -16,7 +16,7 @@ import hostile
 import pytest
 from browser import AXE, Served, chromium, look, needs_axe, needs_browser, serving
 from flask import Flask
-from inbox_support import Browser, make_mail, welcome
+from inbox_support import Browser, QueueBackend, Rows, make_mail, welcome
 
 from flask_mail import Mail
 
@@ -388,6 +388,60 @@ class TestPanes:
         assert driver.execute_script("return arguments[0].contentDocument", frame) is None
 
 
+class TestMailPrograms:
+    HTML = "<p>\n" * 300 + '<video src="a.mp4"></video>\n<p style="display: flex">Hi</p>'
+
+    def test_the_lines_that_are_not_supported_lead_to_the_source(
+        self, driver: Any, mail: Mail, server: Served
+    ) -> None:
+        mail.send_message("Hi", ["ann@example.com"], "Hi", self.HTML)
+        driver.get(server.url(newest(mail)))
+        driver.find_element("link text", "Mail programs").click()
+        until(driver, ".programs summary").click()
+        until(driver, ".gaps a[href$='#L301']").click()
+        line = until(driver, ".line:target")
+        assert line.text == '<video src="a.mp4"></video>'
+        top = driver.execute_script("return arguments[0].getBoundingClientRect().top", line)
+        assert 0 <= top < 800
+
+
+class TestQueue:
+    @pytest.fixture
+    def rows(self) -> Rows:
+        QueueBackend.rows = Rows()
+        return QueueBackend.rows
+
+    @pytest.fixture
+    def mail(self, rows: Rows, tmp_path: Path) -> Mail:
+        mailers = {
+            "default": {"BACKEND": QueueBackend},
+            "bulk": {"BACKEND": "file", "PATH": tmp_path},
+        }
+        return make_mail(MAIL_MAILERS=mailers)
+
+    def test_an_unknown_message_needs_the_confirmation(
+        self, driver: Any, server: Served, rows: Rows
+    ) -> None:
+        fields = {"is_waiting": False, "reason": "The worker died.", "may_arrive_twice": True}
+        rows.add("7", "unknown", attempts=1, retry=rows.act("retry"), **fields)
+        driver.get(server.url("/_mail/"))
+        driver.find_element("link text", "Queue").click()
+        until(driver, ".row").click()
+        until(driver, ".decide button").click()
+        assert rows.done == []
+        until(driver, ".decide input[type=checkbox]").click()
+        until(driver, ".decide button").click()
+        until(driver, ".panes:not(.opened)")
+        assert rows.done == ["retry"]
+
+    def test_a_waiting_message_is_cancelled(self, driver: Any, server: Served, rows: Rows) -> None:
+        rows.add("7", cancel=rows.act("cancel"))
+        driver.get(server.url("/_mail/queue/q-7"))
+        until(driver, ".actions form[action$=cancel] button").click()
+        until(driver, ".panes:not(.opened)")
+        assert rows.done == ["cancel"]
+
+
 class TestHostile:
     """The corpus of `hostile.py`, in every place where a message is shown."""
 
@@ -498,7 +552,7 @@ class TestOtherSites:
 def pages(mail: Mail) -> dict[str, str]:
     """Return the paths of the pages, by name."""
     message = newest(mail)
-    views = ("html", "text", "advice", "markup", "headers", "envelope", "source")
+    views = ("html", "text", "advice", "programs", "markup", "headers", "envelope", "source")
     return {
         "list": "/_mail/",
         "search": "/_mail/?q=nothing",
@@ -506,11 +560,30 @@ def pages(mail: Mail) -> dict[str, str]:
         "preview": "/_mail/previews/welcome",
         "message": message,
         "missing": "/_mail/messages/gone",
+        "queue": "/_mail/queue",
+        "queue-message": "/_mail/queue/q-7",
         **{f"message-{view}": f"{message}?view={view}" for view in views},
     }
 
 
+@pytest.fixture
+def with_queue(mail: Mail) -> None:
+    """Give the app a queue beside its mailer."""
+    assert mail.app is not None
+    mail.app.config["MAIL_MAILERS"] = {
+        "default": {"BACKEND": "file", "PATH": mail.app.config["MAIL_FILE_PATH"]},
+        "rows": {"BACKEND": QueueBackend},
+    }
+    QueueBackend.rows = rows = Rows()
+    rows.add("8", cancel=rows.act("cancel"))
+    ended = {"is_waiting": False, "attempts": 1, "retry": rows.act("retry")}
+    lost = "WorkerLost: the worker died while it was sending the message"
+    rows.add("7", "unknown", reason=lost, may_arrive_twice=True, **ended)
+    rows.add("6", "refused", reason="MessageRefused: 550 5.1.1 <recipient 1> is unknown", **ended)
+
+
 @needs_axe
+@pytest.mark.usefixtures("with_queue")
 @pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(
@@ -537,6 +610,7 @@ def test_axe_finds_nothing_serious(
     assert serious == []
 
 
+@pytest.mark.usefixtures("with_queue")
 @pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_fit_on_the_screen(

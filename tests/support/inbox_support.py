@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from datetime import datetime, timezone
 from typing import Any
 
 from flask import Flask
@@ -12,6 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from flask_mail import Mail, Message
+from flask_mail.backends import Backend, Envelope, QueuedMessage, StoredMessage
 
 # One green pixel.
 PNG = bytes.fromhex(
@@ -41,6 +43,53 @@ def welcome(**fields: Any) -> Message:
     )
     message.attach("invoice.html", "text/html", "<script>alert(1)</script>")
     return message
+
+
+STORED = StoredMessage(
+    b"From: shop@example.com\nTo: Ann <ann@example.com>\nSubject: Your order\n\nHi\n",
+    Envelope("shop@example.com", ("ann@example.com",)),
+)
+
+
+class Rows:
+    """The messages of a queue, and what was done with them."""
+
+    def __init__(self) -> None:
+        self.messages: list[QueuedMessage] = []
+        self.done: list[str] = []
+        self.error: Exception | None = None
+        self.is_changed = True
+
+    def add(self, name: str, state: str = "queued", **fields: Any) -> None:
+        due = datetime(2030, 1, 31, 12, tzinfo=timezone.utc)
+        fields = {"date": due, "read": lambda: STORED, "mailer": "bulk", **fields}
+        fields.setdefault("is_waiting", True)
+        self.messages.append(QueuedMessage(f"q-{name}", name, state, **fields))
+
+    def act(self, what: str) -> Any:
+        """Return an action that is remembered."""
+
+        def action() -> bool:
+            self.done.append(what)
+            return self.is_changed
+
+        return action
+
+
+class QueueBackend(Backend[None]):
+    """A queue with the rows that a test has added."""
+
+    name = "rows"
+    is_queue = True
+    rows = Rows()
+
+    def deliver(self, mail: Any, session: None) -> Any:
+        raise NotImplementedError
+
+    def backlog(self) -> list[QueuedMessage]:
+        if self.rows.error:
+            raise self.rows.error
+        return self.rows.messages
 
 
 class Browser:

@@ -3,77 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from inbox_support import Browser, make_mail
+from inbox_support import STORED, Browser, QueueBackend, Rows, make_mail
 
 from flask_mail import Mail
-from flask_mail.backends import (
-    Backend,
-    ConfigurationError,
-    Envelope,
-    QueuedMessage,
-    StoredMessage,
-)
-
-DUE = datetime(2030, 1, 31, 12, tzinfo=timezone.utc)
-CONTENT = b"From: shop@example.com\nTo: Ann <ann@example.com>\nSubject: Your order\n\nHi\n"
-
-
-class Store:
-    """The rows of a queue, and what was done with them."""
-
-    def __init__(self) -> None:
-        self.rows: list[QueuedMessage] = []
-        self.done: list[str] = []
-        self.error: Exception | None = None
-        self.is_changed = True
-
-    def add(self, name: str, state: str = "queued", **fields: Any) -> None:
-        stored = StoredMessage(CONTENT, Envelope("shop@example.com", ("ann@example.com",)))
-        given = {
-            "is_waiting": True,
-            "date": DUE,
-            "read": lambda: stored,
-            "mailer": "bulk",
-            **fields,
-        }
-        self.rows.append(QueuedMessage(f"q-{name}", name, state, **given))
-
-    def act(self, what: str) -> Any:
-        def action() -> bool:
-            self.done.append(what)
-            return self.is_changed
-
-        return action
-
-
-STORE = Store()
-
-
-class QueueBackend(Backend[None]):
-    name = "rows"
-    is_queue = True
-
-    def deliver(self, mail: Any, session: None) -> Any:
-        raise NotImplementedError
-
-    def backlog(self) -> list[QueuedMessage]:
-        if STORE.error:
-            raise STORE.error
-        return STORE.rows
+from flask_mail.backends import ConfigurationError, StoredMessage
 
 
 @pytest.fixture
-def store() -> Store:
-    STORE.__init__()  # type: ignore[misc]
-    return STORE
+def store() -> Rows:
+    QueueBackend.rows = Rows()
+    return QueueBackend.rows
 
 
 @pytest.fixture
-def mail(store: Store) -> Mail:
+def mail(store: Rows) -> Mail:
     mailers = {"default": {"BACKEND": QueueBackend}, "other": {"BACKEND": "console"}}
     return make_mail(MAIL_MAILERS=mailers)
 
@@ -114,7 +60,7 @@ def test_an_app_without_mail_has_no_queue(mail: Mail) -> None:
     assert "no mail that could be shown" in browser.text("/queue")
 
 
-def test_messages_are_listed_with_state_and_time(browser: Browser, store: Store) -> None:
+def test_messages_are_listed_with_state_and_time(browser: Browser, store: Rows) -> None:
     assert "The queue is empty" in browser.text("/queue")
     store.add("7")
     store.add("6", "queued", attempts=2, reason="450 later")
@@ -131,7 +77,7 @@ def test_messages_are_listed_with_state_and_time(browser: Browser, store: Store)
     assert 'href="/_mail/queue/q-7"' in page
 
 
-def test_a_message_without_content_has_a_number(browser: Browser, store: Store) -> None:
+def test_a_message_without_content_has_a_number(browser: Browser, store: Rows) -> None:
     store.add("7", "sent", read=lambda: StoredMessage(b"", error="The content was deleted."))
     store.add("6", read=lambda: None)
     page = browser.text("/queue")
@@ -141,7 +87,7 @@ def test_a_message_without_content_has_a_number(browser: Browser, store: Store) 
     assert "The content was deleted." in browser.text("/queue/q-6")
 
 
-def test_a_message_is_shown_beside_the_others(browser: Browser, store: Store) -> None:
+def test_a_message_is_shown_beside_the_others(browser: Browser, store: Rows) -> None:
     store.add("7", attempts=1, reason="450 later")
     store.add("6")
     page = browser.text("/queue/q-7")
@@ -151,17 +97,17 @@ def test_a_message_is_shown_beside_the_others(browser: Browser, store: Store) ->
     assert "450 later" in page
     assert "Number 7, 1 attempt" in page
     assert "Delete" not in page
-    assert browser.get("/queue/q-7/eml").data == CONTENT
+    assert browser.get("/queue/q-7/eml").data == STORED.content
     assert browser.get("/queue/gone").status_code == 404
 
 
-def test_a_queue_that_cannot_be_listed_says_why(browser: Browser, store: Store) -> None:
+def test_a_queue_that_cannot_be_listed_says_why(browser: Browser, store: Rows) -> None:
     store.error = ConfigurationError("The database is away.")
     assert "The database is away." in browser.text("/queue")
     assert browser.get("/queue/q-7").status_code == 409
 
 
-def test_several_queues_in_a_backend_made_of_others_are_listed_once(store: Store) -> None:
+def test_several_queues_in_a_backend_made_of_others_are_listed_once(store: Rows) -> None:
     store.add("7")
     mailers = {
         "default": {"BACKEND": "failover", "MAILERS": ["first", "other"]},
@@ -174,7 +120,7 @@ def test_several_queues_in_a_backend_made_of_others_are_listed_once(store: Store
     assert page.count('class="row"') == 1
 
 
-def test_a_failed_message_is_sent_again(browser: Browser, store: Store) -> None:
+def test_a_failed_message_is_sent_again(browser: Browser, store: Rows) -> None:
     store.add("7", "failed", is_waiting=False, reason="550 no", retry=store.act("retry"))
     assert "may arrive twice" not in browser.text("/queue/q-7")
     answer = act(browser, "retry")
@@ -183,7 +129,7 @@ def test_a_failed_message_is_sent_again(browser: Browser, store: Store) -> None:
 
 
 def test_an_unknown_message_is_sent_again_only_if_a_person_accepts_that(
-    browser: Browser, store: Store
+    browser: Browser, store: Rows
 ) -> None:
     store.add("7", "unknown", is_waiting=False, may_arrive_twice=True, retry=store.act("retry"))
     assert "It may arrive twice" in browser.text("/queue/q-7")
@@ -195,7 +141,7 @@ def test_an_unknown_message_is_sent_again_only_if_a_person_accepts_that(
     assert store.done == ["retry"]
 
 
-def test_a_waiting_message_is_cancelled(browser: Browser, store: Store) -> None:
+def test_a_waiting_message_is_cancelled(browser: Browser, store: Rows) -> None:
     store.add("7", cancel=store.act("cancel"))
     assert act(browser, "cancel").status_code == 303
     assert store.done == ["cancel"]
@@ -203,7 +149,7 @@ def test_a_waiting_message_is_cancelled(browser: Browser, store: Store) -> None:
 
 @pytest.mark.parametrize("what", ["retry", "cancel"])
 def test_what_has_changed_meanwhile_stays_as_it_is(
-    browser: Browser, store: Store, what: str
+    browser: Browser, store: Rows, what: str
 ) -> None:
     store.add("7", **{what: store.act(what)})
     store.is_changed = False
@@ -212,14 +158,14 @@ def test_what_has_changed_meanwhile_stays_as_it_is(
     assert "has changed meanwhile" in answer.text
     assert store.done == [what]
     page = browser.text("/queue/q-7")
-    store.rows[0] = replace(store.rows[0], **{what: None})
+    store.messages[0] = replace(store.messages[0], **{what: None})
     data = {"token": token_in(page)}
     assert browser.client.post(f"/_mail/queue/q-7/{what}", data=data).status_code == 409
     assert store.done == [what]
 
 
 @pytest.mark.parametrize("what", ["retry", "cancel"])
-def test_other_pages_cannot_act(browser: Browser, store: Store, what: str) -> None:
+def test_other_pages_cannot_act(browser: Browser, store: Rows, what: str) -> None:
     store.add("7", retry=store.act("retry"), cancel=store.act("cancel"))
     path = f"/_mail/queue/q-7/{what}"
     assert browser.client.post(path).status_code == 403
