@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
@@ -19,6 +20,7 @@ from ..util.clocks import monotonic
 from ..util.locks import ForkSafeLock
 from ..util.text import remove_controls
 from .csrf import exempt
+from .development import is_developed
 from .event_sources import event_sources
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 BLUEPRINT: Final = "flask_mail_events"
 MAX_SIZE: Final = 1024 * 1024  # octets
 _QUIET: Final = 60.0  # seconds
+_MOST_RECENT: Final = 500
 
 _log = logging.getLogger("flask_mail")
 
@@ -40,8 +43,19 @@ class Received:
         self.clock = monotonic
         self.last: dict[str, DeliveryEvent] = {}
         """The newest event of each mailer."""
+        self._recent: deque[DeliveryEvent] = deque(maxlen=_MOST_RECENT)
         self._warned: dict[str, float] = {}
         self._lock = ForkSafeLock()
+
+    def note(self, app: Flask, event: DeliveryEvent) -> None:
+        """Remember an event as the newest; in development, all recent ones, for the inbox."""
+        self.last[event.mailer] = event
+        if is_developed(app):
+            self._recent.append(replace(event, raw=None))  # which may be large
+
+    def about(self, message_id: str) -> list[DeliveryEvent]:
+        """Return the recent events of a message, oldest first."""
+        return [each for each in list(self._recent) if message_id and each.message_id == message_id]
 
     def warn(self, mailer: str, problem: str) -> None:
         """Log a warning, unless there was one for this mailer within a minute.
@@ -119,7 +133,7 @@ def _status(app: Flask, received: Received, mailer: str) -> int:
     # its settings are flat.
     events = [replace(each, mailer=source.mailer, backend=source.backend) for each in read]
     for event in events:
-        received.last[mailer] = event
+        received.note(app, event)
     if events and not email_reported.has_receivers_for(app):
         received.warn(mailer, "no receiver of email_reported is connected, so its events are lost.")
     error = report(app, events)

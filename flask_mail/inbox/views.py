@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +20,7 @@ from .rendered import Letter
 
 if TYPE_CHECKING:
     from ..backends.values import QueuedMessage
+    from ..events.values import DeliveryEvent
     from ..receipt import Envelope
     from .inbox import Inbox
 
@@ -50,6 +51,8 @@ class Shown:
     """The arguments of a preview, from the URL."""
     queued: QueuedMessage | None = None
     """The message in a queue."""
+    events: Sequence[DeliveryEvent] = ()
+    """Reports of its service about it."""
 
     def url(self, endpoint: str, **arguments: object) -> str:
         """Return the address of a page about this message."""
@@ -104,12 +107,14 @@ def message(name: str) -> Shown:
         abort(404, "This message does not exist or was deleted.")
     entry, stored = found
     letter = Letter.of(stored.content)
+    received = inbox_here().app.extensions.get("mail_events")
     return Shown(
         *(MESSAGES, name, None, entry.kept.date, stored, letter),
         error=stored.error or letter.error,
         mailer=(stored.mailer or entry.mailer) if inbox_here().has_mailers else "",
         outcome=entry.outcome,
         reason=entry.reason,
+        events=received.about(letter.header("message-id").strip()) if received else (),
     )
 
 
