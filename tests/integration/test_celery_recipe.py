@@ -32,6 +32,7 @@ def printed(tmp_path):
     return tmp_path, command
 
 
+@pytest.mark.exhaustive
 def test_the_worker_starts_as_printed(printed):
     folder, command = printed
     # Another broker, in its own memory; and one process is enough.

@@ -11,7 +11,6 @@ from collections import Counter
 from dataclasses import dataclass
 
 import pytest
-from matrices import matrix
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("gevent") is None and not os.environ.get("CI"),
@@ -152,7 +151,11 @@ def run(imports: str, work: str, extensions: tuple[str, ...]) -> tuple[list[Kept
     return [Kept(*each) for each in kept], quits
 
 
-@matrix("imports, extensions", ORDERS, OFFERS)
+@pytest.mark.parametrize("imports", ORDERS)
+@pytest.mark.parametrize(
+    "extensions",
+    [OFFERS[0], *(pytest.param(each, marks=pytest.mark.exhaustive) for each in OFFERS[1:])],
+)
 def test_greenlets_send_at_the_same_time_and_share_the_pool(
     imports: str, extensions: tuple[str, ...]
 ) -> None:
@@ -202,6 +205,7 @@ receipts = at_once(send)
     assert len({each.port for each in kept}) == GREENLETS
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("imports", ORDERS)
 def test_greenlets_that_share_a_connection_wait_for_each_other(imports: str) -> None:
     work = """
