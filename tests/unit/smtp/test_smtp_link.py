@@ -470,6 +470,42 @@ def test_piece_counts_as_sent_if_an_alarm_interrupts_its_write():
     assert not writer.pieces
 
 
+class Raising:
+    """A socket with a signal handler that raises as one of its methods is called."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.method = None
+
+    def __getattr__(self, name):
+        if name == self.method:
+            raise OSError("Couldn't open device!")
+        return getattr(self.sock, name)
+
+
+@pytest.mark.parametrize(
+    ("method", "call"),
+    [("settimeout", Wire.lend), ("setsockopt", Wire.awaited), ("recv", Wire.is_stale)],
+)
+def test_error_of_a_signal_handler_is_no_error_of_the_socket(pair, method, call):
+    sock = Raising(pair[0])
+    link = link_to(sock)
+    sock.method = method
+    with pytest.raises(OSError, match="open device"):
+        call(link)
+
+
+def test_error_of_a_signal_handler_does_not_break_a_channel():
+    channel = Channel(None, None, reopen=None, max_emails=None, lessons=None, settle=lambda: None)
+    channel._pipeline = object()
+
+    def interrupted(pipeline):
+        raise OSError("Couldn't open device!")
+
+    with pytest.raises(OSError, match="open device"):
+        channel.attempt(interrupted)
+
+
 def test_channel_without_messages_has_nothing_to_push():
     channel = Channel(None, None, reopen=None, max_emails=None, lessons=None, settle=lambda: None)
     assert channel.push()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from types import SimpleNamespace
 
 import pytest
 from servers import Recorder, mail_to, smtp_server
 
 from flask_mail import BackendUnavailable, Message, Outcome
+from flask_mail.smtp import limit as module
 from flask_mail.smtp import pipeline
 from flask_mail.smtp.deadline import Deadline, DeadlinePassed
 from flask_mail.smtp.growth import Growth
@@ -149,6 +151,21 @@ def test_lost_connection_takes_the_place_of_an_idle_one():
             assert mail.stats()["surplus"] == 1
         mail.close()
     assert recorder.most == 1
+
+
+@pytest.mark.parametrize("is_notified", [True, False])
+def test_thread_that_has_waited_is_not_notified_later(is_notified, monkeypatch):
+    limit = ConnectionLimit(1)
+
+    class Event(threading.Event):
+        def wait(self, timeout=None):
+            if is_notified:
+                limit.notify()
+            return self.is_set()
+
+    monkeypatch.setattr(module, "threading", SimpleNamespace(Event=Event))
+    limit.wait(Deadline(10))
+    assert not limit._waiting
 
 
 def test_batch_does_not_wait_for_a_further_connection():

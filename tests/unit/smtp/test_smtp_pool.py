@@ -16,6 +16,8 @@ from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
 
 from flask_mail import ConfigurationError, Message, Outcome
 from flask_mail.backends.smtp import SmtpBackend
+from flask_mail.smtp import idling
+from flask_mail.smtp import pool as pooling
 from flask_mail.smtp import session as client
 from flask_mail.smtp.pool import Pool
 from flask_mail.util.clocks import monotonic
@@ -159,6 +161,24 @@ def test_a_session_of_another_class_is_not_used(server, monkeypatch):
     monkeypatch.setattr("flask_mail.smtplib.SMTP", Own)
     with mail.connect() as connection:
         assert type(connection.host) is Own
+
+
+def test_pools_share_their_limit_only_with_others_of_their_server(monkeypatch):
+    closed = []
+    monkeypatch.setattr(idling, "_pools", weakref.WeakSet())
+    monkeypatch.setattr(idling.closer, "watch", lambda seconds: None)
+    monkeypatch.setattr(pooling, "_leave_all", lambda idle: closed.extend(host for _, host in idle))
+    first = Pool(1, 30, place="mx")
+    first.give("a")
+    first.give("b")
+    elsewhere = Pool(1, 30, place="other")
+    elsewhere.give("c")
+    first.give("d")
+    assert closed == []
+    second = Pool(1, 30, place="mx")
+    second.give("e")
+    assert closed == ["a", "b", "d"]
+    assert [each.counts()["idle"] for each in (first, elsewhere, second)] == [0, 1, 1]
 
 
 @pytest.mark.parametrize("farewell", [[], ["421 4.4.2 idle for too long"]], ids=["EOF", "421"])
