@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from ..errors import (
     BackendUnavailable,
-    ConfigurationError,
     DeliveryError,
     DeliveryUnknown,
     MailError,
@@ -22,7 +21,7 @@ from ..util.clocks import waited
 from ..util.secret import Secret, Secrets
 from .base import Backend
 from .http_json import Base64
-from .http_options import read_url, signature_of
+from .http_options import check_limits, read_url, signature_of
 from .http_outcomes import describe_failure, kind_of, reason_in
 from .http_pool import HttpPool
 from .http_values import Answer, Request
@@ -32,12 +31,12 @@ from .options import secrets_of
 if TYPE_CHECKING:
     from ..delivery.outgoing import Outgoing
     from ..receipt import Receipt
+    from .values import ProbeStep
 
 __all__ = ["Answer", "Base64", "HttpBackend", "Request"]
 
 _SHORTEST_DEADLINE: Final = 20.0
 _SLOWEST: Final = 128 * 1024  # octets per second
-_LONGEST_TIMEOUT: Final = 3600.0
 
 
 class HttpBackend(Backend[None]):
@@ -68,14 +67,7 @@ class HttpBackend(Backend[None]):
         pool_size: int = 2,
     ) -> None:
         self._host, port, is_encrypted, self._path = read_url(self.setting("url"), url)
-        for name, value in (("timeout", timeout), ("deadline", deadline)):
-            if value is not None and not 0 < value <= _LONGEST_TIMEOUT:
-                raise ConfigurationError(
-                    f"{self.setting(name)} must be above 0 and at most {_LONGEST_TIMEOUT:g}"
-                    " seconds."
-                )
-        if pool_size < 0:
-            raise ConfigurationError(f"{self.setting('pool_size')} must not be negative.")
+        check_limits(self.setting, timeout, deadline, pool_size)
         usual = 443 if is_encrypted else 80
         shown = f"[{self._host}]" if ":" in self._host else self._host
         self._authority = shown if port in (None, usual) else f"{shown}:{port}"
@@ -207,6 +199,11 @@ class HttpBackend(Backend[None]):
     def time_limit(self, mail: Outgoing) -> float:
         default = max(_SHORTEST_DEADLINE, self._place.timeout) + mail.size // _SLOWEST
         return self._deadline or default
+
+    def probe(self, sender: str | None = None) -> Iterator[ProbeStep]:
+        from .http_probe import probe
+
+        return probe(self._place)
 
     def shut_down(self) -> None:
         self._pool.close()

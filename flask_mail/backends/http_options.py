@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
 from ..util.hosts import is_own_machine
 from ..util.text import is_plain
 from .options import UNEVALUATED
+
+_LONGEST_TIMEOUT: Final = 3600.0
 
 
 def read_url(setting: str, url: str) -> tuple[str, int | None, bool, str]:
@@ -37,6 +40,23 @@ def read_url(setting: str, url: str) -> tuple[str, int | None, bool, str]:
             f"{setting} must begin with https://: others could read mail and the key."
         )
     return host, port, is_encrypted, parts.path
+
+
+def check_limits(
+    setting: Callable[[str], str], timeout: float, deadline: float | None, pool_size: int
+) -> None:
+    """Check the options that limit time and connections.
+
+    :param setting: returns the setting of an option.
+    :raises ConfigurationError: one is out of range.
+    """
+    for name, value in (("timeout", timeout), ("deadline", deadline)):
+        if value is not None and not 0 < value <= _LONGEST_TIMEOUT:
+            raise ConfigurationError(
+                f"{setting(name)} must be above 0 and at most {_LONGEST_TIMEOUT:g} seconds."
+            )
+    if pool_size < 0:
+        raise ConfigurationError(f"{setting('pool_size')} must not be negative.")
 
 
 def signature_of(cls: type, constructor: Any) -> inspect.Signature:

@@ -89,6 +89,11 @@ class HttpWire(Transport):
         self._room = 0
 
     @property
+    def sock(self) -> Any:
+        """The socket, for what it has negotiated."""
+        return self._sock
+
+    @property
     def is_complete(self) -> bool:
         """True if the last octet of the request may have been sent."""
         return self.output.sent >= self._ends_at

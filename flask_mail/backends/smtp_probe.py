@@ -75,12 +75,13 @@ def _details(server: Server, session: smtplib.SMTP) -> Mapping[str, str]:
     return {
         "connect": str(server),
         "greeting": f"offers {' '.join(session.esmtp_features).upper() or 'no extensions'}",
-        "tls": _tls(session.sock) if isinstance(session.sock, ssl.SSLSocket) else "",
+        "tls": describe_tls(session.sock) if isinstance(session.sock, ssl.SSLSocket) else "",
         "login": f"as {server.username}",
     }
 
 
-def _tls(sock: ssl.SSLSocket) -> str:
+def describe_tls(sock: ssl.SSLSocket) -> str:
+    """Return what was negotiated with a server, and the names in its certificate."""
     version, cipher, certificate = sock.version(), sock.cipher(), sock.getpeercert()
     negotiated = f"{version}, {cipher[0] if cipher else 'no cipher'}"
     if not certificate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 import threading
 from typing import Any
@@ -634,8 +635,6 @@ class TlsService:
 @pytest.fixture
 def tls_service(authority, tmp_path, monkeypatch):
     """A service on 127.0.0.1 whose authority this process trusts, and its state."""
-    import socket
-
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     context.set_alpn_protocols(["http/1.1"])
@@ -695,3 +694,41 @@ def test_errors_can_be_raised_by_all_kinds(service):
         error = pigeon_at(service.url).error(kind, answer=Answer(418, {"retry-after": "5"}, b""))
         assert isinstance(error, DeliveryError)
         assert error.retry_after == (5.0 if kind is BackendUnavailable else None)
+
+
+# ---------------------------------------------------------------------- trial
+
+
+def steps_of(url):
+    return [(each.name, each.status, each.detail) for each in pigeon_at(url).probe()]
+
+
+def test_probe_connects_and_sends_nothing(service):
+    place = service.url.removeprefix("http://")
+    assert steps_of(service.url) == [
+        ("connect", "ok", place),
+        ("tls", "skipped", "the URL begins with http://"),
+    ]
+    assert service.requests == []
+
+
+def test_probe_shows_the_certificate(tls_service, monkeypatch):
+    place = tls_service.url.removeprefix("https://")
+    connected, failed = steps_of(tls_service.url)
+    assert connected == ("connect", "ok", place)
+    assert failed[:2] == ("tls", "failed")
+    assert "certificate is not valid" in failed[2]
+    monkeypatch.setenv("SSL_CERT_FILE", tls_service.ca_file)
+    _, negotiated = steps_of(tls_service.url)
+    assert negotiated[:2] == ("tls", "ok")
+    assert "TLSv1" in negotiated[2]
+    assert "127.0.0.1" in negotiated[2]
+
+
+def test_probe_says_why_it_cannot_connect():
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{closed.getsockname()[1]}"
+        assert steps_of(f"http://{place}") == [
+            ("connect", "failed", f"{place}: Connection refused")
+        ]
