@@ -10,9 +10,12 @@ import time
 from datetime import datetime, timezone
 
 import pytest
+from flask import Flask
+from flask_mail_resend import ResendBackend
 from resend_backend import new_backend
+from service import KEY
 
-from flask_mail import EventKind, EventsRefused
+from flask_mail import EventKind, EventsRefused, Mail, email_reported
 
 SECRET = "whsec_" + base64.b64encode(b"a signing secret of 24 b").decode()
 OTHER = "whsec_" + base64.b64encode(b"another secret, and newer").decode()
@@ -169,3 +172,60 @@ def test_body_that_is_no_event_is_refused(service, body):
 def test_without_a_secret_nothing_is_read(service):
     error = refused(service, signed(BODY), BODY, events_secret=None)
     assert "MAIL_RESEND_EVENTS_SECRET" in str(error)
+
+
+ODD = [None, True, 7, 1e308, "", "odd\0", "\ud800", [], ["odd"], [[]], {}, {"odd": []}]
+FULL = event(
+    "email.bounced",
+    cc=["joe@example.com"],
+    tags={"order": "4711", "flask_mail_id": "PDFAZXhhbXBsZS5jb20-"},
+    bounce={"type": "Permanent", "subType": "General", "message": "No such user"},
+)
+
+
+def places_in(value, path=()):
+    yield path
+    if isinstance(value, dict):
+        for name in value:
+            yield from places_in(value[name], (*path, name))
+
+
+def with_odd(value, path, odd):
+    if not path:
+        return odd
+    return {**value, path[0]: with_odd(value[path[0]], path[1:], odd)}
+
+
+@pytest.mark.parametrize("path", [each for each in places_in(FULL) if each], ids=".".join)
+def test_event_with_an_odd_value_is_read(service, path):
+    """An error would make Resend send it again, and in the end switch the webhook off."""
+    for odd in ODD:
+        assert isinstance(read(service, with_odd(FULL, path, odd)).kind, EventKind)
+
+
+def test_signed_request_reaches_the_receivers_of_the_app(service):
+    app = Flask("shop")
+    app.config.update(
+        MAIL_EVENTS="/mail-events",
+        MAIL_MAILERS={
+            "default": {
+                "BACKEND": ResendBackend,
+                "KEY": KEY,
+                "URL": service.url,
+                "EVENTS_SECRET": [OTHER, SECRET],
+            }
+        },
+    )
+    Mail(app)
+    received = []
+
+    def receive(app, event):
+        received.append(event)
+
+    with email_reported.connected_to(receive):
+        client = app.test_client()
+        refused = client.post("/mail-events/default", data=BODY, headers={"Svix-Id": "msg_1"})
+        assert (refused.status_code, received) == (401, [])
+        accepted = client.post("/mail-events/default", data=BODY, headers=signed(BODY))
+    assert accepted.status_code == 204
+    assert [(each.kind, each.mailer) for each in received] == [(EventKind.DELIVERED, "default")]
