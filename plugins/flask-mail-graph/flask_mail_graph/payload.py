@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 from urllib.parse import quote
 
-from flask_mail.backends import File, Outgoing, UnsupportedFeature
+from flask_mail.backends import Fields, File, Outgoing, UnsupportedFeature
 
 _MOST_HEADERS: Final = 5
 _PRIORITY: Final = frozenset({"importance", "priority", "x-priority"})
@@ -50,7 +50,7 @@ def payload_of(mail: Outgoing, unsupported: Unsupported, *, save: bool) -> dict[
                 ("bccRecipients", _recipients(roles.bcc)),
                 ("replyTo", _recipients(fields.reply_to)),
                 ("importance", mail.message.priority),
-                ("internetMessageHeaders", _headers(mail, unsupported)),
+                ("internetMessageHeaders", _headers(mail, fields, unsupported)),
                 ("attachments", [_attachment(each, unsupported) for each in fields.files]),
             )
             if value
@@ -67,10 +67,10 @@ def _recipients(addresses: Iterable[Any]) -> list[dict[str, dict[str, str]]]:
     ]
 
 
-def _headers(mail: Outgoing, unsupported: Unsupported) -> list[dict[str, str]]:
+def _headers(mail: Outgoing, fields: Fields, unsupported: Unsupported) -> list[dict[str, str]]:
     skipped = _PRIORITY if mail.message.priority else frozenset()
     found = []
-    for name, value in mail.fields.headers:
+    for name, value in fields.headers:
         if name.lower() in skipped:
             continue
         if not name.lower().startswith("x-"):
