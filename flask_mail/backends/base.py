@@ -96,6 +96,14 @@ class Backend(Inspectable, Sending[S]):
         return {}
 
     @classmethod
+    def prepare_app(cls, app: Any) -> None:
+        """Prepare an app whose settings name this backend, such as with receivers of signals.
+
+        Called by ``Mail(app)``, once for each class, for the backends of plugins; nothing is built
+        yet, and the settings may change later.
+        """
+
+    @classmethod
     def parts(cls, options: Mapping[str, Any]) -> Sequence[Any]:
         """Return the mailers or backends that it would be made of with `options`, by name.
 

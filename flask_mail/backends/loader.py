@@ -8,6 +8,7 @@ import inspect
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ..config.built_in import BUILT_IN
 from ..config.misspelt import nearest
 from ..config.table import FAIL_SILENTLY, TABLE
 from ..errors import BackendNotFound, ConfigurationError
@@ -18,20 +19,6 @@ from .features import declared_well, is_limit
 if TYPE_CHECKING:
     from .entry_points import Installed
 
-# The entry points of pyproject.toml. Reading those of all distributions, for each app of a test
-# suite, takes longer than its tests.
-BUILT_IN = {
-    "console": "flask_mail.backends.console:ConsoleBackend",
-    "dkim": "flask_mail.backends.dkim:DkimBackend",
-    "failover": "flask_mail.backends.failover:FailoverBackend",
-    "file": "flask_mail.backends.file:FileBackend",
-    "locmem": "flask_mail.backends.locmem:LocmemBackend",
-    "null": "flask_mail.backends.null:NullBackend",
-    "roundrobin": "flask_mail.backends.roundrobin:RoundRobinBackend",
-    "routes": "flask_mail.backends.routes:RoutesBackend",
-    "smtp": "flask_mail.backends.smtp:SmtpBackend",
-    "throttle": "flask_mail.backends.throttle:ThrottleBackend",
-}
 _SHARED_PREFIX = "MAIL_"
 _NAME = lazy_pattern(r"[a-z][a-z0-9]*")
 # Values of MAIL_BACKEND that errors may show: a URL could contain a password.

@@ -14,6 +14,7 @@ from typing import Final
 import click
 
 from ..backends import loader
+from ..config.built_in import BUILT_IN
 from .output import say
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]{0,29}")
@@ -38,7 +39,7 @@ def write_backend(name: str, into: Path) -> None:
             "must be one word of lowercase letters and digits, such as pigeon.",
             param_hint="NAME",
         )
-    if name in loader.BUILT_IN:
+    if name in BUILT_IN:
         raise click.BadParameter(
             f'"{name}" is a built-in backend; choose another name.', param_hint="NAME"
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..backends import entry_points, loader
+from ..config.built_in import BUILT_IN
 from ..errors import ConfigurationError
 from .rules import Finding
 
@@ -35,7 +36,7 @@ def plugins() -> list[Plugin]:
 def judge_plugins(found: Iterable[Plugin]) -> Iterator[Finding]:
     """Yield the plugins that use the name of a built-in backend, which selects that one."""
     for each in found:
-        if each.declared.name in loader.BUILT_IN and not each.declared.built_in:
+        if each.declared.name in BUILT_IN and not each.declared.built_in:
             advice = entry_points.not_taken_over(each.declared)
             yield Finding("warning", "built-in-name", ("MAIL_BACKEND",), advice)
 

@@ -13,7 +13,7 @@ _STRAY_PERCENT = lazy_pattern(r"%(?![0-9A-Fa-f]{2})")
 _AUTHORITY_END = lazy_pattern("[/?]")
 _OPTION = lazy_pattern(r"[A-Za-z][A-Za-z0-9_]*")
 # Schemes that are not the name of a backend, with the option that they imply.
-_ALIASES: Final = {"smtps": ("smtp", {"use_ssl": True})}
+ALIASES: Final = {"smtps": ("smtp", {"use_ssl": True})}
 
 
 class MailURL:
@@ -22,7 +22,7 @@ class MailURL:
     __slots__ = ("backend", "implied", "options", "parts")
 
     def __init__(self, backend: str, parts: Mapping[str, str], options: Mapping[str, str]) -> None:
-        self.backend, self.implied = _ALIASES.get(backend, (backend, {}))
+        self.backend, self.implied = ALIASES.get(backend, (backend, {}))
         self.parts = parts
         self.options = options
 

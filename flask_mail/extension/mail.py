@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, current_app
 
 from .. import _context
+from ..config.built_in import names_plugin
 from ..config.converters import is_on
 from ..config.message_settings import EVENTS, UNSUBSCRIBE
 from ..config.telemetry_settings import TELEMETRY
@@ -70,6 +71,10 @@ class Mail(_MailMixin, Previewing, Admitting):
             from .telemetry import switch_on
 
             switch_on(app)
+        if names_plugin(app.config) and hasattr(state, "selection"):
+            from .preparing import prepare
+
+            prepare(app, state.selection)
         watch(app)
         return state
 

@@ -59,6 +59,8 @@ class Selection(Builder):
         self._guard: tuple[list[Any], Guard | None] = [], None
         self._policies: dict[str, tuple[list[Any], Policy]] = {}
         self.admissions = [] if admissions is None else admissions
+        self.own_admissions: list[Admission] = []
+        """Those of plugins, for this app alone: `admissions` are of all apps of a `Mail`."""
         with _everywhere():
             _selections.add(self)
 
@@ -154,7 +156,7 @@ class Selection(Builder):
 
     def _policy(self, mailer: str, own: Any, *, is_external: bool) -> Policy:
         allowed = self.guard()
-        made_of = [own, is_external, allowed, *self.admissions]
+        made_of = [own, is_external, allowed, *self.admissions, *self.own_admissions]
         known = self._policies.get(mailer)
         if known is not None and known[0] == made_of:
             return known[1]
@@ -172,8 +174,9 @@ class Selection(Builder):
 
     def _admissions(self, allowed: Guard | None) -> tuple[Admission, ...]:
         guarded = () if allowed is None else (allowed.guarded,)
+        given = (*self.admissions, *self.own_admissions)
         # Also after the admissions, which may add recipients.
-        return (*guarded, *self.admissions, *(guarded if self.admissions else ()))
+        return (*guarded, *given, *(guarded if given else ()))
 
     def guard(self) -> Guard | None:
         """Return what keeps mail to the recipients that the settings allow now, if they say so.

@@ -16,7 +16,7 @@ from .tracing import reporting
 
 _log = logging.getLogger("flask_mail.queue")
 _REASONS = {
-    State.UNKNOWN: "The worker that sent this message died: it may have been accepted.",
+    State.UNKNOWN: "An attempt to send this message was interrupted: it may have been accepted.",
     State.FAILED: "The workers that had claimed this message died; it is not tried again.",
     State.EXPIRED: "The message expired before it could be sent.",
 }

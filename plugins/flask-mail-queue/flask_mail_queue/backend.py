@@ -8,9 +8,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from flask import current_app, has_app_context
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _log = logging.getLogger("flask_mail.queue")
+_T = TypeVar("_T")
 
 
 class QueueBackend(Backend[None]):
@@ -61,6 +63,8 @@ class QueueBackend(Backend[None]):
     :param key: a Fernet key that seals the content, or several separated by commas: the first one
         seals, all of them open.
     :param wake: the import path of a function without arguments, called after the commit.
+    :param suppression: the mail that suppressed addresses do not get: "queue", that of this queue
+        and its mailer; "all", that of all mailers of the app; "off".
     """
 
     name = "queue"
@@ -85,6 +89,7 @@ class QueueBackend(Backend[None]):
         keep: Keep = "metadata",
         key: Secret | None = None,
         wake: str | None = None,
+        suppression: Literal["queue", "all", "off"] = "queue",
     ) -> None:
         self.target = mailer
         self._child: Backend[Any] | None = None
@@ -98,6 +103,8 @@ class QueueBackend(Backend[None]):
         self.give_up, self.retention = give_up, retention
         self.max_size = max_size
         self._key, self._keep = key, keep
+        self.suppression = suppression
+        self._can_read = False
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], build: Callable[[str], Backend[Any]]) -> Self:
@@ -128,6 +135,12 @@ class QueueBackend(Backend[None]):
         self.contents  # noqa: B018 (an invalid key is an error now)
 
     @classmethod
+    def prepare_app(cls, app: Any) -> None:
+        from .listening import listen
+
+        listen(app)
+
+    @classmethod
     def parts(cls, options: Mapping[str, Any]) -> Sequence[Any]:
         return [options["mailer"]] if "mailer" in options else []
 
@@ -150,7 +163,27 @@ class QueueBackend(Backend[None]):
         """
         if self._store is None:
             self._store = Store(self._database(), self._tables)
+            if self.app is not None:
+                self.prepare_app(self.app)  # it was configured after Mail(app)
         return self._store
+
+    def read(self, query: Callable[[Connection], _T]) -> _T:
+        """Return the result of a query, which is run in the transaction of the session if possible.
+
+        A second connection could wait for it, and takes time.
+        """
+        session = self._current_session()
+        # On PostgreSQL an error would end the transaction of the app.
+        can_read = self.store.is_sqlite or self._can_read
+        if session is not None and session.in_transaction() and can_read:
+            try:
+                return query(session.connection())
+            except SQLAlchemyError:
+                pass  # a transaction that has failed already
+        with self.store.reading() as connection:
+            found = query(connection)
+        self._can_read = True
+        return found
 
     def _database(self) -> Any:
         if self._url is not None:

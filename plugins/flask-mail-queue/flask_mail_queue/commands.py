@@ -1,4 +1,4 @@
-"""The commands ``flask mail work`` and ``flask mail queue``."""
+"""The commands ``flask mail work``, ``flask mail queue`` and ``flask mail suppressed``."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from flask_mail import ConfigurationError, MailError
 
 from . import upkeep
 from .command_options import errors, of_queue, queues_in, read_seconds, store_of, transaction
+from .command_suppressed import suppressed
 from .command_work import work
 from .contents import Contents, recipients_of
 from .finding import contents_of
 from .forgetting import forget as forget_address
 from .schema import ALL_MAILERS, SECOND, State
 
-__all__ = ["queue", "work"]
+__all__ = ["queue", "suppressed", "work"]
 
 _SHOWN = ("mailer", "state", "priority", "attempts", "message_id", "recipients", "size")
 
@@ -56,13 +57,15 @@ def status(as_json: bool, max_age: float | None, mailer: str | None) -> None:
         oldest = upkeep.oldest_due(connection, tables)
         alive = [dict(each) for each in upkeep.workers(connection, tables)]
         paused = [dict(each) for each in upkeep.paused(connection, tables)]
+        last = upkeep.last_event(connection, tables)
+        event = None if last is None else {**last, "age": last["age"] / SECOND}
     for each in alive:
         each["left"] = each["left"] / SECOND
     for each in paused:
         each["mailer"], each["paused"] = each["mailer"] or None, each["paused"] / SECOND
     if as_json:
         shown = {"counts": counts, "oldest_due_seconds": oldest, "workers": alive, "paused": paused}
-        click.echo(json.dumps(shown, indent=2))
+        click.echo(json.dumps({**shown, "last_event": event}, indent=2))
     else:
         for each in counts:
             click.echo(f"{each['mailer']}  {each['state']}  {each['count']}")
@@ -72,6 +75,9 @@ def status(as_json: bool, max_age: float | None, mailer: str | None) -> None:
             click.echo(f"Worker: {each['host']} {each['pid']}{is_late}")
         for each in paused:
             click.echo(f"Paused: {each['mailer'] or 'all mailers'}, for {each['paused']:.0f} s")
+        if event is not None:
+            ago = f"{event['age']:.0f} s ago"
+            click.echo(f"Last event: {event['kind']}, by {_ascii(event['mailer'])}, {ago}")
     if max_age is not None and (oldest or 0.0) > max_age:
         raise click.exceptions.Exit(1)
 
@@ -135,7 +141,7 @@ def _content(row: Any, contents: Contents) -> str:
 def _show(row: Any) -> None:
     for name in _SHOWN:
         click.echo(f"{name}: {_ascii(str(row[name]))}")
-    for name in ("error", "response", "key"):
+    for name in ("error", "response", "key", "peer_id", "reported"):
         if row[name]:
             click.echo(f"{name}: {_ascii(row[name])}")
     click.echo(f"content: {'deleted' if row['record'] is None else 'stored'}")
@@ -158,7 +164,9 @@ def retry(numbers: tuple[int, ...], may_arrive_twice: bool, mailer: str | None) 
     """Queue messages again that were not sent."""
     with transaction(mailer) as (connection, tables):
         done = upkeep.retry(connection, tables, numbers, may_arrive_twice=may_arrive_twice)
-    _report(numbers, done, "queued again", "An unknown one needs --may-arrive-twice.")
+    _report(
+        numbers, dict.fromkeys(done, "queued again"), "An unknown one needs --may-arrive-twice."
+    )
 
 
 @queue.command("settle")
@@ -172,7 +180,7 @@ def settle(number: int, outcome: str, mailer: str | None) -> None:
         row = upkeep.row(connection, tables, number)
         remains = row and _contents(mailer, row).remains_of(row["record"], State(outcome))
         done = upkeep.settle(connection, tables, number, State(outcome), remains)
-    _report((number,), {number} if done else set(), outcome, "It is not unknown.")
+    _report((number,), {number: outcome} if done else {}, "It is not unknown.")
 
 
 @queue.command("cancel")
@@ -183,7 +191,7 @@ def cancel(numbers: tuple[int, ...], mailer: str | None) -> None:
     """Cancel messages that no worker has claimed."""
     with transaction(mailer) as (connection, tables):
         done = upkeep.cancel(connection, tables, numbers)
-    _report(numbers, done, "cancelled", "Only queued messages can be cancelled.")
+    _report(numbers, done, "Only queued messages can be cancelled.")
 
 
 @queue.command("pause")
@@ -262,8 +270,8 @@ def purge(older_than: float, mailer: str | None) -> None:
     click.echo(f"Deleted: {total}")
 
 
-def _report(numbers: tuple[int, ...], done: set[int], what: str, hint: str) -> None:
+def _report(numbers: tuple[int, ...], done: dict[int, str], hint: str) -> None:
     for number in sorted(done):
-        click.echo(f"{number}: {what}")
+        click.echo(f"{number}: {done[number]}")
     if missing := [str(each) for each in numbers if each not in done]:
         raise click.ClickException(f"Unchanged: {', '.join(missing)}. {hint}")

@@ -15,6 +15,7 @@ WHOLE: Final = "whole"
 """Stands for the content that a row has."""
 
 _NAME: Final = "queue"
+_KEPT: Final = ("essential",)
 _RECIPIENTS: Final = "recipients"
 # The version of a Fernet token, and the zeros that its time begins with.
 _SEALED: Final = b"gAAAA"
@@ -105,12 +106,14 @@ def recipients_of(record: Any) -> list[str] | None:
 
 
 def _without_options(mail: Outgoing) -> Outgoing:
-    """Return a message without its options of the queue: columns contain them."""
+    """Return a message without its options of the queue for which there are columns."""
     options = mail.message.options or {}
     if _NAME not in options:
         return mail
     message = copy.copy(mail.message)
-    message.options = {key: each for key, each in options.items() if key != _NAME}
+    own = {key: each for key, each in options[_NAME].items() if key in _KEPT}
+    others = {key: each for key, each in options.items() if key != _NAME}
+    message.options = {**others, **({_NAME: own} if own else {})}
     return Outgoing(**{**vars(mail), "message": message})
 
 

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 from flask_mail.backends import (
@@ -23,6 +24,8 @@ from flask_mail.backends import (
 from .contents import Contents
 from .outcomes import is_of_opening, result_of
 from .protocol import Claimed, Result
+from .schema import State
+from .suppression import looked_up
 from .telling import tell
 
 _log = logging.getLogger("flask_mail.queue")
@@ -40,6 +43,15 @@ class Mailer:
     contents: Contents
     pause: float
     """Seconds until it is tried again if it cannot be reached."""
+
+    @property
+    def repeatable(self) -> float | None:
+        """Seconds for which the peer recognizes a key, or ``None``.
+
+        Half of what it promises, as an attempt takes time.
+        """
+        promised = self.backend.deduplicates
+        return None if promised is None else promised / 2
 
 
 @dataclass(frozen=True)
@@ -117,7 +129,10 @@ class Delivery:
     def _mails(self) -> Iterator[Outgoing]:
         while self._claimed and not self._unmarked and not self._must_stop():
             rows = [self._claimed.popleft() for _ in range(min(self._window, len(self._claimed)))]
-            prepared = [(row, mail) for row in rows if (mail := self._prepared(row)) is not None]
+            opened = [(row, mail) for row in rows if (mail := self._opened(row)) is not None]
+            with looked_up(self._mailer.policy.admissions, [mail for _, mail in opened]):
+                admitted = [(row, self._admitted(row, mail)) for row, mail in opened]
+            prepared = [(row, mail) for row, mail in admitted if mail is not None]
             # Until the commit is known to have succeeded, all of them may be marked.
             self._marked.extend(prepared)
             marked = self._exchange([row for row, _ in prepared])
@@ -131,11 +146,20 @@ class Delivery:
     def _must_stop(self) -> bool:
         return self._is_stopping() or self.unreachable is not None
 
-    def _prepared(self, row: Claimed) -> Outgoing | None:
-        """Return the message of a row as it may be delivered; ``None`` if it may not."""
-        mail = None
+    def _opened(self, row: Claimed) -> Outgoing | None:
+        """Return the message of a row; ``None`` if it cannot be read."""
         try:
-            mail = self._mailer.contents.mail_of(row.record)
+            return self._mailer.contents.mail_of(row.record)
+        except Exception as error:  # noqa: BLE001 (the outcome of this row)
+            self._note(row, None, self._mailer.backend.receipt_of(error, None, handed_over=False))
+            return None
+
+    def _admitted(self, row: Claimed, mail: Outgoing) -> Outgoing | None:
+        """Return a message as it may be delivered; ``None`` if it may not."""
+        try:
+            self._check_repetition(row)
+            if self._mailer.repeatable is not None and mail.message.key is None:
+                mail.message.key = key_of(row, mail)
             for admit in self._mailer.policy.admissions:
                 mail = admit(mail)
             self._mailer.backend.check(mail)
@@ -144,6 +168,16 @@ class Delivery:
             self._note(row, mail, receipt)
             return None
         return mail
+
+    def _check_repetition(self, row: Claimed) -> None:
+        """Raise DeliveryUnknown if a row may have been accepted, and must not be sent again."""
+        if row.repeatable is None:
+            return
+        if self._mailer.repeatable is None or row.repeatable <= 0:
+            raise DeliveryUnknown(
+                "An earlier attempt may have been accepted, and the mailer does not recognize the"
+                " message any more."
+            )
 
     def _answer(self, receipt: object) -> None:
         if not self._under_way:
@@ -171,6 +205,8 @@ class Delivery:
 
     def _note(self, row: Claimed, mail: Outgoing | None, receipt: Receipt) -> None:
         mailer = self._mailer
+        if mail is not None and mail.withheld:
+            receipt = replace(receipt, refused={**mail.withheld, **receipt.refused})
         result = result_of(
             row,
             mail,
@@ -178,7 +214,13 @@ class Delivery:
             give_up=mailer.give_up,
             pause=mailer.pause,
             contents=mailer.contents,
+            repeatable=mailer.repeatable,
         )
+        if result.state is State.UNKNOWN and receipt.outcome is not Outcome.UNKNOWN:
+            problem = DeliveryUnknown(
+                f"An earlier attempt may have been accepted. {receipt.reason}"
+            )
+            receipt = mailer.backend.receipt_of(problem, mail)
         self._answered.append(_Answered(result, mail, receipt))
 
     def _exchange(self, rows: list[Claimed]) -> set[int]:
@@ -209,6 +251,11 @@ class Delivery:
 
 def _timed(receipt: Receipt, started: float) -> Receipt:
     return replace(receipt, seconds=time.perf_counter() - started, error=receipt.error)
+
+
+def key_of(row: Claimed, mail: Outgoing) -> str:
+    """Return a key of a message that has none: the same for each attempt, and for no other row."""
+    return sha256(f"{mail.message_id} {row.id}".encode()).hexdigest()
 
 
 def _text(error: BaseException) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from flask_mail import ConfigurationError
+from flask_mail import ConfigurationError, MailError
 
 from .backend import QueueBackend
 from .contents import Contents
@@ -70,6 +70,30 @@ def contents_of(queues: Sequence[QueueBackend], mailer: str) -> Contents:
     """Return the reader of the content of a mailer's rows."""
     # Without a key if no queue has the mailer any more.
     return next((each.contents for each in queues if each.target == mailer), Contents())
+
+
+def declared(app: Any) -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
+    """Yield the name, reference and options of each mailer that is a queue; nothing is built."""
+    selection = app.extensions["mail"].selection
+    for name in selection.definitions.names():
+        try:
+            reference = selection.reference(name)[0]
+            if not issubclass(selection.backend_class(reference), QueueBackend):
+                continue
+            options = selection.options(reference)
+        except MailError:
+            continue  # an error of that mailer, as soon as it is used
+        yield name, reference, options
+
+
+def by_database(app: Any) -> list[list[QueueBackend]]:
+    """Return the queues of an app, those of the same tables together."""
+    selection = app.extensions["mail"].selection
+    found: dict[object, list[QueueBackend]] = {}
+    for _, reference, _ in declared(app):
+        queue = selection.build(reference)
+        found.setdefault(queue.store.identity, []).append(queue)
+    return list(found.values())
 
 
 def _under(selection: Any, names: Sequence[str]) -> list[QueueBackend]:

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 
 from flask_mail import MailError
 
+from . import upkeep
 from .backend import QueueBackend
 from .finding import contents_of
 from .schema import FINISHED, State, is_in, now
@@ -73,12 +74,13 @@ def _note(found: Forgotten, row: Any, state: State | None) -> None:
 
 def _erased(queues: Sequence[QueueBackend], row: Any, *, cancel: bool) -> State | None:
     """Delete the content of a row; return its state, or ``None`` if it is not finished."""
-    queue = queues[0].store.tables.queue
+    tables = queues[0].store.tables
+    queue = tables.queue
     state = State(row.state)
     values: dict[str, Any] = {"record": None}
     if state is State.QUEUED and cancel:
         state = State.CANCELLED
-        values.update(state=state.value, finished_at=now())
+        values.update(state=upkeep.ended_as(tables, state), finished_at=now())
     if state not in FINISHED:
         return None
     # As it was read: a worker or a person may have changed it meanwhile. What was finished may have

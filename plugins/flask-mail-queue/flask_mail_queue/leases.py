@@ -56,8 +56,8 @@ class Leases:
     def reap(self, connection: Connection) -> list[int]:
         """Release the rows of dead workers, and return the ids of those that are not tried again.
 
-        Those that may have been sent are unknown. A row that was with too many workers that died
-        has failed, as it may be what kills them.
+        Those that may have been sent are unknown, unless the peer recognizes their keys. A row that
+        was with too many workers that died has failed, as it may be what kills them.
         """
         worker, queue = self._worker, self._queue
         dead = (
@@ -69,14 +69,16 @@ class Leases:
         if not owners:
             return []
         # What a suspended worker has locked in a transaction waits for the next sweep.
+        again = (queue.c.repeat_until > now()).label("again")
         held = (
-            select(queue.c.id, queue.c.state)
+            select(queue.c.id, queue.c.state, again)
             .where(queue.c.owner.in_(owners), is_in(queue.c.state, *HELD))
             .with_for_update(skip_locked=True)
         )
         rows = connection.execute(held).all()
-        found = self._release(connection, _ids(rows, State.CLAIMED))
-        sending = _ids(rows, State.SENDING)
+        repeated = [row.id for row in rows if row.state == State.SENDING.value and row.again]
+        found = self._release(connection, _ids(rows, State.CLAIMED) + repeated)
+        sending = [each for each in _ids(rows, State.SENDING) if each not in repeated]
         if sending:
             connection.execute(
                 update(queue)
@@ -86,6 +88,7 @@ class Leases:
                     error="WorkerLost",
                     attempts=queue.c.attempts + 1,
                     finished_at=now(),
+                    repeat_until=None,
                 )
             )
         left = exists().where(queue.c.owner == worker.c.owner, is_in(queue.c.state, *HELD))
@@ -93,17 +96,20 @@ class Leases:
         return found + sending
 
     def _release(self, connection: Connection, ids: list[int]) -> list[int]:
-        """Release claimed rows, and return the ids of those that have failed."""
+        """Release rows, and return the ids of those that are not tried again."""
         if not ids:
             return []
         queue = self._queue
         lost = queue.c.losses + 1
         is_poison = lost >= MOST_LOSSES
+        failed = case(
+            (queue.c.repeat_until.is_(None), State.FAILED.value), else_=State.UNKNOWN.value
+        )
         released = (
             update(queue)
             .where(queue.c.id.in_(ids))
             .values(
-                state=case((is_poison, State.FAILED.value), else_=State.QUEUED.value),
+                state=case((is_poison, failed), else_=State.QUEUED.value),
                 error=case((is_poison, "Poison"), else_=queue.c.error),
                 finished_at=case((is_poison, now()), else_=None),
                 losses=lost,
@@ -111,7 +117,8 @@ class Leases:
             )
             .returning(queue.c.id, queue.c.state)
         )
-        return _ids(connection.execute(released).all(), State.FAILED)
+        rows = connection.execute(released).all()
+        return _ids(rows, State.FAILED) + _ids(rows, State.UNKNOWN)
 
 
 def _ids(rows: Sequence[Any], state: State) -> list[int]:

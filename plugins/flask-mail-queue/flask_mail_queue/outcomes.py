@@ -23,6 +23,7 @@ from .schema import State
 
 _OPENING: Final = ("connect", "greeting", "tls", "login")
 _SHORTEST, _LONGEST = 60.0, 3600.0
+_MAX_PEER_ID: Final = 255
 _STATES: Final = {
     Outcome.SENT: State.SENT,
     Outcome.QUEUED: State.SENT,  # the peer is another queue
@@ -56,26 +57,47 @@ def result_of(
     give_up: float,
     pause: float,
     contents: Contents,
+    repeatable: float | None = None,
 ) -> Result:
     """Return the new state of a row.
 
     :param give_up: seconds from its creation after which it has failed.
     :param pause: seconds until the mailer is tried again if it cannot be reached.
     :param contents: knows what stays of a message that was sent.
+    :param repeatable: seconds for which the mailer recognizes the key of a message, or ``None``.
     """
     response = without_addresses(receipt.response or receipt.reason, mail)
+    peer_id = _peer_id(receipt)
     state = _STATES.get(receipt.outcome)
     if state is State.SENT:
-        return Result(row, state, response, remains=contents.remains(mail))
+        return Result(row, state, response, remains=contents.remains(mail), peer_id=peer_id)
     error = error_of(receipt)
     kind = type(error).__name__
-    if state is not None:
-        return Result(row, state, response, kind)
-    is_old = row.age > give_up or (row.remaining is not None and row.remaining <= 0)
-    if is_old or not _may_pass(error):
-        return Result(row, State.FAILED, response, kind)
+    # An earlier attempt may have been accepted, unless the service was asked again and refused it.
+    in_doubt = row.repeatable is not None and (state is None or not receipt.attempts)
+    is_unknown = in_doubt or state is State.UNKNOWN
+    if state is State.REFUSED and not is_unknown:
+        return Result(row, state, response, kind, counted=receipt.attempts > 0)
+    ended = Result(
+        row, State.UNKNOWN if is_unknown else State.FAILED, response, kind, peer_id=peer_id
+    )
+    if row.age > give_up or (row.remaining is not None and row.remaining <= 0):
+        return ended
+    if state is State.REFUSED or (state is None and not _may_pass(error)):
+        return ended
     delay, counted = _delay_of(row, error, pause)
-    return Result(row, State.QUEUED, response, kind, delay, counted)
+    left = repeatable if row.repeatable is None else row.repeatable
+    if is_unknown and (repeatable is None or left is None or delay >= left):
+        return ended
+    return Result(row, State.QUEUED, response, kind, delay, counted, repeats=is_unknown)
+
+
+def _peer_id(receipt: Receipt) -> str | None:
+    """Return the name that the peer has given to a message, if its reply is one."""
+    found = receipt.response.strip()
+    # Addresses are not stored; a reply of SMTP has several words.
+    is_name = 0 < len(found) <= _MAX_PEER_ID and found.isprintable() and not {*" @"} & {*found}
+    return found if is_name else None
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import case, exists, insert, or_, select, tuple_, update
+from sqlalchemy import case, exists, func, insert, literal, or_, select, tuple_, update
 from sqlalchemy.engine import Connection
 
 from .contents import WHOLE
@@ -33,6 +33,9 @@ class Claimed:
     record: bytes | None = field(repr=False)
     trace: str | None = None
     """The span that stored it."""
+    repeatable: float | None = None
+    """``None`` unless it may have been accepted: the seconds for which the peer recognizes its key.
+    """
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,10 @@ class Result:
     """True if it was an attempt to send it."""
     remains: bytes | str | None = field(default=None, repr=False)
     """The content that stays in the row if it was sent; ``WHOLE``: all of it."""
+    repeats: bool = False
+    """True if it is queued although it may have been accepted."""
+    peer_id: str | None = None
+    """The name that the peer has given to the message."""
 
 
 class Protocol:
@@ -85,6 +92,7 @@ class Protocol:
                 queue.c.trace,
                 (now() - queue.c.created_at).label("age"),
                 (queue.c.expires_at - now()).label("remaining"),
+                (queue.c.repeat_until - now()).label("repeatable"),
             )
             .where(
                 is_in(queue.c.state, State.QUEUED),
@@ -121,15 +129,17 @@ class Protocol:
         rows: Sequence[Claimed],
         *,
         again: bool,
+        repeatable: float | None = None,
     ) -> tuple[set[int], set[int]]:
         """Record results and mark the next rows; return the ids of the recorded and the marked.
 
         :param again: True if a commit of the same call is in doubt.
+        :param repeatable: see :meth:`mark`.
         """
         recorded = self.record(connection, results)
         if again:
             recorded |= self._found(connection, results)
-        return recorded, self.mark(connection, rows, again=again)
+        return recorded, self.mark(connection, rows, again=again, repeatable=repeatable)
 
     def _found(self, connection: Connection, results: Sequence[Result]) -> set[int]:
         """Return the ids of rows that have the state that was to be recorded for their claim.
@@ -145,25 +155,35 @@ class Protocol:
         return {number for number, each in recorded.items() if left.get(number, each) == each}
 
     def mark(
-        self, connection: Connection, rows: Sequence[Claimed], *, again: bool = False
+        self,
+        connection: Connection,
+        rows: Sequence[Claimed],
+        *,
+        again: bool = False,
+        repeatable: float | None = None,
     ) -> set[int]:
         """Mark rows as about to be sent, and return the ids of those that were marked.
 
         The others are not claimed any more, or their mailer is paused.
 
         :param again: True if they may have been marked by a commit that is in doubt.
+        :param repeatable: seconds for which the peer recognizes the keys of these messages, from
+            their first attempt; ``None`` if it does not.
         """
         if not rows:
             return set()
         queue = self._queue
         before = HELD if again else (State.CLAIMED,)
         pause = self._pause
+        until: Any = None
+        if repeatable is not None:
+            until = func.coalesce(queue.c.repeat_until, now() + round(repeatable * SECOND))
         is_paused = exists().where(pause.c.mailer.in_([queue.c.mailer, ALL_MAILERS]))
         marked = (
             update(queue)
             .where(self._fence(rows), queue.c.owner == self._owner, is_in(queue.c.state, *before))
             .where(~is_paused.correlate(queue))
-            .values(state=State.SENDING.value)
+            .values(state=State.SENDING.value, repeat_until=until)
             .returning(queue.c.id)
         )
         return set(connection.scalars(marked))
@@ -200,10 +220,16 @@ class Protocol:
                 record=self._remains(results),
                 owner=None,
                 finished_at=now(),
+                repeat_until=None,
+                peer_id=self._peer_ids(results),
             )
             .returning(queue.c.id)
         )
         return set(connection.scalars(recorded))
+
+    def _peer_ids(self, results: Sequence[Result]) -> Any:
+        given = {each.row.id: literal(each.peer_id) for each in results if each.peer_id is not None}
+        return case(given, value=self._queue.c.id) if given else None
 
     def _remains(self, results: Sequence[Result]) -> Any:
         if all(each.remains is None for each in results):
@@ -228,6 +254,10 @@ class Protocol:
         }
         if again:
             values["due_at"] = now() + round(result.delay * SECOND)
+        else:
+            values["peer_id"] = result.peer_id
+        if not result.repeats:
+            values["repeat_until"] = None
         if result.counted:
             values["attempts"] = queue.c.attempts + 1
         recorded = (
@@ -263,8 +293,14 @@ class Protocol:
         connection.execute(
             update(queue)
             .where(self._fence(rows), queue.c.owner == self._owner, is_in(queue.c.state, *HELD))
-            .values(state=State.QUEUED.value, owner=None)
+            .values(state=State.QUEUED.value, owner=None, repeat_until=self._repeatable(rows))
         )
+
+    def _repeatable(self, rows: Collection[Claimed]) -> Any:
+        """Return the value of `repeat_until` before the rows were marked."""
+        queue = self._queue
+        before = [row.id for row in rows if row.repeatable is not None]
+        return case((queue.c.id.in_(before), queue.c.repeat_until)) if before else None
 
     def _fence(self, rows: Collection[Claimed]) -> Any:
         queue = self._queue
@@ -284,13 +320,12 @@ def _apart(rows: Sequence[Any]) -> Sequence[Any]:
 
 
 def _claimed(row: Any) -> Claimed:
-    remaining = None if row.remaining is None else row.remaining / SECOND
+    # The claim that has just been made.
     return Claimed(
-        row.id,
-        row.claims + 1,  # the claim that has just been made
-        row.attempts,
-        row.age / SECOND,
-        remaining,
-        row.record,
-        row.trace,
+        *(row.id, row.claims + 1, row.attempts, row.age / SECOND),
+        *(_seconds(row.remaining), row.record, row.trace, _seconds(row.repeatable)),
     )
+
+
+def _seconds(microseconds: int | None) -> float | None:
+    return None if microseconds is None else microseconds / SECOND

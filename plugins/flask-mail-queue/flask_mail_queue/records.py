@@ -27,6 +27,7 @@ class QueueOptions:
         number of seconds since 1970.
     :param expires: seconds after which it is not sent any more.
     :param priority: messages with a smaller number are sent first.
+    :param essential: it is sent to recipients who have unsubscribed, too.
     :param key: takes precedence over the key of the message; need not be ASCII.
     """
 
@@ -34,6 +35,7 @@ class QueueOptions:
     at: Any = None
     expires: float | None = None
     priority: int = 0
+    essential: bool = False
     key: str | None = None
 
     def __post_init__(self) -> None:

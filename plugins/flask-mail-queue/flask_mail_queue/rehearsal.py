@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 from sqlalchemy.engine import Connection
 
-from . import upkeep
+from . import events, suppressed, upkeep
+from .backend import QueueBackend
 from .leases import Leases
 from .protocol import Protocol, Result
 from .records import LONGEST
 from .schema import State
-from .store import Store
 
 _MAILER = "rehearsal"
 
 
-def rehearse(connection: Connection, store: Store) -> None:
+def rehearse(connection: Connection, queues: Sequence[QueueBackend]) -> None:
     """Run all statements on rows that are rolled back.
 
     A worker that could mark messages, but not record their outcomes, would make some of them
@@ -24,6 +25,7 @@ def rehearse(connection: Connection, store: Store) -> None:
 
     :raises SQLAlchemyError: a table or column does not exist.
     """
+    store = queues[0].store
     # Random: workers that start at the same time would wait for each other.
     owner = secrets.token_hex(16)
     leases = Leases(store.tables, owner, 60)
@@ -41,6 +43,9 @@ def rehearse(connection: Connection, store: Store) -> None:
         protocol.release(connection)
         leases.reap(connection)
         upkeep.expire(connection, store.tables)
+        suppressed.find(connection, store.tables, ["ann@example.com"])
+        events.settle_earlier(connection, queues)
+        events.forget_old(connection, store.tables)
         upkeep.mailers_due(connection, store.tables)
         upkeep.backlog(connection, store.tables)
         upkeep.purge_sent(connection, store.tables, [_MAILER])

@@ -50,6 +50,8 @@ class State(str, Enum):
     __str__ = str.__str__
 
 
+SUPPRESSION: Final = "mail_suppression"
+"""The name of the table of suppressed addresses, which the queues of a database share."""
 ALL_MAILERS: Final = ""
 """Stands for all mailers in the table of those that are paused."""
 HELD: Final = (State.CLAIMED, State.SENDING)
@@ -91,14 +93,21 @@ class Tables:
         self.name = name
         if name not in metadata.tables:
             _define(metadata, name)
+        if SUPPRESSION not in metadata.tables:
+            _define_suppression(metadata)
         self.queue = metadata.tables[name]
         self.worker = metadata.tables[f"{name}_worker"]
         self.attempt = metadata.tables[f"{name}_try"]
         self.pause = metadata.tables[f"{name}_pause"]
+        self.event = metadata.tables[f"{name}_event"]
+        self.suppression = metadata.tables[SUPPRESSION]
 
     @property
     def all(self) -> list[Table]:
-        return [self.queue, self.worker, self.attempt, self.pause]
+        return [
+            *(self.queue, self.worker, self.attempt, self.pause),
+            *(self.event, self.suppression),
+        ]
 
 
 def _define(metadata: MetaData, name: str) -> None:
@@ -130,6 +139,12 @@ def _define(metadata: MetaData, name: str) -> None:
         Column("finished_at", BigInteger),
         # The span that stored the message (W3C Trace Context), to which that of a worker is linked.
         Column("trace", String(55)),
+        # Set while it may have been accepted by a peer that recognizes its key: the time until
+        # which it may be sent to that peer again.
+        Column("repeat_until", BigInteger),
+        # The name of the peer for the message, and the kind of its last event.
+        Column("peer_id", String(255)),
+        Column("reported", String(12)),
         UniqueConstraint("mailer", "key", name=f"uq_{name}_key"),
         # The id of a row that was deleted must not mean another message.
         sqlite_autoincrement=True,
@@ -145,6 +160,7 @@ def _define(metadata: MetaData, name: str) -> None:
     Index(f"ix_{name}_owner", queue.c.owner, sqlite_where=is_held, postgresql_where=is_held)
     Index(f"ix_{name}_finished", queue.c.state, queue.c.finished_at)
     Index(f"ix_{name}_message_id", queue.c.message_id)
+    Index(f"ix_{name}_peer_id", queue.c.peer_id)
     # The lease is one row of the worker, not a column of its messages: renewing them would
     # deadlock with the updates of the messages.
     Table(
@@ -171,4 +187,27 @@ def _define(metadata: MetaData, name: str) -> None:
         Column("response", String(500), nullable=False),
         Column("error", String(80), nullable=False),
         Column("owner", String(40), nullable=False),
+    )
+    # The ids of events, as services may send one several times.
+    Table(
+        f"{name}_event",
+        metadata,
+        Column("id", String(64), primary_key=True),
+        Column("mailer", String(64), nullable=False),
+        Column("kind", String(12), nullable=False),
+        Column("at", BigInteger, nullable=False, index=True),
+    )
+
+
+def _define_suppression(metadata: MetaData) -> None:
+    Table(
+        SUPPRESSION,
+        metadata,
+        # In plain: a keyed digest would be lost with its key, and mail be sent to them again.
+        Column("address", String(320), primary_key=True),
+        Column("scope", String(255), primary_key=True),
+        Column("reason", String(12), primary_key=True),
+        Column("since", BigInteger, nullable=False),
+        Column("until", BigInteger),
+        Column("source", String(64), nullable=False),
     )

@@ -30,6 +30,7 @@ from flask_mail.backends import ConfigurationError
 from .schema import State, Tables, now
 
 _DIALECTS: Final = ("sqlite", "postgresql")
+_READS: Final = "flask_mail_queue_reads"
 _BUSY: Final = 10.0  # seconds that a transaction on SQLite waits for another one
 
 
@@ -55,7 +56,7 @@ class Store:
     def __repr__(self) -> str:
         return f"Store({self._url.render_as_string(hide_password=True)!r})"
 
-    @property
+    @cached_property
     def identity(self) -> tuple[str, str]:
         """Equal for two stores of the same tables. Contains the password of the database."""
         return self._url.render_as_string(hide_password=False), self.tables.name
@@ -99,6 +100,13 @@ class Store:
     def begin(self) -> Iterator[Connection]:
         """Yield a connection in a transaction, which is committed at the end of the block."""
         with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Yield a connection for one query, which waits for no transaction on SQLite."""
+        options = {_READS: True}
+        with self.engine.connect().execution_options(**options) as connection:
             yield connection
 
     def create(self) -> list[str]:
@@ -197,6 +205,8 @@ def _tune(connection: Any, record: object) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
+    if connection.get_execution_options().get(_READS):
+        return
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 

@@ -20,13 +20,20 @@ _SENT: Final = 60
 def expire(connection: Connection, tables: Tables) -> list[int]:
     """End rows that are past their `expires`, and return their ids."""
     queue = tables.queue
+    state = ended_as(tables, State.EXPIRED)
     ended = (
         update(queue)
         .where(is_in(queue.c.state, State.QUEUED), queue.c.expires_at <= now())
-        .values(state=State.EXPIRED.value, error="Expired", finished_at=now())
+        .values(state=state, error="Expired", finished_at=now())
         .returning(queue.c.id)
     )
     return list(connection.scalars(ended))
+
+
+def ended_as(tables: Tables, state: State) -> Any:
+    """Return the state of a queued row that is not sent any more: unknown if it may have been."""
+    queue = tables.queue
+    return case((queue.c.repeat_until.is_(None), state.value), else_=State.UNKNOWN.value)
 
 
 def purge(
@@ -110,6 +117,9 @@ def retry(
             due_at=now(),
             expires_at=None,
             finished_at=None,
+            repeat_until=None,
+            peer_id=None,
+            reported=None,
             # A worker that was taken for dead must not record a late outcome any more.
             claims=queue.c.claims + 1,
         )
@@ -119,34 +129,54 @@ def retry(
 
 
 def settle(
-    connection: Connection, tables: Tables, number: int, state: State, remains: Any = None
+    connection: Connection,
+    tables: Tables,
+    number: int,
+    state: State,
+    remains: Any = None,
+    *,
+    response: str | None = None,
 ) -> bool:
-    """Set the outcome of a row whose outcome is unknown.
+    """Set the outcome of a row whose outcome is unknown, also if it would be sent again.
 
     :param remains: the content that stays; ``WHOLE``: all of it.
+    :param response: the reply of the peer, if it is known now.
     """
     queue = tables.queue
     record = queue.c.record if remains == WHOLE else remains
     # What was deleted meanwhile, such as by `flask mail queue forget`, does not come back.
     record = None if record is None else case((queue.c.record.is_not(None), record))
+    is_unknown = is_in(queue.c.state, State.UNKNOWN) | (
+        is_in(queue.c.state, State.QUEUED) & queue.c.repeat_until.is_not(None)
+    )
     settled = (
         update(queue)
-        .where(queue.c.id == number, queue.c.state == State.UNKNOWN.value)
-        .values(state=state.value, owner=None, record=record, finished_at=now())
+        .where(queue.c.id == number, is_unknown)
+        .values(
+            state=state.value,
+            owner=None,
+            record=record,
+            finished_at=now(),
+            repeat_until=None,
+            response=queue.c.response if response is None else response,
+        )
     )
     return connection.execute(settled).rowcount == 1
 
 
-def cancel(connection: Connection, tables: Tables, ids: Sequence[int]) -> set[int]:
-    """Cancel rows that no worker has claimed, and return their ids."""
+def cancel(connection: Connection, tables: Tables, ids: Sequence[int]) -> dict[int, str]:
+    """Cancel rows that no worker has claimed, and return their states by id.
+
+    One that would be sent again, and may have been accepted, is unknown.
+    """
     queue = tables.queue
     cancelled = (
         update(queue)
         .where(queue.c.id.in_(ids), queue.c.state == State.QUEUED.value)
-        .values(state=State.CANCELLED.value, finished_at=now())
-        .returning(queue.c.id)
+        .values(state=ended_as(tables, State.CANCELLED), finished_at=now())
+        .returning(queue.c.id, queue.c.state)
     )
-    return set(connection.scalars(cancelled))
+    return {row.id: row.state for row in connection.execute(cancelled)}
 
 
 def pause(connection: Connection, tables: Tables, mailer: str = ALL_MAILERS) -> None:
@@ -217,6 +247,13 @@ def workers(connection: Connection, tables: Tables) -> list[RowMapping]:
     left = (worker.c.until - now()).label("left")
     found = select(worker.c.owner, worker.c.host, worker.c.pid, left).order_by(worker.c.owner)
     return list(connection.execute(found).mappings())
+
+
+def last_event(connection: Connection, tables: Tables) -> RowMapping | None:
+    """Return the mailer, the kind and the age, in microseconds, of the last event of a service."""
+    event = tables.event
+    found = select(event.c.mailer, event.c.kind, (now() - event.c.at).label("age"))
+    return connection.execute(found.order_by(event.c.at.desc()).limit(1)).mappings().first()
 
 
 def listed(

@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from flask_mail import MailError
 
-from . import upkeep
+from . import events, upkeep
 from .aftermath import tell_ended
 from .backend import QueueBackend
 from .delivery import Delivery, Mailer
@@ -83,7 +83,7 @@ class Worker:
         :raises SQLAlchemyError: the tables do not exist, or have other columns.
         """
         with self._store.engine.connect() as connection:
-            rehearse(connection, self._store)
+            rehearse(connection, list(self._queues.values()))
         self._begin()
         observe(self._app, self._store, self._names)
         try:
@@ -134,12 +134,15 @@ class Worker:
             row = self._committed(partial(upkeep.row, tables=tables, number=number))
             if row is not None:
                 tell_ended(self._app, row, contents_of(queues, row["mailer"]))
+        for number, state in self._committed(lambda c: events.settle_earlier(c, queues)):
+            _log.info("Row %d %s, as an event has said before", number, state.value)
         for name in self._committed(lambda c: upkeep.mailers_due(c, tables)):
             if name not in self._queues:  # another worker may send its mail, if it exists
                 self._target(name)
         if gone := [each.target for each in queues if each.contents.keep == "nothing"]:
             self._committed(lambda c: upkeep.purge_sent(c, tables, gone))
         if time.monotonic() - self._purged >= _HOUR and not any([*map(self._purge, queues)]):
+            self._committed(lambda c: events.forget_old(c, tables))
             self._purged = time.monotonic()
         return bool(ended)
 
@@ -176,7 +179,7 @@ class Worker:
         delivery = Delivery(
             mailer,
             rows,
-            commit=self._commit,
+            commit=partial(self._commit, repeatable=mailer.repeatable),
             give_back=self._give_back,
             window=self._queues[name].window,
             is_stopping=self._progressing,
@@ -234,10 +237,14 @@ class Worker:
         self._claim_in_doubt = False
         return rows
 
-    def _commit(self, results: list[Result], rows: list[Claimed]) -> tuple[set[int], set[int]]:
+    def _commit(
+        self, results: list[Result], rows: list[Claimed], repeatable: float | None
+    ) -> tuple[set[int], set[int]]:
         def exchange(connection: Connection) -> tuple[set[int], set[int]]:
             again, self._in_doubt = self._in_doubt, True
-            return self._protocol.exchange(connection, results, rows, again=again)
+            return self._protocol.exchange(
+                connection, results, rows, again=again, repeatable=repeatable
+            )
 
         done = self._committed(exchange)
         self._in_doubt = False

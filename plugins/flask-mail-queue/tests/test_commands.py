@@ -52,7 +52,10 @@ def test_commands_say_that_there_are_no_tables(shop, run):
         assert done.exit_code == 1
         assert "flask mail queue create" in done.output
     created = run(queue, "create").output
-    assert created == "Tables: mail_queue, mail_queue_worker, mail_queue_try, mail_queue_pause\n"
+    assert created == (
+        "Tables: mail_queue, mail_queue_worker, mail_queue_try, mail_queue_pause,"
+        " mail_queue_event, mail_suppression\n"
+    )
     assert run(queue, "status").output == "Oldest due: none\n"
 
 

@@ -247,7 +247,7 @@ class Queue(RuleBasedStateMachine):
         row = self.drawn(data)
         with self.store.begin() as connection:
             found = upkeep.cancel(connection, self.store.tables, [row.id])
-        assert found == ({row.id} if row.state is State.QUEUED else set())
+        assert found == ({row.id: "cancelled"} if row.state is State.QUEUED else {})
         if found:
             row.state = State.CANCELLED
 

@@ -124,8 +124,8 @@ def test_a_commit_that_fails_is_repeated_and_told_once(shop, monkeypatch, error)
     monkeypatch.setattr("flask_mail_queue.worker._FIRST_WAIT", 0.0)
     original, failed = Protocol.exchange, []
 
-    def exchange(self, connection, results, rows, *, again):
-        found = original(self, connection, results, rows, again=again)
+    def exchange(self, connection, results, rows, **options):
+        found = original(self, connection, results, rows, **options)
         if results and not failed:
             failed.append(True)
             connection.commit()  # it succeeds, and then the connection breaks
@@ -148,8 +148,8 @@ def test_a_sent_row_that_was_deleted_while_its_commit_was_in_doubt_is_told(
     monkeypatch.setattr("flask_mail_queue.worker.rehearse", lambda *arguments: None)
     original, failed = Protocol.exchange, []
 
-    def exchange(self, connection, results, rows, *, again):
-        found = original(self, connection, results, rows, again=again)
+    def exchange(self, connection, results, rows, **options):
+        found = original(self, connection, results, rows, **options)
         if results and not failed:
             failed.append(True)
             table = shop.store.tables.queue

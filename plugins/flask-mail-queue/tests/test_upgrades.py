@@ -89,6 +89,24 @@ def test_create_adds_columns_and_indexes_and_keeps_the_rows(shop):
     assert shop.states() == ["sent"]
 
 
+def test_create_adds_what_later_versions_need_to_a_table_with_rows(shop):
+    shop.send()
+    shop.execute(text("DROP INDEX ix_mail_queue_peer_id"))
+    for column in ("repeat_until", "peer_id", "reported"):
+        shop.execute(text(f"ALTER TABLE mail_queue DROP COLUMN {column}"))
+    shop.execute(text("DROP TABLE mail_queue_event"))
+    shop.execute(text("DROP TABLE mail_suppression"))
+    with pytest.raises(DBAPIError):
+        shop.work()
+    added = create(shop).output
+    for name in ("mail_queue.repeat_until", "mail_queue.peer_id", "mail_queue.reported"):
+        assert name in added
+    shop.work()
+    assert shop.states() == ["sent"]
+    shop.send("Next")
+    assert shop.states() == ["sent", "queued"]
+
+
 def test_the_id_of_a_deleted_row_is_not_used_again(shop):
     shop.send()
     shop.execute(shop.store.tables.queue.delete())

@@ -1,0 +1,60 @@
+"""Signals of an app that concern its queues: events of mail services, and unsubscriptions."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask_mail import ConfigurationError, DeliveryEvent, email_reported, email_unsubscribed
+
+from . import events, suppressed
+from .finding import by_database, declared
+from .suppressed import Reason
+from .suppression import OFF, QUEUE, Suppression
+
+_log = logging.getLogger("flask_mail.queue")
+
+
+def listen(app: Any) -> None:
+    """Connect the queues of an app with its signals and its mail; again without effect."""
+    email_reported.connect(_note_event, app)
+    # The page of unsubscribe links must not say that it is done if nobody notes it.
+    if any(options.get("suppression", QUEUE) != OFF for _, _, options in declared(app)):
+        email_unsubscribed.connect(_note_unsubscription, app)
+    admissions = app.extensions["mail"].selection.own_admissions
+    if not any(isinstance(each, Suppression) for each in admissions):
+        admissions.append(Suppression(app))
+
+
+def _note_event(app: Any, event: DeliveryEvent, **extra: Any) -> None:
+    for queues in by_database(app):
+        store = queues[0].store
+        with store.begin() as connection:
+            if not events.is_new(connection, store.tables, event):
+                continue
+            settled = events.settle(connection, queues, event)
+            if any(each.suppression != OFF for each in queues):
+                events.suppress(connection, store.tables, event)
+        if settled is not None:
+            _log.info("Row %d %s: %s by %s", *settled, event.kind.value, event.mailer)
+
+
+def _note_unsubscription(app: Any, address: str, list_name: str, **extra: Any) -> None:
+    noting = [
+        queues for queues in by_database(app) if any(each.suppression != OFF for each in queues)
+    ]
+    if not noting:
+        raise ConfigurationError(
+            f"The address was not unsubscribed: SUPPRESSION of the queue is {OFF!r} now."
+        )
+    for queues in noting:
+        store = queues[0].store
+        with store.begin() as connection:
+            suppressed.add(
+                connection,
+                store.tables,
+                address,
+                Reason.UNSUBSCRIBED,
+                scope=list_name,
+                source="unsubscribe",
+            )
