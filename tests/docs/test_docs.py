@@ -309,8 +309,8 @@ def anchors_of(path: Path) -> set[str]:
 def test_pages_name_no_setting_that_does_not_exist() -> None:
     """Settings are renamed in the code first."""
     examples = (
-        r"MAIL_(DKIM|SENDMAIL|DATABASE|SES|GRAPH|RESEND|POSTMARK|SPARE|PIGEON|NAME)_.*|MAIL_FILE_PAHT|MAIL_USE_TSL"
-        r"|MAIL_FAIL_SILENTLY|MAIL_"
+        r"MAIL_(COURIER|DATABASE|DKIM|GRAPH|NAME|PIGEON|POSTMARK|RESEND|SENDMAIL|SES|SPARE)_.*"
+        r"|MAIL_FAIL_SILENTLY|MAIL_FILE_PAHT|MAIL_USE_TSL|MAIL_"
     )
     of_others = {  # which the page tells what to do about
         "migrating-flask-mailman.md": {
