@@ -286,6 +286,21 @@ def test_test_refuses_what_none_of_the_parts_could_send():
     assert mail.outbox[0].mailer == "outer"
 
 
+def test_test_refuses_what_the_queue_behind_a_composite_could_not_store():
+    class NarrowQueue(NarrowBackend):
+        name = "narrowqueue"
+        is_queue = True
+
+    tables = {
+        "outer": {"BACKEND": WrappingBackend, "MAILER": "stored"},
+        "stored": {"BACKEND": NarrowQueue},
+    }
+    mail = mail_of(TESTING=True, MAIL_MAILERS=tables)
+    with pytest.raises(UnsupportedFeature, match="The narrowqueue backend does not support tags"):
+        mail.using("outer").send(hello(tags=["x"]))
+    assert mail.using("outer").send(hello())
+
+
 def test_backend_knows_its_mailer_app_and_settings():
     mail = mail_of(MAIL_MAILERS={"bulk": {"BACKEND": NarrowBackend}}, MAIL_BACKEND=NarrowBackend)
     bulk, flat = mail.state.selection.build("bulk"), mail.state.selection.backend()
