@@ -31,6 +31,8 @@ autodoc_typehints_format = "short"
 autodoc_class_signature = "mixed"
 python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
+# The type `date` of a parameter could also be the attribute of that name of several classes.
+suppress_warnings = ["ref.python"]
 nitpick_ignore_regex = [
     # Other projects' names: nothing is fetched to link them. S, P and A are type variables.
     (
