@@ -74,13 +74,17 @@ class Storm:
                     "WINDOW": WINDOW,
                     "LEASE": 60,
                 },
-                "ledger": {"BACKEND": Ledger, "PATH": ledger},
+                "ledger": self.mailer(ledger),
             },
         )
         self.mail = Mail(self.app)
         self.store = queues_of(self.app)[0].store
         self.store.create()
         self.sent = 0
+
+    def mailer(self, ledger):
+        """Return the settings of the mailer that workers use, which has an attribute `point`."""
+        return {"BACKEND": Ledger, "PATH": ledger}
 
     def enqueue(self):
         for _ in range(PER_ROUND):
