@@ -23,6 +23,7 @@ class Row:
     owner: str | None = None
     content: bool = True
     due_at: int = 0
+    expires: bool = False
     accepted: int = 0
     """The number of times that the peer has accepted it."""
     consents: int = 0
@@ -42,3 +43,7 @@ class Sender:
         self.leases = Leases(store.tables, name, 3600)
         self.claimed: list[Claimed] = []
         self.marked: list[Claimed] = []
+
+    def forget(self, claimed):
+        self.claimed = [each for each in self.claimed if each is not claimed]
+        self.marked = [each for each in self.marked if each is not claimed]

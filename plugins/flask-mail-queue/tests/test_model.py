@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from flask_mail_queue import upkeep
 from flask_mail_queue.leases import MOST_LOSSES, LeaseLost
-from flask_mail_queue.protocol import Result
+from flask_mail_queue.protocol import Claimed, Protocol, Result
 from flask_mail_queue.schema import FINISHED, HELD, State
 from flask_mail_queue.store import Store
 from hypothesis import settings
@@ -18,33 +19,69 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from model_rows import Row, Sender
 from sqlalchemy import select
 
-EXAMPLES = int(os.environ.get("MAIL_QUEUE_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("MAIL_QUEUE_EXAMPLES", "10"))
 RESULTS = (State.SENT, State.SENT, State.REFUSED, State.UNKNOWN, State.QUEUED, State.FAILED)
+FENCED = 6  # the last claims, each of which is tried against each fence
 SENDABLE_AGAIN = (State.REFUSED, State.FAILED, State.CANCELLED, State.EXPIRED)
 
 
 indexes = st.integers(0, 1)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def store():
+    Queue.store = Store("sqlite://")
+    Queue.store.create()
+    yield
+    Queue.store.dispose()
+
+
 class Queue(RuleBasedStateMachine):
     @initialize()
     def begin(self):
-        self.store = Store("sqlite://")
-        self.store.create()
+        # One for all histories, which keeps the statements that are compiled.
+        with self.store.begin() as connection:
+            for table in reversed(self.store.tables.all):
+                connection.execute(table.delete())
         self.rows: dict[int, Row] = {}
         self.leases: dict[str, bool] = {}  # name -> True if it has ended
         self.names = 0
+        self.claims: list[tuple[Sender, Claimed]] = []
         self.senders = [self.started(), self.started()]
         self.is_paused = False
-        for _ in range(8):
-            self.store_one(0, None)
-        for index in (0, 1):
-            self.claim_some(index, 3)
-            self.mark_all(index, again=False)
+        # Few rows, so that the workers meet at them.
+        for priority in (1, 0, 0):
+            self.store_one(priority, None)
+        self.meet()
 
-    def teardown(self):
-        if hasattr(self, "store"):
-            self.store.dispose()
+    def meet(self):
+        """Let each fence have something to stop, whatever follows."""
+        for index in (0, 1):
+            self.claim_some(index, 1)
+            self.give_all_back(index)
+            self.claim_some(index, 1)
+        self.no_fence_lets_a_wrong_claim_pass()
+        for index in (0, 1):
+            self.mark_all(index, again=False)
+        self.no_fence_lets_a_wrong_claim_pass()
+        self.end_lease_of(0)
+        self.reap_by(1)
+        self.no_fence_lets_a_wrong_claim_pass()
+        self.record_one(0, State.SENT, delay=0)
+        self.senders[0] = self.started()
+        # A row that was with a worker that died is claimed alone.
+        self.claim_some(0, 1)
+        self.restart_one(0, is_killed=True)
+        self.reap_by(1)
+        self.store_one(1, None)
+        self.claim_some(0, 4)
+        self.give_all_back(0)
+        # What a person has settled has no content that could be sent again.
+        self.end_lease_of(1)
+        self.reap_by(0)
+        unknown = next(each for each in self.rows.values() if each.state is State.UNKNOWN)
+        self.settle_one(unknown, State.REFUSED, again=True)
+        self.senders[1] = self.started()
 
     def started(self):
         self.names += 1
@@ -59,13 +96,14 @@ class Queue(RuleBasedStateMachine):
         row = self.rows.get(claimed.id)
         return row if row is not None and row.claims == claimed.claims else None
 
-    @rule(priority=indexes, key=st.sampled_from([None, None, "a", "b"]))
-    def store_message(self, priority, key):
-        self.store_one(priority, key)
+    @precondition(lambda self: len(self.rows) < 6)
+    @rule(priority=indexes, key=st.sampled_from([None, "a"]), expires=st.booleans())
+    def store_message(self, priority, key, expires):
+        self.store_one(priority, key, expires)
 
-    def store_one(self, priority, key):
+    def store_one(self, priority, key, expires=False):
         given = {"mailer": "peer", "message_id": "<1@example.com>", "recipients": 1, "size": 1}
-        when = {"given_at": None, "delay": 0, "lifetime": None}
+        when = {"given_at": None, "delay": 0, "lifetime": 0 if expires else None}
         row = {**given, **when, "priority": priority, "key": key, "record": b"{}", "trace": None}
         with self.store.begin() as connection:
             number, is_new = self.store.insert(connection, row)
@@ -73,7 +111,7 @@ class Queue(RuleBasedStateMachine):
         assert (number in same) is not is_new
         assert is_new is not bool(same)
         if is_new:
-            self.rows[number] = Row(number, priority, key)
+            self.rows[number] = Row(number, priority, key, expires=expires)
 
     @rule(index=indexes, most=st.integers(1, 4))
     def claim(self, index, most):
@@ -89,7 +127,7 @@ class Queue(RuleBasedStateMachine):
             return
         assert sender.name in self.leases
         due = [each for each in self.rows.values() if each.state is State.QUEUED]
-        due = [] if self.is_paused else due
+        due = [] if self.is_paused else [each for each in due if not each.expires]
         due = sorted(due, key=lambda each: (each.priority, each.due_at, each.id))[:most]
         if due and due[0].losses:
             due = due[:1]
@@ -100,6 +138,7 @@ class Queue(RuleBasedStateMachine):
         expected = [(each.id, each.claims, each.attempts) for each in due]
         assert [(each.id, each.claims, each.attempts) for each in found] == expected
         sender.claimed += found
+        self.claims += [(sender, each) for each in found]
 
     @rule(index=indexes, most=st.integers(1, 4), again=st.booleans())
     def claim_and_mark(self, index, most, again):
@@ -132,6 +171,9 @@ class Queue(RuleBasedStateMachine):
     @rule(data=st.data(), state=st.sampled_from(RESULTS), delay=st.sampled_from([0, 2, 3, 4, 4]))
     def record(self, data, state, delay):
         index = data.draw(st.sampled_from([i for i in (0, 1) if self.senders[i].marked]))
+        self.record_one(index, state, delay)
+
+    def record_one(self, index, state, delay):
         sender = self.senders[index]
         claimed = sender.marked.pop(0)
         if delay >= 2:  # it is suspended between the reply of the peer and the record
@@ -142,23 +184,50 @@ class Queue(RuleBasedStateMachine):
         if delay == 4:
             self.claim_some(1 - index, 4)
             self.mark_all(1 - index, again=False)
-        row, existing = self.has(claimed), self.rows.get(claimed.id)
+        existing = self.rows.get(claimed.id)
         if state in (State.SENT, State.UNKNOWN) and existing is not None:
             existing.accepted += 1
         with self.store.begin() as connection:
             recorded = sender.protocol.record(connection, [Result(claimed, state)])
+        assert recorded == self.recorded(sender, claimed, state)
+
+    def recorded(self, sender, claimed, state):
+        """Return the ids of the rows that recording a result should change, and change them."""
+        row = self.has(claimed)
         if state is State.SENT:
             is_ours = row is not None and row.state in (State.SENDING, State.UNKNOWN)
         else:
             is_ours = row is not None and row.owner == sender.name and row.state in HELD
-        assert recorded == ({claimed.id} if is_ours else set())
-        if is_ours:
-            row.attempts += row.state is not State.UNKNOWN  # which was counted when it was reaped
-            row.end(state)
+        if not is_ours:
+            return set()
+        row.attempts += row.state is not State.UNKNOWN  # which was counted when it was reaped
+        row.end(state)
+        return {row.id}
+
+    @precondition(lambda self: self.claims)
+    @rule(data=st.data(), state=st.sampled_from(RESULTS), again=st.booleans())
+    def record_late(self, data, state, again):
+        """A worker records a result of any claim, or twice because a commit is in doubt."""
+        sender, claimed = data.draw(st.sampled_from(self.claims))
+        results = [Result(claimed, state)]
+        sender.forget(claimed)
+        expected = self.recorded(sender, claimed, state)
+        with self.store.begin() as connection:
+            assert sender.protocol.exchange(connection, results, [], again=False)[0] == expected
+        if not again:
+            return
+        row = self.rows.get(claimed.id)
+        is_recorded = row is None or (row.claims, row.state) == (claimed.claims, state)
+        with self.store.begin() as connection:
+            found, _ = sender.protocol.exchange(connection, results, [], again=True)
+        assert found == ({claimed.id} if is_recorded else set())
 
     @precondition(lambda self: any(each.claimed for each in self.senders))
     @rule(index=indexes)
     def give_back(self, index):
+        self.give_all_back(index)
+
+    def give_all_back(self, index):
         sender = self.senders[index]
         with self.store.begin() as connection:
             sender.protocol.give_back(connection, sender.claimed)
@@ -167,6 +236,43 @@ class Queue(RuleBasedStateMachine):
             if row is not None and row.owner == sender.name and row.state in HELD:
                 row.end(State.QUEUED)
         sender.claimed = []
+
+    @rule(index=indexes)
+    def release(self, index):
+        """A worker cannot know what it has claimed, and releases all of it."""
+        sender = self.senders[index]
+        with self.store.begin() as connection:
+            sender.protocol.release(connection)
+        for row in self.rows.values():
+            if row.owner == sender.name and row.state is State.CLAIMED:
+                row.end(State.QUEUED)
+        sender.claimed = []
+
+    @rule(index=indexes)
+    def renew(self, index):
+        sender = self.senders[index]
+        try:
+            with self.store.begin() as connection:
+                sender.leases.renew(connection)
+        except LeaseLost:
+            assert sender.name not in self.leases
+        else:
+            assert sender.name in self.leases
+            self.leases[sender.name] = False
+
+    @rule()
+    def expire(self):
+        self.expire_all()
+        self.expire_all()
+
+    def expire_all(self):
+        with self.store.begin() as connection:
+            ended = upkeep.expire(connection, self.store.tables)
+        expected = [each for each in self.rows.values() if each.expires]
+        expected = [each for each in expected if each.state is State.QUEUED]
+        assert set(ended) == {each.id for each in expected}
+        for each in expected:
+            each.end(State.EXPIRED)
 
     @rule(index=indexes)
     def end_lease(self, index):
@@ -206,9 +312,20 @@ class Queue(RuleBasedStateMachine):
         for each in dead:
             del self.leases[each]
 
-    @rule(index=indexes)
-    def restart(self, index):
-        self.end_lease_of(index)
+    @rule(index=indexes, is_killed=st.booleans())
+    def restart(self, index, is_killed):
+        self.restart_one(index, is_killed)
+
+    def restart_one(self, index, is_killed):
+        name = self.senders[index].name
+        if is_killed:
+            self.end_lease_of(index)
+        else:
+            with self.store.begin() as connection:
+                self.senders[index].leases.unregister(connection)
+            if not any(row.owner == name and row.state in HELD for row in self.rows.values()):
+                self.leases.pop(name, None)
+            self.end_lease_of(index)
         self.senders[index] = self.started()
 
     @precondition(lambda self: self.rows)
@@ -226,13 +343,16 @@ class Queue(RuleBasedStateMachine):
             row.consents += row.state is State.UNKNOWN
             row.end(State.QUEUED)
             row.attempts, row.losses, row.claims = 0, 0, row.claims + 1
+            row.expires = False
             with self.store.begin() as connection:  # a claim may follow in the same step
                 row.due_at = upkeep.row(connection, self.store.tables, row.id)["due_at"]
 
     @precondition(lambda self: self.rows)
-    @rule(data=st.data(), state=st.sampled_from([State.SENT, State.REFUSED]))
-    def settle(self, data, state):
-        row = self.drawn(data)
+    @rule(data=st.data(), state=st.sampled_from([State.SENT, State.REFUSED]), again=st.booleans())
+    def settle(self, data, state, again):
+        self.settle_one(self.drawn(data), state, again)
+
+    def settle_one(self, row, state, again):
         with self.store.begin() as connection:
             found = upkeep.settle(connection, self.store.tables, row.id, state)
         assert found is (row.state is State.UNKNOWN)
@@ -240,6 +360,8 @@ class Queue(RuleBasedStateMachine):
             row.end(state)
             row.content = False
             row.consents += 1
+        if again:
+            self.retry_one(row, consent=True)
 
     @precondition(lambda self: self.rows)
     @rule(data=st.data())
@@ -251,7 +373,7 @@ class Queue(RuleBasedStateMachine):
         if found:
             row.state = State.CANCELLED
 
-    @precondition(lambda self: len(self.rows) > 4)
+    @precondition(lambda self: len(self.rows) > 2)
     @rule()
     def purge(self):
         queue = self.store.tables.queue
@@ -285,10 +407,47 @@ class Queue(RuleBasedStateMachine):
         assert owners == self.leases.keys()
         for number, row in self.rows.items():
             each = found[number]
-            state = (each.state, each.claims, each.attempts, each.losses, each.record is not None)
-            assert state == (row.state.value, row.claims, row.attempts, row.losses, row.content)
+            state = (each.state, each.owner, each.claims, each.attempts, each.losses)
+            assert state == (row.state.value, row.owner, row.claims, row.attempts, row.losses)
+            assert (each.record is not None) is row.content
             assert (each.finished_at is not None) is (row.state in FINISHED)
             row.due_at = each.due_at
+
+    @rule()
+    def no_fence_lets_a_wrong_claim_pass(self):
+        """Old claims, those of other workers, and those whose row has another state."""
+        queue = self.store.tables.queue
+        columns = select(queue.c.id, queue.c.state, queue.c.owner, queue.c.claims, queue.c.due_at)
+        last = [each for each in self.claims if each[1].id in self.rows][-FENCED:]
+        stale = [each for _, each in last if self.has(each) is None]
+        with self.store.engine.connect() as connection:
+            before = connection.execute(columns).all()
+            for sender in self.senders:
+                foreign = [each for owner, each in last if owner is not sender]
+                own = [each for owner, each in last if owner is sender and self.has(each)]
+                self.try_wrong(connection, sender.protocol, stale, foreign, own)
+            Protocol(self.store.tables, "stranger").release(connection)
+            assert connection.execute(columns).all() == before
+            upkeep.pause(connection, self.store.tables, "peer")
+            for sender in self.senders:
+                claims = [each for owner, each in last if owner is sender]
+                assert sender.protocol.mark(connection, claims, again=True) == set()
+            connection.rollback()
+
+    def try_wrong(self, connection, protocol, stale, foreign, own):
+        lost = [each for each in own if self.rows[each.id].state is State.UNKNOWN]
+        wrong = [*stale, *(each for each in foreign if each not in stale), *lost]
+        assert protocol.mark(connection, wrong, again=True) == set()
+        marked = [each for each in own if self.rows[each.id].state is not State.CLAIMED]
+        assert protocol.mark(connection, marked) == set()
+        protocol.give_back(connection, wrong)
+        failed = [Result(each, State.FAILED) for each in wrong]
+        assert protocol.record(connection, failed) == set()
+        failed = [Result(each, State.FAILED) for each in lost]
+        assert protocol.exchange(connection, failed, [], again=True)[0] == set()
+        # That the last claim was sent, any worker may say.
+        sent = [Result(each, State.SENT) for each in stale]
+        assert protocol.exchange(connection, sent, [], again=True)[0] == set()
 
     @invariant()
     def nothing_is_accepted_twice_unless_a_person_allows_it(self):
@@ -297,4 +456,4 @@ class Queue(RuleBasedStateMachine):
 
 
 TestQueue = Queue.TestCase
-TestQueue.settings = settings(max_examples=EXAMPLES, stateful_step_count=30, deadline=None)
+TestQueue.settings = settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None)
