@@ -11,20 +11,34 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from . import delivering, making, measure, readme, report, servers
-from .cells import FULL, QUICK
-from .environments import CHECKOUT, LIBRARIES, OURS, Environments, Missing, find_python
+from . import delivering, making, measure, queueing, readme, report, servers
+from .cells import FULL, QUICK, Group
+from .environments import (
+    CHECKOUT,
+    LIBRARIES,
+    NODEMAILER,
+    OURS,
+    Environments,
+    Missing,
+    find_python,
+)
 
 NOTES = Path(__file__).resolve().parent / "notes.md"
-GROUPS = [*making.GROUPS, *delivering.GROUPS]
+GROUPS = [*making.GROUPS, *delivering.GROUPS, *queueing.GROUPS]
+
+
+def families(group: Group) -> tuple[str, str]:
+    """Return the names by which a group is chosen: ``queue`` for all of ``queue-...``."""
+    return group.name.partition("-")[0], group.name
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    names = [group.name for group in GROUPS]
+    names = list(dict.fromkeys(family for group in GROUPS for family in families(group)))
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
     add("--quick", action="store_true", help="20 ms only, few messages, each once: four minutes")
@@ -46,7 +60,7 @@ def arguments() -> argparse.Namespace:
     return parsed
 
 
-def machine(environments: Environments) -> dict[str, str]:
+def machine(environments: Environments, libraries: Iterable[str]) -> dict[str, str]:
     """Return what the figures depend on."""
     processor = next(
         (
@@ -67,7 +81,7 @@ def machine(environments: Environments) -> dict[str, str]:
         "Processor": f"{processor}, {len(os.sched_getaffinity(0))} cores",
         "Kernel": f"{platform.system()} {platform.release()}",
         **environments.versions(LIBRARIES[OURS]),
-        "Libraries": ", ".join(LIBRARIES),
+        "Libraries": ", ".join(libraries),
         "Postfix": version,
     }
 
@@ -77,20 +91,25 @@ def run(parsed: argparse.Namespace) -> dict[str, Any]:
     servers.program("postfix")
     workdir = parsed.workdir.resolve()
     environments = Environments(workdir, find_python(parsed.python))
-    pythons = {name: environments.python_of(each) for name, each in LIBRARIES.items()}
-    nodemailer: Path | str
-    try:
-        nodemailer = environments.nodemailer()
-    except Missing as missing:
-        nodemailer = str(missing)
-    about = machine(environments)
-    groups = [group for group in GROUPS if not parsed.only or group.name in parsed.only]
+    plan = QUICK if parsed.quick else FULL
+    groups = [group for group in GROUPS if not parsed.only or {*families(group)} & {*parsed.only}]
+    needed = {entry.library for entry in measure.entries_of(groups, plan)}
+    pythons = {
+        name: environments.python_of(each) for name, each in LIBRARIES.items() if name in needed
+    }
+    nodemailer: Path | str = ""
+    if NODEMAILER in needed:
+        try:
+            nodemailer = environments.nodemailer()
+        except Missing as missing:
+            nodemailer = str(missing)
+    about = machine(environments, pythons)
     words = ["python -m benchmarks", *(["--quick"] if parsed.quick else [])]
     words += [f"--only {name}" for name in parsed.only or ()]
     (workdir / measure.LOG).unlink(missing_ok=True)
     found = measure.run(
         groups,
-        QUICK if parsed.quick else FULL,
+        plan,
         pythons=pythons,
         nodemailer=nodemailer,
         folder=workdir,

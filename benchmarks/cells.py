@@ -30,6 +30,8 @@ class Plan:
     imports: int
     apps: int
     by_path: int  # MiB
+    queued: int
+    kills: int
 
     def share(self, milliseconds: int, per_message: float, most: int) -> int:
         """Return how many messages fit into the budget if each takes `per_message` round trips."""
@@ -56,6 +58,8 @@ FULL = Plan(
     imports=7,
     apps=300,
     by_path=100,
+    queued=300,
+    kills=8,
 )
 QUICK = Plan(
     round_trips=(20,),
@@ -71,6 +75,8 @@ QUICK = Plan(
     imports=3,
     apps=50,
     by_path=25,
+    queued=60,
+    kills=2,
 )
 
 
@@ -84,6 +90,8 @@ class Entry:
     settings: dict[str, Any] = field(default_factory=dict)
     server: str | None = None
     """Another one than the cell's."""
+    needs: str = ""
+    """A server that queues need: ``postgresql`` or ``redis``."""
 
 
 @dataclass(frozen=True)

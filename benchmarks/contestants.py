@@ -59,6 +59,11 @@ class Worker:
             start_new_session=True,  # Ctrl-C is for us, who then stop it
         )
 
+    @property
+    def group(self) -> int:
+        """The group of its processes."""
+        return self._process.pid
+
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to a request.
 

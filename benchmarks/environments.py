@@ -21,6 +21,7 @@ print(json.dumps(versions | {name: importlib.metadata.version(name) for name in 
 
 
 _NODEMAILER = "nodemailer@10.6.0"
+_PSYCOPG = "psycopg[binary]==3.3.9"
 
 
 class Missing(Exception):
@@ -33,8 +34,8 @@ class Library:
 
     name: str
     folder: str
-    requirement: str
-    """What pip installs; empty: nothing."""
+    requirements: tuple[str, ...]
+    """What pip installs."""
     adapter: str
     """The module in ``workers`` that speaks its API."""
 
@@ -47,17 +48,45 @@ STDLIB = "the standard library"
 AIOSMTPLIB = "aiosmtplib 5.1.3, 5 connections"
 LIMIT = "prepared octets"
 NODEMAILER = "Nodemailer 10.6.0, 5 connections"
+QUEUE = "Flask-Mail-Queue"  # this checkout
+POST_OFFICE = "django-post_office 3.12.0"
+DJANGO_MAILER = "django-mailer 2.3.2"
+CELERY = "Celery 5.7.0"
 
 LIBRARIES = {
     each.name: each
     for each in (
-        Library(OURS, "ours", f"-e{CHECKOUT}", "flask_mail_api"),
-        Library(OLD, "flask-mail", "Flask-Mail==0.10.0", "flask_mail_api"),
-        Library(MAILMAN, "flask-mailman", "Flask-Mailman==1.1.1", "flask_mailman_api"),
-        Library(DJANGO, "django", "Django==6.1", "django_api"),
-        Library(STDLIB, "stdlib", "", "stdlib_api"),
-        Library(LIMIT, "stdlib", "", "limit_api"),
-        Library(AIOSMTPLIB, "aiosmtplib", "aiosmtplib==5.1.3", "aiosmtplib_api"),
+        Library(OURS, "ours", (f"-e{CHECKOUT}",), "flask_mail_api"),
+        Library(OLD, "flask-mail", ("Flask-Mail==0.10.0",), "flask_mail_api"),
+        Library(MAILMAN, "flask-mailman", ("Flask-Mailman==1.1.1",), "flask_mailman_api"),
+        Library(DJANGO, "django", ("Django==6.1",), "django_api"),
+        Library(STDLIB, "stdlib", (), "stdlib_api"),
+        Library(LIMIT, "stdlib", (), "limit_api"),
+        Library(AIOSMTPLIB, "aiosmtplib", ("aiosmtplib==5.1.3",), "aiosmtplib_api"),
+        Library(
+            QUEUE,
+            "queue",
+            (
+                f"-e{CHECKOUT}",
+                f"-e{CHECKOUT / 'plugins' / 'flask-mail-queue'}",
+                "Flask-SQLAlchemy==3.1.1",
+                _PSYCOPG,
+            ),
+            "flask_mail_queue_api",
+        ),
+        Library(
+            POST_OFFICE,
+            "post-office",
+            ("django-post_office==3.12.0", "Django==6.1", _PSYCOPG),
+            "post_office_api",
+        ),
+        Library(
+            DJANGO_MAILER,
+            "django-mailer",
+            ("django-mailer==2.3.2", "Django==6.1", _PSYCOPG),
+            "django_mailer_api",
+        ),
+        Library(CELERY, "celery", ("celery[redis]==5.7.0", "Flask-Mail==0.10.0"), "celery_api"),
     )
 }
 
@@ -111,15 +140,15 @@ class Environments:
         folder = self._folder / library.folder
         python = folder / "bin" / "python"
         made_for = folder / "made-for.txt"
-        wanted = f"{self._python}\n{library.requirement}\n"
+        wanted = "\n".join([str(self._python), *library.requirements, ""])
         if made_for.exists() and made_for.read_text() == wanted:
             return python
         print(f"installing {library.name}", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
         make = [str(self._python), "-m", "venv", str(folder)]
         subprocess.run(make, check=True, capture_output=True, timeout=120)
-        if library.requirement:
-            install = [str(python), "-m", "pip", "install", "-qq", library.requirement]
+        if library.requirements:
+            install = [str(python), "-m", "pip", "install", "-qq", *library.requirements]
             subprocess.run(install, check=True, timeout=300)
         made_for.write_text(wanted)
         return python

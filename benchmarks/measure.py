@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import login, servers
+from . import login, queue_servers, servers
 from .cells import NOWHERE, SMTP_SOURCE, Cell, Entry, Group, Plan
 from .contestants import (
     Contestant,
@@ -20,7 +20,8 @@ from .contestants import (
     nodemailer_worker,
     python_worker,
 )
-from .environments import LIBRARIES, NODEMAILER, OLD
+from .environments import LIBRARIES, NODEMAILER, OLD, Missing
+from .killing import Kills
 
 LOG = "workers.log"  # what the workers print
 
@@ -34,6 +35,8 @@ class Bench:
         ports: dict[tuple[str, int], int],
         pythons: dict[str, Path],
         nodemailer: Path | str,
+        places: dict[str, str],
+        missing: dict[str, str],
         folder: Path,
         until: float,
     ) -> None:
@@ -41,6 +44,8 @@ class Bench:
         self._ports = ports
         self._pythons = pythons
         self._nodemailer = nodemailer
+        self._places = places
+        self._missing = missing
         self._folder = folder
         self._until = until
 
@@ -78,7 +83,7 @@ class Bench:
     def _why_not(self, entry: Entry) -> str:
         """Return why an entry cannot be measured here, or an empty string."""
         is_missing = entry.library == NODEMAILER and isinstance(self._nodemailer, str)
-        return str(self._nodemailer) if is_missing else ""
+        return str(self._nodemailer) if is_missing else self._missing.get(entry.needs, "")
 
     def _contestant(self, cell: Cell, entry: Entry) -> Contestant:
         server = entry.server or cell.server
@@ -94,6 +99,7 @@ class Bench:
             "password": login.PASSWORD if secure else None,
             "settings": entry.settings,
             "folder": str(self._folder),
+            **self._places,
         }
         certificates = self._postfix.authorities
         if entry.library == NODEMAILER:
@@ -103,6 +109,8 @@ class Bench:
         if entry.request["task"] in {"imports", "first send"}:
             return NewProcesses(python, adapter, options, certificates)
         command = python_worker(python, adapter)
+        if entry.request["task"] == "kills":
+            return Kills(command, options, certificates, self._folder / LOG)
         return Worker(command, options, certificates, self._folder / LOG)
 
     def _turn(self, cell: Cell, entry: Entry, contestant: Contestant) -> dict[str, Any]:
@@ -132,10 +140,10 @@ def summary(cell: Cell, entry: Entry, answers: list[dict[str, Any]]) -> dict[str
     }
     if not answers:
         return result
-    for name in ("growth", "above"):
+    for name in ("growth", "above", "doubled", "lost", "unknown"):
         if name in answers[0]:
             result[name] = statistics.median(each[name] for each in answers)
-    if entry.request["task"] == "memory":
+    if not {"samples", "sending"} & answers[0].keys():
         return result
     times = [seconds_of_a_message(cell, entry, each) for each in answers]
     seconds = statistics.median(times)
@@ -167,8 +175,13 @@ def compare(results: list[dict[str, Any]]) -> None:
                 each[factor] = old[figure] / each[figure]
 
 
+def entries_of(groups: Sequence[Group], plan: Plan) -> list[Entry]:
+    """Return all entries of groups."""
+    return [entry for group in groups for cell in group.cells(plan) for entry in cell.entries]
+
+
 def run(
-    groups: Iterable[Group],
+    groups: Sequence[Group],
     plan: Plan,
     *,
     pythons: dict[str, Path],
@@ -195,7 +208,13 @@ def run(
             str(ms): servers.ping(ports["postfix", ms]) * 1000
             for ms in sorted({*plan.round_trips, 20})
         }
-        bench = Bench(postfix, ports, pythons, nodemailer, folder, started + limit)
+        places, missing = {}, {}
+        for name in sorted({entry.needs for entry in entries_of(groups, plan)} - {""}):
+            try:
+                places[name] = stack.enter_context(queue_servers.SERVERS[name]())
+            except Missing as why:
+                missing[name] = str(why)
+        bench = Bench(postfix, ports, pythons, nodemailer, places, missing, folder, started + limit)
         results = []
         for group in groups:
             cells = []

@@ -39,6 +39,9 @@ def figure(entry: dict[str, Any] | None, shows: str) -> str:
         parts.append(f"{period(entry['above'])} above")
     if "growth" in entry:
         parts.append(f"{entry['growth'] / 1024:.1f} MiB{factor(entry.get('smaller'))}")
+    if "doubled" in entry:
+        counts = (("doubled", "twice"), ("lost", "never"), ("unknown", "reported as unknown"))
+        parts += [f"{entry[name]:.0f} {text}" for name, text in counts]
     return ", ".join(parts) or "failed"
 
 

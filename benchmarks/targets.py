@@ -17,7 +17,7 @@ from .delivering import (
     PIPELINING_COLUMN,
     SLOW_COLUMN,
 )
-from .environments import DJANGO, LIMIT, NODEMAILER, OURS
+from .environments import DJANGO, DJANGO_MAILER, LIMIT, NODEMAILER, OURS, QUEUE
 from .making import (
     APP_PER_TEST,
     HTML,
@@ -28,8 +28,25 @@ from .making import (
     NULL,
     OF_THE_STANDARD_LIBRARY,
 )
+from .queueing import (
+    FIVE_THREADS,
+    KILLED,
+    OFFICE_EACH,
+    OFFICE_MANY,
+    POSTGRESQL,
+    QUEUE_MANY,
+    QUEUE_ONE,
+    SENT,
+    SQLITE,
+    STORED,
+    TWO_WORKERS,
+    away,
+    local,
+)
 
-_MOST = frozenset({"round_trips", "growth", "above"})  # the figures that have an upper limit
+_MOST = frozenset(
+    {"round_trips", "growth", "above", "doubled", "lost"}
+)  # the figures that have an upper limit
 
 
 @dataclass(frozen=True)
@@ -41,8 +58,8 @@ class Target:
     column: str
     label: str
     figure: str
-    """``round_trips``, ``growth`` or ``above``, which should be at most the limit, or ``times``, at
-    least."""
+    """``round_trips``, ``growth``, ``above``, ``doubled`` or ``lost``, which should be at most the
+    limit, or ``times``, at least."""
     limit: float
     """Of growth in MiB."""
     against: tuple[str, ...] = ()
@@ -85,6 +102,8 @@ class Target:
         """Say whether it was reached, and by how much."""
         if value is None:
             return "not measured"
+        if not self.limit:
+            return "**missed**" if value else "reached"
         if self.figure in _MOST:
             spare = (self.limit - value) / self.limit
         else:
@@ -101,6 +120,8 @@ class Target:
             return f"{value:.2f} round trips"
         if self.figure == "growth":
             return f"{value:.1f} MiB"
+        if self.figure in {"doubled", "lost"}:
+            return f"{value:.0f}"
         return f"{value:.{1 if value >= 1 else 2}f} times"
 
     def wanted(self) -> str:
@@ -111,6 +132,8 @@ class Target:
             return f"at most {self.limit:g} MiB"
         if self.figure == "above":
             return f"at most {self.limit:g} times"
+        if self.figure in {"doubled", "lost"}:
+            return f"at most {self.limit:g}" if self.limit else "none"
         return f"at least {self.limit:g} times"
 
 
@@ -210,4 +233,55 @@ TARGETS = (
         2,
     ),
     Target("import, against Flask-Mail 0.10", "imports", IMPORT, OURS, "times", 0.6),
+    *(
+        Target(text, group, column(database), label, "times", limit, (against,))
+        for database in (SQLITE, POSTGRESQL)
+        for text, group, column, label, limit, against in (
+            (
+                f"{database}: mail stored in the app's transaction, against django-post_office",
+                "queue-enqueue",
+                str,
+                QUEUE_ONE,
+                10,
+                OFFICE_EACH,
+            ),
+            (
+                f"{database}: the same by `send_many`, against its `send_many`",
+                "queue-enqueue",
+                str,
+                QUEUE_MANY,
+                2,
+                OFFICE_MANY,
+            ),
+            (
+                f"{database}: stored mail to smtp-sink, against django-mailer",
+                "queue-dispatch",
+                local,
+                QUEUE,
+                3,
+                DJANGO_MAILER,
+            ),
+            (
+                f"{database}: stored mail, 20 ms, against django-post_office",
+                "queue-dispatch",
+                away,
+                QUEUE,
+                8,
+                FIVE_THREADS,
+            ),
+        )
+    ),
+    Target(
+        "PostgreSQL: stored mail, 20 ms, two workers against one",
+        "queue-dispatch",
+        away(POSTGRESQL),
+        TWO_WORKERS,
+        "times",
+        1.7,
+        (QUEUE,),
+    ),
+    Target("25 MiB stored: memory above the data", "queue-memory", STORED, QUEUE, "growth", 16),
+    Target("25 MiB sent later: memory above the data", "queue-memory", SENT, QUEUE, "growth", 16),
+    Target("workers killed: sent twice", "queue-kills", KILLED, QUEUE, "doubled", 0),
+    Target("workers killed: neither sent nor reported", "queue-kills", KILLED, QUEUE, "lost", 0),
 )

@@ -1,7 +1,8 @@
 """Sends with one library, in its environment, what the lines of JSON on standard input ask for.
 
 ``python worker.py ADAPTER OPTIONS``; each request is answered by one line of JSON. Making a message
-is part of sending it, and of the time. What sends nothing is in ``making.py``.
+is part of sending it, and of the time. What sends nothing is in ``making.py``, and what is
+about queues in ``queueing.py``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import Any
 
 from content import Content, large, large_file, recipients
 from making import Making
+from memory import resident, status
+from queueing import Queueing
 
 clock = time.perf_counter
 
@@ -57,7 +60,7 @@ def in_threads(
     return ended - started[0], sum(prepared)
 
 
-class Worker(Making):
+class Worker(Making, Queueing):
     """What can be asked for."""
 
     def __init__(self, adapter: Any, options: dict[str, Any]) -> None:
@@ -155,9 +158,9 @@ class Worker(Making):
         """Send a batch from a generator; answer by how much it made the process grow."""
         with self._sender.context():
             self._batch(100)
-            before = _resident()
+            before = resident()
             self._batch(count)
-        return {"growth": _status("VmHWM") - before, "before": before, "sent": count + 100}
+        return {"growth": status("VmHWM") - before, "before": before, "sent": count + 100}
 
     def attachment(self, count: int, mebibytes: int, *, by_path: bool) -> dict[str, Any]:
         """Send messages with a large attachment, given as bytes or as a file; answer how long each
@@ -170,7 +173,7 @@ class Worker(Making):
         before = self._warm_up()
         self._warm = True
         with sender.context():
-            resident = _resident()  # the data is part of it
+            start_size = resident()  # the data is part of it
             for _ in range(count):
                 start = clock()
                 message = sender.compose(Content())
@@ -181,22 +184,8 @@ class Worker(Making):
                 sender.send(message)
                 samples.append(clock() - start)
                 del message
-        growth = _status("VmHWM") - resident
+        growth = status("VmHWM") - start_size
         return {"samples": samples, "growth": growth, "sent": before + count}
-
-
-def _resident() -> int:
-    """Return the resident memory in KiB, and let its peak begin there."""
-    gc.collect()
-    # The peak that getrusage tells cannot be forgotten, and importing is a high one.
-    Path("/proc/self/clear_refs").write_text("5")
-    return _status("VmRSS")
-
-
-def _status(name: str) -> int:
-    """Return a value of this process in KiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 def main() -> None:
