@@ -1,8 +1,8 @@
 """``python -m benchmarks.storm``: a long storm of Flask-Mail-Queue.
 
-Workers are killed and suspended at random points, and the servers of the databases are restarted
-under load; then each message must have been accepted at most once, and have the right outcome. Runs
-the test of the plugin, which has to be installed with its extra ``test``.
+Workers are killed and suspended at random points; then each message must have been accepted at most
+once, and have the right outcome. Runs the test of the plugin, which has to be installed with its
+extra ``test``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def main() -> int:
     """Run the storm."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.storm", description=__doc__)
     parser.add_argument("--kills", type=int, default=1000, help="of workers, for each database")
-    parser.add_argument("--only", help="sqlite, postgresql or mariadb; default: all installed")
+    parser.add_argument("--only", help="sqlite or postgresql; default: both")
     parsed = parser.parse_args()
     command = [sys.executable, "-m", "pytest", "-v", "-rs", str(PLUGIN / "tests/test_storm.py")]
     if parsed.only:
