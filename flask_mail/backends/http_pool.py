@@ -54,15 +54,16 @@ class HttpPool:
 
     def give(self, wire: HttpWire) -> None:
         """Keep a connection, and drop the oldest beyond the size; or drop one that has ended."""
-        surplus: deque[tuple[float, HttpWire]] = deque()
-        with self._lock():
-            if wire.is_reusable:
-                self._idle.append((self._clock(), wire))
-                while len(self._idle) > self._size:
-                    surplus.append(self._idle.popleft())
-                    self._counts["surplus"] += 1
         if not wire.is_reusable:
             wire.drop()
+            return
+        surplus: deque[tuple[float, HttpWire]] = deque()
+        with self._lock():
+            self._idle.append((self._clock(), wire))
+            while len(self._idle) > self._size:
+                surplus.append(self._idle.popleft())
+                self._counts["surplus"] += 1
+        # From here on another thread may send with it.
         _drop_all(surplus)
 
     def close(self) -> None:

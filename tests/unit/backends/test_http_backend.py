@@ -510,6 +510,26 @@ def test_pool_keeps_the_newest_within_its_size():
     assert pool.take() is second or pool.counts()["idle"] == 0
 
 
+def test_pool_does_not_drop_what_another_thread_has_taken():
+    """It may take the connection, and send with it, as soon as the lock is free."""
+    pool, wire = HttpPool(1, Clock()), StandIn()
+    lock = pool._lock
+
+    class Released:
+        def __enter__(self):
+            lock().__enter__()
+
+        def __exit__(self, *given):
+            lock().__exit__(*given)
+            pool._lock = lock
+            assert pool.take() is wire
+            wire.is_reusable = False  # as it is during a request
+
+    pool._lock = Released
+    pool.give(wire)
+    assert not wire.dropped
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_child_process_has_its_own_connections(service):
