@@ -152,7 +152,9 @@ class HttpWire(Transport):
         is_cut = len(body) > LONGEST_BODY
         if response.length and not is_cut:
             raise IncompleteRead(b"", response.length)
-        is_over = response.will_close or not response.isclosed() or self.has_unread
+        # After an interim answer (1xx), the final one may follow, which is not that to the next.
+        is_interim = response.status < 200
+        is_over = is_interim or response.will_close or not response.isclosed() or self.has_unread
         self.is_reusable = self.is_complete and not is_over
         headers = {name.lower(): value for name, value in reversed(response.headers.items())}
         return Answer(

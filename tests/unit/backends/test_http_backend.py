@@ -423,6 +423,16 @@ def test_answer_that_is_cut_in_its_header_is_unknown(service, header):
         pigeon_at(service.url, TakesAnyAnswer).send(message())
 
 
+@pytest.mark.parametrize("status", [101, 102, 103])
+def test_final_answer_after_an_interim_one_is_not_that_to_the_next(service, status):
+    """It may arrive later, when the connection is used for another message."""
+    service.plan(Plan(answer(status)))
+    backend = pigeon_at(service.url)
+    with pytest.raises(DeliveryUnknown):
+        backend.send(message())
+    assert backend.stats()["idle"] == 0
+
+
 def test_chunked_answer_is_read(service):
     said = (
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
