@@ -140,6 +140,6 @@ class GraphBackend(HttpBackend):
 
     def _bearer(self) -> str:
         if self._tokens is not None:
-            return self._tokens.token()
+            return self._tokens.token(self.setting)
         assert self._token is not None  # noqa: S101 (one of the two is set)
         return self._token.reveal()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any, Final
 
 from flask_mail.backends import BackendUnavailable, Secret
@@ -37,9 +38,10 @@ class Tokens:
         self.number = 0
         """The number of tokens that it has got."""
 
-    def token(self) -> str:
+    def token(self, setting: Callable[[str], str]) -> str:
         """Return a valid token.
 
+        :param setting: returns the setting of an option, for errors.
         :raises BackendUnavailable: Entra gave none, or cannot be reached.
         """
         secret = self._secret.current()
@@ -47,8 +49,8 @@ class Tokens:
         fault = self._acquire(secret)
         if fault:
             raise BackendUnavailable(
-                f"No access token for Microsoft Graph: {fault}. Check MAIL_GRAPH_TENANT,"
-                " MAIL_GRAPH_CLIENT_ID and MAIL_GRAPH_CLIENT_SECRET.",
+                f"No access token for Microsoft Graph: {fault}. Check {setting('tenant')},"
+                f" {setting('client_id')} and {setting('client_secret')}.",
                 stage="login",
             )
         return self._given

@@ -16,19 +16,19 @@ def new_backend(graph, **options):
     return GraphBackend.from_options(options_of(graph, **options), None)
 
 
+def msal_options(graph, entra):
+    return {
+        "tenant": TENANT,
+        "client_id": CLIENT,
+        "client_secret": SECRET,
+        "authority": entra.url,
+        "url": graph.url,
+        "timeout": 5.0,
+    }
+
+
 def with_msal(graph, entra, **options):
-    return GraphBackend.from_options(
-        {
-            "tenant": TENANT,
-            "client_id": CLIENT,
-            "client_secret": SECRET,
-            "authority": entra.url,
-            "url": graph.url,
-            "timeout": 5.0,
-            **options,
-        },
-        None,
-    )
+    return GraphBackend.from_options({**msal_options(graph, entra), **options}, None)
 
 
 def message(**fields):

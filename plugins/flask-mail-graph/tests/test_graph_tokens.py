@@ -6,11 +6,13 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from flask import Flask
+from flask_mail_graph import GraphBackend
 from flask_mail_graph.tokens import authority_of
-from graph_backend import message, new_backend, with_msal
+from graph_backend import message, msal_options, new_backend, with_msal
 from service import SECRET, TOKEN
 
-from flask_mail import BackendUnavailable
+from flask_mail import BackendUnavailable, Mail
 
 
 def test_msal_gets_a_token_and_keeps_it(graph, entra):
@@ -78,6 +80,19 @@ def test_wrong_secret_is_not_sent_and_not_shown(graph, entra):
     )
     assert "wr0ng~s3cret" not in shown
     assert graph.paths == []
+
+
+def test_error_names_the_settings_of_its_mailer(graph, entra):
+    app = Flask("shop")
+    options = {**msal_options(graph, entra), "client_secret": "wr0ng"}
+    named = {name.upper(): value for name, value in options.items()}
+    app.config["MAIL_MAILERS"] = {"office": {"BACKEND": GraphBackend, **named}}
+    mail = Mail(app)
+    with pytest.raises(BackendUnavailable, match="invalid_client") as caught:
+        mail.using("office").send(message())
+    for option in ("TENANT", "CLIENT_ID", "CLIENT_SECRET"):
+        assert f"MAIL_MAILERS['office']['{option}']" in str(caught.value)
+    mail.close()
 
 
 @pytest.mark.parametrize("url", ["https://localhost:1/tenant", "no url"])
