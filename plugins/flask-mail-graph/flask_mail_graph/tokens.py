@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -32,8 +33,10 @@ class Tokens:
     ) -> None:
         self._authority, self._client_id, self._secret = authority, client_id, secret
         self._scope, self._timeout = scope, timeout
-        self._lock = threading.Lock()
-        self._client: Any = None
+        # By process: a thread of its parent may have the lock for ever, and must not share the
+        # connection to Entra.
+        self._locks: dict[int, threading.Lock] = {}
+        self._clients: dict[int, Any] = {}
         self._given = ""
         self.number = 0
         """The number of tokens that it has got."""
@@ -57,25 +60,39 @@ class Tokens:
 
     def forget(self, number: int) -> None:
         """Let the next token be a new one, unless another thread has got one since `number`."""
-        with self._lock:
-            if number == self.number:
-                self._client = None
+        if number == self.number:
+            self._clients.pop(os.getpid(), None)
 
     def _acquire(self, secret: Secret) -> str:
         """Get a token, or return what is wrong."""
+        lock = self._locks.setdefault(os.getpid(), threading.Lock())
+        # One request, not one of each thread; but they do not wait for each other's in turn.
+        if not lock.acquire(timeout=self._timeout):
+            return "another thread waits for one"
         try:
-            with self._lock:  # one request, not one of each thread
-                if self._client is None:
-                    self._client = self._new_client(secret)
-                answer = self._client.acquire_token_for_client([self._scope])
+            answer = self._client(secret).acquire_token_for_client([self._scope])
         except Exception as error:  # noqa: BLE001 (of requests, or of MSAL for a wrong tenant)
             return type(error).__name__
+        else:
+            return self._taken(answer)
+        finally:
+            lock.release()
+
+    def _taken(self, answer: Any) -> str:
+        """Keep the token in an answer, or return what is wrong."""
         if "access_token" not in answer:
             return str(answer.get("error", "an answer without one"))
         if answer["access_token"] != self._given:
             self._given = str(answer["access_token"])
             self.number += 1
         return ""
+
+    def _client(self, secret: Secret) -> Any:
+        """Return the client of this process."""
+        client = self._clients.get(os.getpid())
+        if client is None:
+            client = self._clients[os.getpid()] = self._new_client(secret)
+        return client
 
     def _new_client(self, secret: Secret) -> Any:
         import msal

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
+import msal
 import pytest
 from flask import Flask
 from flask_mail_graph import GraphBackend
@@ -13,6 +16,12 @@ from graph_backend import message, msal_options, new_backend, with_msal
 from service import SECRET, TOKEN
 
 from flask_mail import BackendUnavailable, Mail
+
+
+def error_of(backend):
+    with pytest.raises(BackendUnavailable) as caught:
+        backend.send(message())
+    return caught.value
 
 
 def test_msal_gets_a_token_and_keeps_it(graph, entra):
@@ -29,6 +38,60 @@ def test_threads_share_one_token(graph, entra):
         receipts = list(threads.map(backend.send, [message() for _ in range(16)]))
     assert all(receipts)
     assert len(entra.given) == 1
+
+
+def test_threads_do_not_wait_in_turn_for_an_entra_that_is_silent(graph, entra, monkeypatch):
+    """Each of them would wait for the time limits of all before it."""
+    asked, given_up = threading.Event(), threading.Event()
+
+    def silent(self, scopes):
+        asked.set()
+        given_up.wait(20)
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(msal.ConfidentialClientApplication, "acquire_token_for_client", silent)
+    backend = with_msal(graph, entra, timeout=0.2)
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(error_of, backend)
+        assert asked.wait(20)
+        asked.clear()
+        others = list(threads.map(error_of, [backend] * 2))
+        assert not first.done()
+        given_up.set()
+    assert ["another thread" in str(each) for each in (*others, first.result())] == [
+        True,
+        True,
+        False,
+    ]
+    assert [each.stage for each in (*others, first.result())] == ["login"] * 3
+    assert not asked.is_set()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_child_process_does_not_wait_for_a_thread_of_its_parent(graph, entra, monkeypatch):
+    backend = with_msal(graph, entra)
+    client = msal.ConfidentialClientApplication
+    acquire = client.acquire_token_for_client
+    status = []
+
+    def forking(self, scopes):
+        monkeypatch.setattr(client, "acquire_token_for_client", acquire)
+        child = os.fork()
+        if not child:
+            try:
+                sent = []
+                thread = threading.Thread(target=lambda: sent.append(backend.send(message())))
+                thread.start()
+                thread.join(20)
+            finally:
+                os._exit(0 if sent else 1)
+        status.append(os.waitpid(child, 0)[1])
+        return acquire(self, scopes)
+
+    monkeypatch.setattr(client, "acquire_token_for_client", forking)
+    assert backend.send(message()).sent
+    assert status == [0]
 
 
 def test_rejected_token_is_renewed_once(graph, entra):
