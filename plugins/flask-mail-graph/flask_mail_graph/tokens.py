@@ -36,7 +36,7 @@ class Tokens:
         # By process: a thread of its parent may have the lock for ever, and must not share the
         # connection to Entra.
         self._locks: dict[int, threading.Lock] = {}
-        self._clients: dict[int, Any] = {}
+        self._clients: dict[int, tuple[Secret, Any]] = {}
         self._given = ""
         self.number = 0
         """The number of tokens that it has got."""
@@ -88,10 +88,11 @@ class Tokens:
         return ""
 
     def _client(self, secret: Secret) -> Any:
-        """Return the client of this process."""
-        client = self._clients.get(os.getpid())
-        if client is None:
-            client = self._clients[os.getpid()] = self._new_client(secret)
+        """Return the client of this process: another one if the secret has been replaced."""
+        used, client = self._clients.get(os.getpid(), (None, None))
+        if used != secret:
+            client = self._new_client(secret)
+            self._clients[os.getpid()] = secret, client
         return client
 
     def _new_client(self, secret: Secret) -> Any:

@@ -94,6 +94,17 @@ def test_child_process_does_not_wait_for_a_thread_of_its_parent(graph, entra, mo
     assert status == [0]
 
 
+def test_secret_that_is_replaced_is_used(graph, entra, monkeypatch):
+    """A client secret expires, and a function may return the next one."""
+    secrets = ["expired", SECRET]
+    backend = with_msal(graph, entra, client_secret=lambda: secrets[0])
+    assert error_of(backend).stage == "login"
+    secrets.pop(0)
+    assert backend.send(message()).sent
+    assert backend.send(message()).sent
+    assert len(entra.given) == 1
+
+
 def test_rejected_token_is_renewed_once(graph, entra):
     """401 proves that nothing was accepted."""
     backend = with_msal(graph, entra)
