@@ -8,7 +8,6 @@ from typing import Any
 
 from flask_mail.backends import (
     Backend,
-    BackendUnavailable,
     DeliveryError,
     DeliveryEvent,
     DeliveryUnknown,
@@ -78,8 +77,9 @@ class ResendBackend(HttpBackend):
     def failure(self, mail: Outgoing, answer: Answer) -> DeliveryError:
         name = answer.find("name")
         if name == "concurrent_idempotent_requests":
-            # Safe to send again with the same key: the request that is under way decides.
-            return self.error(BackendUnavailable, answer=answer)
+            # The request that is under way decides: only with the same key, which a queue uses, may
+            # the message be sent again, and not by another mailer of a failover.
+            return self.error(DeliveryUnknown, answer=answer)
         if name == "invalid_idempotent_request":
             advice = "A message with the same key and another content was sent within 24 hours."
             return self.error(DeliveryUnknown, answer=answer, advice=advice)

@@ -76,3 +76,11 @@ def test_server_gets_what_resend_throttles_and_nothing_else(mail, service, peer)
     with pytest.raises(DeliveryUnknown):
         mail.using("reverse").send(hello())
     assert (len(peer.accepted), len(service.accepted)) == (1, 1)
+
+
+def test_server_gets_nothing_that_another_request_is_sending(mail, service, peer):
+    """The request under way may be accepted, and the server knows no keys."""
+    service.decide = lambda _: Answer(409, "concurrent_idempotent_requests", "In progress")
+    with pytest.raises(DeliveryUnknown, match="In progress"):
+        mail.using("reverse").send(hello())
+    assert peer.accepted == []

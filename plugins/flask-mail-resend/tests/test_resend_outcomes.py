@@ -27,7 +27,7 @@ from flask_mail import (
         (Answer(403, "validation_error", "Not verified"), BackendUnavailable, "login"),
         (Answer(404, "not_found", "No such endpoint"), BackendUnavailable, "accept"),
         (Answer(405, "method_not_allowed", "No"), BackendUnavailable, "accept"),
-        (Answer(409, "concurrent_idempotent_requests", "Later"), BackendUnavailable, "accept"),
+        (Answer(409, "concurrent_idempotent_requests", "Later"), DeliveryUnknown, "accept"),
         (Answer(409, "invalid_idempotent_request", "Other"), DeliveryUnknown, "accept"),
         (Answer(409, "whatever"), DeliveryUnknown, "accept"),
         (Answer(413, "", "Too large"), MessageRefused, "accept"),
@@ -124,13 +124,13 @@ def test_same_key_with_another_content_is_unknown(service):
     assert len(service.accepted) == 1
 
 
-def test_message_under_way_with_the_same_key_is_not_sent(service):
+def test_message_under_way_with_the_same_key_is_unknown(service):
     sent = message(key="order-42")
     backend = new_backend(service)
     backend.send(copy.copy(sent))
     content, _ = service.known["order-42"]
     service.known["order-42"] = (content, None)
-    with pytest.raises(BackendUnavailable, match="in progress"):
+    with pytest.raises(DeliveryUnknown, match="in progress"):
         backend.send(sent)
     assert len(service.accepted) == 1
 
