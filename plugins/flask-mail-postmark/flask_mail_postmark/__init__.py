@@ -82,13 +82,14 @@ class PostmarkBackend(HttpBackend):
         return Request("/email", payload, {"X-Postmark-Server-Token": self._token})
 
     def outcome(self, mail: Outgoing, answer: Answer) -> Receipt:
-        if answer.find("ErrorCode") not in ("", "0"):
-            raise self.failure(mail, answer)
+        code = answer.find("ErrorCode")
+        if code not in ("", "0"):
+            raise ValueError(f"its ErrorCode is {code}")
         refused = inactive_in(answer.find("Message"), mail.envelope.recipients)
         return self.accepted(mail, response=answer.require("MessageID"), refused=refused)
 
     def failure(self, mail: Outgoing, answer: Answer) -> DeliveryError:
-        code = answer.find("ErrorCode") if answer.status in (200, 422) else ""
+        code = answer.find("ErrorCode") if answer.status == 422 else ""
         advice = ADVICE.get(code, "").format(stream=self.setting("message_stream"))
         if code == INACTIVE:
             recipients = mail.envelope.recipients

@@ -72,7 +72,16 @@ def test_wrong_token_is_named(postmark):
     assert "another-token" not in str(vars(caught.value))
 
 
-@pytest.mark.parametrize("said", [{"ErrorCode": 500, "Message": "No."}, {"MessageID": ""}, {}])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"ErrorCode": 500, "Message": "No."},
+        {"ErrorCode": 406, "Message": "Inactive.", "MessageID": "4711"},
+        {"ErrorCode": 412, "Message": "Pending."},
+        {"MessageID": ""},
+        {},
+    ],
+)
 def test_answer_of_200_without_success_is_unknown(postmark, said):
     postmark.service.plan(Plan(answer(200, said)))
     with pytest.raises(DeliveryUnknown):
