@@ -90,7 +90,10 @@ class Request:
             if isinstance(value, Secret):
                 yield value
             elif _is_secret(name, value):
-                yield Secret(value.partition(" ")[2] or value)  # without a scheme such as Bearer
+                after = value.partition(" ")[2]
+                yield Secret(after or value)  # without a scheme such as Bearer
+                if after and not name.lower().endswith("authorization"):
+                    yield Secret(value)  # that was not a scheme, but a cookie, or part of a key
 
     def head(self, target: str, host: str) -> memoryview:
         """Return the octets before the body. Not bytes, which tracebacks would show."""

@@ -119,6 +119,12 @@ def test_secrets_are_found_in_headers():
     assert found == ["abc-key", "t0ken", "anything"]
 
 
+def test_first_word_of_a_secret_is_only_a_scheme_in_authorization():
+    """Neither is the first cookie shown, nor is the word Bearer hidden."""
+    request = Request("/", headers={"Cookie": "a=s3cret; b=2", "Proxy-Authorization": "Basic YTpi"})
+    assert [each.reveal() for each in request.secrets()] == ["b=2", "a=s3cret; b=2", "YTpi"]
+
+
 def test_secrets_are_covered_in_an_answer():
     request = Request("/", headers={"Authorization": "Bearer abc-key", "X-Token": Secret("")})
     answer = Answer(200, {"x": "is abc-key"}, b'{"id": "abc-key-1"}').without(request.secrets())
