@@ -233,7 +233,7 @@ class _Exact:
     def blocks(self) -> Iterator[bytes]:
         left = len(self._body)
         last: bytes | None = None
-        for block in self._body.blocks():
+        for block in filter(len, self._body.blocks()):  # an empty one is not the last
             left -= len(block)
             if left < 0:
                 break

@@ -247,6 +247,7 @@ def test_body_in_blocks_is_sent(service):
         Sized(4, b"abc", b"de"),
         Sized(4, b"ab", b"cd", b"e"),
         Sized(4, b"ab", MessageError("the attached file has changed")),
+        Sized(99_999, b"a" * 99_999, b"", MessageError("the attached file has changed")),
     ],
 )
 def test_body_of_another_length_is_never_complete(service, body):
