@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
-from flask import Blueprint, Flask, Response, abort, current_app, request
+from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
 from .. import _context
@@ -108,8 +108,8 @@ def _receive(mailer: str) -> Response:
     # the service would not send the events again.
     try:
         return Response(status=_status(app, received, mailer))
-    except HTTPException:
-        raise
+    except HTTPException as error:  # such as that of a service that hangs up
+        return Response(status=error.code or 500)
     except EventsRefused as refusal:
         received.warn(mailer, f"a request with events was refused ({refusal.status}). {refusal}")
         return Response(status=refusal.status)
@@ -126,7 +126,7 @@ def _status(app: Flask, received: Received, mailer: str) -> int:
     if source is not None and source.error is not None:
         raise source.error
     if source is None or not source.is_open:
-        abort(404)
+        return 404
     body, headers = _body(), cast("Mapping[str, str]", request.headers)
     read = selection.build(source.reference).read_events(headers, body)
     # All of them, before a receiver gets any. A backend does not know its name in the receipts if

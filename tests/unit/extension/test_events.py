@@ -165,6 +165,19 @@ class TestRefused:
         assert post(app, headers={}).status_code == 401
         assert post(app, body_of("exploded")).status_code == 500
 
+    def test_a_handler_of_missing_pages_makes_no_success_of_it(self, app):
+        app.register_error_handler(404, lambda error: ("Home", 200))
+        assert post(app, to="other").status_code == 404
+        app.config["MAIL_SERVICE_EVENTS_SECRET"] = None
+        assert post(app).status_code == 404
+
+    def test_a_handler_makes_no_success_of_a_request_that_is_cut_off(self, app):
+        app.register_error_handler(400, lambda error: ("Sorry", 200))
+        body = body_of("bounced")
+        environ = {"CONTENT_LENGTH": str(len(body) + 1)}
+        response = post(app, body, environ_overrides=environ)
+        assert response.status_code == 400
+
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given_any(
