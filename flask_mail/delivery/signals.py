@@ -165,9 +165,13 @@ def _shape(receiver: Callable[..., Any]) -> _Shape:
         return _read_shape(receiver)
 
 
-def _read_shape(receiver: Callable[..., Any]) -> _Shape:
+def _check(receiver: Callable[..., Any]) -> None:
     if inspect.iscoroutinefunction(receiver):
         raise TypeError(f"{receiver!r} is a coroutine function; connect a plain function.")
+
+
+def _read_shape(receiver: Callable[..., Any]) -> _Shape:
+    _check(receiver)
     try:
         parameters = list(inspect.signature(receiver).parameters.values())
     except (TypeError, ValueError):  # builtins without a signature
@@ -254,6 +258,7 @@ def reported(app: object, event: DeliveryEvent) -> Exception | None:
     first: Exception | None = None
     for receiver in list(email_reported.receivers_for(app)):
         try:
+            _check(receiver)
             receiver(app, event=event)
         except Exception as error:  # noqa: BLE001 (the service sends the event again)
             _log.exception("A receiver of %s failed: %r", email_reported.name, receiver)

@@ -130,6 +130,15 @@ class TestReported:
     def test_without_receivers_nothing_happens(self):
         assert reported(Flask("shop"), bounced()) is None
 
+    def test_a_coroutine_function_is_an_error_and_loses_no_event(self):
+        async def remember(app, event):
+            raise AssertionError
+
+        with email_reported.connected_to(remember):
+            error = reported(Flask("shop"), bounced())
+        assert isinstance(error, TypeError)
+        assert "connect a plain function" in str(error)
+
     def test_an_interrupt_propagates(self):
         def interrupt(app, event):
             raise KeyboardInterrupt
