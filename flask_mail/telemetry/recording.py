@@ -5,6 +5,7 @@ Neither holds an address, a subject, content or the text of a reply.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ Backlog: TypeAlias = Callable[[], Mapping[str, tuple[int, float]]]
 """Returns for each mailer of a queue how many messages are due, and for how many seconds the oldest
 one has been."""
 
+_log = logging.getLogger("flask_mail")
 _SCOPE: Final = "flask_mail"
 _SIGNALS: Final = (email_dispatched, email_failed, email_queued, email_deferred)
 # Those of OpenTelemetry's convention for HTTP, and one for the deadline of a message.
@@ -119,7 +121,7 @@ class Telemetry:
 
         Yield the ``traceparent`` (W3C Trace Context) of the span, to be stored with the message;
         ``None`` if there is none. If the block raises, the span is dropped, because `email_failed`
-        follows.
+        follows. Errors of the library are only logged: the message is stored, or must be.
         """
         attributes = self._attributes_of(mail)
         attributes |= {
@@ -127,11 +129,16 @@ class Telemetry:
             "mail.backend": backend,
             "mail.outcome": Outcome.QUEUED.value,
         }
-        span = self._tracer.start_span("mail queue", kind=SpanKind.PRODUCER, attributes=attributes)
+        span = trace.INVALID_SPAN
         carrier: dict[str, str] = {}
-        _propagator.inject(carrier, trace.set_span_in_context(span))
+        with _only_logged():
+            span = self._tracer.start_span(
+                "mail queue", kind=SpanKind.PRODUCER, attributes=attributes
+            )
+            _propagator.inject(carrier, trace.set_span_in_context(span))
         yield carrier.get("traceparent")
-        span.end()
+        with _only_logged():
+            span.end()
 
     @contextmanager
     def working(self, mail: Outgoing, traceparent: str | None) -> Iterator[None]:
@@ -211,6 +218,14 @@ class Telemetry:
             refused = int(attributes.get("mail.recipients", 0))
         if refused:
             self._refused.add(refused, of_mailer)
+
+
+@contextmanager
+def _only_logged() -> Iterator[None]:
+    try:
+        yield
+    except Exception:  # noqa: BLE001 (mail is more important than its traces)
+        _log.exception("A message was not traced")
 
 
 _GAUGES: Final = (

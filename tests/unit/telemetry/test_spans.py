@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 from servers import Recorder, mail_to, smtp_server
 from telemetry_support import Telemetry
@@ -214,6 +215,31 @@ def test_a_message_that_cannot_be_queued_has_one_span(queueing, telemetry):
     (span,) = telemetry.spans
     assert (span.name, span.kind) == ("mail send", SpanKind.PRODUCER)
     assert span.status.status_code is StatusCode.ERROR
+
+
+class Failing(SpanProcessor):
+    """A processor of another program that fails at the start or the end of spans."""
+
+    def __init__(self, where):
+        self.where = where
+
+    def on_start(self, span, parent_context=None):
+        self.fail("start")
+
+    def on_end(self, span):
+        self.fail("end")
+
+    def fail(self, where):
+        if where == self.where:
+            raise OSError("no collector")
+
+
+@pytest.mark.parametrize("where", ["start", "end"])
+def test_a_message_is_queued_once_though_its_span_fails(queueing, telemetry, caplog, where):
+    telemetry.tracer_provider.add_span_processor(Failing(where))
+    assert queueing.send(hello()).outcome is Outcome.QUEUED
+    assert len(stored_of(queueing).stored) == 1
+    assert "A message was not traced" in caplog.text
 
 
 def report(app, mail, signal, outcome, error=None):
