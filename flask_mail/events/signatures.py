@@ -101,6 +101,7 @@ def _key_of(text: str) -> bytes:
 
 
 def _is_login(secret: Secret, headers: Mapping[str, str]) -> bool:
+    expected = [each.encode("utf-8") for each in secret.reveal_all()]  # first, as it may raise
     given = next((value for name, value in headers.items() if name.lower() == "authorization"), "")
     kind, _, text = given.partition(" ")
     try:
@@ -108,6 +109,6 @@ def _is_login(secret: Secret, headers: Mapping[str, str]) -> bool:
     except (binascii.Error, ValueError):
         login = b""
     found = False
-    for each in secret.reveal_all():
-        found |= bool(login) and hmac.compare_digest(each.encode("utf-8"), login)
+    for each in expected:
+        found |= bool(login) and hmac.compare_digest(each, login)
     return found

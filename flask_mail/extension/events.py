@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 from flask import Blueprint, Flask, Response, current_app, request
+from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import HTTPException
 
 from .. import _context
@@ -74,6 +75,15 @@ class Received:
         )
 
 
+class _Headers(EnvironHeaders):
+    """Headers whose values are not shown in tracebacks: that of a login is the secret."""
+
+    def __repr__(self) -> str:
+        return f"<headers: {', '.join(self.keys())}>"
+
+    __str__ = __repr__
+
+
 def events_prefix(app: Flask) -> str | None:
     """Return the URL prefix of the addresses for events, or ``None`` if there are none."""
     return settings.lookup(app.config, EVENTS) if BLUEPRINT in app.blueprints else None
@@ -127,7 +137,7 @@ def _status(app: Flask, received: Received, mailer: str) -> int:
         raise source.error
     if source is None or not source.is_open:
         return 404
-    body, headers = _body(), cast("Mapping[str, str]", request.headers)
+    body, headers = _body(), cast("Mapping[str, str]", _Headers(request.environ))
     read = selection.build(source.reference).read_events(headers, body)
     # All of them, before a receiver gets any. A backend does not know its name in the receipts if
     # its settings are flat.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import logging
 import time
 from datetime import datetime, timezone
+from traceback import TracebackException
 
 import pytest
 from event_service import KEY, NEXT, Service, Silent, body_of, post, signed
@@ -22,6 +24,7 @@ from flask_mail import (
     Mail,
     email_reported,
 )
+from flask_mail.backends import verify_basic_auth
 from flask_mail.extension.event_sources import event_sources
 from flask_mail.extension.events import MAX_SIZE
 
@@ -280,6 +283,33 @@ class TestWarnings:
         assert post(app).status_code == 400
         assert "\n" not in caplog.records[0].getMessage()
         assert "\x1b" not in caplog.text
+
+
+class Login(Service):
+    """A service that logs in, and reports what cannot be read."""
+
+    name = "login"
+
+    def read_events(self, headers, body):
+        verify_basic_auth(self.secret, headers)
+        raise ValueError("exploded")
+
+
+def no_secret():
+    raise OSError
+
+
+@pytest.mark.parametrize("secret", ["shop:s3cret-key", no_secret], ids=["read", "not read"])
+def test_the_frames_of_an_error_do_not_show_the_login(app, caplog, secret):
+    app.config.update(MAIL_BACKEND=Login, MAIL_LOGIN_EVENTS_SECRET=secret)
+    login = base64.b64encode(b"shop:s3cret-key").decode()
+    assert post(app, headers={"Authorization": f"Basic {login}"}).status_code == 500
+    error = caplog.records[-1].exc_info[1]
+    shown = TracebackException.from_exception(error, capture_locals=True)
+    text = "".join(shown.format())
+    assert "<headers: " in text
+    assert "s3cret" not in text
+    assert login not in text
 
 
 class TestMailers:
