@@ -89,7 +89,8 @@ class Topics:
             raise EventsRefused("It is too old, or the clock of this machine is wrong.")
         # The host before anything is fetched: others could sign with certificates of their own.
         url = fields["SigningCertURL"]
-        if not _is_at(url, host) or not _CERTIFICATE.fullmatch(urlsplit(url).path):
+        # The whole rest: with a query, each URL would be another certificate to fetch and keep.
+        if not _is_at(url, host) or not _CERTIFICATE.fullmatch(url, len(f"https://{host}")):
             raise EventsRefused(f"Its certificate is not one of {host}.")
         if not _is_signed(self._key(url), fields):
             raise EventsRefused("Its signature is wrong.")

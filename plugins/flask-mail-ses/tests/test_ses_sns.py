@@ -120,6 +120,8 @@ def test_another_topic_is_refused_before_anything_is_fetched(topic):
         CERTIFICATE.replace("https://", "https://user@"),
         CERTIFICATE.replace(".pem", ".pem/../key.pem"),
         CERTIFICATE.replace("SimpleNotificationService-", "upload/"),
+        f"{CERTIFICATE}?1",
+        f"{CERTIFICATE}#1",
         f"{HOST}/SimpleNotificationService-1.pem\n",
         f"{HOST}/SimpleNotificationService-\u0661.pem",
         "",
