@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,9 @@ def signal(sent: Sent, events: Sequence[DeliveryEvent]) -> None:
         app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
     if not email_reported.has_receivers_for(app):
         raise AssertionError("No receiver of email_reported is connected, so the event is lost.")
-    error = report(app, events)
+    # As in the request of a service, receivers have a context.
+    with nullcontext() if app is None or has_app_context() else app.app_context():
+        error = report(app, events)
     if error is not None:
         raise error
 

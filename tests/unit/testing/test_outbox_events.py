@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from event_service import KEY, Service
-from flask import Flask
+from flask import Flask, current_app, g
 
 from flask_mail import EventKind, Mail, Message, email_reported
 from flask_mail.testing import Outbox
@@ -156,3 +156,19 @@ def test_a_message_of_a_chosen_backend_has_no_mailer(mail, outbox, got):
     alone = Sent(sent.message, sent.receipt, sent.octets, sent.envelope)
     (event,) = events_about(alone, "bounced", None, None)
     assert (event.mailer, event.backend) == ("default", "locmem")
+
+
+def test_a_receiver_has_a_context_as_in_a_request(mail, outbox):
+    seen = []
+
+    def note(app, event):
+        g.noted = event.recipient
+        seen.append((current_app.name, g.noted))
+
+    mail.send(order())
+    with email_reported.connected_to(note, sender=mail.app):
+        outbox.report(outbox.last, "bounced")
+        with mail.app.app_context():
+            outbox.report(outbox.last, "bounced")
+            assert g.noted == "ann@example.com"
+    assert seen == [("shop", "ann@example.com")] * 2
