@@ -124,6 +124,8 @@ def _of_tag(tag: StartTag) -> Iterator[str]:
 def _picture(url: str) -> str:
     if url[:5].lower() == "data:":
         return "image base64"
+    if url[:4].lower() == "cid:":  # its end is not that of a file
+        return ""
     suffix = _SUFFIX.search(url[-2000:].lower())
     return f"image {suffix[1]}" if suffix else ""
 

@@ -50,6 +50,7 @@ def program(html: str, name: str) -> Program:
         ("<img src='https://a.example/a&period;webp#b'>", {"<img>", "[src]", "image webp"}),
         ("<img src='Data:image/png;base64,AA'>", {"<img>", "[src]", "image base64"}),
         ("<img src=cid:logo>", {"<img>", "[src]", ""}),
+        ("<img src=CID:logo.svg>", {"<img>", "[src]", ""}),
         ("<td background=a.jpg>", {"<td>", "[background]", "image jpg"}),
         ("<video src=a.mp4>", {"<video>", "[src]"}),
         ("<!--[if mso]><v:rect><![endif]--><b>", {"<b>"}),
