@@ -158,8 +158,8 @@ class Inbox:
         # Looking at thousands of files must not occupy a processor.
         interval = max(_INTERVAL, _SHARE * (clock() - start))
         try:
-            while not result and clock() < until:
-                pause(interval)
+            while not result and (left := until - clock()) > 0:
+                pause(min(interval, left))
                 result = done()
         finally:
             self._waiting.release()

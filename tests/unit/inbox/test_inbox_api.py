@@ -133,6 +133,19 @@ class TestWaiting:
         assert inbox.wait(list, asked, clock=lambda: now[0], pause=pause) == []
         assert waited <= now[0] < waited + 1
 
+    def test_a_long_pause_ends_with_the_given_time(self, inbox):
+        now = [0.0]
+
+        def look():
+            now[0] += 1
+            return []
+
+        def pause(seconds):
+            now[0] += seconds
+
+        assert inbox.wait(look, 3.0, clock=lambda: now[0], pause=pause) == []
+        assert now[0] == 1 + 3 + 1  # a look, the given time, and a last look
+
     def test_too_many_at_a_time_do_not_wait(self, inbox):
         def pause(seconds):
             raise AssertionError("this one waits")
