@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 
 import pytest
 from inbox_support import Browser, make_mail, welcome
@@ -118,7 +119,7 @@ def test_the_server_deletes_at_its_end_what_its_children_left(folder, monkeypatc
 
 
 SERVED = """
-import os
+import os, signal
 from flask import Flask
 from flask_mail import Mail
 
@@ -127,6 +128,8 @@ app.config.update(MAIL_BACKEND="console", MAIL_DEFAULT_SENDER="shop@example.com"
 if os.environ.get("WERKZEUG_RUN_MAIN"):
     app.debug = True  # the server itself learns it from run()
 mail = Mail(app)
+# As on a terminal: a job that a shell runs in the background ignores it, and so do its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 if os.environ.get("WERKZEUG_RUN_MAIN"):
     with app.app_context():
         mail.send_message("Reset", ["ann@example.com"], "https://shop.example.com/reset")
@@ -158,8 +161,11 @@ def test_no_mail_is_left_after_control_c(tmp_path):
         assert server.stdout
         try:
             assert b"ready\n" in iter(server.stdout.readline, b"")
-        finally:
             os.killpg(server.pid, signal.SIGINT)
+            server.wait(60)
+        finally:
+            with suppress(ProcessLookupError):  # that of a group that has ended
+                os.killpg(server.pid, signal.SIGKILL)
     assert list(left.iterdir()) == []
 
 
