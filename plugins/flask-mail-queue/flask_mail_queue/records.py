@@ -15,7 +15,8 @@ from .schema import SECOND
 _MAX_KEY: Final = 255
 _MAX_RESPONSE: Final = 500
 LONGEST: Final = 10 * 365 * 86400
-_ADDRESS: Final = re.compile(r"[^\s<>,;:()\"]+@[^\s<>,;:()\"]+")
+# The search begins only after a separator, so that a long word without an @ is read once.
+_ADDRESS: Final = re.compile(r"(?<![^\s<>,;:()\"])[^\s<>,;:()\"]+@[^\s<>,;:()\"]+")
 
 
 @dataclass(frozen=True)

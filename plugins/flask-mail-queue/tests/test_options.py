@@ -95,6 +95,12 @@ def test_a_reply_without_addresses_keeps_its_meaning(tmp_path):
     assert without_addresses("x@y", None) == "<address>"
 
 
+def test_a_long_reply_of_a_service_is_read_in_linear_time():
+    # The limit of a request with events is 1 MiB, and it is read in a transaction.
+    assert without_addresses("a" * 2**20, None) == "a" * 500
+    assert without_addresses("a@" * 2**19, None) == "<address>"
+
+
 def test_a_message_arrives_byte_for_byte(tmp_path):
     with Shop(f"sqlite:///{tmp_path}/mail.db") as shop:
         message = Message(
