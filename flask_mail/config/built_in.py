@@ -23,19 +23,29 @@ BUILT_IN: Final = {
 }
 
 
+# What composites are made of: names of mailers, or of backends with their flat settings.
+_CHILDREN: Final = ("backend", "mailer", "mailers", "rules")
+_FLAT: Final = (
+    *("MAIL_BACKEND", "MAIL_URL", "MAIL_FAILOVER_MAILERS", "MAIL_ROUNDROBIN_MAILERS"),
+    *("MAIL_ROUTES_RULES", "MAIL_THROTTLE_MAILER", "MAIL_DKIM_MAILER"),
+)
+
+
 def names_plugin(config: Mapping[str, Any]) -> bool:
     """Return True if a mailer in the settings has a backend that is not built in."""
     mailers = config.get("MAIL_MAILERS")
-    given = [config.get("MAIL_BACKEND"), config.get("MAIL_URL")]
-    given += mailers.values() if isinstance(mailers, Mapping) else ()
-    return any(map(_is_foreign, given))
+    tables = mailers if isinstance(mailers, Mapping) else {}
+    known = {*BUILT_IN, *ALIASES, *map(str, tables), "default", ""}
+    given = [*map(config.get, _FLAT), *tables.values()]
+    return any(_is_foreign(each, known) for each in given)
 
 
-def _is_foreign(value: object) -> bool:
+def _is_foreign(value: object, known: set[str]) -> bool:
     if isinstance(value, Mapping):
-        backends = [each for key, each in value.items() if str(key).lower() == "backend"]
-        return any(map(_is_foreign, backends))
+        value = [each for key, each in value.items() if str(key).lower() in _CHILDREN]
+    if isinstance(value, (list, tuple)):
+        return any(_is_foreign(each, known) for each in value)
     if isinstance(value, str):
-        name = value.partition("://")[0]
-        return bool(name) and name not in BUILT_IN and name not in ALIASES
+        names = value.partition("://")[0].split(",")  # a list, as in the environment
+        return any(each.strip() not in known for each in names)
     return isinstance(value, type)

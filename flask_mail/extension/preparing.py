@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MailError
@@ -21,13 +23,24 @@ def prepare(app: Flask, selection: Selection) -> None:
         return  # raised as soon as a message is sent
     # The argument may be current_app, a proxy that is only valid in this context.
     app = getattr(app, "_get_current_object", lambda: app)()
-    for cls in dict.fromkeys(_class_of(selection, name) for name in names):
-        if cls is not None:
-            cls.prepare_app(app)
+    found: dict[type[Backend[Any]], None] = {}
+    for name in names:
+        with suppress(MailError):  # raised as soon as the mailer is used
+            for cls in _classes(selection, selection.reference(name)[0]):
+                found[cls] = None
+    for cls in found:
+        cls.prepare_app(app)
 
 
-def _class_of(selection: Selection, mailer: str) -> type[Backend[Any]] | None:
-    try:
-        return selection.backend_class(selection.reference(mailer)[0])
-    except MailError:
-        return None
+def _classes(
+    selection: Selection, reference: Any, above: tuple[Any, ...] = ()
+) -> Iterator[type[Backend[Any]]]:
+    """Yield the class of a reference, and those of what it is made of. Nothing is built.
+
+    :param above: the references that it is a part of.
+    """
+    if reference in above:
+        return
+    yield selection.backend_class(reference)
+    for part in selection.parts(reference):
+        yield from _classes(selection, part, (*above, reference))

@@ -46,6 +46,9 @@ def app_with(**config: Any) -> Flask:
         {"MAIL_BACKEND": f"{__name__}:NotingBackend"},
         {"MAIL_MAILERS": {"a": NotingBackend, "b": {"backend": NotingBackend}}},
         {"MAIL_MAILERS": {"broken": "nosuchbackend", "b": {"BACKEND": NotingBackend}}},
+        {"MAIL_BACKEND": "failover", "MAIL_FAILOVER_MAILERS": [NotingBackend, "null"]},
+        {"MAIL_MAILERS": {"a": {"BACKEND": "throttle", "MAILER": f"{__name__}:NotingBackend"}}},
+        {"MAIL_MAILERS": {"a": {"BACKEND": "failover", "MAILERS": ["a", NotingBackend]}}},
     ],
 )
 def test_each_class_that_the_settings_name_prepares_the_app_once(
@@ -82,7 +85,12 @@ def test_settings_that_are_wrong_are_no_error_of_the_preparation(prepared: list[
         ({"MAIL_BACKEND": NotingBackend}, True),
         ({"MAIL_BACKEND": 7}, False),
         ({"MAIL_MAILERS": {"a": "smtp://mail.example.com", "b": {}}}, False),
-        ({"MAIL_MAILERS": {"a": {"Backend": "failover", "MAILERS": ["b"]}}}, False),
+        ({"MAIL_MAILERS": {"a": {"Backend": "failover", "MAILERS": ["b"]}, "b": {}}}, False),
+        ({"MAIL_MAILERS": {"a": {"Backend": "failover", "MAILERS": "smtp, a"}}}, False),
+        ({"MAIL_MAILERS": {"a": {"Backend": "failover", "MAILERS": "smtp, queue"}}}, True),
+        ({"MAIL_MAILERS": {"a": {"Backend": "routes", "RULES": [{"mailer": "queue"}]}}}, True),
+        ({"MAIL_BACKEND": "dkim", "MAIL_DKIM_MAILER": "smtp"}, False),
+        ({"MAIL_BACKEND": "dkim", "MAIL_DKIM_MAILER": "queue"}, True),
         ({"MAIL_MAILERS": {"a": {"Backend": "queue", "MAILER": "b"}}}, True),
         ({"MAIL_MAILERS": ["wrong"]}, False),
     ],
