@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from flask_mail import ConfigurationError, MailError
 
@@ -72,26 +73,44 @@ def contents_of(queues: Sequence[QueueBackend], mailer: str) -> Contents:
     return next((each.contents for each in queues if each.target == mailer), Contents())
 
 
-def declared(app: Any) -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
-    """Yield the name, reference and options of each mailer that is a queue; nothing is built."""
+class Declared(NamedTuple):
+    """A mailer that is a queue."""
+
+    name: str
+    """Its name; that of the backend if it is part of a composite and has flat settings."""
+    reference: Any
+    options: Mapping[str, Any]
+    under: str
+    """The mailer in the settings that it was found under."""
+
+
+def declared(app: Any) -> list[Declared]:
+    """Return the mailers of an app that are queues, or parts of composites; nothing is built."""
     selection = app.extensions["mail"].selection
+    found: dict[Any, Declared] = {}
     for name in selection.definitions.names():
-        try:
-            reference = selection.reference(name)[0]
-            if not issubclass(selection.backend_class(reference), QueueBackend):
-                continue
-            options = selection.options(reference)
-        except MailError:
-            continue  # an error of that mailer, as soon as it is used
-        yield name, reference, options
+        with suppress(MailError):  # an error of that mailer, as soon as it is used
+            own = selection.reference(name)[0]
+            for each in _references(selection, own):
+                if each not in found:
+                    shown = name if each == own else str(each)
+                    found[each] = Declared(shown, each, selection.options(each), name)
+    return list(found.values())
+
+
+def taker(app: Any, queue: Declared) -> Any:
+    """Return the backend that takes the mail of a queue instead, as in tests, or ``None``."""
+    selection = app.extensions["mail"].selection
+    chosen = selection.chosen(queue.under)[0]
+    return None if chosen == selection.reference(queue.under)[0] else chosen
 
 
 def by_database(app: Any) -> list[list[QueueBackend]]:
     """Return the queues of an app, those of the same tables together."""
     selection = app.extensions["mail"].selection
     found: dict[object, list[QueueBackend]] = {}
-    for _, reference, _ in declared(app):
-        queue = selection.build(reference)
+    for each in declared(app):
+        queue = selection.build(each.reference)
         found.setdefault(queue.store.identity, []).append(queue)
     return list(found.values())
 
@@ -100,18 +119,21 @@ def _under(selection: Any, names: Sequence[str]) -> list[QueueBackend]:
     """Return the queue backends of mailers and of their parts."""
     found: dict[int, QueueBackend] = {}
     for name in names:
-        _collect(selection, selection.reference(name)[0], found, ())
+        for each in _references(selection, selection.reference(name)[0]):
+            backend = selection.build(each)
+            found[id(backend)] = backend
     return list(found.values())
 
 
-def _collect(
-    selection: Any, reference: Any, found: dict[int, QueueBackend], above: tuple[Any, ...]
-) -> None:
+def _references(selection: Any, reference: Any, above: tuple[Any, ...] = ()) -> Iterator[Any]:
+    """Yield the references of the queues that a backend is, or is made of; nothing is built.
+
+    :param above: the references that it is a part of.
+    """
     if reference in above:
         return
     if issubclass(selection.backend_class(reference), QueueBackend):
-        backend = selection.build(reference)
-        found[id(backend)] = backend
+        yield reference
         return
     for part in selection.parts(reference):
-        _collect(selection, part, found, (*above, reference))
+        yield from _references(selection, part, (*above, reference))

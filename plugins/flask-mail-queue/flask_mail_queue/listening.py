@@ -19,7 +19,7 @@ def listen(app: Any) -> None:
     """Connect the queues of an app with its signals and its mail; again without effect."""
     email_reported.connect(_note_event, app)
     # The page of unsubscribe links must not say that it is done if nobody notes it.
-    if any(options.get("suppression", QUEUE) != OFF for _, _, options in declared(app)):
+    if any(each.options.get("suppression", QUEUE) != OFF for each in declared(app)):
         email_unsubscribed.connect(_note_unsubscription, app)
     admissions = app.extensions["mail"].selection.own_admissions
     if not any(isinstance(each, Suppression) for each in admissions):

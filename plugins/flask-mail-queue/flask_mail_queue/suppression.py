@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from flask_mail import MailError
 from flask_mail.backends import BackendUnavailable, MessageRefused, Outgoing, Refusal
 
-from .finding import declared
+from .finding import declared, taker
 from .store import describe_failure
 from .suppressed import Entry, find, key_of
 
@@ -66,12 +66,12 @@ class Suppression:
         """Return the queues whose list applies to the mail of a mailer, one for each list."""
         selection = self._app.extensions["mail"].selection
         found: dict[object, Any] = {}
-        for name, reference, options in declared(self._app):
-            wanted = options.get("suppression", QUEUE)
-            is_meant = wanted == ALL or mailer in (name, options.get("mailer"))
+        for each in declared(self._app):
+            wanted = each.options.get("suppression", QUEUE)
+            is_meant = wanted == ALL or mailer in (each.name, each.options.get("mailer"))
             # In tests another backend takes the mail, and there may be no database.
-            if wanted != OFF and is_meant and selection.chosen(name)[0] == reference:
-                queue = selection.build(reference)
+            if wanted != OFF and is_meant and taker(self._app, each) is None:
+                queue = selection.build(each.reference)
                 found.setdefault(queue.store.identity, queue)
         return list(found.values())
 

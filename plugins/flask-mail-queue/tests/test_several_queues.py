@@ -6,7 +6,7 @@ import pytest
 from cryptography.fernet import Fernet
 from flask.cli import ScriptInfo
 from flask_mail_queue.commands import work
-from flask_mail_queue.finding import contents_of, queues_of
+from flask_mail_queue.finding import contents_of, declared, queues_of
 from shop import Peer, Shop
 
 from flask_mail import ConfigurationError, Message, MessageRefused
@@ -73,6 +73,12 @@ def test_the_command_sends_only_the_mail_of_its_mailer(shop):
     done = run_work(shop, "letters")
     assert done.output == "letters: peer\nMessages: 1\n"
     assert shop.states() == ["queued", "sent"]
+
+
+def test_a_queue_is_found_once_also_as_part_of_a_composite_of_itself(shop):
+    mailers = shop.app.config["MAIL_MAILERS"]
+    mailers["all"] = {"BACKEND": "failover", "MAILERS": ["all", "default", "news"]}
+    assert [each.name for each in declared(shop.app)] == ["default", "news"]
 
 
 def test_a_row_of_a_mailer_without_a_queue_is_read_without_a_key(shop):

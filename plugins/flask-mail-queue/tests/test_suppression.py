@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from flask import Flask
 from flask.cli import ScriptInfo
 from flask_mail_queue import suppressed as table_of
 from flask_mail_queue.commands import suppressed
@@ -16,6 +17,7 @@ from test_events import report
 from flask_mail import (
     BackendUnavailable,
     ConfigurationError,
+    Mail,
     Message,
     email_dispatched,
     email_failed,
@@ -208,6 +210,25 @@ def test_mail_of_other_mailers_is_checked_if_the_option_says_so(url, wanted):
         else:
             assert send(shop, "ann@example.com", mailer="direct").sent
         assert send(shop, "bob@example.com", mailer="direct").sent
+
+
+def test_a_queue_with_flat_settings_in_a_composite_is_one_of_the_app(url):
+    mailers = {"default": {"BACKEND": "failover", "MAILERS": "queue,peer"}, "peer": Peer}
+    options = {"MAIL_QUEUE_MAILER": "peer", "MAIL_QUEUE_URL": url, "MAIL_QUEUE_LEASE": 5}
+    app = Flask("shop")
+    app.config.update(MAIL_DEFAULT_SENDER="shop@example.com", MAIL_MAILERS=mailers, **options)
+    shop = Shop.__new__(Shop)
+    shop.app, shop.mail = app, Mail(app)
+    assert email_unsubscribed.has_receivers_for(app), "before the queue is used"
+    shop.store.create()
+    send(shop, "ann@example.com")
+    report(shop, "bounced", permanent=True, recipient="ann@example.com", message_id="<other>")
+    email_unsubscribed.send(app, address="bob@example.com", list_name="offers")
+    assert len(entries(shop)) == 2
+    shop.work()
+    assert shop.states() == ["refused"]
+    assert not shop.peer.taken
+    shop.store.dispose()
 
 
 def test_a_list_that_cannot_be_read_is_an_error_and_nothing_is_sent(shop):
