@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import Any, Final
 
 from ..errors import MessageError
+from ..message.fields import frozen
 from ..message.message import Message
 from ..message.serialize import ENVELOPE, VERSION, checked, envelope_of, octets_of, values_of
 from ..mime.checks import check_text
@@ -32,7 +33,7 @@ def to_record(mail: Outgoing, *, files: bool) -> dict[str, Any]:
         "envelope": checked(asdict(mail.envelope), ENVELOPE, "envelope"),
         "message_id": mail.message_id,
         "mailer": mail.mailer,
-        "withheld": {address: list(each) for address, each in mail.withheld.items()},
+        "withheld": checked(frozen(mail.withheld), _FIELDS["withheld"], "withheld"),
         "message": mail.message.to_dict(files=files),
     }
     message = Message.from_dict(record["message"], files=files)

@@ -69,6 +69,13 @@ def test_withheld_recipients_stay_withheld():
     assert through_json(mail).withheld == {"out@example.com": refusal}
 
 
+def test_a_refusal_that_could_not_be_read_again_is_an_error_of_the_writer():
+    refusal = Refusal(550, None, "withheld")
+    mail = outgoing().with_envelope(outgoing().envelope, withheld={"out@example.com": refusal})
+    with pytest.raises(MessageError, match="'withheld' must not contain"):
+        mail.to_dict()
+
+
 def test_for_mailer_changes_the_name_alone():
     mail = outgoing()
     assert mail.for_mailer("bulk") is mail
