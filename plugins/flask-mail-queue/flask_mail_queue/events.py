@@ -68,8 +68,10 @@ def settle(
     may_be_sent = or_(
         ~is_in(queue.c.state, State.QUEUED, State.CLAIMED), queue.c.repeat_until.is_not(None)
     )
-    noted = update(queue).where(queue.c.id == row.id, may_be_sent)
-    connection.execute(noted.values(reported=event.kind.value))
+    # What settles nothing does not replace what may settle it later.
+    if row.reported is None or _state_of(event.kind, row.recipients) is not None:
+        noted = update(queue).where(queue.c.id == row.id, may_be_sent)
+        connection.execute(noted.values(reported=event.kind.value))
     text = event.response or event.reason
     return _ended(connection, tables, row, contents_of(queues, row.mailer), event.kind, text)
 
@@ -83,7 +85,9 @@ def settle_earlier(
     """
     tables = queues[0].store.tables
     queue = tables.queue
-    found = _rows(queue).where(is_in(queue.c.state, State.UNKNOWN), queue.c.reported.is_not(None))
+    settles = (queue.c.reported != EventKind.REFUSED.value) | (queue.c.recipients == 1)
+    noted = queue.c.reported.is_not(None)
+    found = _rows(queue).where(is_in(queue.c.state, State.UNKNOWN), noted, settles)
     ended = []
     for row in connection.execute(found.limit(500)).all():
         contents, kind = contents_of(queues, row.mailer), EventKind(row.reported)
@@ -130,8 +134,8 @@ def _ended(
 
 def _state_of(kind: EventKind, recipients: int) -> State | None:
     if kind is EventKind.REFUSED:
-        # The service has refused one of the recipients, and so accepted the message.
-        return State.REFUSED if recipients == 1 else State.SENT
+        # Of several, the service may have refused one, or all of them.
+        return State.REFUSED if recipients == 1 else None
     return State.SENT if kind in _ACCEPTED else None
 
 

@@ -70,9 +70,25 @@ def test_an_event_settles_a_message_whose_outcome_is_unknown(shop, kind, state):
         assert row["record"] is None
 
 
-def test_one_of_several_recipients_that_the_service_refuses_does_not_end_the_others(shop):
+def test_a_refusal_of_one_of_several_recipients_settles_nothing(shop):
     unknown(shop, "ann@example.com", "bob@example.com")
     report(shop, "refused", message_id=message_id(shop), recipient="bob@example.com")
+    shop.work()
+    assert shop.states() == ["unknown"], "it may have refused both"
+    assert shop.row(1)["reported"] == "refused"
+    report(shop, "delivered", message_id=message_id(shop), recipient="ann@example.com")
+    assert shop.states() == ["sent"]
+
+
+def test_a_refusal_does_not_hide_a_delivery_to_another_recipient(shop):
+    def note(mail):
+        for kind in ("delivered", "refused"):
+            report(shop, kind, message_id=mail.message_id)
+
+    shop.peer.before = note
+    shop.peer.script = [DeliveryUnknown("No reply.")]
+    shop.send(cc=["bob@example.com"])
+    shop.work()
     assert shop.states() == ["sent"]
 
 
