@@ -37,7 +37,7 @@ def observe(app: Any, store: Store, mailers: Sequence[str]) -> None:
 
     def backlog() -> dict[str, tuple[int, float]]:
         try:
-            with store.begin() as connection:
+            with store.reading() as connection:
                 found = upkeep.backlog(connection, store.tables)
         except SQLAlchemyError as error:
             _log.warning("The backlog was not measured: %s.", describe_failure(error))

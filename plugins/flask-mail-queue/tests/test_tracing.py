@@ -99,6 +99,13 @@ def test_the_backlog_is_measured_while_a_worker_exists(shop, traced):
     assert (found["mail.queue.due"], found["mail.queue.oldest"]) == ({"peer": 0}, {"peer": 0.0})
 
 
+def test_measuring_the_backlog_waits_for_no_transaction(shop, traced):
+    shop.work()
+    shop.send()
+    with shop.store.begin():
+        assert traced.values()["mail.queue.due"] == {"peer": 1}
+
+
 def test_a_backlog_that_cannot_be_measured_is_left_out(shop, traced, caplog):
     shop.work()
     with shop.store.begin() as connection:
