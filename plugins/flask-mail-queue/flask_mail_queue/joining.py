@@ -35,6 +35,8 @@ class _Transaction:
     ended: str = ""
     in_doubt: bool = False
     """True if a commit has begun on the connection of the queue, and has not provably failed."""
+    is_committing: bool = False
+    """True until an error, which is that of the commit."""
     is_prepared: bool = False
     joined: list[Joined] = field(default_factory=list)
 
@@ -112,7 +114,7 @@ def _flushed(session: Session, context: object) -> None:
 def _begin_commit(connection: Connection) -> None:
     known = _of_connections.get(connection)
     if known is not None:
-        known.in_doubt = True
+        known.in_doubt = known.is_committing = True
 
 
 def _begin_prepare(connection: Connection, xid: object) -> None:
@@ -128,9 +130,10 @@ def _begin_second_phase(connection: Connection, xid: object, is_prepared: bool) 
 
 def _roll_back_prepared(connection: Connection, xid: object, is_prepared: bool) -> None:
     known = _of_connections.get(connection)
-    # Nothing is sent to the database if the connection is lost.
-    if known is not None and not connection.invalidated:
-        known.in_doubt, known.is_prepared = False, is_prepared
+    # Nothing is sent to the database if the connection is lost. If it is not known to be prepared,
+    # the rollback does not end what may be.
+    if known is not None and is_prepared and not connection.invalidated:
+        known.in_doubt, known.is_prepared = False, True
 
 
 def _failed(context: Any) -> None:
@@ -140,8 +143,10 @@ def _failed(context: Any) -> None:
         return
     if known.is_prepared:
         known.in_doubt = True  # neither committed nor rolled back
-    elif not context.is_disconnect:
-        known.in_doubt = False  # the database has rejected it
+    elif known.is_committing and not context.is_disconnect:
+        # Rejected by the database. An exception of a signal, such as a time limit, proves nothing.
+        known.in_doubt = context.sqlalchemy_exception is None
+    known.is_committing = False  # a rollback that fails proves nothing either
 
 
 @event.listens_for(Session, "after_commit")

@@ -75,6 +75,50 @@ def test_a_connection_lost_in_the_commit_leaves_it_unknown(made, monkeypatch, fi
     assert shop.states() == (["queued"] if first else [])
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_an_exception_of_a_signal_in_the_commit_leaves_it_unknown(made, monkeypatch, first):
+    """Such as the soft time limit of Celery; the driver may be unable to roll back then."""
+    shop, session = made
+    session.add(Order())
+    shop.send()
+    dialect = session.get_bind().dialect
+    original = dialect.do_commit
+
+    def interrupted(connection):
+        if first:
+            original(connection)
+        raise RuntimeError("soft time limit")
+
+    monkeypatch.setattr(dialect, "do_commit", interrupted)
+    with pytest.raises(RuntimeError):
+        session.commit()
+    session.rollback()
+    assert outcomes(shop) == ["unknown"]
+    assert shop.states() == (["queued"] if first else [])
+
+
+@pytest.mark.filterwarnings("ignore:transaction already deassociated")
+def test_a_rollback_that_fails_after_an_interrupted_commit_proves_nothing(made, monkeypatch):
+    shop, session = made
+    session.add(Order())
+    shop.send()
+    dialect = session.get_bind().dialect
+    original = dialect.do_commit
+
+    def interrupted(connection):
+        original(connection)
+        raise RuntimeError("soft time limit")
+
+    monkeypatch.setattr(dialect, "do_commit", interrupted)
+    fail(monkeypatch, session, "do_rollback", disconnect=False)
+    with pytest.raises((RuntimeError, DBAPIError)):
+        session.commit()
+    monkeypatch.undo()
+    session.close()
+    assert outcomes(shop) == ["unknown"]
+    assert shop.states() == ["queued"]
+
+
 def test_a_commit_that_the_database_rejects_is_not_sent(made, monkeypatch):
     shop, session = made
     session.add(Order())
@@ -134,6 +178,22 @@ def test_a_connection_lost_in_either_phase_leaves_it_unknown(
     shop, session = in_two_phases
     fail(monkeypatch, session, name, disconnect=True, first=first)
     commit(session)
+    assert outcomes(shop) == ["unknown"]
+
+
+def test_an_exception_of_a_signal_in_the_first_phase_leaves_it_unknown(in_two_phases, monkeypatch):
+    shop, session = in_two_phases
+    dialect = session.get_bind().dialect
+    original = dialect.do_prepare_twophase
+
+    def interrupted(*arguments):
+        original(*arguments)
+        raise RuntimeError("soft time limit")
+
+    monkeypatch.setattr(dialect, "do_prepare_twophase", interrupted)
+    with pytest.raises(RuntimeError):
+        session.commit()
+    session.rollback()
     assert outcomes(shop) == ["unknown"]
 
 
