@@ -288,5 +288,6 @@ class HttpBackend(Backend[None]):
             yield from request.secrets()
 
     def _login_advice(self) -> str:
-        settings = " and ".join(self.setting(each) for each in secrets_of(type(self)))
+        keys = [each for each in secrets_of(type(self)) if each != self.events_option]
+        settings = " and ".join(map(self.setting, keys))
         return f"Check {settings}." if settings else "Check the key."

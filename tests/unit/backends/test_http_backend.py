@@ -22,7 +22,7 @@ from flask_mail import (
     MessageRefused,
     UnsupportedFeature,
 )
-from flask_mail.backends import Refusal, Secret, http_wire
+from flask_mail.backends import EventsSecret, Refusal, Secret, http_wire
 from flask_mail.backends.declared import options_declared_by
 from flask_mail.backends.http import Answer, HttpBackend, Request
 from flask_mail.backends.http_outcomes import describe_failure, reason_in
@@ -276,6 +276,16 @@ def test_rejected_login_names_the_setting_of_the_key(service):
     service.plan(Plan(answer(401)))
     with pytest.raises(BackendUnavailable, match=r"the login: 401\. Check MAIL_PIGEON_KEY\.$"):
         pigeon_at(service.url).send(message())
+
+
+def test_rejected_login_does_not_name_the_secret_of_events(service):
+    class Reporting(PigeonBackend):
+        def __init__(self, *, events_secret: EventsSecret | None = None, **options: Any) -> None:
+            super().__init__(**options)
+
+    service.plan(Plan(answer(401)))
+    with pytest.raises(BackendUnavailable, match=r"the login: 401\. Check MAIL_PIGEON_KEY\.$"):
+        pigeon_at(service.url, Reporting).send(message())
 
 
 def test_backend_without_a_secret_is_told_to_check_the_key(service):
