@@ -129,7 +129,7 @@ class Telemetry:
             "mail.backend": backend,
             "mail.outcome": Outcome.QUEUED.value,
         }
-        span = trace.INVALID_SPAN
+        span: trace.Span = trace.INVALID_SPAN
         carrier: dict[str, str] = {}
         with _only_logged():
             span = self._tracer.start_span(
