@@ -131,18 +131,10 @@ class Builder:
             self._classes[chosen] = loader.load(chosen, setting)
             return self._classes[chosen]
 
-    def leaves(self, reference: Any) -> list[type[Backend[Any]]]:
-        """Return the classes of the backends that would send the mail of a reference.
+    def leaf_references(self, reference: Any, above: tuple[Any, ...] = ()) -> list[Any]:
+        """Return the references of the backends that would send the mail of a reference.
 
         Nothing is built: of a backend made of others, these are its parts, or theirs.
-        """
-        cls = self.backend_class(reference)
-        if not is_composite(cls):
-            return [cls]
-        return [self.backend_class(each) for each in self.leaf_references(reference)]
-
-    def leaf_references(self, reference: Any, above: tuple[Any, ...] = ()) -> list[Any]:
-        """Return the references of :meth:`leaves`.
 
         :param above: the references that it is a part of.
         """

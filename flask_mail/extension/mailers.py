@@ -225,9 +225,9 @@ class Selection(Builder):
         if queue is not None:
             check(queue, mail)
         errors: list[MessageError] = []
-        for cls in self.leaves(reference):
+        for each in self.leaf_references(reference):
             try:
-                check(cls, mail)
+                check(self.backend_class(each), mail)
             except MessageError as error:
                 errors.append(error)
             else:
