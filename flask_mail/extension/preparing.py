@@ -25,7 +25,8 @@ def prepare(app: Flask, selection: Selection) -> None:
     app = getattr(app, "_get_current_object", lambda: app)()
     found: dict[type[Backend[Any]], None] = {}
     for name in names:
-        with suppress(MailError):  # raised as soon as the mailer is used
+        # Raised as soon as the mailer is used. A plugin may raise anything.
+        with suppress(Exception):
             for cls in _classes(selection, selection.reference(name)[0]):
                 found[cls] = None
     for cls in found:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from flask_mail import ConfigurationError, MailError
+from flask_mail import ConfigurationError
 
 from .backend import QueueBackend
 from .contents import Contents
@@ -89,7 +89,8 @@ def declared(app: Any) -> list[Declared]:
     selection = app.extensions["mail"].selection
     found: dict[Any, Declared] = {}
     for name in selection.definitions.names():
-        with suppress(MailError):  # an error of that mailer, as soon as it is used
+        # An error of that mailer, as soon as it is used. A plugin may raise anything.
+        with suppress(Exception):
             own = selection.reference(name)[0]
             for each in _references(selection, own):
                 if each not in found:

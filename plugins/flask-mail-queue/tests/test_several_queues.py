@@ -9,7 +9,7 @@ from flask_mail_queue.commands import work
 from flask_mail_queue.finding import contents_of, declared, queues_of
 from shop import Peer, Shop
 
-from flask_mail import ConfigurationError, Message, MessageRefused
+from flask_mail import ConfigurationError, Message, MessageRefused, Outcome
 
 DAY = 86400 * 10**6
 KEY = Fernet.generate_key().decode()
@@ -79,6 +79,18 @@ def test_a_queue_is_found_once_also_as_part_of_a_composite_of_itself(shop):
     mailers = shop.app.config["MAIL_MAILERS"]
     mailers["all"] = {"BACKEND": "failover", "MAILERS": ["all", "default", "news"]}
     assert [each.name for each in declared(shop.app)] == ["default", "news"]
+
+
+def test_a_mailer_that_cannot_name_its_parts_hides_no_queue(shop):
+    class Broken(Peer):
+        @classmethod
+        def parts(cls, options):
+            return options["mailers"]
+
+    shop.app.config["MAIL_MAILERS"]["broken"] = {"BACKEND": Broken}
+    assert [each.name for each in declared(shop.app)] == ["default", "news"]
+    assert shop.send().outcome is Outcome.QUEUED
+    del shop.app.config["MAIL_MAILERS"]["broken"]
 
 
 def test_a_row_of_a_mailer_without_a_queue_is_read_without_a_key(shop):

@@ -73,6 +73,17 @@ def test_settings_that_are_wrong_are_no_error_of_the_preparation(prepared: list[
     assert len(prepared) == 1
 
 
+def test_a_plugin_that_cannot_name_its_parts_stops_no_other(prepared: list[Any]) -> None:
+    class Broken(NotingBackend):
+        @classmethod
+        def parts(cls, options: Any) -> Any:
+            return options["mailers"]
+
+    app = app_with(MAIL_MAILERS={"a": {"BACKEND": Broken}, "b": {"BACKEND": NotingBackend}})
+    Mail(app)
+    assert prepared == [app, app]  # it is asked to prepare the app, too
+
+
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
