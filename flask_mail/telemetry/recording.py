@@ -85,7 +85,9 @@ class Telemetry:
         """Record nothing any more."""
         _active.discard(self)
         for signal in _SIGNALS:
-            signal.disconnect(self.record, sender=self._app)
+            # Not of the app only: blinker 1.6 would keep its reference, and take it for that of the
+            # next object at the same address.
+            signal.disconnect(self.record)
 
     def record(
         self,
