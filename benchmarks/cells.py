@@ -1,4 +1,4 @@
-"""What a benchmark is made of: groups of cells. In a cell everybody does the same in turn."""
+"""Groups of cells, of which a benchmark consists. In a cell, all do the same in turn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOWHERE = "nowhere"  # the server of cells that send nothing
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured."""
+    """Numbers of messages, repeats and seconds."""
 
     round_trips: tuple[int, ...]  # milliseconds
     budget: float  # seconds that one contestant gets for one turn, where messages are slow
@@ -96,7 +96,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Cell:
-    """What is compared."""
+    """Comparison of several entries."""
 
     column: str
     server: str

@@ -1,4 +1,4 @@
-"""What is measured: a worker in a library's environment, its imports, or Postfix's own client."""
+"""Contestants: a worker in a library's environment, its imports, or Postfix's own client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast messages are delivered: the groups that send over a line or over loopback."""
+"""Speed of delivery: the groups that send over a line or over loopback."""
 
 from __future__ import annotations
 

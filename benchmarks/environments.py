@@ -35,7 +35,7 @@ class Library:
     name: str
     folder: str
     requirements: tuple[str, ...]
-    """What pip installs."""
+    """Requirements for pip."""
     adapter: str
     """The module in ``workers`` that speaks its API."""
 

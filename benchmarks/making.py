@@ -1,4 +1,4 @@
-"""What it costs to make messages, to send large ones, to call `mail.send`, and to be imported."""
+"""Costs of making messages, of sending large ones, of `mail.send` itself, and of the import."""
 
 from __future__ import annotations
 

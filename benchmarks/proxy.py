@@ -25,7 +25,7 @@ MOST_WAITING = 8 << 20  # bytes in one direction: 800 Mbit/s at 80 ms, far above
 
 
 class Direction:
-    """What is on its way to one side of a connection."""
+    """Octets on their way to one side of a connection."""
 
     def __init__(self, delay: float) -> None:
         self.reverse: Direction | None = None

@@ -1,4 +1,4 @@
-"""What queues are stored in: PostgreSQL and Redis, each in a folder of its own."""
+"""PostgreSQL and Redis, in which queues are stored, each in a folder of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast mail is stored and sent later, and what becomes of it if a worker dies."""
+"""Speed of storing mail and sending it later, and its outcomes if a worker is killed."""
 
 from __future__ import annotations
 

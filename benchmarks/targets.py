@@ -1,4 +1,4 @@
-"""What was to be reached, and by how much it was, or was not."""
+"""Targets, and by how much they were reached or missed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What everybody sends: mostly a short message with text and HTML."""
+"""The messages that all send: mostly a short one with text and HTML."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _CHUNK = 1 << 20
 
 
 class File(NamedTuple):
-    """What is attached."""
+    """Attachments."""
 
     name: str
     kind: str
@@ -55,7 +55,7 @@ class File(NamedTuple):
 
 @dataclass(frozen=True)
 class Content:
-    """What a message says, and to whom."""
+    """Content of a message, and its addresses."""
 
     to: tuple[str, ...] = ("reader0@bench.test",)
     sender: str = SENDER

@@ -1,4 +1,4 @@
-"""What django-post_office and django-mailer have in common: a project of Django."""
+"""Project of Django, which django-post_office and django-mailer have in common."""
 
 from __future__ import annotations
 

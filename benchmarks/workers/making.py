@@ -1,4 +1,4 @@
-"""What a worker can be asked for that sends nothing over a network."""
+"""Tasks of a worker that send nothing over a network."""
 
 from __future__ import annotations
 

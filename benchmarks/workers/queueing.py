@@ -1,4 +1,4 @@
-"""What a worker can be asked for whose library stores mail and sends it later."""
+"""Tasks of a worker whose library stores mail and sends it later."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def in_threads(
 
 
 class Worker(Making, Queueing):
-    """What can be asked for."""
+    """Tasks of a worker."""
 
     def __init__(self, adapter: Any, options: dict[str, Any]) -> None:
         self._make = lambda: adapter.Sender(options)

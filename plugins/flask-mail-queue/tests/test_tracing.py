@@ -15,7 +15,7 @@ from flask_mail.telemetry import instrument, uninstrument
 
 
 class Traced:
-    """What is recorded of the messages of a shop."""
+    """Spans of the messages of a shop."""
 
     def __init__(self, app):
         self._exporter, self._reader = InMemorySpanExporter(), InMemoryMetricReader()
