@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
 from flask_mail import ConfigurationError, DeliveryEvent, email_reported, email_unsubscribed
+from flask_mail.backends import BackendUnavailable
 
 from . import events, suppressed
 from .finding import by_database, declared, taker
+from .store import Store, describe_failure
 from .suppressed import Reason
 from .suppression import OFF, QUEUE, Suppression
 
@@ -32,12 +39,26 @@ def _is_collected(app: Any) -> bool:
     return bool(takers) and all(each == "locmem" for each in takers)
 
 
+@contextmanager
+def _noting(store: Store, what: str) -> Iterator[Connection]:
+    """Yield a connection in a transaction; an error shows no address, for the log of the app."""
+    try:
+        with store.begin() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        raise BackendUnavailable(
+            f"{what} cannot be stored ({describe_failure(error)}): does the database respond, and"
+            " has `flask mail queue create` been run?",
+            stage="connect",
+        ) from None
+
+
 def _note_event(app: Any, event: DeliveryEvent, **extra: Any) -> None:
     if _is_collected(app):
         return
     for queues in by_database(app):
         store = queues[0].store
-        with store.begin() as connection:
+        with _noting(store, "The event") as connection:
             if not events.is_new(connection, store.tables, event):
                 continue
             settled = events.settle(connection, queues, event)
@@ -59,7 +80,7 @@ def _note_unsubscription(app: Any, address: str, list_name: str, **extra: Any) -
         )
     for queues in noting:
         store = queues[0].store
-        with store.begin() as connection:
+        with _noting(store, "The unsubscription") as connection:
             suppressed.add(
                 connection,
                 store.tables,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from datetime import datetime, timezone
 
 import pytest
@@ -15,7 +16,7 @@ from sqlalchemy import select
 from test_recovery import dead_worker
 
 from flask_mail import DeliveryEvent, Message, email_reported
-from flask_mail.backends import DeliveryUnknown, MessageRefused
+from flask_mail.backends import BackendUnavailable, DeliveryUnknown, MessageRefused
 
 NOW = datetime(2026, 11, 30, tzinfo=timezone.utc)
 
@@ -237,10 +238,12 @@ def test_status_shows_the_last_event(shop):
 
 def test_an_event_that_cannot_be_stored_is_sent_again_by_the_service(shop):
     unknown(shop)
-    event = DeliveryEvent("delivered", NOW, message_id=message_id(shop), mailer="peer")
-    shop.store.tables.event.drop(shop.store.engine)
-    with pytest.raises(Exception, match="mail_queue_event"):
+    about = {"message_id": message_id(shop), "recipient": "ann@example.com"}
+    event = DeliveryEvent("bounced", NOW, mailer="peer", permanent=True, **about)
+    shop.store.tables.suppression.drop(shop.store.engine)
+    with pytest.raises(BackendUnavailable, match="event cannot be stored.*queue create") as caught:
         email_reported.send(shop.app, event=event)
+    assert "ann@" not in "".join(traceback.format_exception(caught.value)), "it is logged"
     assert shop.states() == ["unknown"]
 
 

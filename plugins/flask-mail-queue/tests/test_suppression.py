@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 
 import pytest
 from flask import Flask
@@ -197,6 +198,14 @@ def test_an_unsubscription_that_nobody_notes_is_an_error(shop):
     shop.app.config["MAIL_MAILERS"]["default"]["SUPPRESSION"] = "off"
     with pytest.raises(ConfigurationError, match="not unsubscribed"):
         email_unsubscribed.send(shop.app, address="ann@example.com", list_name="newsletter")
+
+
+def test_an_unsubscription_that_cannot_be_stored_is_an_error_without_address(shop):
+    address = "ann@example.com"  # the traceback shows the line of the call
+    shop.store.tables.suppression.drop(shop.store.engine)
+    with pytest.raises(BackendUnavailable, match="unsubscription cannot be stored") as caught:
+        email_unsubscribed.send(shop.app, address=address, list_name="newsletter")
+    assert "ann@" not in "".join(traceback.format_exception(caught.value)), "it is logged"
 
 
 @pytest.mark.parametrize("wanted", ["queue", "all"])
