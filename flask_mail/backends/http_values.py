@@ -138,7 +138,7 @@ class Answer:
     def json(self) -> Any:
         """Return the JSON in the body.
 
-        :raises ValueError: there is none.
+        :raises ValueError: the body is not valid JSON.
         """
         try:
             return json.loads(self.body)
@@ -162,7 +162,7 @@ class Answer:
     def require(self, *names: str) -> str:
         """Return what :meth:`find` finds, such as the id of an accepted message.
 
-        :raises ValueError: there is none.
+        :raises ValueError: it is missing.
         """
         found = self.find(*names)
         if not found:

@@ -97,7 +97,7 @@ def roles_of(mail: Outgoing) -> Roles:
     """Return who of the envelope is shown in To and in Cc, and who gets a blind copy.
 
     A recipient in no field of the message, such as one that mail was redirected to, gets a blind
-    copy, unless nobody is in To.
+    copy, unless To would be empty.
     """
     names: dict[str, dict[str, str]] = {"to": {}, "cc": {}}
     for name, value in _header(mail):

@@ -38,7 +38,7 @@ class EventKind(str, Enum):
 class DeliveryEvent:
     """Event about a message and one recipient, as a service has reported it.
 
-    Services report an event at least once: :attr:`id` tells repeats.
+    Services report an event at least once: :attr:`id` identifies repeats.
     """
 
     kind: EventKind
