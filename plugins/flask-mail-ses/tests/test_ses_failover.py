@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from flask import Flask
@@ -24,7 +24,8 @@ def smtp_server(*, reply_to_content):
                 connection, _ = listening.accept()
             except OSError:  # the end of the test
                 return
-            with connection, connection.makefile("rb") as lines:
+            # A client may close without reading the last reply, which resets the connection.
+            with connection, connection.makefile("rb") as lines, suppress(ConnectionError):
                 talk(connection, lines)
 
     def talk(connection, lines):

@@ -688,10 +688,10 @@ def tls_service(authority, tmp_path, monkeypatch):
     def serve():
         while True:
             plain, _ = listener.accept()
-            if plain.recv(1, socket.MSG_PEEK) == b"":
-                plain.close()
-                return
             try:
+                if plain.recv(1, socket.MSG_PEEK) == b"":
+                    plain.close()
+                    return
                 with context.wrap_socket(plain, server_side=True) as sock:
                     state.protocols.append(sock.selected_alpn_protocol())
                     while sock.recv(65536):
