@@ -36,7 +36,6 @@ from .rendering import Rendering
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ..extension.connection import Connection
     from ..receipt import Envelope, Receipt
 
 AddressLike: TypeAlias = str | tuple[str, str]
@@ -248,9 +247,12 @@ class Message(Attaching, Conventions, Copying, Forms, Inviting, Rendering):
         )
         return self.has_bad_headers()
 
-    def send(self, connection: Connection) -> Receipt:
-        """Send this message over `connection`."""
-        return connection.send(self)
+    # Not annotated with Connection, which is in a room above. A Protocol would not do: programs
+    # override this with the annotation of 0.10.
+    def send(self, connection: Any) -> Receipt:
+        """Send this message over `connection`, the :class:`Connection` of ``mail.connect()``."""
+        receipt: Receipt = connection.send(self)
+        return receipt
 
     def __repr__(self) -> str:
         fields: list[object] = [self.recipients, self.cc, self.bcc]
