@@ -116,7 +116,7 @@ class ThrottleBackend(Composite):
             from .throttle_storage import SharedBucket
 
             self.bucket = SharedBucket(
-                storage, rate, burst, lambda: self.mailer or self.name, self.bucket
+                storage, rate.interval, burst, lambda: self.mailer or self.name, self.bucket.take
             )
 
     @classmethod

@@ -6,14 +6,11 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ..errors import ConfigurationError
 from ..util.clocks import monotonic
 from ..util.secret import Secret
-
-if TYPE_CHECKING:
-    from .throttle import Bucket, Rate
 
 _log = logging.getLogger("flask_mail")
 
@@ -48,29 +45,35 @@ def check_storage(storage: Secret, setting: str) -> None:
 class SharedBucket:
     """Permits that a storage counts for all processes; while it is down, those of this process.
 
+    :param interval: seconds from one message to the next.
     :param burst: the number of messages in a window, which is as long as the rate needs for them.
     :param key: returns the name of the rate in the storage.
-    :param local: used while the storage is down.
+    :param take_locally: takes a permit of this process, while the storage is down.
     """
 
     def __init__(
-        self, storage: Secret, rate: Rate, burst: int, key: Callable[[], str], local: Bucket
+        self,
+        storage: Secret,
+        interval: float,
+        burst: int,
+        key: Callable[[], str],
+        take_locally: Callable[[float], tuple[bool, float]],
     ) -> None:
         from limits import RateLimitItemPerSecond
 
         # Windows last whole seconds; a longer one never exceeds the rate.
-        window = math.ceil(burst * rate.interval)
+        window = math.ceil(burst * interval)
         self._item = RateLimitItemPerSecond(burst, window, namespace="flask-mail")
         self._limiter = _limiter(storage)
         self._key = key
-        self._local = local
+        self._take_locally = take_locally
         self.clock: Callable[[], float] = monotonic
         self._down_until = -math.inf
         self._is_down = False
 
     def take(self, most: float) -> tuple[bool, float]:
         if self.clock() < self._down_until:
-            return self._local.take(most)
+            return self._take_locally(most)
         try:
             if self._limiter.hit(self._item, self._key()):
                 answer = True, 0.0
@@ -87,7 +90,7 @@ class SharedBucket:
                 )
             self._is_down = True
             self._down_until = self.clock() + _PAUSE
-            return self._local.take(most)
+            return self._take_locally(most)
         self._is_down = False
         return answer
 

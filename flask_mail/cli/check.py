@@ -20,10 +20,11 @@ from .context import Choice, choice_of, known_mailer, mail_state
 from .dialogue import shown_dialogue, verbose_option
 from .dns import DomainReport, is_public, not_checked, report_on, report_on_keys
 from .event_rules import judge_events
+from .finding import Finding
 from .mailer_rules import judge_mailers
 from .output import progress, say_json
 from .plugins import judge_plugins, plugins
-from .rules import Finding, judge_telemetry, judge_unsubscribe, judge_values, sender_of
+from .rules import judge_telemetry, judge_unsubscribe, judge_values, sender_of
 from .trial import trial
 from .unknown import judge_names
 from .values import Entries

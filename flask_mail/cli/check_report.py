@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..backends.values import ProbeStep
     from .context import Choice
     from .dns import Record
-    from .rules import Finding
+    from .finding import Finding
     from .values import Entries, Entry
 
 _HEADING = ("SETTING", "VALUE", "SOURCE")

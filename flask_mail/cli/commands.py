@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import click
 
 from ..backends import entry_points
+from .finding import Finding
 from .output import visible
-from .rules import Finding
 
 GROUP = "flask_mail.commands"
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..config.converters import to_port
 from ..util.text import describe
+from .finding import Finding
 from .output import progress
-from .rules import Finding
 
 if TYPE_CHECKING:
     from dns.resolver import Resolver

@@ -10,7 +10,7 @@ from ..delivery.signals import email_reported
 from ..errors import ConfigurationError
 from ..extension.event_sources import event_sources
 from ..extension.events import events_prefix
-from .rules import Finding
+from .finding import Finding
 
 if TYPE_CHECKING:
     from ..extension.state import _Mail

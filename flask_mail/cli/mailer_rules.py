@@ -10,7 +10,7 @@ from ..backends.smtp import SmtpBackend
 from ..config.table import TABLE
 from ..delivery.policy import DEFAULT
 from ..errors import ConfigurationError
-from .rules import Finding
+from .finding import Finding
 
 if TYPE_CHECKING:
     from ..backends import Backend

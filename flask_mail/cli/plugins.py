@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..backends import entry_points, loader
 from ..config.built_in import BUILT_IN
 from ..errors import ConfigurationError
-from .rules import Finding
+from .finding import Finding
 
 if TYPE_CHECKING:
     from ..backends.base import Backend

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ..address.parser import parse_address
 from ..backends.smtp import SmtpBackend
@@ -20,6 +19,7 @@ from ..message.message import Message
 from ..smtp.server import Server
 from ..telemetry import check_installed
 from ..util.secret import Password, Token
+from .finding import Finding
 
 if TYPE_CHECKING:
     from ..address.parser import Address
@@ -27,21 +27,8 @@ if TYPE_CHECKING:
     from .values import Entries
 
 _OF_A_LOGIN = ("MAIL_USERNAME", "MAIL_PASSWORD")
-Level = Literal["error", "warning"]
 
 _READERS = {**{key: each.read for key, each in BY_KEY.items()}, FAIL_SILENTLY: to_bool}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A problem, or a likely one."""
-
-    level: Level
-    code: str
-    """Stable identifier, the same in every version."""
-    keys: tuple[str, ...]
-    advice: str
-    """The problem and its solution."""
 
 
 def judge_values(

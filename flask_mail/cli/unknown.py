@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..backends.base import Backend
 from ..backends.options import declared
 from ..config.table import BY_KEY, FAIL_SILENTLY, OLD_NAMES, is_unset
-from .rules import Finding
+from .finding import Finding
 
 if TYPE_CHECKING:
     from .context import Choice

@@ -45,11 +45,6 @@ def prefix_of(app: Flask) -> str | None:
     return DEFAULT_PREFIX if wanted else None
 
 
-def is_open(app: Flask) -> bool:
-    """Return True if ``MAIL_INBOX`` is set explicitly, which allows other machines."""
-    return bool(settings.lookup(app.config, "MAIL_INBOX", False))
-
-
 class InboxTool(Tool):
     """The inbox, as a tool of the apps that have one."""
 

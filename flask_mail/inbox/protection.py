@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from flask import Response, abort, g, make_response, request, url_for
 
-from .mounting import is_open
+from ..config import table as settings
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -42,7 +42,7 @@ def check_peer(app: Flask) -> None:
 
     The inbox has no login, and the server of a developer may listen on every interface.
     """
-    if not (is_open(app) or all(map(_is_loopback, _peers(request.environ)))):
+    if not (_is_open(app) or all(map(_is_loopback, _peers(request.environ)))):
         abort(
             make_response(
                 "This inbox answers only to this machine: it has no login, and shows all mail of"
@@ -52,6 +52,11 @@ def check_peer(app: Flask) -> None:
                 {"Content-Type": "text/plain; charset=utf-8"},
             )
         )
+
+
+def _is_open(app: Flask) -> bool:
+    """Return True if ``MAIL_INBOX`` is set explicitly, which allows other machines."""
+    return bool(settings.lookup(app.config, "MAIL_INBOX", False))
 
 
 def _peers(environ: dict[str, Any]) -> Iterator[str]:

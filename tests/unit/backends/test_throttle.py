@@ -237,7 +237,7 @@ class TestStorage:
         rate = Rate(2, 3600)
         time = Time()
         local = LocalBucket(Rate(1, 60), 1, time)
-        bucket = SharedBucket(Secret("memory://"), rate, 2, lambda: "bulk", local)
+        bucket = SharedBucket(Secret("memory://"), rate.interval, 2, lambda: "bulk", local.take)
         bucket.clock = time
         return bucket, time
 
