@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -22,7 +23,7 @@ from ..util.secret import Secret, Secrets
 from .base import Backend
 from .http_json import Base64
 from .http_options import check_limits, read_url, signature_of
-from .http_outcomes import describe_failure, kind_of, reason_in
+from .http_outcomes import broken, kind_of, reason_in
 from .http_pool import HttpPool
 from .http_values import Answer, Request
 from .http_wire import CannotConnect, Place, connect
@@ -44,7 +45,7 @@ class HttpBackend(Backend[None]):
 
     Subclasses implement :meth:`request` and :meth:`outcome`. Connections are kept for further
     messages, by process. Redirects are not followed, proxies of the environment not used, and
-    certificates always verified. No request is repeated.
+    certificates always verified. No request is repeated, except as :meth:`renews_login` says.
 
     A constructor with ``**options`` as its last parameter, which it passes on, has the options of
     its base class too.
@@ -107,6 +108,13 @@ class HttpBackend(Backend[None]):
         """
         return self.error(*kind_of(answer), answer=answer)
 
+    def renews_login(self) -> bool:
+        """Return True to try a message once more after 401, in what is left of its deadline.
+
+        For access tokens that expire: get a new one in :meth:`request`. By default, False.
+        """
+        return False
+
     @final
     def error(
         self,
@@ -159,15 +167,15 @@ class HttpBackend(Backend[None]):
         deadline = Deadline(self.time_limit(mail) - waited.get())
         request = self._request_for(mail)
         answer = self.exchange(request, deadline)
-        problem: Exception
+        if answer.status != 401 or not self.renews_login():
+            return self._receipt(mail, request, answer)
         try:
-            if 200 <= answer.status < 300 and not answer.is_early:
-                return self.outcome(mail, answer)
-            problem = self.failure(mail, answer)
-        except Exception as error:  # noqa: BLE001 (see its outcome)
-            problem = error
-        problem = self._outcome_of(problem, request, answer)  # its frame would show the other one
-        raise problem
+            request = self._request_for(mail)
+            receipt = self._receipt(mail, request, self.exchange(request, deadline))
+            return replace(receipt, attempts=2)
+        except DeliveryError as error:
+            error.attempts = 2
+            raise
 
     @final
     def exchange(self, request: Request, deadline: Deadline) -> Answer:
@@ -194,7 +202,7 @@ class HttpBackend(Backend[None]):
             finally:
                 # Also if a signal handler raised.
                 self._pool.give(wire)
-        raise self._broken(stage, problem)
+        raise broken(self.place, stage, problem)
 
     def time_limit(self, mail: Outgoing) -> float:
         default = max(_SHORTEST_DEADLINE, self._place.timeout) + mail.size // _SLOWEST
@@ -233,22 +241,16 @@ class HttpBackend(Backend[None]):
             stage="login" if is_login else "data",
         )
 
-    def _broken(self, stage: str, error: Exception) -> DeliveryError:
-        why = describe_failure(error)
-        if stage == "accept":
-            problem: DeliveryError = DeliveryUnknown(
-                f"{self.place} sent no valid answer ({why}), so the message may have been"
-                " accepted.",
-                stage=stage,
-            )
-        else:
-            what = "cannot be reached" if stage != "data" else "did not get the whole request"
-            problem = BackendUnavailable(
-                f"{self.place} {what}: {why}. Nothing was sent.", stage=stage
-            )
-        if isinstance(error, OSError) and not isinstance(error, HTTPException):
-            problem.__cause__ = error.with_traceback(None)
-        return problem
+    def _receipt(self, mail: Outgoing, request: Request, answer: Answer) -> Receipt:
+        problem: Exception
+        try:
+            if 200 <= answer.status < 300 and not answer.is_early:
+                return self.outcome(mail, answer)
+            problem = self.failure(mail, answer)
+        except Exception as error:  # noqa: BLE001 (see its outcome)
+            problem = error
+        problem = self._outcome_of(problem, request, answer)  # its frame would show the other one
+        raise problem
 
     def _outcome_of(self, problem: Exception, request: Request, answer: Answer) -> DeliveryError:
         if not isinstance(problem, DeliveryError):

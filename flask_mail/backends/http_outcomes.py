@@ -47,6 +47,22 @@ def reason_in(answer: Answer) -> str:
     return shown if len(shown) <= _LONGEST_REASON else f"{shown[:_LONGEST_REASON]}..."
 
 
+def broken(place: str, stage: str, error: Exception) -> DeliveryError:
+    """Return the error for a connection that failed at a stage."""
+    why = describe_failure(error)
+    if stage == "accept":
+        problem: DeliveryError = DeliveryUnknown(
+            f"{place} sent no valid answer ({why}), so the message may have been accepted.",
+            stage=stage,
+        )
+    else:
+        what = "cannot be reached" if stage != "data" else "did not get the whole request"
+        problem = BackendUnavailable(f"{place} {what}: {why}. Nothing was sent.", stage=stage)
+    if isinstance(error, OSError) and not isinstance(error, HTTPException):
+        problem.__cause__ = error.with_traceback(None)
+    return problem
+
+
 def describe_failure(error: BaseException) -> str:
     """Return why a connection failed, without what the peer sent."""
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
-from importlib.util import find_spec
-from typing import Any, Final
+from typing import Any
 
 from flask_mail.backends import (
     Backend,
-    BackendUnavailable,
     ConfigurationError,
     DeliveryError,
     Feature,
@@ -21,12 +17,9 @@ from flask_mail.backends import (
 from flask_mail.backends.http import Answer, HttpBackend, Request
 
 from .payload import path_of, payload_of
-from .tokens import Tokens, authority_of
+from .tokens import Tokens
 
 __all__ = ["GraphBackend"]
-
-_HOST: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
-_MAILBOX: Final = re.compile(r"[^@\s]+@[^@\s]+|[0-9a-fA-F-]{36}")
 
 
 class GraphBackend(HttpBackend):
@@ -38,9 +31,8 @@ class GraphBackend(HttpBackend):
     :param token: a function that returns a valid access token, in place of the three.
     :param mailbox: the mailbox to send from: its address or id; that of the sender by default.
     :param save_to_sent_items: put a copy into the folder of sent mail.
-    :param host: the host of Graph, such as ``graph.microsoft.us`` in a national cloud.
-    :param url: another address of Graph; by default that of `host`.
-    :param authority: another address of Entra, with the tenant; by default that of the cloud.
+    :param url: the address of Graph, such as ``https://graph.microsoft.us`` in a national cloud.
+    :param authority: the address of Entra in a national cloud, with the tenant.
     """
 
     name = "graph"
@@ -61,45 +53,24 @@ class GraphBackend(HttpBackend):
         token: Secret | None = None,
         mailbox: str | None = None,
         save_to_sent_items: bool = True,
-        host: str = "graph.microsoft.com",
-        url: str | None = None,
+        url: str = "https://graph.microsoft.com",
         authority: str | None = None,
         **options: Any,
     ) -> None:
-        if not _HOST.fullmatch(host):
-            raise ConfigurationError(
-                f"{self.setting('host')} must be the name of a host, such as graph.microsoft.us."
-            )
-        if mailbox is not None and not _MAILBOX.fullmatch(mailbox):
-            raise ConfigurationError(
-                f"{self.setting('mailbox')} must be the address or the id of a mailbox."
-            )
-        super().__init__(url=url or f"https://{host}", **options)
-        self._mailbox, self._save = mailbox, save_to_sent_items
-        self._token, self._client_secret = token, client_secret
-        self._tokens: Tokens | None = None
-        if token is not None:
-            if (tenant, client_id, client_secret) != (None, None, None):
-                raise ConfigurationError(
-                    f"{self.setting('token')} replaces {self.setting('tenant')},"
-                    f" {self.setting('client_id')} and {self.setting('client_secret')}: set it, or"
-                    " the three."
-                )
-        elif tenant is None or client_id is None or client_secret is None:
-            raise ConfigurationError(
-                f"The graph backend needs {self.setting('tenant')}, {self.setting('client_id')} and"
-                f" {self.setting('client_secret')}, or {self.setting('token')}."
-            )
-        elif find_spec("msal") is None:
-            raise ConfigurationError(
-                f"{self.setting('client_secret')} needs the library msal: pip install"
-                f' "Flask-Mail-Graph[msal]". Or set {self.setting("token")}.'
-            )
-        else:
+        super().__init__(url=url, **options)
+        self._mailbox, self._save, self._token = mailbox, save_to_sent_items, token
+        self._client_secret, self._tokens = client_secret, None
+        if token is None and tenant and client_id and client_secret:
             self._tokens = Tokens(
-                *(authority or authority_of(host, tenant), client_id, client_secret),
-                scope=f"https://{host}/.default",
+                authority or f"https://login.microsoftonline.com/{tenant}",
+                *(client_id, client_secret),
+                scope=f"{url.rstrip('/')}/.default",
                 timeout=options.get("timeout", 20.0),
+            )
+        elif token is None or (tenant, client_id, client_secret) != (None, None, None):
+            raise ConfigurationError(
+                f"The graph backend needs {self._three()}, or {self.setting('token')} in place of"
+                " them."
             )
 
     def request(self, mail: Outgoing) -> Request:
@@ -112,21 +83,10 @@ class GraphBackend(HttpBackend):
             raise self.unsupported(f"messages of more than {self.max_size} octets in JSON")
         return request
 
-    def deliver(self, mail: Outgoing, session: None) -> Receipt:
-        number = 0 if self._tokens is None else self._tokens.number
-        try:
-            return super().deliver(mail, session)
-        except BackendUnavailable as error:
-            if not error.response.startswith("401"):
-                raise
-        # The token was rejected, so nothing was accepted: once more, with a new one.
+    def renews_login(self) -> bool:
         if self._tokens is not None:
-            self._tokens.forget(number)
-        try:
-            return replace(super().deliver(mail, session), attempts=2)
-        except DeliveryError as error:
-            error.attempts = 2
-            raise
+            self._tokens.forget()
+        return True
 
     def outcome(self, mail: Outgoing, answer: Answer) -> Receipt:
         if answer.status != 202:
@@ -139,7 +99,12 @@ class GraphBackend(HttpBackend):
         return super().failure(mail, answer)
 
     def _bearer(self) -> str:
-        if self._tokens is not None:
-            return self._tokens.token(self.setting)
-        assert self._token is not None  # noqa: S101 (one of the two is set)
-        return self._token.reveal()
+        if self._token is not None:
+            return self._token.reveal()
+        assert self._tokens is not None  # noqa: S101 (one of the two is set)
+        return self._tokens.token(self._three)
+
+    def _three(self) -> str:
+        """Return the settings for tokens of Entra, for errors."""
+        tenant, client_id, secret = map(self.setting, ("tenant", "client_id", "client_secret"))
+        return f"{tenant}, {client_id} and {secret}"

@@ -109,15 +109,11 @@ def test_mail_uses_the_settings_of_the_backend(graph):
     [
         ({"token": None}, "MAIL_GRAPH_TENANT"),
         ({"token": None, "tenant": "t", "client_id": "c"}, "MAIL_GRAPH_CLIENT_SECRET"),
-        ({"client_secret": SECRET}, "MAIL_GRAPH_TOKEN replaces"),
-        ({"host": "graph.microsoft.com/beta"}, "MAIL_GRAPH_HOST"),
-        ({"host": "evil.test#"}, "MAIL_GRAPH_HOST"),
-        ({"mailbox": ".."}, "MAIL_GRAPH_MAILBOX"),
-        ({"mailbox": "two words@example.com"}, "MAIL_GRAPH_MAILBOX"),
+        ({"client_secret": SECRET}, "MAIL_GRAPH_TOKEN in place"),
         ({"url": "http://graph.example.com"}, "MAIL_GRAPH_URL"),
         ({"save_to_sent_items": "sometimes"}, "MAIL_GRAPH_SAVE_TO_SENT_ITEMS"),
         ({"timeout": -1}, "MAIL_GRAPH_TIMEOUT"),
-        ({"hots": "x"}, "MAIL_GRAPH_HOTS"),
+        ({"mailbx": "x"}, "MAIL_GRAPH_MAILBX"),
     ],
 )
 def test_invalid_option_is_named(graph, options, setting):

@@ -22,7 +22,7 @@ from flask_mail import (
     MessageRefused,
     UnsupportedFeature,
 )
-from flask_mail.backends import EventsSecret, Refusal, Secret, http_wire
+from flask_mail.backends import EventsSecret, Refusal, Secret, http, http_wire
 from flask_mail.backends.declared import options_declared_by
 from flask_mail.backends.http import Answer, HttpBackend, Request
 from flask_mail.backends.http_outcomes import describe_failure, reason_in
@@ -579,6 +579,46 @@ def test_message_that_waited_past_its_deadline_is_not_written(service):
     with pytest.raises(BackendUnavailable, match="cannot be reached") as caught:
         backend.exchange(Request("/send"), Deadline(-1.0))
     assert caught.value.stage == "connect"
+
+
+class Renewing(PigeonBackend):
+    """Logs in with an access token that expires."""
+
+    renewals = 0
+
+    def renews_login(self):
+        self.renewals += 1
+        return True
+
+
+def test_message_is_tried_once_more_after_the_login_was_renewed(service):
+    answers = iter([answer(401), ACCEPTED, answer(401), answer(401), answer(500)])
+    service.answers = lambda request: next(answers)
+    backend = pigeon_at(service.url, Renewing)
+    receipt = backend.send(message())
+    assert (receipt.sent, receipt.attempts, backend.renewals) == (True, 2, 1)
+    with pytest.raises(BackendUnavailable, match="rejected the login") as caught:
+        backend.send(message())
+    assert (caught.value.stage, caught.value.attempts) == ("login", 2)
+    with pytest.raises(DeliveryUnknown):
+        backend.send(message())
+    assert (len(service.requests), backend.renewals) == (5, 2)
+
+
+def test_second_try_gets_what_is_left_of_the_deadline(service, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(http, "Deadline", lambda seconds: Deadline(seconds, clock))
+    service.answers = lambda request: answer(401)
+
+    class Slow(Renewing):
+        def renews_login(self):
+            clock.now += 20.0
+            return True
+
+    with pytest.raises(BackendUnavailable, match="there was no time left") as caught:
+        pigeon_at(service.url, Slow).send(message())
+    assert caught.value.attempts == 2
+    assert len(service.requests) == 1
 
 
 def test_deadline_grows_with_the_message():
