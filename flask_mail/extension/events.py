@@ -58,21 +58,42 @@ class Received:
         """Return the recent events of a message, oldest first."""
         return [each for each in list(self._recent) if message_id and each.message_id == message_id]
 
-    def warn(self, mailer: str, problem: str) -> None:
+    def warn(self, mailer: str, problem: str, about: str = "") -> None:
         """Log a warning, unless there was one for this mailer within a minute.
 
         Anyone can send requests, so they must not fill the log.
+
+        :param about: what the warning is for, if not for the mailer.
         """
         with self._lock():
-            now, before = self.clock(), self._warned.get(mailer)
-            if before is not None and now - before < _QUIET:
+            if not self._is_due(about or mailer):
                 return
-            self._warned[mailer] = now
         _log.warning(
             "Mailer %r: %s Further problems with its events are not logged for a minute.",
             mailer,
             remove_controls(problem),
         )
+
+    def fail(self, mailer: str, error: Exception) -> None:
+        """Log an error with its traceback; later, warnings of the same one."""
+        problem = f"its events were not processed: {remove_controls(str(error) or repr(error))}"
+        # Not by mailer: the name in the address may be that of none.
+        about = repr(error)
+        with self._lock():
+            is_new = about not in self._warned and self._is_due(about)
+        if is_new:
+            _log.error("Mailer %r: %s", mailer, problem, exc_info=error)
+        else:
+            self.warn(mailer, problem, about)
+
+    def _is_due(self, about: str) -> bool:
+        now, before = self.clock(), self._warned.get(about)
+        if before is not None and now - before < _QUIET:
+            return False
+        if len(self._warned) >= _MOST_RECENT:
+            self._warned.clear()
+        self._warned[about] = now
+        return True
 
 
 class _Headers(EnvironHeaders):
@@ -123,10 +144,10 @@ def _receive(mailer: str) -> Response:
     except EventsRefused as refusal:
         received.warn(mailer, f"a request with events was refused ({refusal.status}). {refusal}")
         return Response(status=refusal.status)
-    except Exception:
+    except Exception as error:
         if propagates(app):
             raise
-        _log.exception("The events of mailer %r were not processed", mailer)
+        received.fail(mailer, error)
         return Response(status=500)
 
 

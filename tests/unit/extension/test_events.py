@@ -24,7 +24,7 @@ from flask_mail import (
     Mail,
     email_reported,
 )
-from flask_mail.backends import verify_basic_auth
+from flask_mail.backends import EventsSecret, verify_basic_auth
 from flask_mail.extension.event_sources import event_sources
 from flask_mail.extension.events import MAX_SIZE
 
@@ -283,6 +283,50 @@ class TestWarnings:
         assert post(app).status_code == 400
         assert "\n" not in caplog.records[0].getMessage()
         assert "\x1b" not in caplog.text
+
+
+class Demanding(Service):
+    """A service with a setting without which it is not built."""
+
+    name = "demanding"
+
+    def __init__(self, *, key: str, events_secret: EventsSecret | None = None):
+        raise AssertionError
+
+
+class TestWrongSettings:
+    @pytest.fixture
+    def now(self, app):
+        now = [1000.0]
+        app.extensions["mail_events"].clock = lambda: now[0]
+        app.config.update(MAIL_BACKEND=Demanding, MAIL_DEMANDING_EVENTS_SECRET=KEY)
+        return now
+
+    def test_an_error_has_its_traceback_once(self, app, now, caplog):
+        for moment in (1000.0, 1001.0, 1060.0, 1119.0, 1120.0):
+            now[0] = moment
+            assert post(app).status_code == 500
+        assert [each.levelname for each in caplog.records] == ["ERROR", "WARNING", "WARNING"]
+        assert [each.exc_info is not None for each in caplog.records] == [True, False, False]
+        assert all("MAIL_DEMANDING_KEY" in each.getMessage() for each in caplog.records)
+
+    def test_another_error_has_its_traceback_too(self, app, now, caplog):
+        post(app)
+        app.config["MAIL_BACKEND"] = "unknown"
+        post(app)
+        post(app)
+        assert [each.levelname for each in caplog.records] == ["ERROR"] * 2
+
+    def test_what_is_remembered_has_a_limit(self, app, now, caplog):
+        """Also if any name leads to the error."""
+        app.config["MAIL_MAILERS"] = 5
+        for number in range(3):
+            post(app, to=f"any{number}")
+        assert len(caplog.records) == 1
+        received = app.extensions["mail_events"]
+        for number in range(1000):
+            received.fail("default", ValueError(number))
+        assert len(vars(received)["_warned"]) <= 500
 
 
 class Login(Service):
