@@ -10,6 +10,7 @@ from flask import (
     before_render_template,
     current_app,
     has_app_context,
+    has_request_context,
     template_rendered,
 )
 from flask.globals import app_ctx
@@ -111,6 +112,11 @@ def app_templates() -> AppTemplates:
             "No app context: use mail.render(), or render inside `with app.app_context():`."
         )
     return AppTemplates(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def is_in_request() -> bool:
+    """Return True if there is a request context."""
+    return has_request_context()
 
 
 def _app_context() -> AppContext | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -64,9 +65,10 @@ class Forms:
         :param given: fields of the message, by the names of its parameters, such as ``cc``; a
             `subject` overrides that of the templates. All others are template variables.
         :param variables: template variables of any name, including those of fields.
-        :param locale: the language, such as ``"de_AT"``. Of each template, ``name.de_AT.html`` or
-            ``name.de.html`` is preferred if it exists; Flask-Babel translates to it, if the app
-            uses that; and the templates have it as the variable `locale`.
+        :param locale: the language, such as ``"de_AT"``; default: the current locale of
+            Flask-Babel, if the app uses that. Of each template, ``name.de_AT.html`` or
+            ``name.de.html`` is preferred if it exists; Flask-Babel translates to it; and the
+            templates have it as the variable `locale`.
         :raises jinja2.TemplateNotFound: all are missing; it is also a :class:`MessageError`.
         :raises MessageError: a `body` or `html` is given that a template writes, or the locale
             does not exist.
@@ -74,7 +76,7 @@ class Forms:
         """
         from . import css as inlining
         from . import templates
-        from .locales import forced, locale_name, variants
+        from .locales import current_locale, forced, locale_name, variants
 
         fields = {field: given.pop(field) for field in _parameters() if field in given}
         if recipients is not None and fields.setdefault("recipients", recipients) is not recipients:
@@ -82,13 +84,18 @@ class Forms:
         if fields.get("unsubscribe") is not None:
             variables = {"unsubscribe_url": _unsubscribe_url(fields), **(variables or {})}
         source, subject = _context.app_templates(), fields.get("subject")
+        translating: AbstractContextManager[object] = nullcontext()
         if locale is None:
+            language = current_locale(source.extensions)
+        else:
+            language = locale_name(locale)
+            translating = forced(source.extensions, language)
+        if language is None:
             given.update(variables or {})
             written = templates.render(source, name, given, subject=subject)
         else:
-            language = locale_name(locale)
             names = variants(name, language)
-            with forced(source.extensions, language):
+            with translating:
                 variables = {"locale": language, **given, **(variables or {})}
                 written = templates.render(source, name, variables, names, subject=subject)
                 for field in {"subject", "body", "html"}.intersection(fields):

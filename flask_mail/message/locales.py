@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .. import _context
 from ..errors import MessageError
 from ..util.patterns import lazy_pattern
 from ..util.text import describe, plain_text
@@ -40,6 +41,24 @@ def variants(name: str, locale: str) -> list[str]:
 def has_babel(extensions: Mapping[str, Any]) -> bool:
     """Return True if the app with these extensions uses Flask-Babel."""
     return "babel" in extensions and importlib.util.find_spec("flask_babel") is not None
+
+
+def current_locale(extensions: Mapping[str, Any]) -> str | None:
+    """Return Flask-Babel's current locale, or ``None`` if the app does not use it.
+
+    It is that of the request or of a surrounding ``force_locale``. Outside of a request it is also
+    ``None`` if the app's selector of the locale needs one.
+    """
+    if not has_babel(extensions):
+        return None
+    try:
+        locale = importlib.import_module("flask_babel").get_locale()
+    except Exception:
+        if _context.is_in_request():
+            raise
+        return None
+    # Without a modifier, as in "ca_ES@valencia", which file names do not have.
+    return str(locale).partition("@")[0]
 
 
 def forced(extensions: Mapping[str, Any], locale: str) -> AbstractContextManager[object]:

@@ -13,6 +13,7 @@ from ..errors import MessageError
 from ..util.patterns import lazy_pattern
 from ..util.text import describe
 from . import markdown
+from .untranslated import warn_of_untranslated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -76,6 +77,7 @@ def render(
 
     The subject is that of ``name.subject.txt``, else of a block ``subject`` in the text, else in
     the HTML. That block is left out of both. ``name.md`` takes the place of HTML that is missing.
+    If only some of them are translated, a warning names the others.
 
     :param names: names to look for instead, for each of the three; the first one found is rendered.
         A subject of an earlier name takes precedence.
@@ -107,6 +109,8 @@ def render(
     own, own_rank = _first(plain, names, f".{SUBJECT}.txt")
     if own is not None and own_rank <= rank:
         (written, _), rank = _written(source, own, variables), own_rank
+    else:
+        own = None
     html = None
     if page is not None:
         is_wanted = page_rank < rank
@@ -114,7 +118,10 @@ def render(
         html, of_page = _written(
             source, page, variables, plain if is_wanted else None, is_marked=marked is not None
         )
-        written = of_page if is_wanted and of_page is not None else written
+        if is_wanted and of_page is not None:
+            written, own = of_page, None
+    used = [(text, text_rank), (page, page_rank), (own if subject is None else None, own_rank)]
+    warn_of_untranslated(used, names)
     line = _SPACES.sub(" ", written or "").strip(" ")
     if marked is not None and html is not None:
         content = Markup(markdown.to_html(html, marked.name or name))  # noqa: S704 (escaped)

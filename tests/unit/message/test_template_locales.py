@@ -8,8 +8,10 @@ import pytest
 from babel import Locale
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
-from flask import Flask, has_app_context
-from flask_babel import Babel, get_locale, lazy_gettext
+from flask import Flask, has_app_context, request
+from flask_babel import Babel, force_locale, get_locale, lazy_gettext
+from jinja2 import ModuleLoader
+from werkzeug.exceptions import BadRequestKeyError
 
 from flask_mail import Mail, Message, MessageError
 
@@ -65,14 +67,49 @@ def test_the_template_of_the_locale_is_preferred(
 
 def test_text_and_html_are_looked_for_separately(mail: Mail, tmp_path: Path) -> None:
     write(tmp_path, a__txt="Hello", a__html="<p>Hello", a__de__html="<p>Hallo")
-    message = mail.render("a", locale="de")
+    with pytest.warns(UserWarning, match=r"'a.de.html' exists, but 'a.de.txt' does not.*'a.txt'"):
+        message = mail.render("a", locale="de")
     assert (message.body, message.html) == ("Hello", "<p>Hallo")
+
+
+def test_html_that_is_not_translated_causes_a_warning(mail: Mail, tmp_path: Path) -> None:
+    write(tmp_path, a__txt="Hello", a__html="<p>Hello", a__de__txt="Hallo")
+    with pytest.warns(
+        UserWarning, match=r"'a.de.html' does not.*\{% extends 'a.html' %\}"
+    ) as found:
+        mail.render("a", locale="de_AT")
+    assert found[0].filename == __file__
+
+    mail.render("a", locale="fr")
+    write(tmp_path, a__de__html="{% extends 'a.html' %}")
+    assert mail.render("a", locale="de_AT").html == "<p>Hello"
+
+
+def test_a_subject_that_is_not_translated_causes_a_warning(mail: Mail, tmp_path: Path) -> None:
+    write(tmp_path, a__txt="Hello", a__subject__txt="Order", a__de__txt="Hallo")
+    with pytest.warns(UserWarning, match=r"'a.de.subject.txt' does not"):
+        assert mail.render("a", locale="de").subject == "Order"
+    assert mail.render("a", subject="Bestellung", locale="de").subject == "Bestellung"
+
+
+@pytest.mark.usefixtures("babel")
+def test_templates_that_call_gettext_are_in_any_language(mail: Mail, tmp_path: Path) -> None:
+    write(tmp_path, a__html="<p>{% trans %}Welcome{% endtrans %}", a__de__txt="Hallo")
+    assert mail.render("a", locale="de").html == "<p>Willkommen"
+
+
+def test_templates_without_source_cause_no_warning(mail: Mail, app: Flask, tmp_path: Path) -> None:
+    write(tmp_path, a__html="<p>Hello", a__de__txt="Hallo")
+    app.jinja_env.compile_templates(tmp_path / "compiled", zip=None)
+    app.jinja_env.loader = ModuleLoader(tmp_path / "compiled")
+    assert mail.render("a", locale="de").html == "<p>Hello"
 
 
 ENGLISH = "{% block subject %}Order{% endblock %}"
 GERMAN = "{% block subject %}Bestellung{% endblock %}"
 
 
+@pytest.mark.filterwarnings("ignore:.* may be in two languages")
 @pytest.mark.parametrize(
     "templates",
     [
@@ -114,6 +151,50 @@ def test_flask_babel_translates_to_the_locale(mail: Mail, app: Flask, tmp_path: 
     with app.test_request_context():
         assert Message.from_template("a", locale="de").body == "Willkommen"
         assert str(get_locale()) == "en"
+
+
+def asked_for() -> str:
+    return request.args["lang"]
+
+
+def test_the_default_is_the_current_locale_of_babel(mail: Mail, app: Flask, tmp_path: Path) -> None:
+    """File, variable and formats agree."""
+    Babel(app, locale_selector=asked_for)
+    line = "{{ locale }} {{ 1234.5|decimalformat }}"
+    write(tmp_path, a__txt=f"Hello {line}", a__de__txt=f"Hallo {line}")
+    with app.test_request_context("/?lang=de_DE"):
+        assert mail.render("a").body == "Hallo de_DE 1.234,5"
+        assert mail.render("a", locale="en").body == "Hello en 1,234.5"
+        with force_locale("en_GB"):
+            assert mail.render("a").body == "Hello en_GB 1,234.5"
+    with app.test_request_context("/?lang=ca_ES@valencia"):
+        assert mail.render("a").body.startswith("Hello ca_ES ")
+
+
+def test_a_lazy_subject_follows_the_current_locale(
+    mail: Mail, app: Flask, babel: None, tmp_path: Path
+) -> None:
+    write(tmp_path, a__txt="text")
+    with app.app_context(), force_locale("de"):
+        message = mail.render("a", subject=lazy_gettext("Welcome"))
+    assert message.subject == "Willkommen"
+
+
+@pytest.mark.usefixtures("babel")
+def test_outside_of_requests_the_locale_is_the_default_one(mail: Mail, tmp_path: Path) -> None:
+    write(tmp_path, a__txt="Hello", a__en__txt="{{ locale }}")
+    assert mail.render("a").body == "en"
+
+
+def test_a_selector_of_the_locale_may_need_a_request(
+    mail: Mail, app: Flask, tmp_path: Path
+) -> None:
+    Babel(app, locale_selector=asked_for)
+    write(tmp_path, a__txt="Hello", a__de__txt="Hallo")
+    assert mail.render("a").body == "Hello"
+    assert mail.render("a", locale="de").body == "Hallo"
+    with app.test_request_context("/"), pytest.raises(BadRequestKeyError):
+        mail.render("a")
 
 
 @pytest.mark.usefixtures("babel")
