@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from . import delivering, making, measure, queueing, readme, report, servers
+from . import delivering, making, measure, queueing, readme, report
 from .cells import FULL, QUICK, Group
 from .environments import (
     CHECKOUT,
@@ -26,6 +26,7 @@ from .environments import (
     Missing,
     find_python,
 )
+from .programs import program
 
 NOTES = Path(__file__).resolve().parent / "notes.md"
 GROUPS = [*making.GROUPS, *delivering.GROUPS, *queueing.GROUPS]
@@ -41,12 +42,12 @@ def arguments() -> argparse.Namespace:
     names = list(dict.fromkeys(family for group in GROUPS for family in families(group)))
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
-    add("--quick", action="store_true", help="20 ms only, few messages, each once: four minutes")
+    add("--quick", action="store_true", help="20 ms only, few messages, each once: five minutes")
     add("--only", action="append", choices=names, metavar="NAME", help=f"of: {', '.join(names)}")
     add("--python", help="the Python for all libraries, 3.12 or newer")
     add("--workdir", type=Path, default=CHECKOUT / ".bench", help="for environments and results")
     add("--queue", type=Path, help="a folder for Postfix's queue (default: for temporary files)")
-    add("--limit", type=float, default=1800, help="seconds after which nothing more is started")
+    add("--limit", type=float, default=2700, help="seconds after which nothing more is started")
     add("--markdown", type=Path, help="write the results here, too")
     add(
         "--write",
@@ -71,7 +72,7 @@ def machine(environments: Environments, libraries: Iterable[str]) -> dict[str, s
         platform.machine(),
     )
     version = subprocess.run(
-        [servers.program("postconf"), "-dh", "mail_version"],
+        [program("postconf"), "-dh", "mail_version"],
         check=True,
         capture_output=True,
         text=True,
@@ -88,7 +89,7 @@ def machine(environments: Environments, libraries: Iterable[str]) -> dict[str, s
 
 def run(parsed: argparse.Namespace) -> dict[str, Any]:
     """Measure what the arguments ask for."""
-    servers.program("postfix")
+    program("postfix")
     workdir = parsed.workdir.resolve()
     environments = Environments(workdir, find_python(parsed.python))
     plan = QUICK if parsed.quick else FULL

@@ -41,7 +41,7 @@ class Plan:
 
     def turns(self, milliseconds: int) -> int:
         """Return how often a cell is repeated: less often where it is long or decides nothing."""
-        return self.repeats if milliseconds in {0, 20} else max(1, self.repeats - 1)
+        return self.repeats if milliseconds in {0, 20} else 1
 
 
 FULL = Plan(
@@ -53,9 +53,9 @@ FULL = Plan(
     batch=1000,
     sizes=(100, 1000, 10_000),
     recipients=(1, 10, 100),
-    memory=10_000,
-    making=0.6,
-    imports=7,
+    memory=3000,
+    making=0.4,
+    imports=4,
     apps=300,
     by_path=100,
     queued=300,
@@ -72,7 +72,7 @@ QUICK = Plan(
     recipients=(1, 20),
     memory=1000,
     making=0.1,
-    imports=3,
+    imports=2,
     apps=50,
     by_path=25,
     queued=60,

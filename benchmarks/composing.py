@@ -1,13 +1,16 @@
 """``python -m benchmarks.composing``: what mailers made of others cost beside a plain mailer.
 
 All of it in one process, in turns, so that the ratios hold on a busy machine too. Needs Postfix's
-smtp-sink.
+smtp-sink, and root for the line.
 """
 
 from __future__ import annotations
 
+import argparse
 import socket
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -19,10 +22,10 @@ from flask_mail import Mail, Message, Outgoing
 from flask_mail.backends.null import NullBackend
 from flask_mail.backends.routes import RoutesBackend
 
-from .servers import lines, sink
+from .network import SERVERS, enter_servers, lines
+from .servers import sink
 
-TURNS = {"loopback": 300, "20 ms round trip": 100}
-ROUND_TRIP = 0.02
+TURNS = {0: 300, 20: 100}  # by the milliseconds of a round trip
 CONDITIONS = (
     lambda number: {"tag": f"tag-{number}"},
     lambda number: {"to": f"*@shop-{number}.example.com"},
@@ -100,13 +103,21 @@ def routes() -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print; each line in a process at its end."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.composing", description=__doc__)
+    parser.add_argument("--server", help=argparse.SUPPRESS)
+    parser.add_argument("--turns", type=int, help=argparse.SUPPRESS)
+    parsed = parser.parse_args()
+    if parsed.server is not None:
+        failover(parsed.server, parsed.turns)
+        return
+    enter_servers()
     with ExitStack() as stack:
-        port = stack.enter_context(sink())
-        [far] = stack.enter_context(lines([(ROUND_TRIP, port)]))
-        for (name, turns), each in zip(TURNS.items(), (port, far), strict=True):
-            print(f"{name}:")
-            failover(f"smtp://127.0.0.1:{each}?keepalive=60", turns)
+        server = f"smtp://{SERVERS}:{stack.enter_context(sink())}?keepalive=60"
+        for milliseconds, prefix in stack.enter_context(lines(TURNS)).items():
+            print(f"{milliseconds} ms round trip:", flush=True)
+            own = [*prefix, sys.executable, "-m", "benchmarks.composing", "--server", server]
+            subprocess.run([*own, "--turns", str(TURNS[milliseconds])], check=True)
     routes()
 
 

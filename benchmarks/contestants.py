@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
-from .servers import program
+from .network import SERVERS, Prefix
+from .programs import program
 from .workers.content import HTML, SENDER, SUBJECT, TEXT, recipients, rendered
 
 WORKERS = Path(__file__).resolve().parent / "workers"
@@ -195,7 +196,8 @@ class NewProcesses:
 class SmtpSource:
     """Postfix's client in C: no pipelining, no TLS; the reference for what a message costs."""
 
-    def __init__(self, port: int, folder: Path) -> None:
+    def __init__(self, prefix: Prefix, port: int, folder: Path) -> None:
+        self._prefix = prefix
         self._port = port
         self._message = folder / "message.txt"
         self._message.write_bytes(rendered())
@@ -223,9 +225,15 @@ class SmtpSource:
         }
 
     def _run(self, count: int, *options: str, threads: int = 1, to: int = 1) -> float:
-        command = [program("smtp-source"), *options, "-m", str(count), "-s", str(threads)]
-        command += ["-r", str(to), "-f", SENDER, "-t", recipients(1)[0], "-M", "client.bench.test"]
-        command += ["-F", str(self._message), f"inet:127.0.0.1:{self._port}"]
+        command = [*self._prefix, program("smtp-source"), *options, "-F", str(self._message)]
+        command += ["-m", str(count), "-s", str(threads), "-r", str(to), "-f", SENDER]
+        command += [
+            "-t",
+            recipients(1)[0],
+            "-M",
+            "client.bench.test",
+            f"inet:{SERVERS}:{self._port}",
+        ]
         start = time.perf_counter()
         try:
             subprocess.run(command, check=True, capture_output=True, timeout=TIME_LIMIT)

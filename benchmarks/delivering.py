@@ -59,16 +59,18 @@ def _loop(plan: Plan, server: str, milliseconds: int) -> list[Entry]:
 
 
 def _batch(
-    plan: Plan, server: str, milliseconds: int, size: int, threads: int = 1, *, peers: bool = True
+    plan: Plan, server: str, milliseconds: int, size: int, threads: int = 1, *, share: float = 0.25
 ) -> list[Entry]:
-    def request(per_message: float) -> dict[str, Any]:
-        count = plan.share(milliseconds, per_message / threads, size) if per_message else size
+    """A batch. The others are slower: they send at most this share of it."""
+
+    def request(per_message: float, most: int = size) -> dict[str, Any]:
+        count = plan.share(milliseconds, per_message / threads, most) if per_message else most
         return {"task": "batch", "count": max(count, threads), "threads": threads}
 
     entries = [Entry(OURS, OURS, request(0))]
     if server == "postfix":
         entries.append(Entry(PIPELINING, OURS, request(1), server="pipelining"))
-    return entries + (_all(request(4)) if peers else [])
+    return entries + _all(request(4, int(share * size)))
 
 
 def _singles_of_threads(plan: Plan, milliseconds: int, threads: int) -> list[Entry]:
@@ -161,7 +163,7 @@ def _loopback(plan: Plan) -> list[Cell]:
             count *= threads
             return {"task": "single", "count": count, "threads": threads, "to": 1, "cold": False}
 
-        warm, cold = request(plan.batch // 2), request(plan.batch // 10)
+        warm, cold = request(plan.batch // 4), request(plan.batch // 20)
         entries = [
             Entry(OURS, OURS, warm),
             Entry(POOL_OF_8, OURS, warm, {"MAIL_POOL_SIZE": 8}),
@@ -173,22 +175,15 @@ def _loopback(plan: Plan) -> list[Cell]:
 
 
 def _messages(plan: Plan) -> list[Cell]:
-    local = [
-        Cell(f"{size:,}, smtp-sink, 0 ms", "sink", 0, _batch(plan, "sink", 0, size), 1, size)
-        for size in plan.sizes
+    def cell(size: int, server: str, place: str, milliseconds: int, *, has_peers: bool) -> Cell:
+        entries = _batch(plan, server, milliseconds, size, share=1)
+        column = f"{size:,}, {place}, {milliseconds} ms"
+        return Cell(column, server, milliseconds, entries if has_peers else entries[:1], 1, size)
+
+    return [
+        *(cell(size, "sink", "smtp-sink", 0, has_peers=size <= 1000) for size in plan.sizes),
+        *(cell(size, "postfix", "Postfix", 20, has_peers=False) for size in plan.sizes),
     ]
-    away = [
-        Cell(
-            f"{size:,}, Postfix, 20 ms",
-            "postfix",
-            20,
-            _batch(plan, "postfix", 20, size, peers=False)[:1],
-            1,
-            size,
-        )
-        for size in plan.sizes
-    ]
-    return local + away
 
 
 def _recipients(plan: Plan) -> list[Cell]:

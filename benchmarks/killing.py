@@ -88,7 +88,7 @@ class Kills:
     ) -> None:
         self._judge = Judge()
         threading.Thread(target=self._judge.serve_forever, daemon=True).start()
-        options = options | {"port": self._judge.port}
+        options = options | {"host": "127.0.0.1", "port": self._judge.port}
         self._start = lambda: Worker(command, options, certificate, log)
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:

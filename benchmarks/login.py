@@ -12,7 +12,7 @@ from pathlib import Path
 from .loopback import LoopbackServer
 
 USERNAME = "bench"
-PASSWORD = "only-for-loopback"  # guards nothing: the server listens on loopback for minutes
+PASSWORD = "only-for-benchmarks"  # guards nothing: no other machine reaches the server
 
 _CERTIFICATE = """\
 [req]
@@ -20,20 +20,20 @@ prompt = no
 distinguished_name = name
 x509_extensions = extensions
 [name]
-CN = localhost
+CN = mx.bench.test
 [extensions]
 basicConstraints = critical, CA:TRUE
 keyUsage = critical, digitalSignature, keyCertSign
 extendedKeyUsage = serverAuth
 subjectKeyIdentifier = hash
-subjectAltName = IP:127.0.0.1, DNS:localhost
+subjectAltName = IP:{address}
 """
 
 
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate for 127.0.0.1 that signs itself, and its key; return both paths."""
+def make_certificate(folder: Path, address: str) -> tuple[Path, Path]:
+    """Write a certificate for an address that signs itself, and its key; return both paths."""
     request, certificate, key = (folder / name for name in ("openssl.cnf", "cert.pem", "key.pem"))
-    request.write_text(_CERTIFICATE)
+    request.write_text(_CERTIFICATE.format(address=address))
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     command += ["-nodes", "-days", "2", "-config", str(request)]
     command += ["-out", str(certificate), "-keyout", str(key)]

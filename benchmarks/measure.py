@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import login, queue_servers, servers
+from . import login, network, queue_servers, servers
 from .cells import NOWHERE, SMTP_SOURCE, Cell, Entry, Group, Plan
 from .contestants import (
     Contestant,
@@ -32,7 +32,8 @@ class Bench:
     def __init__(
         self,
         postfix: servers.Postfix,
-        ports: dict[tuple[str, int], int],
+        ports: dict[str, int],
+        lines: dict[int, network.Prefix],
         pythons: dict[str, Path],
         nodemailer: Path | str,
         places: dict[str, str],
@@ -42,6 +43,7 @@ class Bench:
     ) -> None:
         self._postfix = postfix
         self._ports = ports
+        self._lines = lines
         self._pythons = pythons
         self._nodemailer = nodemailer
         self._places = places
@@ -87,12 +89,12 @@ class Bench:
 
     def _contestant(self, cell: Cell, entry: Entry) -> Contestant:
         server = entry.server or cell.server
-        port = self._ports[server, cell.milliseconds]
+        port, prefix = self._ports[server], self._lines[cell.milliseconds]
         if entry.library == SMTP_SOURCE:
-            return SmtpSource(port, self._folder)
+            return SmtpSource(prefix, port, self._folder)
         secure = server == "login"
         options = {
-            "host": "127.0.0.1",
+            "host": network.SERVERS,
             "port": port,
             "tls": secure,
             "username": login.USERNAME if secure else None,
@@ -104,11 +106,11 @@ class Bench:
         certificates = self._postfix.authorities
         if entry.library == NODEMAILER:
             command, options = nodemailer_worker(Path(self._nodemailer), options)
-            return Worker(command, options, certificates, self._folder / LOG)
+            return Worker([*prefix, *command], options, certificates, self._folder / LOG)
         python, adapter = self._pythons[entry.library], LIBRARIES[entry.library].adapter
         if entry.request["task"] in {"imports", "first send"}:
             return NewProcesses(python, adapter, options, certificates)
-        command = python_worker(python, adapter)
+        command = [*prefix, *python_worker(python, adapter)]
         if entry.request["task"] == "kills":
             return Kills(command, options, certificates, self._folder / LOG)
         return Worker(command, options, certificates, self._folder / LOG)
@@ -195,29 +197,26 @@ def run(
     :param nodemailer: where it is installed, or why it is not.
     """
     started = time.monotonic()
+    network.enter_servers()
     with contextlib.ExitStack() as stack:
         postfix = stack.enter_context(servers.postfix(queue))
-        direct = {**postfix.ports, "sink": stack.enter_context(servers.sink())}
-        delayed = [(name, ms) for name in postfix.ports for ms in {*plan.round_trips, 20} - {0}]
-        through = stack.enter_context(
-            servers.lines([(ms / 1000, direct[name]) for name, ms in delayed])
-        )
-        ports = {(NOWHERE, 0): 0} | {(name, 0): port for name, port in direct.items()}
-        ports |= dict(zip(delayed, through, strict=True))
-        pings = {
-            str(ms): servers.ping(ports["postfix", ms]) * 1000
-            for ms in sorted({*plan.round_trips, 20})
-        }
+        ports = {**postfix.ports, "sink": stack.enter_context(servers.sink()), NOWHERE: 0}
+        wanted = {cell.milliseconds for group in groups for cell in group.cells(plan)}
+        lines = stack.enter_context(network.lines(wanted))
+        pings = {str(ms): network.ping(each, ports["postfix"]) for ms, each in lines.items()}
         places, missing = {}, {}
         for name in sorted({entry.needs for entry in entries_of(groups, plan)} - {""}):
             try:
                 places[name] = stack.enter_context(queue_servers.SERVERS[name]())
             except Missing as why:
                 missing[name] = str(why)
-        bench = Bench(postfix, ports, pythons, nodemailer, places, missing, folder, started + limit)
+        bench = Bench(
+            postfix, ports, lines, pythons, nodemailer, places, missing, folder, started + limit
+        )
         results = []
         for group in groups:
             cells = []
+            began = time.monotonic()
             for cell in group.cells(plan):
                 print(f"{group.name}: {cell.column}", flush=True)
                 cells.append(
@@ -236,6 +235,8 @@ def run(
                     "shows": group.shows,
                     "text": group.text,
                     "cells": cells,
+                    "took": time.monotonic() - began,
                 }
             )
+            print(f"{group.name} took {results[-1]['took']:.0f} s", flush=True)
     return {"groups": results, "pings": pings, "seconds": time.monotonic() - started}

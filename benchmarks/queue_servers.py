@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .environments import Missing
-from .servers import running
+from .programs import running
 
 _PLACES = [str(each) for each in Path("/usr/lib/postgresql").glob("*/bin")]
 

@@ -1,14 +1,12 @@
-"""The servers that are sent to: Postfix and its smtp-sink, on loopback, nothing delivered."""
+"""The servers that are sent to: Postfix and its smtp-sink; nothing is delivered."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -16,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .login import PasswordServer, make_certificate, with_authorities
+from .network import NETWORK, SERVERS
 from .policy import SlowPolicy
-
-PROGRAMS = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+from .programs import program, running
 
 _MAIN_CF = """\
 compatibility_level = 3.6
@@ -26,11 +24,11 @@ queue_directory = {queue}
 data_directory = {data}
 maillog_file_prefixes = {root}
 maillog_file = {root}/mail.log
-inet_interfaces = 127.0.0.1
+inet_interfaces = {address}
 inet_protocols = ipv4
 myhostname = mx.bench.test
 mydestination =
-mynetworks = 127.0.0.0/8
+mynetworks = {network}
 smtpd_relay_restrictions = permit_mynetworks, reject
 default_transport = discard
 # No name server is asked for anything.
@@ -48,14 +46,14 @@ smtpd_tls_key_file = {key}
 """
 
 _MASTER_CF = """\
-127.0.0.1:{postfix} inet n - n - - smtpd
-127.0.0.1:{pipelining} inet n - n - - smtpd
+{address}:{postfix} inet n - n - - smtpd
+{address}:{pipelining} inet n - n - - smtpd
     -o smtpd_discard_ehlo_keywords=chunking
-127.0.0.1:{neither} inet n - n - - smtpd
+{address}:{neither} inet n - n - - smtpd
     -o smtpd_discard_ehlo_keywords=chunking,pipelining
-127.0.0.1:{slow} inet n - n - - smtpd
+{address}:{slow} inet n - n - - smtpd
     -o smtpd_end_of_data_restrictions=check_policy_service,inet:127.0.0.1:{policy}
-127.0.0.1:{login} inet n - n - - smtpd
+{address}:{login} inet n - n - - smtpd
     -o smtpd_tls_security_level=encrypt
     -o smtpd_sasl_auth_enable=yes
     -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
@@ -77,20 +75,9 @@ tlsmgr unix - - n 1000? 1 tlsmgr
 """
 
 
-def program(name: str) -> str:
-    """Return where a program of Postfix is.
-
-    :raises SystemExit: it is not installed.
-    """
-    path = shutil.which(name, path=PROGRAMS)
-    if path is None:
-        raise SystemExit(f"{name} is missing: install Postfix (Debian: apt-get install postfix).")
-    return path
-
-
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    """Return a port that nothing listens on."""
+    with socket.create_server((SERVERS, 0)) as server:
         return int(server.getsockname()[1])
 
 
@@ -101,10 +88,10 @@ def wait_for(port: int, limit: float = 20.0) -> None:
     """
     until = time.monotonic() + limit
     while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5):
+        with contextlib.suppress(OSError), socket.create_connection((SERVERS, port), 5):
             return
         if time.monotonic() > until:
-            raise TimeoutError(f"Nothing listens on port {port} of 127.0.0.1.")
+            raise TimeoutError(f"Nothing listens on port {port} of {SERVERS}.")
         time.sleep(0.05)
 
 
@@ -161,7 +148,7 @@ def postfix(folder: Path | None = None) -> Iterator[Postfix]:
         for name in ("queue", "data", "etc"):
             (root / name).mkdir(mode=0o755)
         shutil.chown(root / "data", "postfix")
-        certificate, key = make_certificate(root / "etc")
+        certificate, key = make_certificate(root / "etc", SERVERS)
         passwords = stack.enter_context(PasswordServer())
         policy = stack.enter_context(SlowPolicy())
         for each in (passwords, policy):
@@ -170,6 +157,7 @@ def postfix(folder: Path | None = None) -> Iterator[Postfix]:
         names = ("postfix", "pipelining", "neither", "slow", "login")
         ports = {name: free_port() for name in names}
         values = {"root": root, "queue": root / "queue", "data": root / "data", **ports}
+        values |= {"address": SERVERS, "network": NETWORK}
         values |= {"certificate": certificate, "key": key}
         values |= {"passwords": passwords.port, "policy": policy.port}
         (root / "etc" / "main.cf").write_text(_MAIN_CF.format(**values))
@@ -187,64 +175,12 @@ def postfix(folder: Path | None = None) -> Iterator[Postfix]:
 
 
 @contextlib.contextmanager
-def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
-    """Run a program until the end of the block."""
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # Ctrl-C is for us, who then stop it
-    )
-    try:
-        yield process
-    finally:
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                stream.close()
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
-
-
-@contextlib.contextmanager
 def sink() -> Iterator[int]:
     """Run smtp-sink, which announces PIPELINING and not CHUNKING; yield its port."""
     port = free_port()
     command = [program("smtp-sink")]
     if os.geteuid() == 0:
         command += ["-u", "nobody"]
-    with running([*command, f"127.0.0.1:{port}", "100"]):
+    with running([*command, f"{SERVERS}:{port}", "100"]):
         wait_for(port)
         yield port
-
-
-@contextlib.contextmanager
-def lines(wanted: list[tuple[float, int]]) -> Iterator[list[int]]:
-    """Run the latency proxy for pairs of a round trip in seconds and a port; yield its ports."""
-    command = [sys.executable, "-m", f"{__package__}.proxy", json.dumps(wanted)]
-    with running(command) as process:
-        assert process.stdout is not None
-        answer = process.stdout.readline()
-        if not answer:
-            raise SystemExit("The latency proxy does not start.")
-        yield json.loads(answer)
-
-
-def ping(port: int, count: int = 20) -> float:
-    """Return the median seconds between a NOOP and its reply from a mail server."""
-    samples = []
-    with socket.create_connection(("127.0.0.1", port), 30) as link, link.makefile("rb") as replies:
-        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        replies.readline()
-        for _ in range(count):
-            start = time.perf_counter()
-            link.sendall(b"NOOP\r\n")
-            replies.readline()
-            samples.append(time.perf_counter() - start)
-        link.sendall(b"QUIT\r\n")
-        replies.readline()
-    return sorted(samples)[count // 2]
