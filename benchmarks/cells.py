@@ -39,8 +39,13 @@ class Plan:
             return most
         return max(3, min(most, int(self.budget * 1000 / (milliseconds * per_message))))
 
+    @property
+    def fewer_repeats(self) -> int:
+        """How often long cells are repeated."""
+        return max(1, self.repeats - 1)
+
     def turns(self, milliseconds: int) -> int:
-        """Return how often a cell is repeated: less often where it is long or decides nothing."""
+        """Return how often a cell is repeated: once where no target depends on it."""
         return self.repeats if milliseconds in {0, 20} else 1
 
 
@@ -58,8 +63,8 @@ FULL = Plan(
     imports=4,
     apps=300,
     by_path=100,
-    queued=300,
-    kills=8,
+    queued=150,
+    kills=5,
 )
 QUICK = Plan(
     round_trips=(20,),

@@ -26,6 +26,7 @@ from .network import SERVERS, enter_servers, lines
 from .servers import sink
 
 TURNS = {0: 300, 20: 100}  # by the milliseconds of a round trip
+OPTIONS = "keepalive=60&pool_size=4"  # all apps of a process share the idle connections to a server
 CONDITIONS = (
     lambda number: {"tag": f"tag-{number}"},
     lambda number: {"to": f"*@shop-{number}.example.com"},
@@ -113,7 +114,7 @@ def main() -> None:
         return
     enter_servers()
     with ExitStack() as stack:
-        server = f"smtp://{SERVERS}:{stack.enter_context(sink())}?keepalive=60"
+        server = f"smtp://{SERVERS}:{stack.enter_context(sink())}?{OPTIONS}"
         for milliseconds, prefix in stack.enter_context(lines(TURNS)).items():
             print(f"{milliseconds} ms round trip:", flush=True)
             own = [*prefix, sys.executable, "-m", "benchmarks.composing", "--server", server]

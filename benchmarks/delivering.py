@@ -112,7 +112,7 @@ def _sink(plan: Plan) -> list[Cell]:
 
 
 def _threads(plan: Plan) -> list[Cell]:
-    turns = max(1, plan.repeats - 1)
+    turns = plan.fewer_repeats
     cells = []
     for threads in (1, 8):
         entries = _singles_of_threads(plan, 20, threads)

@@ -60,7 +60,7 @@ def _enqueue(plan: Plan) -> list[Cell]:
         ]
         if database == SQLITE:
             entries.append(entry(f"{CELERY} and Redis", CELERY, EACH))
-        return Cell(database, NOWHERE, 0, entries, plan.repeats)
+        return Cell(database, NOWHERE, 0, entries, plan.fewer_repeats)
 
     return [cell(SQLITE), cell(POSTGRESQL)]
 
@@ -80,7 +80,7 @@ def _dispatch(plan: Plan) -> list[Cell]:
         ]
         if database == SQLITE:
             entries.append(entry(f"{CELERY} and Redis", CELERY, database, count // 3))
-        cells.append(Cell(local(database), "sink", 0, entries, plan.repeats))
+        cells.append(Cell(local(database), "sink", 0, entries, plan.fewer_repeats))
     for database in (SQLITE, POSTGRESQL):
         entries = [
             entry(QUEUE, QUEUE, database, 3 * count),
@@ -88,7 +88,7 @@ def _dispatch(plan: Plan) -> list[Cell]:
         ]
         if database == POSTGRESQL:
             entries.append(entry(TWO_WORKERS, QUEUE, database, 3 * count, 2))
-        cells.append(Cell(away(database), "postfix", 20, entries, plan.repeats))
+        cells.append(Cell(away(database), "postfix", 20, entries, plan.fewer_repeats))
     entries = [
         entry(QUEUE, QUEUE, POSTGRESQL, count // 3),
         entry(TWO_WORKERS, QUEUE, POSTGRESQL, count // 3, 2),

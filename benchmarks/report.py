@@ -140,8 +140,8 @@ def markdown(results: dict[str, Any], notes: str = "") -> str:
         "## How to read the tables\n\n"
         "A time is that of one message, a rate is in messages a second; *rt* are round trips of the"
         " column's line; the factor in brackets is speed (or smallness) against Flask-Mail 0.10.0"
-        " in the same column. All are medians. " + spread(results) + " The line itself took, for"
-        " a round trip of "
+        " in the same column. All are medians. " + spread(results) + " From a NOOP to its reply"
+        " it took, for a round trip of "
         + ", ".join(f"{ms} ms: {found:.2f} ms" for ms, found in results["pings"].items())
         + "."
     )
