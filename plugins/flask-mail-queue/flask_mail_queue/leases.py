@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import case, delete, exists, insert, select, update
 from sqlalchemy.engine import Connection
 
+from .returning import updated
 from .schema import HELD, SECOND, State, Tables, is_in, now
 
 MOST_LOSSES: Final = 10
@@ -108,16 +109,16 @@ class Leases:
         released = (
             update(queue)
             .where(queue.c.id.in_(ids))
-            .values(
-                state=case((is_poison, failed), else_=State.QUEUED.value),
-                error=case((is_poison, "Poison"), else_=queue.c.error),
-                finished_at=case((is_poison, now()), else_=None),
-                losses=lost,
-                owner=None,
+            # In this order: MariaDB computes a value from those that were set before it.
+            .ordered_values(
+                (queue.c.state, case((is_poison, failed), else_=State.QUEUED.value)),
+                (queue.c.error, case((is_poison, "Poison"), else_=queue.c.error)),
+                (queue.c.finished_at, case((is_poison, now()), else_=None)),
+                (queue.c.losses, lost),
+                (queue.c.owner, None),
             )
-            .returning(queue.c.id, queue.c.state)
         )
-        rows = connection.execute(released).all()
+        rows = updated(connection, released, queue.c.id, queue.c.state)
         return _ids(rows, State.FAILED) + _ids(rows, State.UNKNOWN)
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 
 from .contents import WHOLE
 from .leases import LeaseLost
+from .returning import updated_ids
 from .schema import ALL_MAILERS, HELD, SECOND, State, Tables, is_in, now
 
 
@@ -184,9 +185,8 @@ class Protocol:
             .where(self._fence(rows), queue.c.owner == self._owner, is_in(queue.c.state, *before))
             .where(~is_paused.correlate(queue))
             .values(state=State.SENDING.value, repeat_until=until)
-            .returning(queue.c.id)
         )
-        return set(connection.scalars(marked))
+        return updated_ids(connection, marked)
 
     def record(self, connection: Connection, results: Sequence[Result]) -> set[int]:
         """Record results, and return the ids of the rows that were changed.
@@ -202,6 +202,8 @@ class Protocol:
 
     def _record_sent(self, connection: Connection, results: Sequence[Result]) -> set[int]:
         queue = self._queue
+        was_sending = is_in(queue.c.state, State.SENDING)
+        responses = {each.row.id: each.response for each in results}
         # One statement for all, which wipes their content too.
         recorded = (
             update(queue)
@@ -209,23 +211,20 @@ class Protocol:
                 self._fence([each.row for each in results]),
                 or_(is_in(queue.c.state, State.SENDING), is_in(queue.c.state, State.UNKNOWN)),
             )
-            .values(
-                state=State.SENT.value,
-                response=case({each.row.id: each.response for each in results}, value=queue.c.id),
-                error="",
-                attempts=case(
-                    (is_in(queue.c.state, State.SENDING), queue.c.attempts + 1),
-                    else_=queue.c.attempts,
-                ),
-                record=self._remains(results),
-                owner=None,
-                finished_at=now(),
-                repeat_until=None,
-                peer_id=self._peer_ids(results),
+            # In this order: MariaDB computes a value from those that were set before it.
+            .ordered_values(
+                (queue.c.attempts, queue.c.attempts + case((was_sending, 1), else_=0)),
+                (queue.c.state, State.SENT.value),
+                (queue.c.response, case(responses, value=queue.c.id)),
+                (queue.c.error, ""),
+                (queue.c.record, self._remains(results)),
+                (queue.c.owner, None),
+                (queue.c.finished_at, now()),
+                (queue.c.repeat_until, None),
+                (queue.c.peer_id, self._peer_ids(results)),
             )
-            .returning(queue.c.id)
         )
-        return set(connection.scalars(recorded))
+        return updated_ids(connection, recorded)
 
     def _peer_ids(self, results: Sequence[Result]) -> Any:
         given = {each.row.id: literal(each.peer_id) for each in results if each.peer_id is not None}
@@ -268,9 +267,8 @@ class Protocol:
                 is_in(queue.c.state, *HELD),
             )
             .values(**values)
-            .returning(queue.c.id)
         )
-        found = set(connection.scalars(recorded))
+        found = updated_ids(connection, recorded)
         if found:
             connection.execute(
                 insert(self._try).values(

@@ -111,7 +111,12 @@ def add(
     until = None if lifetime is None else now() + round(lifetime * SECOND)
     same = [table.c[name] == value for name, value in key.items()]
     since = case((_is_current(table), table.c.since), else_=now())
-    renewed = update(table).where(*same).values(since=since, until=until, source=source)
+    # In this order: MariaDB computes a value from those that were set before it.
+    renewed = (
+        update(table)
+        .where(*same)
+        .ordered_values((table.c.since, since), (table.c.until, until), (table.c.source, source))
+    )
     if not connection.execute(renewed).rowcount:
         values = {**key, "source": source}
         connection.execute(insert(table).values(since=now(), until=until, **values))

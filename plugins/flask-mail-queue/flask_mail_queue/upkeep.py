@@ -9,6 +9,7 @@ from sqlalchemy import case, delete, func, insert, or_, select, true, update
 from sqlalchemy.engine import Connection, RowMapping
 
 from .contents import WHOLE
+from .returning import updated, updated_ids
 from .schema import ALL_MAILERS, FINISHED, SECOND, State, Tables, is_in, now
 
 _AT_ONCE: Final = 500
@@ -25,9 +26,9 @@ def expire(connection: Connection, tables: Tables) -> list[int]:
         update(queue)
         .where(is_in(queue.c.state, State.QUEUED), queue.c.expires_at <= now())
         .values(state=state, error="Expired", finished_at=now())
-        .returning(queue.c.id)
     )
-    return list(connection.scalars(ended))
+    # The uncommitted rows of others are among those that MariaDB looks at.
+    return list(updated_ids(connection, ended, skip_locked=True))
 
 
 def ended_as(tables: Tables, state: State) -> Any:
@@ -123,9 +124,8 @@ def retry(
             # A worker that was taken for dead must not record a late outcome any more.
             claims=queue.c.claims + 1,
         )
-        .returning(queue.c.id)
     )
-    return set(connection.scalars(again))
+    return updated_ids(connection, again)
 
 
 def settle(
@@ -174,9 +174,9 @@ def cancel(connection: Connection, tables: Tables, ids: Sequence[int]) -> dict[i
         update(queue)
         .where(queue.c.id.in_(ids), queue.c.state == State.QUEUED.value)
         .values(state=ended_as(tables, State.CANCELLED), finished_at=now())
-        .returning(queue.c.id, queue.c.state)
     )
-    return {row.id: row.state for row in connection.execute(cancelled)}
+    rows = updated(connection, cancelled, queue.c.id, queue.c.state)
+    return {row.id: row.state for row in rows}
 
 
 def pause(connection: Connection, tables: Tables, mailer: str = ALL_MAILERS) -> None:
