@@ -16,11 +16,21 @@ if TYPE_CHECKING:
     from .values import Kept
 
 
+class Memory:
+    """The messages that the locmem backends of an app keep, in sending order."""
+
+    def __init__(self) -> None:
+        self.outbox: list[Message] = []
+        self.identified: dict[int, Identified] = {}
+
+
 class LocmemBackend(Backend[None]):
     """Keeps a copy of every message in :attr:`outbox`, in sending order.
 
-    Later changes of a message do not affect its copy. ``copy.envelope`` is the envelope, and
-    ``copy.as_bytes()`` the delivered content.
+    Later changes of a message do not affect its copy. ``copy.envelope`` is the envelope,
+    ``copy.mailer`` the mailer, and ``copy.as_bytes()`` the delivered content.
+
+    :ivar memory: the messages; an app makes its locmem mailers share it.
     """
 
     name = "locmem"
@@ -28,13 +38,21 @@ class LocmemBackend(Backend[None]):
     external = False
 
     def __init__(self) -> None:
-        self.outbox: list[Message] = []
-        self.identified: dict[int, Identified] = {}
+        self.memory = Memory()
+
+    @property
+    def outbox(self) -> list[Message]:
+        """The messages of all locmem mailers of the app."""
+        return self.memory.outbox
+
+    @outbox.setter
+    def outbox(self, messages: list[Message]) -> None:
+        self.memory.outbox = messages
 
     def kept(self) -> list[Kept]:
         from .locmem_reading import kept_by
 
-        return kept_by(self)
+        return kept_by(self.memory)
 
     def deliver(self, mail: Outgoing, session: None) -> Receipt:
         self.outbox.append(delivered_copy(mail))

@@ -1,4 +1,4 @@
-"""Messages in the outbox of a locmem backend, and what else a program puts there."""
+"""Messages in the outbox of locmem backends, and what else a program puts there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..util.locks import ForkSafeLock
 from .values import Kept, StoredMessage
 
 if TYPE_CHECKING:
-    from .locmem import LocmemBackend
+    from .locmem import Memory
 
 # The message itself is kept with its id, so that no other one is at the same address in memory as
 # long as the id is known.
@@ -25,23 +25,23 @@ Identified: TypeAlias = "tuple[str, datetime, Any]"
 _lock = ForkSafeLock()
 
 
-def kept_by(backend: LocmemBackend) -> list[Kept]:
+def kept_by(memory: Memory) -> list[Kept]:
     """Return the messages in the outbox, in order."""
     with _lock():
         found: dict[int, Identified] = {}
-        for message in list(backend.outbox):
-            known = backend.identified.get(id(message))
+        for message in list(memory.outbox):
+            known = memory.identified.get(id(message))
             found[id(message)] = known or (os.urandom(8).hex(), _moment_of(message), message)
-        backend.identified = found
+        memory.identified = found
     return [
-        Kept(name, date, partial(_read, backend, message), partial(_delete, backend, message))
+        Kept(name, date, partial(_read, memory, message), partial(_delete, memory, message))
         for name, date, message in found.values()
     ]
 
 
-def _read(backend: LocmemBackend, message: Any) -> StoredMessage | None:
+def _read(memory: Memory, message: Any) -> StoredMessage | None:
     # By identity: messages of a subclass may equal each other.
-    if not any(each is message for each in list(backend.outbox)):
+    if not any(each is message for each in list(memory.outbox)):
         return None
     envelope = getattr(message, "envelope", None)
     try:
@@ -62,9 +62,9 @@ def _read(backend: LocmemBackend, message: Any) -> StoredMessage | None:
     )
 
 
-def _delete(backend: LocmemBackend, message: Any) -> None:
+def _delete(memory: Memory, message: Any) -> None:
     with _lock():
-        outbox = backend.outbox
+        outbox = memory.outbox
         for index, each in reversed(list(enumerate(outbox))):
             if each is message:
                 # In place: a list in its place would lack messages that are sent at this moment.

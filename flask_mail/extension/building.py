@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..backends import Backend, loader
 from ..backends.options import declared
@@ -13,6 +13,9 @@ from ..errors import ConfigurationError, name_mailer
 from ..util.locks import ForkSafeLock
 from .backend_settings import BackendSettings
 from .definitions import Definition, Definitions, is_composite
+
+if TYPE_CHECKING:
+    from ..backends.locmem import Memory
 
 _OF_DEBUG: Final = ("MAIL_DEBUG", "DEBUG")
 
@@ -48,6 +51,7 @@ class Builder:
         self._built: dict[Hashable, _Built] = {}
         self._building: list[Hashable] = []
         self._past: dict[str, int] = {}  # what backends counted that are not used any more
+        self._memories: dict[str, Memory] = {}  # one: copies of this object have the same dict
 
     @property
     def app(self) -> Any:
@@ -217,7 +221,15 @@ class Builder:
         if not isinstance(backend, Backend):
             raise ConfigurationError(f"{cls.__name__}.from_options() returned no backend.")
         backend.bind(app=self._app(), mailer=name, key_of=getattr(options, "key_of", None))
+        if not cls.external:
+            self._share_memory(backend)
         return _Built(cls, options, backend, children)
+
+    def _share_memory(self, backend: Backend[Any]) -> None:
+        from ..backends.locmem import LocmemBackend  # not in production
+
+        if isinstance(backend, LocmemBackend):  # mail.outbox has the messages of all mailers
+            backend.memory = self._memories.setdefault("locmem", backend.memory)
 
 
 @dataclass

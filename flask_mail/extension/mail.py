@@ -105,7 +105,7 @@ class Mail(_MailMixin, Previewing, Admitting):
 
     @property
     def outbox(self) -> list[Message]:
-        """Copies of the messages sent with the locmem backend, in order; for tests.
+        """Copies of the messages of all mailers with the locmem backend, in order; for tests.
 
         Assigning a list replaces the messages: ``mail.outbox = []`` removes all.
         """

@@ -252,7 +252,7 @@ class _Mail(_MailMixin):
 
     @property
     def outbox(self) -> list[Message]:
-        """Copies of the messages sent with the locmem backend of this app, in order."""
+        """Copies of the messages of all mailers of this app with the locmem backend, in order."""
         from ..backends.locmem import LocmemBackend
 
         chosen, _ = self.selection.chosen()

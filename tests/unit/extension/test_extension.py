@@ -15,6 +15,7 @@ from flask_mail.backends import Backend, BackendUnavailable
 from flask_mail.backends.locmem import LocmemBackend
 from flask_mail.backends.null import NullBackend
 from flask_mail.extension import development
+from flask_mail.testing import Outbox
 
 
 def make_app(**config):
@@ -255,6 +256,27 @@ class TestOutbox:
         mail = Mail(make_app(MAIL_BACKEND=OwnBackend))
         mail.send(hello())
         assert len(mail.outbox) == 1
+
+    @pytest.mark.parametrize("settings", [{}, {"MAIL_BACKEND": "null"}, {"MAIL_BACKEND": "locmem"}])
+    def test_it_has_the_messages_of_all_locmem_mailers(self, settings):
+        made_of = {"both": {"BACKEND": "failover", "MAILERS": ["bulk"]}}
+        mail = Mail(make_app(**settings, MAIL_MAILERS={"bulk": "locmem", **made_of}))
+        outbox = mail.outbox
+        with Outbox() as recorded, mail.record_messages() as originals:
+            mail.using("bulk").send(hello())
+        mail.using("both").send(hello())
+        assert mail.outbox is outbox
+        assert [each.mailer for each in outbox] == ["bulk", "bulk"]
+        assert len(recorded) == len(originals) == 1
+
+    def test_it_is_kept_if_a_mailer_becomes_locmem_later(self):
+        app = make_app(TESTING=True, MAIL_MAILERS={"bulk": "smtp://localhost"})
+        mail = Mail(app)
+        mail.using("bulk").send(hello())
+        app.config["MAIL_MAILERS"] = {"bulk": "locmem", "default": "locmem"}
+        mail.using("bulk").send(hello())
+        mail.send(hello())
+        assert [each.mailer for each in mail.outbox] == ["bulk", "bulk", "default"]
 
     def test_a_foreign_locmem_backend_has_none(self, monkeypatch):
         mail = Mail(make_app(MAIL_BACKEND="null"))

@@ -75,6 +75,13 @@ def test_replaced_mailers_share_one_store_and_keep_their_names():
     assert listed(mail) == [("Two", "bulk", "locmem"), ("One", "default", "locmem")]
 
 
+def test_locmem_mailers_list_each_message_once_with_its_mailer():
+    mail = mail_with(default="locmem", bulk="locmem")
+    send(mail, "One")
+    send(mail, "Two", mailer="bulk")
+    assert listed(mail) == [("Two", "bulk", "locmem"), ("One", "default", "locmem")]
+
+
 def test_mailers_with_one_folder_list_each_message_once(tmp_path):
     box = {"BACKEND": "file", "PATH": tmp_path}
     mail = mail_with(default=box, other=dict(box))
