@@ -22,7 +22,7 @@ from ..message.message import Message
 from ..util.locks import ForkSafeLock
 from .admitting import Admission
 from .building import Builder
-from .definitions import is_composite
+from .definitions import Definition, is_composite
 from .notes import Notes
 
 _NOT_ASSIGNED = object()
@@ -128,6 +128,18 @@ class Selection(Builder):
         """
         definition = self.definitions.chosen(mailer)
         own = wanted_backend(self._config)[0] if definition is None else mailer
+        return self._target(mailer, own, definition)
+
+    def child_target(self, name: str) -> tuple[Backend[Any], Policy]:
+        """Return :meth:`target` of the child of a queue: a mailer, or a backend.
+
+        :raises ConfigurationError: a setting is wrong.
+        """
+        return self._target(name, name, self.definitions.get(name))
+
+    def _target(
+        self, mailer: str, own: Any, definition: Definition | None
+    ) -> tuple[Backend[Any], Policy]:
         cls = self._class_of(own, definition)
         replacement = self._replacement() if cls.external else None
         chosen = own if replacement is None else replacement[0]

@@ -94,7 +94,7 @@ def _run_several(
 
 
 def _announce(app: Any, queue: QueueBackend) -> None:
-    backend = app.extensions["mail"].selection.target(queue.target)[0]
+    backend = app.extensions["mail"].selection.child_target(queue.target)[0]
     click.echo(f"{queue.target}: {backend.name}")
     if warning := replaced(app, queue):
         click.secho(f"Warning: {warning}", fg="yellow", err=True)

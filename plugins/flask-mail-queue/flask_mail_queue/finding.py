@@ -57,8 +57,8 @@ def _check_rules(queues: Sequence[QueueBackend]) -> None:
 def replaced(app: Any, queue: QueueBackend) -> str | None:
     """Return a warning if the mail of a queue goes to another backend than its mailer names."""
     selection = app.extensions["mail"].selection
-    backend = selection.target(queue.target)[0]
-    wanted = selection.backend_class(selection.reference(queue.target)[0])
+    backend = selection.child_target(queue.target)[0]
+    wanted = selection.backend_class(queue.target)
     if wanted is type(backend):
         return None
     return (

@@ -16,20 +16,25 @@ from .worker import Worker
 def work_off(app: Any, *, queue: str | None = None) -> int:
     """Send all messages in the queue, also those that are due later, and return their number.
 
-    The mailer behind the queue must be a local one, such as ``locmem``. ``MAIL_SUPPRESS_SEND`` must
-    be ``False``: otherwise messages go to the outbox, and never into the queue.
+    The mailer behind the queue must be a local one, such as ``locmem``; one that is made of others,
+    of local ones. ``MAIL_SUPPRESS_SEND`` must be ``False``: otherwise messages go to the outbox,
+    and never into the queue.
 
     :param queue: the name of a mailer, if the app has queues in several databases.
     :raises ConfigurationError: real mail would be sent.
     """
     queues = queues_of(app, queue)
+    selection = app.extensions["mail"].selection
     for each in queues:
-        backend = app.extensions["mail"].selection.target(each.target)[0]
-        if backend.external:
-            raise ConfigurationError(
-                f"work_off() sends no real mail, but the mailer {each.target!r} has the"
-                f' {backend.name} backend: set it to "locmem" in tests.'
-            )
+        if not selection.child_target(each.target)[0].external:
+            continue  # or it is replaced
+        for leaf in selection.leaf_references(each.target):
+            cls = selection.backend_class(leaf)
+            if cls.external:
+                raise ConfigurationError(
+                    f"work_off() sends no real mail, but the mailer {leaf!r} has the {cls.name}"
+                    ' backend: set it to "locmem" in tests.'
+                )
     store = queues[0].store
     rows = store.tables.queue
     with store.begin() as connection:

@@ -201,7 +201,7 @@ class Worker:
         """Return the backend and the policy of a mailer; ``None`` if it does not exist."""
         # As the settings are now: under TESTING another backend replaces it.
         try:
-            return self._app.extensions["mail"].selection.target(name)
+            return self._app.extensions["mail"].selection.child_target(name)
         except MailError as error:
             if time.monotonic() - self._complained.get(name, float("-inf")) > 60:
                 self._complained[name] = time.monotonic()

@@ -44,6 +44,34 @@ def test_all_messages_reach_the_outbox(app):
         assert work_off(app) == 0
 
 
+def test_mailer_behind_the_queue_may_be_a_backend(app):
+    app.config["MAIL_MAILERS"] = {"default": {"BACKEND": "queue", "MAILER": "locmem"}}
+    assert app.mail.send(Message("now", ["ann@example.com"], "Hello.")).taken
+    assert work_off(app) == 1
+    assert [each.mailer for each in app.mail.outbox] == ["locmem"]
+
+
+def test_external_backend_behind_the_queue_is_replaced_in_tests(app):
+    app.config["MAIL_MAILERS"] = {"default": {"BACKEND": "queue", "MAILER": "smtp"}}
+    app.mail.send(Message("now", ["ann@example.com"], "Hello."))
+    with pytest.raises(ConfigurationError, match="the mailer 'smtp' has the smtp backend"):
+        work_off(app)
+    app.config["MAIL_SUPPRESS_SEND"] = None
+    assert work_off(app) == 1
+    assert [each.mailer for each in app.mail.outbox] == ["smtp"]
+
+
+def test_mail_of_a_composite_reaches_the_outbox_by_its_child(app):
+    made_of = {"BACKEND": "failover", "MAILERS": ["first", "second"]}
+    app.config["MAIL_MAILERS"].update(shop=made_of, first="locmem", second="smtp://localhost:1")
+    app.mail.send(Message("now", ["ann@example.com"], "Hello."))
+    with pytest.raises(ConfigurationError, match="the mailer 'second' has the smtp backend"):
+        work_off(app)
+    app.config["MAIL_MAILERS"]["second"] = "locmem"
+    assert work_off(app) == 1
+    assert [each.mailer for each in app.mail.outbox] == ["first"]
+
+
 def test_it_sends_no_real_mail(app):
     app.mail.send(Message("now", ["ann@example.com"], "Hello."))
     app.config["MAIL_MAILERS"]["shop"] = "smtp"

@@ -340,6 +340,15 @@ def test_queue_takes_a_message_and_another_backend_dispatches_it():
     assert [name for name, _ in heard[3:]] == ["email-dispatched"] * 2
 
 
+def test_child_of_a_queue_may_be_a_mailer_or_a_backend():
+    selection = mail_of(MAIL_MAILERS={"bulk": "null"}).state.selection
+    for name, backend in (("bulk", "null"), ("locmem", "locmem")):
+        child, policy = selection.child_target(name)
+        assert (child.name, policy.mailer) == (backend, name)
+    with pytest.raises(ConfigurationError, match="'blk' is not installed"):
+        selection.child_target("blk")
+
+
 def test_receiver_of_email_queued_that_raises_propagates_in_tests_only():
     def receiver(app):
         raise RuntimeError("no")
