@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from flask_mail import ConfigurationError
+from flask_mail import ConfigurationError, MailError
 
 from .backend import QueueBackend
 from .contents import Contents
+
+_log = logging.getLogger("flask_mail.queue")
 
 
 def queues_of(app: Any, queue: str | None = None) -> list[QueueBackend]:
@@ -120,7 +123,15 @@ def _under(selection: Any, names: Sequence[str]) -> list[QueueBackend]:
     """Return the queue backends of mailers and of their parts."""
     found: dict[int, QueueBackend] = {}
     for name in names:
-        for each in _references(selection, selection.reference(name)[0]):
+        try:
+            references = list(_references(selection, selection.reference(name)[0]))
+        except Exception as error:  # a plugin may raise anything
+            if len(names) == 1:  # the one that was asked for
+                raise
+            reason = str(error) if isinstance(error, MailError) else type(error).__name__
+            _log.warning("Mailer %r is left out: it cannot name its parts (%s).", name, reason)
+            continue
+        for each in references:
             backend = selection.build(each)
             found[id(backend)] = backend
     return list(found.values())

@@ -34,7 +34,7 @@ def send_news(shop, **options):
     shop.mail.using("news").send(message)
 
 
-def run_work(shop, mailer):
+def run_work(shop, mailer="peer"):
     info = ScriptInfo(create_app=lambda: shop.app)
     return shop.app.test_cli_runner().invoke(work, ["--once", "--mailer", mailer], obj=info)
 
@@ -81,16 +81,38 @@ def test_a_queue_is_found_once_also_as_part_of_a_composite_of_itself(shop):
     assert [each.name for each in declared(shop.app)] == ["default", "news"]
 
 
-def test_a_mailer_that_cannot_name_its_parts_hides_no_queue(shop):
-    class Broken(Peer):
-        @classmethod
-        def parts(cls, options):
-            return options["mailers"]
+class Broken(Peer):
+    @classmethod
+    def parts(cls, options):
+        return options["mailers"]
 
+
+def test_a_mailer_that_cannot_name_its_parts_hides_no_queue(shop):
     shop.app.config["MAIL_MAILERS"]["broken"] = {"BACKEND": Broken}
     assert [each.name for each in declared(shop.app)] == ["default", "news"]
     assert shop.send().outcome is Outcome.QUEUED
     del shop.app.config["MAIL_MAILERS"]["broken"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [({"BACKEND": Broken}, "KeyError"), ({"BACKEND": "smpt"}, "smpt")],
+)
+def test_a_worker_warns_of_a_mailer_that_cannot_name_its_parts(shop, caplog, broken, reason):
+    shop.app.config["MAIL_MAILERS"]["broken"] = broken
+    shop.send()
+    done = run_work(shop)
+    assert done.exit_code == 0, done.output
+    assert shop.states() == ["sent"]
+    (warning,) = {each for each in caplog.messages if "left out" in each}
+    assert "'broken'" in warning
+    assert reason in warning
+
+
+def test_a_queue_that_was_asked_for_and_cannot_name_its_parts_is_an_error(shop):
+    shop.app.config["MAIL_MAILERS"]["broken"] = {"BACKEND": Broken}
+    with pytest.raises(KeyError):
+        queues_of(shop.app, "broken")
 
 
 def test_a_row_of_a_mailer_without_a_queue_is_read_without_a_key(shop):
