@@ -22,6 +22,7 @@ Only pytest is needed.
 from .batches import Batches
 from .composing import Composing
 from .data import BREAKS, FIELDS, THREADS, Delivered
+from .events import ReportsEvents
 from .failures import Failures
 from .features import Declaring
 from .http_service import Ending, Plan, ScriptedService, answer, scripted_service
@@ -52,6 +53,7 @@ __all__ = [
     "OverHttp",
     "Plan",
     "Refusals",
+    "ReportsEvents",
     "ScriptedBackend",
     "ScriptedService",
     "Sessions",
@@ -79,5 +81,6 @@ class BackendContract(
     one are skipped or check less. If your backend cannot pass a test by its nature, override the
     test and say why. Each group of tests is also available as a class. Not included are
     ``Streaming``, for a backend that delivers in pieces, ``Composing``, for one that is made of
-    others, and ``OverHttp``, for one that sends over HTTP.
+    others, ``OverHttp``, for one that sends over HTTP, and ``ReportsEvents``, for one that reads
+    events.
     """

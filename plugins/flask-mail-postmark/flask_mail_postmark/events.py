@@ -5,8 +5,10 @@ https://postmarkapp.com/developer/webhooks/webhooks-overview
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
+from hashlib import sha256
 from typing import Any, Final
 
 from flask_mail.backends import DeliveryEvent, EventKind
@@ -61,9 +63,14 @@ def events_in(found: Mapping[str, Any]) -> Iterator[DeliveryEvent]:
 
 
 def _id(record: str, found: Mapping[str, Any]) -> str:
-    """Return the id of a bounce or complaint; the others have none, so it is made from them."""
+    """Return the id of a bounce or complaint; the others have none, so it is made from them.
+
+    Not from the time of the event, which is the present one if it is missing.
+    """
     number = found.get("ID")
-    return f"{record}-{number}" if isinstance(number, int) and number else ""
+    if isinstance(number, int) and number:
+        return f"{record}-{number}"
+    return sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _text(found: Mapping[str, Any], *names: str) -> str:

@@ -13,11 +13,9 @@ from flask import Flask
 from flask_mail_ses import SesBackend
 from flask_mail_ses.events import events_in
 from flask_mail_ses.sns import Topics
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from notices import CONFIRM, NOW, TOPIC, Web, body, certificate, notice, stamp
 
-from flask_mail import EventKind, Mail, email_reported
+from flask_mail import EventKind, Mail
 from flask_mail.backends import ConfigurationError, EventsRefused
 from flask_mail.cli import mail_cli
 
@@ -191,45 +189,6 @@ def test_other_messages_of_the_topic_are_no_events(message):
     assert list(events_in(notice(message))) == []
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["emailAddress", "destination", "headers", "tags", "name", "value"])
-            | st.text(max_size=5),
-            inner,
-            max_size=3,
-        )
-    ),
-    max_leaves=8,
-)
-
-
-@settings(deadline=None, max_examples=40)
-@given(
-    st.sampled_from(
-        ["Bounce", "Complaint", "Delivery", "DeliveryDelay", "Reject", "Subscription", "X"]
-    ),
-    JSON,
-    JSON,
-    st.sampled_from(
-        [
-            "bouncedRecipients",
-            "complainedRecipients",
-            "recipients",
-            "delayedRecipients",
-            "timestamp",
-        ]
-    ),
-    JSON,
-)
-def test_random_content_of_a_signed_message_raises_nothing(name, detail, mail, field, value):
-    for about in (detail, {field: value, "newTopicPreferences": value}):
-        for event in read(name, about, mail):
-            assert isinstance(event.kind, EventKind)
-
-
 def backend(web=None, **options):
     options = {"region": "eu-central-1", "events_topic": TOPIC, **options}
     made = SesBackend.from_options(options, None)
@@ -294,28 +253,6 @@ def shop(monkeypatch):
     )
     Mail(app)
     return app, web, stamp(now)
-
-
-def test_the_endpoint_takes_what_amazon_sends(shop):
-    app, _, now = shop
-    got = []
-
-    def note(app, event):
-        got.append(event)
-
-    about = {"eventType": "Bounce", "mail": MAIL, "bounce": BOUNCE}
-    post = app.test_client().post
-    with email_reported.connected_to(note):
-        for content_type in ("text/plain; charset=UTF-8", "application/json"):
-            data = body(about, Timestamp=now)
-            answer = post("/mail-events/default", data=data, content_type=content_type)
-            assert answer.status_code == 204
-        assert post("/mail-events/default", data=data[:-9]).status_code == 400
-        changed = data.replace(b"bob@", b"ann@")
-        assert post("/mail-events/default", data=changed).status_code == 401
-    assert [(each.mailer, each.backend, each.id) for each in got] == [
-        ("default", "ses", "0102-feedback-0")
-    ] * 2
 
 
 def test_a_subscription_is_confirmed_by_the_command(shop):

@@ -193,13 +193,7 @@ def test_amazon_sends_it_again_if_it_cannot_be_verified_now(answer):
     assert found.verified(body("Hi"))["Message"] == "Hi"
 
 
-@settings(deadline=None)
-@given(st.binary(max_size=200))
-def test_random_octets_are_refused(given):
-    assert refusal_of(given).status in (400, 401)
-
-
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(st.sampled_from(sorted(SIGNED.keys() - {"UnsubscribeURL"})), st.text(max_size=60))
 def test_a_random_change_is_refused(name, value):
     web = Web()
