@@ -611,6 +611,7 @@ def test_the_guards_are_errors_that_old_handlers_catch(
     assert isinstance(caught.value, flask_mail.MailError)
 
 
+@pytest.mark.exhaustive
 def test_the_guards_stand_when_assertions_are_switched_off() -> None:
     printed = run_python(
         """\

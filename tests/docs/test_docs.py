@@ -200,7 +200,7 @@ class Provider(Recorder):
 
     async def auth_XOAUTH2(self, server: Any, args: list[str]) -> AuthResult:
         said = base64.b64decode(args[1])
-        return AuthResult(success=said.endswith(b"\1auth=Bearer t0ken\1\1"))
+        return AuthResult(success=said.endswith(b"\1auth=Bearer t0ken\1\1"), handled=False)
 
 
 @pytest.fixture

@@ -100,7 +100,8 @@ class Recorder:
     def authenticate(self, server, session, envelope, mechanism, data):
         if isinstance(data, LoginPassword):
             self.logins.append((data.login.decode(), data.password.decode()))
-        return AuthResult(success=self.logins[-1][1] == "s3cret-pässword")
+        # Unless it is told so, aiosmtpd takes a refusal for answered, and the client waits in vain.
+        return AuthResult(success=self.logins[-1][1] == "s3cret-pässword", handled=False)
 
 
 @dataclass(frozen=True)

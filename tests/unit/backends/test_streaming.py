@@ -187,6 +187,7 @@ def peak_of(mail: Mail, sent: Message) -> int:
     return peak - start
 
 
+@pytest.mark.exhaustive
 @matrix("source, backend", ["path", "bytes"], ["smtp", "file"])
 def test_it_takes_little_memory_above_its_data(tmp_path: Path, source: str, backend: str) -> None:
     data = bytes(32 * MIB)

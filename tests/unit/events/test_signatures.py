@@ -132,6 +132,7 @@ class TestWebhook:
             with pytest.raises(EventsRefused):
                 verify(each, secret=secret)
 
+    @pytest.mark.exhaustive
     @given(st.dictionaries(st.sampled_from([*signed(), "x"]), st.text(max_size=40)), st.binary())
     def test_random_requests_are_refused(self, headers, body):
         with pytest.raises(EventsRefused):

@@ -48,6 +48,7 @@ def test_a_folder_of_broken_files_is_listed_as_a_whole(browser, folder):
     assert browser.messages() == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", BROKEN)
 def test_each_page_of_a_broken_file_is_shown(browser, folder, name):
     folder.mkdir()

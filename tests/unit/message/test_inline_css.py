@@ -311,6 +311,7 @@ def test_a_shorthand_is_left_out_with_what_it_covers() -> None:
     assert '<p style="color: red;">a</p>' in html
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "html",
     [

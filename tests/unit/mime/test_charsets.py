@@ -128,6 +128,7 @@ def test_an_octet_cut_off_at_the_end_is_one_wrong_character() -> None:
         assert decode("中".encode(codec) + b"\xb0", label) == f"中{WRONG}"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("label", ["utf-8", "euc-jp", "shift_jis", "gbk", "big5", "iso-2022-jp"])
 def test_octets_that_are_all_wrong_are_read_in_linear_time(label: str) -> None:
     start = time.process_time()

@@ -91,6 +91,7 @@ def test_a_supply_that_ends_early_is_an_error() -> None:
         list(Portion(Supply(b"four"), 5).blocks())
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", ["bytes", "file"])
 def test_reading_large_content_takes_little_memory(tmp_path: Path, kind: str) -> None:
     data = bytes(20 * 1024 * 1024)

@@ -103,6 +103,7 @@ def test_encoded_words_are_decoded_as_they_are_meant(text: str, decoded: str) ->
     assert decode_text(text) == decoded
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "content",
     [

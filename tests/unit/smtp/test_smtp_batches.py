@@ -346,6 +346,7 @@ if child == 0:
 """
 
 
+@pytest.mark.exhaustive
 def test_a_forked_child_lets_go_of_the_session_of_its_parent():
     with smtp_server() as server:
         program = [sys.executable, "-c", FORKING, str(server.port), SUPPORT]

@@ -425,6 +425,7 @@ with pytest.MonkeyPatch.context() as patch, dead("127.0.0.2", port):
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform != "linux", reason="how a full backlog behaves")
 def test_greenlets_get_past_dead_addresses(server):
     pytest.importorskip("gevent")

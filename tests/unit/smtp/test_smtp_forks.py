@@ -100,6 +100,7 @@ def numbers(server):
     )
 
 
+@pytest.mark.exhaustive
 @matrix("mode, place", MODES, ["generator", "sending", "dispatched"])
 def test_child_of_a_fork_in_a_batch_sends_nothing_of_the_batch(mode, place):
     with fault_server(extensions=MODES[mode]) as server:
@@ -115,6 +116,7 @@ def test_child_of_a_fork_in_a_batch_sends_nothing_of_the_batch(mode, place):
     assert all("forked" in each for each in errors)
 
 
+@pytest.mark.exhaustive
 @every_mode
 def test_child_forked_by_a_signal_handler_sends_none_of_the_batch(mode):
     with fault_server(Fault("mail", "stall", ((1, 2),)), extensions=MODES[mode]) as server:

@@ -79,6 +79,7 @@ def test_after_a_refusal_a_program_can_send_itself():
         assert len(server.conversations) == 1
 
 
+@pytest.mark.exhaustive
 def test_a_program_may_send_more_than_the_system_takes_at_once(server):
     """Its socket waits, as that of any session of smtplib."""
     content = b"Subject: large\r\n\r\n" + b"x" * 70 + b"\r\n"

@@ -265,6 +265,7 @@ def test_a_deadline_ends_one_message_and_not_the_others(mode):
     assert outcomes.count(SENT) >= 12
 
 
+@pytest.mark.exhaustive
 @every_mode
 def test_a_slow_message_holds_back_a_window_of_others(mode):
     """Receipts are in order, and a generator of ten thousand holds a window of messages."""
@@ -447,6 +448,7 @@ def test_an_interrupt_while_closing_drops_the_other_connections(monkeypatch):
         server.wait_for_open(0)
 
 
+@pytest.mark.exhaustive
 @every_mode
 def test_a_child_drops_the_sockets_of_all_connections(mode, monkeypatch):
     """A process id that changes in the middle, as in a child of a fork."""
@@ -498,6 +500,7 @@ print(json.dumps(["parent", told, extra]), flush=True)
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @every_mode
 def test_a_forked_child_leaves_all_connections_to_its_parent(mode):

@@ -335,6 +335,7 @@ if sys.argv[2] == "fork":
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("how", "subjects", "connections"),
     [

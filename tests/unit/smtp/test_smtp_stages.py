@@ -85,6 +85,7 @@ def test_the_reply_to_content_may_take_ten_minutes_and_no_other_does(monkeypatch
     assert patience.waits[0] == 20  # the greeting
 
 
+@pytest.mark.exhaustive
 @OFFERS
 def test_large_content_may_not_stand_still_for_ten_minutes(monkeypatch, offered):
     """The long wait begins once all of it has left."""

@@ -54,6 +54,7 @@ def ca_file(authority, tmp_path):
 # The calls
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("autospec", [False, True])
 @pytest.mark.parametrize(
     ("name", "settings", "calls"),

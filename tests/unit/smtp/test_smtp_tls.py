@@ -543,6 +543,7 @@ with mail.connect() as connection:
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @both_ways
 def test_workers_that_gevent_patches_after_the_master_has_sent_mail_send(way, certified, ca_file):
