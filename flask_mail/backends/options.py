@@ -94,11 +94,15 @@ class Options(dict[str, Any]):
     """Options of one mailer, by lowercase name, that know their settings.
 
     :ivar key_of: returns the setting of an option, for errors.
+    :ivar url: the setting that contains them as a URL, or an empty string.
     """
 
-    def __init__(self, options: Mapping[str, Any], key_of: Callable[[str], str]) -> None:
+    def __init__(
+        self, options: Mapping[str, Any], key_of: Callable[[str], str], url: str = ""
+    ) -> None:
         super().__init__(options)
         self.key_of = key_of
+        self.url = url
 
 
 def key_of_option(cls: Any, options: Mapping[str, Any]) -> Callable[[str], str]:

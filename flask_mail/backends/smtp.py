@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.converters import default_port
 from ..delivery.sending import failure_of
-from ..errors import BackendUnavailable
+from ..errors import BackendUnavailable, DeliveryError
 from ..receipt import Outcome, Receipt
 from ..smtp import borrowed as lending
 from ..smtp import legacy as stand_in
@@ -24,9 +24,9 @@ from ..smtp.source import Item
 from ..smtp.tls import ClientTLS
 from ..util.clocks import waited
 from ..util.secret import Password, Secret, Token
-from .base import Backend
 from .features import ORDINARY, Feature
 from .smtp_legacy import send_by_legacy
+from .smtp_naming import NamesSettings
 from .smtp_rules import Options, check, implied_by_url, read_value
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ NO_HOST = object()
 suppressed mail."""
 
 
-class SmtpBackend(Backend["smtplib.SMTP"]):
+class SmtpBackend(NamesSettings["smtplib.SMTP"]):
     """Delivers over SMTP. A session is an :class:`smtplib.SMTP`, and is reconnected if it broke,
     provided that `open` made it."""
 
@@ -160,9 +160,13 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         return self._server.host, self._server.port
 
     def open(self) -> smtplib.SMTP:
-        if stand_in.is_replaced(self._server):
-            return stand_in.connect(self._server)  # type: ignore[no-any-return]
-        return self._sessions.take(Deadline(self._seconds(0) - waited.get()))
+        try:
+            if stand_in.is_replaced(self._server):
+                return stand_in.connect(self._server)  # type: ignore[no-any-return]
+            return self._sessions.take(Deadline(self._seconds(0) - waited.get()))
+        except DeliveryError as error:
+            self.rename(error)
+            raise
 
     def hide(self, session: Any) -> None:
         """Let the next batch on a session, which no program sees, use others beside it."""
@@ -222,7 +226,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         courier = self._courier(session, lambda octets: self._seconds(octets) - before)
         (result,) = courier.carry([(mail.envelope, mail.octets)])
         if result.error is not None:
-            raise result.error
+            raise self.rename(result.error)
         return self._receipt(mail, result)
 
     def deliver_many(self, mails: Iterable[Outgoing], session: Any) -> Iterator[Receipt]:
@@ -248,7 +252,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             if result.error is None:
                 yield self._receipt(mail, result)
             else:
-                yield failure_of(self.name, result.error, mail, handed_over=True)
+                yield failure_of(self.name, self.rename(result.error), mail, handed_over=True)
 
     @contextmanager
     def _beside(self, busy: Any) -> Iterator[Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..smtp.session import Server
     from .smtp import SmtpBackend
+    from .smtp_naming import Naming
 
 _NAMES_SHOWN = 5  # certificates of big providers have a hundred
 
@@ -28,7 +29,7 @@ def probe(backend: SmtpBackend, sender: str | None) -> Iterator[ProbeStep]:
     steps = ["connect", "greeting", "tls", "login"]
     if server.implicit_tls:
         steps = ["connect", "tls", "greeting", "login"]
-    skipped = _not_configured(server)
+    skipped = _not_configured(server, backend.names)
     found = {"connect": str(server)}
 
     def note(stage: str, session: smtplib.SMTP) -> None:
@@ -52,13 +53,13 @@ def probe(backend: SmtpBackend, sender: str | None) -> Iterator[ProbeStep]:
         backend.retire(session)
 
 
-def _not_configured(server: Server) -> Mapping[str, ProbeStep]:
+def _not_configured(server: Server, naming: Naming) -> Mapping[str, ProbeStep]:
     skipped = {}
     if not server.is_encrypted:
         skipped["tls"] = "not configured (MAIL_USE_TLS, MAIL_USE_SSL)"
     if server.username is None:
         skipped["login"] = "not configured (MAIL_USERNAME)"
-    return {name: ProbeStep(name, "skipped", why) for name, why in skipped.items()}
+    return {name: ProbeStep(name, "skipped", naming(why)) for name, why in skipped.items()}
 
 
 def _failed_step(error: Exception) -> str:

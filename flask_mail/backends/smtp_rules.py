@@ -15,6 +15,7 @@ from ..config.table import BY_KEY, convert
 from ..errors import ConfigurationError
 from ..util.patterns import lazy_pattern
 from ..util.secret import Password, Secret, Token
+from .smtp_naming import naming
 
 if TYPE_CHECKING:
     from ..smtp.server import Server
@@ -168,7 +169,7 @@ def check(options: Options) -> None:
     for problem in problems(options):
         if problem.level == "error":
             raise ConfigurationError(problem.advice)
-        _log.warning("%s", problem.advice)
+        _log.warning("%s", naming.get()(problem.advice))
 
 
 def implied_by_url(options: Mapping[str, Any]) -> dict[str, Any]:

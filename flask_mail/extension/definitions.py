@@ -69,7 +69,8 @@ class Definition:
                 if (name := key.lower()) != "backend" and not settings.is_unset(value)
             }
         found = _secret(cls, given, self._key_of)
-        return found if isinstance(found, str) else Options(found, self._key_of)
+        url = self.key if isinstance(self._source, MailURL) else ""
+        return found if isinstance(found, str) else Options(found, self._key_of, url)
 
     def _key_of(self, option: str) -> str:
         if isinstance(self._source, MailURL):

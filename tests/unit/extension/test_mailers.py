@@ -172,7 +172,10 @@ def test_unknown_mailer_is_an_error_with_a_hint():
         ({"bulk": {"PROT": 25}}, r"MAIL_MAILERS\['bulk'\]\['PROT'\] is not an option of Smtp"),
         ({"bulk": {"PORT": "x"}}, r"MAIL_MAILERS\['bulk'\]\['PORT'\] must be a whole number"),
         ({"bulk": {"BACKEND": "file"}}, r"needs MAIL_MAILERS\['bulk'\]\['PATH'\]"),
-        ({"bulk": {"USERNAME": "ann"}}, "Mailer 'bulk': MAIL_USERNAME is set, but neither"),
+        (
+            {"bulk": {"USERNAME": "ann"}},
+            r"^MAIL_MAILERS\['bulk'\]\['USERNAME'\] is set, but neither",
+        ),
     ],
 )
 def test_wrong_definition_is_an_error_that_names_it(tables, problem):
