@@ -10,6 +10,7 @@ import base64
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -18,6 +19,7 @@ import click
 
 from ..config.masking import USERINFO
 from ..config.table import BY_KEY, is_secret, is_unset
+from ..util.echoes import as_value
 from ..util.text import plain_text
 
 T = TypeVar("T")
@@ -46,17 +48,26 @@ def redactor(
     """Return a function that masks every secret of these settings in a text.
 
     That includes the base64 forms that a server may echo: alone, or in AUTH PLAIN after `username`.
+    Very short secrets are only masked where they are a value, and not in words.
     """
     spellings: set[str] = set()
+    short: list[re.Pattern[str]] = []
     for key, value in values:
         for secret in _secrets(key, value, declared):
             plain_auth = f"\0{username}\0{secret}"
-            spellings |= {secret, _base64(secret), _base64(plain_auth)}
+            spellings |= {_base64(secret), _base64(plain_auth)}
+            pattern = as_value([secret])
+            if pattern is None:
+                spellings.add(secret)
+            else:
+                short.append(pattern)
     longest_first = sorted(spellings, key=len, reverse=True)
 
     def redact(text: str) -> str:
         for spelling in longest_first:
             text = text.replace(spelling, MASK)
+        for pattern in short:
+            text = pattern.sub(MASK, text)
         return USERINFO.sub(MASK, text)
 
     return redact

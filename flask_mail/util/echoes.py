@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from html import unescape
 from typing import NamedTuple, TypeVar
 
@@ -13,7 +13,8 @@ from .patterns import lazy_pattern
 T = TypeVar("T", str, bytes)
 
 _SHORT = 4
-"""Octets: a piece of a secret of this length is not shown."""
+"""Octets: a piece of a secret of this length is not shown. Shorter secrets occur in ordinary words:
+masking them there would make texts unreadable, and show what the secret is."""
 _LONG, _OF_A_LONG_ONE = 64, 6  # pieces of a secret this long occur anywhere by chance if shorter
 _ENOUGH = 6  # octets: a piece this long does not occur in a word by chance
 _MUCH = 2000  # characters: longer texts are not searched for nested encodings
@@ -60,18 +61,33 @@ def masked(text: str, hidden: bytearray) -> str:
     return shown
 
 
+def as_value(secrets: Iterable[str]) -> re.Pattern[str] | None:
+    """Return a pattern that finds short secrets where one is a value; ``None`` for long ones.
+
+    A value is in quotes or brackets, after ``=`` or a colon, or the whole text.
+    """
+    found = sorted(secrets, key=len, reverse=True)
+    if len(found[0]) >= _SHORT:
+        return None
+    either = "|".join(map(re.escape, found))
+    return re.compile(
+        rf"(?:(?<=[=:'\"`<(\[{{])|(?<=[=:] ))(?:{either})(?![A-Za-z0-9])|\A(?:{either})\Z"
+    )
+
+
 class Echoes:
     """Find a secret and its pieces in text.
 
     Only private attributes contain it, because tracebacks show the variables of frames.
     """
 
-    __slots__ = ("__encoded", "__enough", "__pieces", "__size")
+    __slots__ = ("__as_value", "__encoded", "__enough", "__pieces", "__size")
 
     def __init__(self, secret: str) -> None:
         octets = {secret.encode("utf-8", "surrogatepass"), secret.encode("latin-1", "replace")}
         longest = max(map(len, octets))
         size = min(*map(len, octets), _SHORT if longest < _LONG else _OF_A_LONG_ONE)
+        self.__as_value = as_value(each.decode("latin-1") for each in octets)
         self.__size = size
         self.__enough = min(longest, _ENOUGH)
         self.__pieces = frozenset(
@@ -93,17 +109,10 @@ class Echoes:
             hidden[start:end] = b"\1" * (end - start)
 
     def __spans(self, view: _View, depth: int) -> Iterator[tuple[int, int]]:
-        octets, size = view.octets, self.__size
-        begin = -1
-        for start, piece in enumerate([*_windows(octets, size), ""]):
-            if piece in self.__pieces:
-                begin = start if begin < 0 else begin
-            elif begin >= 0:
-                end = start - 1 + size
-                if end - begin >= self.__enough or _stands_alone(octets, begin, end):
-                    yield view.spans[begin][0], view.spans[end - 1][1]
-                begin = -1
-        size = max(size, _SHORT)
+        octets = view.octets
+        for begin, end in self.__places(octets):
+            yield view.spans[begin][0], view.spans[end - 1][1]
+        size = max(self.__size, _SHORT)
         for run in _RUN.finditer(octets):
             if not self.__encoded.isdisjoint(_windows(run[0], size)) or _is_of_a_login(run[0]):
                 yield view.spans[run.start()][0], view.spans[run.end() - 1][1]
@@ -111,6 +120,21 @@ class Echoes:
             for pattern, octets_of in _SPELLINGS:
                 if pattern.search(octets):
                     yield from self.__spans(_decoded(view, pattern, octets_of), depth - 1)
+
+    def __places(self, octets: str) -> Iterator[tuple[int, int]]:
+        """Yield where `octets` are the secret or a piece of it."""
+        if self.__as_value is not None:
+            yield from (found.span() for found in self.__as_value.finditer(octets))
+            return
+        size, begin = self.__size, -1
+        for start, piece in enumerate([*_windows(octets, size), ""]):
+            if piece in self.__pieces:
+                begin = start if begin < 0 else begin
+            elif begin >= 0:
+                end = start - 1 + size
+                if end - begin >= self.__enough or _stands_alone(octets, begin, end):
+                    yield begin, end
+                begin = -1
 
 
 def _windows(text: T, size: int) -> list[T]:

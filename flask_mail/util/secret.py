@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from ..errors import BackendUnavailable
-from .echoes import Echoes, masked
+from .echoes import Echoes, as_value, masked
 from .patterns import lazy_pattern
 
 
@@ -99,7 +99,11 @@ class Secret:
         """
         if not self.__value or not isinstance(self.__value, str):
             return octets
-        return octets.replace(self.__value.encode("utf-8", "surrogatepass"), b"***")
+        secret = self.__value.encode("utf-8", "surrogatepass")
+        pattern = as_value([secret.decode("latin-1")])
+        if pattern is None:
+            return octets.replace(secret, b"***")
+        return pattern.sub("***", octets.decode("latin-1")).encode("latin-1")
 
     def _mark(self, text: str, hidden: bytearray) -> None:
         """Mark what :meth:`redact` hides in `hidden`, which has an item for each character."""

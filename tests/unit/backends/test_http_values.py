@@ -132,6 +132,9 @@ def test_secrets_are_covered_in_an_answer():
     assert answer.headers == {"x": "is ***"}
     never = Secret(lambda: 1 / 0)
     assert answer.without([never]) == answer
+    # Masked in words, the answer could not be read any more.
+    short = Answer(200, {}, b'{"id": "abc", "key": "a", "name": "\xc3\xa4"}').without([Secret("a")])
+    assert short.json() == {"id": "abc", "key": "***", "name": "\xe4"}
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 57, 100_000, 400_001])

@@ -217,6 +217,20 @@ class TestSecrets:
         assert echo not in json.dumps(report, ensure_ascii=False)
         assert "what is" in detail_of(report, "login")
 
+    def test_a_password_of_one_letter_garbles_no_text(self):
+        """Masked in words, it would be readable from what is left of them."""
+
+        def script(connection):
+            dialogue = Dialogue(connection)
+            dialogue.greet("AUTH PLAIN")
+            dialogue.answer("535 5.7.8 not proper: user=p password='p'")
+
+        with scripted_server(script) as port:
+            app = make_app(MAIL_PORT=port, MAIL_USERNAME="ann", MAIL_PASSWORD="p")
+            app.config["MAIL_SERVER"] = "127.0.0.1"
+            report = run_json(app, "check", status=1)
+        assert "5.7.8 not proper: user=*** password='***'" in detail_of(report, "login")
+
 
 class TestNames:
     @pytest.mark.parametrize(

@@ -134,9 +134,22 @@ def test_secrets_do_not_hide_each_other():
     assert secrets.redact("nothing of it") == "nothing of it"
 
 
+@pytest.mark.parametrize("secret", ["p", "pw", "p\xe4"])
+@pytest.mark.parametrize(
+    "text", ["{}", "no: {}", "password={}", "'{}' is wrong", "({})", "smtp://u:{}@mx", "pass: {}."]
+)
+def test_a_short_secret_is_hidden_where_it_is_a_value(secret, text):
+    assert Secret(secret).redact(text.format(secret)) == text.format("***")
+    assert Secret(secret).redact(text.format(f"%{ord(secret[0]):x}{secret[1:]}")) == (
+        text.format("***")
+    )
+
+
 @pytest.mark.parametrize(
     ("secret", "text"),
     [
+        ("p", "535 password p is not proper: port 25"),
+        ("pas", "535 password past=passed"),
         ("another", "neither is right"),
         ("password1", "535 5.7.8 Username and Pass not accepted"),
         ("s3cret", "250-SIZE 10240000 at 2026-01-02 03:04:05 &amp; more, 100 % + \\n =3D"),
