@@ -16,6 +16,7 @@ from .sent import Sent
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from ..receipt import Receipt
     from .golden import Replacements
     from .matching import Expectations
     from .scope import Scope
@@ -37,7 +38,7 @@ class Assertions:
 
     _folder: Path | None
     _sent: list[Sent]
-    _failed: list[Message]
+    _failed: list[tuple[Message, Receipt]]
     _changed: threading.Condition
     _scope: Scope
 
@@ -171,5 +172,5 @@ class Assertions:
         return AssertionError(f"{problem}\n\n{self._everything()}")
 
     def _everything(self) -> str:
-        remarks = report.remarks(self._failed, self._scope.notes)
+        remarks = report.remarks([message for message, _ in self._failed], self._scope.notes)
         return "\n\n".join(filter(None, (report.table(list(self._sent)), remarks)))

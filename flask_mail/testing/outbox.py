@@ -12,6 +12,7 @@ from ..backends.features import read_message_options
 from ..backends.locmem import LocmemBackend
 from ..delivery.copies import copy_of
 from ..delivery.policy import DEFAULT
+from ..delivery.sending import failure_of
 from ..events.values import DeliveryEvent, EventKind
 from ..message.fields import Delivered
 from ..message.message import Message
@@ -50,7 +51,7 @@ class Outbox(Assertions, Sequence[Message]):
     def __init__(self, folder: str | Path | None = None) -> None:
         self._folder = None if folder is None else Path(folder)
         self._sent: list[Sent] = []
-        self._failed: list[Message] = []
+        self._failed: list[tuple[Message, Receipt]] = []
         self._faults = Faults()
         self._changed = threading.Condition()
         self._backends: dict[tuple[Selection, LocmemBackend | None], OutboxBackend] = {}
@@ -117,7 +118,15 @@ class Outbox(Assertions, Sequence[Message]):
     @property
     def failed(self) -> list[Message]:
         """Copies of the messages that failed on demand of the test."""
-        return list(self._failed)
+        return [message for message, _ in list(self._failed)]
+
+    @property
+    def failed_receipts(self) -> list[Receipt]:
+        """The receipts of :attr:`failed`, in the same order.
+
+        Each has the error that the app got, with the stage at which it failed.
+        """
+        return [receipt for _, receipt in list(self._failed)]
 
     @property
     def headers(self) -> dict[str, str]:
@@ -250,8 +259,9 @@ class Outbox(Assertions, Sequence[Message]):
     def _judge(self, mail: Outgoing) -> Mapping[str, Refusal]:
         try:
             return self._faults.judge(mail)
-        except Exception:
-            self._failed.append(copy_of(mail))
+        except Exception as error:
+            receipt = failure_of(OutboxBackend.name, error, mail, handed_over=True)
+            self._failed.append((copy_of(mail), receipt))
             raise
 
     def _keep(self, selection: Selection, copy: Message, receipt: Receipt, mail: Outgoing) -> None:

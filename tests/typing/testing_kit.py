@@ -17,6 +17,7 @@ def uses(outbox: Outbox, addresses: list[str], patterns: dict[re.Pattern[str], s
     assert_type(outbox[1:], list[Message])
     assert_type(outbox.to(("Ann", "ann@example.com")), list[Message])
     assert_type(outbox.receipts, list[Receipt])
+    assert_type(outbox.failed_receipts, list[Receipt])
     assert_type(find_links(outbox.last), list[str])
     assert_type(find_code(outbox.last, digits=8), str)
 

@@ -62,6 +62,23 @@ def test_the_next_message_fails_and_those_after_it_do_not(outbox, send):
     assert len(outbox) == 1
 
 
+def test_outcome_stage_and_reply_of_a_failure_are_kept(outbox, mail):
+    """So a test needs not catch the error, which the app may handle."""
+    outbox.refuse("eve@example.com", 550, "no such user", enhanced="5.1.1")
+    outbox.time_out()
+    messages = [Message("Hi", [f"{name}@example.com"], "Hello") for name in ("ann", "eve")]
+    given = mail.send_many(messages)
+    late, refused = outbox.failed_receipts
+    assert (late.outcome, late.error.stage) == (Outcome.NOT_SENT, "connect")
+    assert (refused.outcome, refused.response) == (Outcome.REFUSED, "550 5.1.1 no such user")
+    assert (refused.error.stage, list(refused.refused)) == ("recipient", ["eve@example.com"])
+    assert [each.message_id for each in given] == [late.message_id, refused.message_id]
+    assert [each.error for each in given] == [late.error, refused.error]
+    assert outbox.receipts == []
+    outbox.clear()
+    assert outbox.failed_receipts == []
+
+
 def test_signals_tell_of_the_failure(outbox, send):
     heard = []
 
