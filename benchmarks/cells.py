@@ -51,10 +51,10 @@ class Plan:
 
 FULL = Plan(
     round_trips=(0, 5, 20, 80),
-    budget=1.0,
+    budget=0.7,
     repeats=3,
-    most_singles=30,
-    most_in_loop=200,
+    most_singles=20,
+    most_in_loop=100,
     batch=1000,
     sizes=(100, 1000, 10_000),
     recipients=(1, 10, 100),

@@ -40,7 +40,7 @@ def _build(plan: Plan) -> list[Cell]:
             (MIME_SMTP, {"api": "mime", "policy": "SMTP"}),
         ):
             entries.append(Entry(label, STDLIB, request, settings))
-        cells.append(Cell(column, NOWHERE, 0, entries, plan.repeats))
+        cells.append(Cell(column, NOWHERE, 0, entries, plan.fewer_repeats))
     return cells
 
 
@@ -53,8 +53,8 @@ def _attachment(plan: Plan) -> list[Cell]:
     given = {"mebibytes": LARGE, "by_path": False}
     by_path = {"mebibytes": plan.by_path, "by_path": True}
     return [
-        cell(LARGE_COLUMN, "sink", plan.repeats, **given),
-        cell(f"{LARGE} MiB, Postfix", "postfix", plan.repeats, **given),
+        cell(LARGE_COLUMN, "sink", plan.fewer_repeats, **given),
+        cell(f"{LARGE} MiB, Postfix", "postfix", 1, **given),
         cell(f"{plan.by_path} MiB by path, smtp-sink", "sink", 1, **by_path),
     ]
 
@@ -73,7 +73,7 @@ def _overhead(plan: Plan) -> list[Cell]:
             Entry("`mail.send`, null, receivers", OURS, send | {"listening": True}, null),
             Entry("`mail.send`, locmem", OURS, send, locmem),
         ]
-        cells.append(Cell(column, NOWHERE, 0, entries, plan.repeats))
+        cells.append(Cell(column, NOWHERE, 0, entries, plan.fewer_repeats))
     return cells
 
 
@@ -92,7 +92,7 @@ def _imports(plan: Plan) -> list[Cell]:
             above = "" if library == DJANGO else "flask"
             request = {"task": task, "module": module, "names": names, "above": above}
             entries.append(Entry(library, library, request | {"count": plan.imports}))
-        return Cell(column, server, 0, entries, plan.repeats)
+        return Cell(column, server, 0, entries, plan.fewer_repeats)
 
     return [
         cell(IMPORT, NOWHERE, "imports"),
