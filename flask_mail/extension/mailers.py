@@ -143,7 +143,7 @@ class Selection(Builder):
         cls = self._class_of(own, definition)
         replacement = self._replacement() if cls.external else None
         chosen = own if replacement is None else replacement[0]
-        backend = None if capture is None else capture(self, chosen)
+        backend = None if capture is None else capture(self, chosen, own)
         if backend is None and replacement is None:
             backend = self._current(definition, cls)
         elif backend is None:
@@ -155,7 +155,7 @@ class Selection(Builder):
 
         That is this backend, unless a test collects its mail.
         """
-        taken = None if capture is None else capture(self, chosen)
+        taken = None if capture is None else capture(self, chosen, chosen)
         return self.build(chosen) if taken is None else taken
 
     def policy(self, mailer: str = DEFAULT) -> Policy:
@@ -264,8 +264,9 @@ def wanted_backend(config: Mapping[str, Any]) -> tuple[Any, str]:
     return ("smtp", "default") if value == "" else (value, "MAIL_BACKEND")
 
 
-Capture: TypeAlias = Callable[[Selection, Any], "Backend[Any] | None"]
+Capture: TypeAlias = Callable[[Selection, Any, Any], "Backend[Any] | None"]
 
-# What takes the messages of tests. This module knows no tests: flask_mail.testing puts a function
-# here as soon as it is used.
+# What takes the messages of tests, given the references of the backend that delivers now and of the
+# mailer's own. This module knows no tests: flask_mail.testing puts a function here as soon as it is
+# used.
 capture: Capture | None = None

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from ..backends.base import Backend
 from ..backends.features import Feature
 from ..delivery.copies import MOST_KEPT, delivered_copy
 from ..util.files import FileData
+from .composites import Judge, delivered
 
 if TYPE_CHECKING:
     from ..backends.locmem import LocmemBackend
     from ..delivery.outgoing import Outgoing
     from ..message.message import Message
-    from ..receipt import Receipt, Refusal
+    from ..receipt import Receipt
 
 _log = logging.getLogger("flask_mail")
 
@@ -24,8 +25,10 @@ class OutboxBackend(Backend[None]):
     """Puts messages into the outbox of a test, or fails on demand.
 
     :param judge: returns the recipients to refuse, or raises the error on demand.
+    :param fail: called with a message that was not sent, and its receipt.
     :param keep: called with the copy of a message, its receipt and the rendered message.
     :param own: the locmem backend of the app, if it has one, so that ``mail.outbox`` works too.
+    :param inner: the composite that delivers, if the test makes one of its mailers fail.
     """
 
     name = "locmem"  # receipts are the same as under TESTING
@@ -34,21 +37,35 @@ class OutboxBackend(Backend[None]):
 
     def __init__(
         self,
-        judge: Callable[[Outgoing], Mapping[str, Refusal]],
+        judge: Judge,
+        fail: Callable[[Outgoing, Receipt], None],
         keep: Callable[[Message, Receipt, Outgoing], None],
         own: LocmemBackend | None,
+        inner: Backend[Any] | None = None,
     ) -> None:
         self._judge = judge
+        self._fail = fail
         self._keep = keep
         self._own = own
+        self._inner = inner
 
     def deliver(self, mail: Outgoing, session: object) -> Receipt:
-        refused = self._judge(mail)
+        try:
+            refused = self._judge(mail)
+        except Exception as error:
+            self._fail(mail, self.receipt_of(error, mail))
+            raise
+        if self._inner is None:
+            receipt = self.accepted(mail, refused=refused)
+        else:
+            receipt = delivered(self._inner, mail, refused)
+            if not receipt.taken:
+                self._fail(mail, receipt)
+                return receipt
         if self._own is not None:
             self._own.deliver(mail, None)
         copy = delivered_copy(mail)
         _keep_files(copy)
-        receipt = self.accepted(mail, refused=refused)
         self._keep(copy, receipt, mail)
         return receipt
 

@@ -34,6 +34,15 @@ class Faults:
         """Return the failures of one mailer, or these of all mailers for ``None``."""
         return self if mailer is None else self._by_mailer.setdefault(mailer, Faults())
 
+    def mailers(self) -> set[str]:
+        """Return the names of the mailers whose messages fail."""
+        return set(self._by_mailer)
+
+    def judge_child(self, mail: Outgoing) -> dict[str, Refusal]:
+        """Do the same as :meth:`judge` for a part of a composite, with its own failures alone."""
+        own = self._by_mailer.get(mail.mailer)
+        return {} if own is None else own.judge(mail)
+
     def fail(self, error: Exception | type[Exception], times: int | None) -> None:
         """Raise `error` for a number of messages, or for all of them with ``None``."""
         if isinstance(error, type):
@@ -73,7 +82,8 @@ class Faults:
 
         :raises DeliveryError: every recipient is refused.
         """
-        both = self.of(mail.mailer), self
+        own = self._by_mailer.get(mail.mailer)
+        both = (self,) if own is None else (own, self)
         for each in both:
             error = each._due()  # noqa: SLF001 (its own class)
             if error is not None:

@@ -200,7 +200,7 @@ class _Mailer(_Check):
     """The name of the mailer."""
 
     def values(self, sent: Sent) -> list[str]:
-        return [sent.receipt.mailer]
+        return sent.mailers
 
 
 class _Metadata(_Check):

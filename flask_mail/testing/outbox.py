@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -12,7 +12,6 @@ from ..backends.features import read_message_options
 from ..backends.locmem import LocmemBackend
 from ..delivery.copies import copy_of
 from ..delivery.policy import DEFAULT
-from ..delivery.sending import failure_of
 from ..events.values import DeliveryEvent, EventKind
 from ..message.fields import Delivered
 from ..message.message import Message
@@ -20,6 +19,7 @@ from ..receipt import Refusal
 from . import events, report
 from .assertions import Assertions
 from .backends import OutboxBackend
+from .composites import Composites
 from .failures import Faults
 from .scope import HEADER, Scope
 from .sent import Sent, key_of, keys_of
@@ -54,7 +54,8 @@ class Outbox(Assertions, Sequence[Message]):
         self._failed: list[tuple[Message, Receipt]] = []
         self._faults = Faults()
         self._changed = threading.Condition()
-        self._backends: dict[tuple[Selection, LocmemBackend | None], OutboxBackend] = {}
+        self._backends: dict[tuple[Selection, LocmemBackend | None, int], OutboxBackend] = {}
+        self._composites = Composites(self._faults.judge_child)
         self._scope = Scope(self._backend)
 
     def __enter__(self) -> Self:
@@ -145,7 +146,7 @@ class Outbox(Assertions, Sequence[Message]):
         return [
             each.message
             for each in list(self._sent)
-            if key in keys_of(each.envelope.recipients) and mailer in (None, each.receipt.mailer)
+            if key in keys_of(each.envelope.recipients) and mailer in (None, *each.mailers)
         ]
 
     def clear(self) -> None:
@@ -164,7 +165,8 @@ class Outbox(Assertions, Sequence[Message]):
         """Make the next message fail with `error`, as if the backend raised it.
 
         :param times: number of messages to fail; ``None``: all of them until :meth:`recover`.
-        :param mailer: the name of a mailer, if only its messages fail.
+        :param mailer: the name of a mailer, if only its messages fail. If mailers are made of it, a
+            failover goes on to its next one, as in production.
         """
         self._faults.of(mailer).fail(error, times)
 
@@ -208,6 +210,7 @@ class Outbox(Assertions, Sequence[Message]):
     def recover(self) -> None:
         """Accept every message again."""
         self._faults.clear()
+        self._composites.clear()
 
     def report(
         self,
@@ -246,23 +249,23 @@ class Outbox(Assertions, Sequence[Message]):
         events.signal(sent, about)
         return about
 
-    def _backend(self, selection: Selection, chosen: Any) -> Backend[Any]:
+    def _backend(self, selection: Selection, chosen: Any, own_reference: Any) -> Backend[Any]:
         own: LocmemBackend | None = None
-        cls = selection.backend_class(chosen)
-        if issubclass(cls, LocmemBackend):
+        if issubclass(selection.backend_class(chosen), LocmemBackend):
             own = selection.build(chosen)  # type: ignore[assignment]
-        with self._changed:
-            made = OutboxBackend(self._judge, partial(self._keep, selection), own)
-            # One per app, since each has its own recipient allow-list.
-            return self._backends.setdefault((selection, own), made)
-
-    def _judge(self, mail: Outgoing) -> Mapping[str, Refusal]:
         try:
-            return self._faults.judge(mail)
-        except Exception as error:
-            receipt = failure_of(OutboxBackend.name, error, mail, handed_over=True)
-            self._failed.append((copy_of(mail), receipt))
+            inner = self._composites.find(selection, own_reference, self._faults.mailers())
+        except ValueError as error:  # which the app may catch
+            self._scope.notes[str(error)] = None
             raise
+        with self._changed:
+            keep = partial(self._keep, selection)
+            made = OutboxBackend(self._faults.judge, self._fail, keep, own, inner)
+            # One per app, since each has its own recipient allow-list.
+            return self._backends.setdefault((selection, own, id(inner)), made)
+
+    def _fail(self, mail: Outgoing, receipt: Receipt) -> None:
+        self._failed.append((copy_of(mail), receipt))
 
     def _keep(self, selection: Selection, copy: Message, receipt: Receipt, mail: Outgoing) -> None:
         delivered: Delivered = vars(copy)["as_bytes"]

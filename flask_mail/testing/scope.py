@@ -93,7 +93,7 @@ _late: WeakSet[threading.Thread] = WeakSet()
 """Threads that outlived the tests in which they were started."""
 
 
-def _discard(asking: Selection, chosen: Any) -> Backend[Any] | None:
+def _discard(asking: Selection, chosen: Any, own: Any) -> Backend[Any] | None:
     with _lock():
         for each in _open:
             each.notes["A request named the outbox of an ended test: its mail was discarded."] = (
@@ -134,6 +134,6 @@ def find_scope() -> Scope | None:
     raise AmbiguousOutbox(problem)
 
 
-def _take(asking: Selection, chosen: Any) -> Backend[Any] | None:
+def _take(asking: Selection, chosen: Any, own: Any) -> Backend[Any] | None:
     scope = find_scope()
-    return None if scope is None else scope.take(asking, chosen)
+    return None if scope is None else scope.take(asking, chosen, own)

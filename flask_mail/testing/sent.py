@@ -30,6 +30,11 @@ class Sent:
     """The mailers of its app."""
 
     @property
+    def mailers(self) -> list[str]:
+        """The mailer that it was given to, and the part of a composite that took it."""
+        return list(dict.fromkeys((self.message.mailer, self.receipt.mailer)))
+
+    @property
     def entity(self) -> Entity:
         """The rendered message, parsed."""
         return Entity.of(bytes(self.octets))
