@@ -11,6 +11,7 @@ from .sessions import Sessions
 
 if TYPE_CHECKING:
     from ..delivery.outgoing import Outgoing
+    from ..events import DeliveryEvent
     from .values import DkimRecord, Kept, ProbeStep, QueuedMessage
 
 
@@ -53,6 +54,9 @@ class Composite(Backend[Sessions]):
     def backlog(self) -> list[QueuedMessage] | None:
         queues = [found for each in self.children if (found := each.backlog()) is not None]
         return [each for queue in queues for each in queue] if queues else None
+
+    def last_events(self) -> list[DeliveryEvent]:
+        return [event for each in self.children for event in each.last_events()]
 
     def probe(self, sender: str | None = None) -> Iterator[ProbeStep]:
         for each in self.children:

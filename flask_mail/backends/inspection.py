@@ -35,6 +35,15 @@ class Inspectable:
         """
         return None
 
+    def last_events(self) -> Iterable[DeliveryEvent]:
+        """Return the newest event of each mailer that it has stored, for ``flask mail events``.
+
+        By default, it stores no events. A wrapper backend returns those of its children.
+
+        :raises ConfigurationError: they cannot be read.
+        """
+        return ()
+
     def probe(self, sender: str | None = None) -> Iterable[ProbeStep]:
         """Try the connection for ``flask mail check`` without sending anything; yield each step.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -13,12 +14,14 @@ from flask.cli import with_appcontext
 from ..errors import MailError
 from ..extension.event_sources import event_sources
 from ..extension.events import events_prefix
+from ..inbox.sources import backends_in_use
 from .context import mail_state
 from .output import say, say_json, say_table
 
 if TYPE_CHECKING:
     from flask import Flask
 
+    from ..events import DeliveryEvent
     from ..extension.event_sources import Source
     from ..extension.state import _Mail
 
@@ -34,7 +37,7 @@ class _Row:
     missing: str | None
     """The setting without which there is no address."""
     last: dict[str, str] | None
-    """The last event that this process has received."""
+    """The last event that this process has received, or a backend has stored."""
 
     @property
     def cells(self) -> tuple[str, str, str, str]:
@@ -48,14 +51,15 @@ class _Row:
 def list_events(context: click.Context, as_json: bool) -> None:
     """List the addresses for events, such as bounces.
 
-    Flask-Mail does not keep events: the last one is known only to the process that received it, and
-    to receivers of email_reported that store it.
+    The last event is that of this process, or of a backend that stores events, such as a queue. Of
+    others, look where receivers of email_reported store them, or in the log of the service.
     """
     if context.invoked_subcommand is not None:
         return
     with mail_state() as state:
         sources = event_sources(state.selection).values()
-        rows = [_row(state, each) for each in sources if each.key]
+        last = _last(state)
+        rows = [_row(state, each, last.get(each.mailer)) for each in sources if each.key]
     if as_json:
         say_json({"events": [asdict(row) for row in rows]})
     elif rows:
@@ -88,14 +92,27 @@ def confirm_events(mailer: str, url: str) -> None:
     say(f"Mailer {mailer!r}: the service may send events now.")
 
 
-def _row(state: _Mail, source: Source) -> _Row:
+def _last(state: _Mail) -> dict[str, DeliveryEvent]:
+    """Return the last event of each mailer."""
+    received = (state.app or current_app).extensions.get("mail_events")
+    found: dict[str, DeliveryEvent] = dict(received.last) if received is not None else {}
+    for backend, _ in backends_in_use(state, []):
+        try:
+            stored = list(backend.last_events())
+        except MailError as error:
+            say(f"The events that are stored cannot be read: {error}", err=True)
+            continue
+        for each in stored:
+            found[each.mailer] = max(each, found.get(each.mailer, each), key=attrgetter("at"))
+    return found
+
+
+def _row(state: _Mail, source: Source, last: DeliveryEvent | None) -> _Row:
     app: Any = state.app or current_app
     prefix = events_prefix(app)
     missing = None if source.is_open else source.key
     if prefix is None:
         missing = "MAIL_EVENTS"
-    received = app.extensions.get("mail_events")
-    last = received.last.get(source.mailer) if received is not None else None
     return _Row(
         source.mailer,
         source.backend,

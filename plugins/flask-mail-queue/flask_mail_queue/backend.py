@@ -21,6 +21,7 @@ from flask_mail.backends import (
     BackendUnavailable,
     ConfigurationError,
     DeliveryError,
+    DeliveryEvent,
     DeliveryUnknown,
     Feature,
     Outgoing,
@@ -32,7 +33,7 @@ from flask_mail.backends import (
 from . import joining
 from .contents import Contents, Keep
 from .records import LONGEST, QueueOptions, row_of
-from .showing import backlog_of
+from .showing import backlog_of, last_events_of
 from .store import Store, describe_failure
 from .tracing import storing
 
@@ -266,6 +267,9 @@ class QueueBackend(Backend[None]):
 
     def backlog(self) -> list[QueuedMessage]:
         return backlog_of(self)
+
+    def last_events(self) -> list[DeliveryEvent]:
+        return last_events_of(self)
 
     def shut_down(self) -> None:
         if self._store is not None:

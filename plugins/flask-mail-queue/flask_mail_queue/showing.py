@@ -1,17 +1,26 @@
-"""The rows of a queue as the inbox shows them."""
+"""The rows of a queue as the inbox and the commands of Flask-Mail show them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy import func, select
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_mail import MailError
-from flask_mail.backends import ConfigurationError, Envelope, QueuedMessage, StoredMessage
+from flask_mail.backends import (
+    ConfigurationError,
+    DeliveryEvent,
+    Envelope,
+    QueuedMessage,
+    StoredMessage,
+)
 
 from . import upkeep
 from .contents import recipients_of
@@ -31,17 +40,42 @@ def backlog_of(queue: QueueBackend) -> list[QueuedMessage]:
 
     :raises ConfigurationError: the database fails, or is not set.
     """
+    with _explained(), queue.store.begin() as connection:
+        rows = upkeep.unsent(connection, queue.store.tables, queue.target, _UNSENT, _MOST)
+    # Unique among the queues of an app; the identity contains a password.
+    place = sha256("\0".join(queue.store.identity).encode()).hexdigest()[:12]
+    return [_shown(queue, place, each) for each in rows]
+
+
+def last_events_of(queue: QueueBackend) -> list[DeliveryEvent]:
+    """Return the newest event of each mailer within seven days, at the time when it came.
+
+    :raises ConfigurationError: the database fails, or is not set.
+    """
+    table = queue.store.tables.event
+    newest = select(table.c.mailer, func.max(table.c.at).label("at")).group_by(table.c.mailer)
+    last = newest.subquery()
+    is_last = (table.c.mailer == last.c.mailer) & (table.c.at == last.c.at)
+    with _explained(), queue.store.reading() as connection:
+        rows = connection.execute(select(table).join(last, is_last)).all()
+    return [
+        DeliveryEvent(row.kind, _moment(row.at / SECOND), row.id, mailer=row.mailer) for row in rows
+    ]
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(min(max(seconds, 0), _LATEST), timezone.utc)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
     try:
-        with queue.store.begin() as connection:
-            rows = upkeep.unsent(connection, queue.store.tables, queue.target, _UNSENT, _MOST)
+        yield
     except SQLAlchemyError as error:
         raise ConfigurationError(
             f"The database of the queue fails ({describe_failure(error)}): does it respond, and"
             " has `flask mail queue create` been run?"
         ) from None
-    # Unique among the queues of an app; the identity contains a password.
-    place = sha256("\0".join(queue.store.identity).encode()).hexdigest()[:12]
-    return [_shown(queue, place, each) for each in rows]
 
 
 def _shown(queue: QueueBackend, place: str, row: RowMapping) -> QueuedMessage:
@@ -55,7 +89,7 @@ def _shown(queue: QueueBackend, place: str, row: RowMapping) -> QueuedMessage:
         name=str(row["id"]),
         state=state.value,
         is_waiting=not has_ended,
-        date=datetime.fromtimestamp(min(max(seconds, 0), _LATEST), timezone.utc),
+        date=_moment(seconds),
         read=partial(_read, queue, row["id"]),
         mailer=row["mailer"],
         attempts=row["attempts"],

@@ -12,11 +12,16 @@ from flask_mail_queue import events
 from flask_mail_queue.commands import queue
 from flask_mail_queue.schema import SECOND, State
 from shop import Peer, Shop
-from sqlalchemy import select
+from sqlalchemy import select, update
 from test_recovery import dead_worker
 
 from flask_mail import DeliveryEvent, Message, email_reported
-from flask_mail.backends import BackendUnavailable, DeliveryUnknown, MessageRefused
+from flask_mail.backends import (
+    BackendUnavailable,
+    ConfigurationError,
+    DeliveryUnknown,
+    MessageRefused,
+)
 
 NOW = datetime(2026, 11, 30, tzinfo=timezone.utc)
 
@@ -115,6 +120,26 @@ def test_the_name_that_the_service_has_given_finds_the_row(shop, monkeypatch):
     assert shop.row(1)["reported"] == "bounced"
     assert shop.states() == ["sent"]
     assert "reported: bounced" in run(shop, "show", "1").output
+
+
+def test_other_processes_know_the_last_event_of_each_mailer(shop):
+    queue = shop.app.extensions["mail"].selection.build("default")
+    assert queue.last_events() == []
+    for number, kind in enumerate(("delivered", "bounced")):
+        report(shop, kind, id=str(number))
+        with shop.store.begin() as connection:
+            connection.execute(update(shop.store.tables.event).values(at=number * SECOND))
+    event = DeliveryEvent("other", NOW, "2", mailer="news")
+    email_reported.send(shop.app, event=event)
+    found = {each.mailer: each for each in queue.last_events()}
+    assert {name: each.kind.value for name, each in found.items()} == {
+        "peer": "bounced",
+        "news": "other",
+    }
+    assert found["news"].at.year >= 2026
+    shop.store.tables.event.drop(shop.store.engine)
+    with pytest.raises(ConfigurationError, match="queue create"):
+        queue.last_events()
 
 
 def test_the_reply_of_a_server_is_not_a_name(shop):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import pytest
 from cli_support import make_app, run, run_json
 from event_service import KEY, Service, Silent, body_of, post
 
-from flask_mail import Mail, email_reported
+from flask_mail import DeliveryEvent, Mail, email_reported
 from flask_mail.backends import ConfigurationError, EventsSecret
 
 
@@ -23,6 +25,22 @@ class Asking(Service):
         if not url.startswith("https://asking.example/"):
             raise ConfigurationError("The URL is wrong.")
         Asking.confirmed += (url,)
+
+
+class Storing(Silent):
+    """A queue, which stores events."""
+
+    name = "storing"
+    stored = ()
+
+    def last_events(self):
+        if self.stored is None:
+            raise ConfigurationError("No database.")
+        return self.stored
+
+
+def stored(mailer, seconds, kind):
+    return DeliveryEvent(kind, datetime.fromtimestamp(seconds, timezone.utc), mailer=mailer)
 
 
 def shop(**config):
@@ -107,6 +125,28 @@ class TestList:
         lines = run(app, "events").stdout.splitlines()
         assert lines[0].split() == ["MAILER", "BACKEND", "ADDRESS", "LAST", "EVENT"]
         assert lines[1].split()[-2:] == ["1970-01-01T00:00:00+00:00", "bounced"]
+
+    def test_the_last_event_may_be_one_that_a_backend_has_stored(self, receiver):
+        app = shop(
+            TESTING=False,
+            MAIL_MAILERS={
+                "news": {"BACKEND": Service, "EVENTS_SECRET": KEY},
+                "safe": {"BACKEND": "failover", "MAILERS": [Storing, "news"]},
+                "wrong": {"BACKEND": "failover"},
+            },
+        )
+        post(app, body_of("delivered"))
+        post(app, body_of("delivered"), to="news")
+        Storing.stored = [stored("default", 1, "bounced"), stored("news", -1, "bounced")]
+        rows = rows_of(app)
+        assert rows["default"]["last"] == {"at": "1970-01-01T00:00:01+00:00", "kind": "bounced"}
+        assert rows["news"]["last"]["kind"] == "delivered"
+
+    def test_events_that_cannot_be_read_are_a_warning(self):
+        Storing.stored = None
+        result = run(shop(TESTING=False, MAIL_MAILERS={"other": {"BACKEND": Storing}}), "events")
+        assert "The events that are stored cannot be read: No database." in result.stderr
+        assert "/mail-events/default" in result.stdout
 
     def test_without_addresses_it_says_what_to_set(self):
         assert "set MAIL_EVENTS" in run(shop(MAIL_EVENTS=None), "events").stdout
