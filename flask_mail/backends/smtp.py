@@ -168,10 +168,11 @@ class SmtpBackend(NamesSettings["smtplib.SMTP"]):
             self.rename(error)
             raise
 
-    def hide(self, session: Any) -> None:
-        """Let the next batch on a session, which no program sees, use others beside it."""
+    def share(self, session: Any, *, is_hidden: bool) -> None:
+        """Let the program use the socket of a session or, if no program sees it, let a batch use
+        other sessions beside it."""
         if stand_in.is_genuine(session):
-            self._sessions.hide(session)
+            self._sessions.share(session, is_hidden=is_hidden)
 
     def close(self, session: Any) -> None:
         try:

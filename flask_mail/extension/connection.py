@@ -182,8 +182,7 @@ class Connection:
 
     def _send_each(self, messages: Iterable[Message], receipts: Receipts) -> None:
         backend, open_session = self._target()
-        # The session of a block may be used by the program.
-        opener = OpenUntilFailure(open_session, backend if self._deferred else None)
+        opener = OpenUntilFailure(open_session)
         waiting = self._prepared(messages, receipts)
         for first in waiting:
             room = max(1, self._limit - self.num_emails) if self._limit else None
@@ -274,7 +273,8 @@ class Connection:
         # A host of a subclass is only for external backends.
         session = self.configure_host() if backend.external else backend.open()
         if self._open is None:
-            self._open = OpenSession(backend, session)
+            # The session of a block may be used by the program.
+            self._open = OpenSession(backend, session, is_hidden=self._deferred)
             self.host = session
         else:  # a signal handler has opened one
             backend.close(session)

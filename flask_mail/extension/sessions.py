@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ..errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from ..backends.base import Backend
+    from ..backends.smtp import SmtpBackend
 
 
-def is_smtp(backend: object) -> bool:
+def is_smtp(backend: object) -> TypeGuard[SmtpBackend]:
     """Return True if the sessions of a backend are hosts as in 0.10."""
     return getattr(backend, "session_is_host", False) is True
 
@@ -25,11 +26,16 @@ def close_host(host: Any, *, politely: bool) -> None:
 
 
 class OpenSession:
-    """A session of a backend, and the process that opened it."""
+    """A session of a backend, and the process that opened it.
+
+    :param is_hidden: True if no program sees the session.
+    """
 
     __slots__ = ("_backend", "_process", "session")
 
-    def __init__(self, backend: Backend[Any], session: Any) -> None:
+    def __init__(self, backend: Backend[Any], session: Any, *, is_hidden: bool) -> None:
+        if is_smtp(backend):
+            backend.share(session, is_hidden=is_hidden)
         self.session = session
         self._backend = backend
         self._process = os.getpid()
@@ -53,24 +59,17 @@ class OpenSession:
 
 
 class OpenUntilFailure:
-    """Opens sessions until one fails, so that an unreachable server costs one time-out.
+    """Opens sessions until one fails, so that an unreachable server costs one time-out."""
 
-    :param hider: the backend, if no program sees the sessions.
-    """
-
-    def __init__(self, open_session: Callable[[], Any], hider: Any = None) -> None:
+    def __init__(self, open_session: Callable[[], Any]) -> None:
         self._open_session = open_session
-        self._hide = getattr(hider, "hide", None) if is_smtp(hider) else None
         self._failure: BackendUnavailable | None = None
 
     def __call__(self) -> Any:
         if self._failure is not None:
             raise self._failure
         try:
-            session = self._open_session()
+            return self._open_session()
         except BackendUnavailable as error:
             self._failure = error
             raise
-        if self._hide is not None:
-            self._hide(session)
-        return session

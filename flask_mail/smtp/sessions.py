@@ -37,7 +37,6 @@ class ServerSessions:
         self._max_emails = max_emails
         self._place = (server.host, server.port)
         self._own: WeakSet[smtplib.SMTP] = WeakSet()  # those that it may reconnect
-        self._hidden: WeakSet[smtplib.SMTP] = WeakSet()  # those that no program sees
 
     def take(self, deadline: Deadline) -> smtplib.SMTP:
         """Return an idle session, or a new one; wait if there are as many as allowed.
@@ -52,7 +51,9 @@ class ServerSessions:
         if host is None:
             host = self._connect(deadline, is_patient=True)
         # The time to wait and to connect is part of the deadline of the message.
-        client.link_of(host, self._server).spent = monotonic() - started
+        link = client.link_of(host, self._server)
+        link.spent = monotonic() - started
+        link.is_hidden = False
         return host
 
     def notify(self) -> None:
@@ -105,18 +106,20 @@ class ServerSessions:
 
         return reopen
 
-    def hide(self, session: Any) -> None:
-        """Let the next batch on a session, which no program sees, use others beside it."""
-        self._hidden.add(session)
+    def share(self, session: Any, *, is_hidden: bool) -> None:
+        """Make the socket of a session blocking for the program, unless it is hidden."""
+        if session in self._own:
+            link = client.link_of(session, self._server)
+            link.is_hidden = is_hidden
+            if not is_hidden:
+                link.lend()
 
     def beside(
         self, session: Any, limit: int, close: Callable[[smtplib.SMTP], None]
     ) -> Others | None:
         """Return the sessions that a batch may use beside a hidden one, if there are any."""
-        is_hidden = session in self._hidden
-        self._hidden.discard(session)
-        is_own = session in self._own
-        if limit == 1 or not (is_hidden and is_own) or dialing.memory.is_crowded(self._place):
+        is_hidden = session in self._own and client.link_of(session, self._server).is_hidden
+        if limit == 1 or not is_hidden or dialing.memory.is_crowded(self._place):
             return None
 
         def open_another() -> smtplib.SMTP:

@@ -41,6 +41,7 @@ class Wire(Transport):
     :ivar is_chunk_refused: True if the last message ended with a refused chunk (BDAT).
     :ivar discards_refused_chunks: True if the server has proved that it reads none as commands.
     :ivar is_unheard: True if the next replies may have waited to be read.
+    :ivar is_hidden: True if no program sees it, so its socket may stay non-blocking.
     :ivar is_lent: True if a program has used it since the last message.
     :ivar is_closing: True if the server has sent 421, after which it closes.
     :ivar is_tired: True if the server takes no more messages on it, at least for now.
@@ -62,6 +63,7 @@ class Wire(Transport):
         self.is_dirty = False
         self.is_chunk_refused = False
         self.discards_refused_chunks = False
+        self.is_hidden = False
         self.is_lent = False
         self.is_unheard = False
         self.is_closing = False
@@ -77,7 +79,8 @@ class Wire(Transport):
         """Return the session to the program."""
         self.awaits_verdict = False
         self.deadline = UNLIMITED
-        self.lend()
+        if not self.is_hidden:
+            self.lend()
 
     def readline(self, limit: int = -1) -> bytes:
         """Return the next line, for smtplib; empty if the peer has hung up."""
@@ -110,10 +113,7 @@ class Wire(Transport):
         received = self._in
         try:
             if is_own and not (received.unread or received.code or self._is_over):
-                is_lent = self._sock.gettimeout() != 0
                 self._fill()
-                if is_lent:
-                    self.lend()
         except OSError as error:
             if not is_of_link(error):
                 raise

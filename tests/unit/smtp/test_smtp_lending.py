@@ -110,6 +110,21 @@ def test_a_session_from_the_pool_waits_as_a_new_one_does(server):
     assert len(server.conversations) == 1
 
 
+def test_socket_waits_only_if_a_program_may_use_it(server):
+    mail = pooled(server, MAIL_TIMEOUT=7)
+    for _ in range(2):
+        for _ in range(2):
+            mail.send(message())
+            ((_, idle),) = mail.selection.backend()._pool.idle
+            assert idle.sock.gettimeout() == 0
+        with mail.connect() as connection:
+            assert connection.host is idle
+            for _ in range(2):
+                assert connection.host.sock.gettimeout() == 7
+                assert connection.send(message()).sent
+    assert len(server.conversations) == 1
+
+
 def test_the_deadline_of_a_message_is_not_that_of_a_programs_command(server):
     mail = pooled(server, MAIL_DEADLINE=20)
     for _ in range(2):  # from a new connection, and from the pool

@@ -173,10 +173,23 @@ def test_batch_does_not_wait_for_a_further_connection():
         mail = mail_to(server.port, MAIL_MAX_CONNECTIONS=1)
         sessions = mail.selection.backend()._sessions
         session = sessions.take(Deadline())
-        sessions.hide(session)
+        sessions.share(session, is_hidden=True)
         others = sessions.beside(session, 3, lambda session: None)
         with pytest.raises(BackendUnavailable, match="MAIL_MAX_CONNECTIONS"):
             others.open()
+        session.close()
+
+
+def test_session_is_hidden_until_it_is_taken_again():
+    with smtp_server() as server:
+        mail = mail_to(server.port, MAIL_POOL_SIZE=1)
+        sessions = mail.selection.backend()._sessions
+        session = sessions.take(Deadline())
+        sessions.share(session, is_hidden=True)
+        assert sessions.beside(session, 3, lambda session: None) is not None
+        assert sessions._pool.give(session)
+        assert sessions.take(Deadline()) is session
+        assert sessions.beside(session, 3, lambda session: None) is None
         session.close()
 
 

@@ -79,6 +79,23 @@ def test_a_certificate_of_a_trusted_authority_for_this_host_is_accepted(way, cer
 
 
 @both_ways
+def test_tls_socket_waits_only_if_a_program_may_use_it(way, certified, ca_file):
+    with tls_server(way, certified) as server:
+        mail = mail_to(server.port, MAIL_TLS_CA_FILE=ca_file, MAIL_POOL_SIZE=1, **way)
+        for _ in range(2):
+            mail.send(message())
+            ((_, idle),) = mail.selection.backend()._pool.idle
+            assert idle.sock.gettimeout() == 0
+        with mail.connect() as connection:
+            own = b"Subject: own\r\n\r\n" + b"x\r\n" * 100_000
+            assert connection.host.sendmail("me@x.de", ["to@x.de"], own) == {}
+            assert connection.send(message()).sent
+            assert connection.host.sock.gettimeout() > 0
+    assert len(server.recorder.accepted) == 4
+    assert mail.stats()["opened"] == 1
+
+
+@both_ways
 def test_an_unknown_authority_is_refused_and_the_setting_named(way, certified):
     with tls_server(way, certified) as server:
         error = failing(server.port, **way)
