@@ -89,6 +89,8 @@ class Wire(Transport):
                 return b""
             self._wait()
             self._fill()
+            if self.is_lent:
+                self.lend()
         self._heard_at = self._clock()
         if line[3:4] != b"-":
             self._since = None

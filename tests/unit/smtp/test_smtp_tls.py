@@ -95,6 +95,19 @@ def test_tls_socket_waits_only_if_a_program_may_use_it(way, certified, ca_file):
     assert mail.stats()["opened"] == 1
 
 
+def test_program_may_start_tls_on_a_session_itself(certified, authority):
+    own = ssl.create_default_context()
+    authority.configure_trust(own)
+    with (
+        smtp_server(tls_context=certified, require_starttls=True) as server,
+        mail_to(server.port, MAIL_TIMEOUT=7).connect() as connection,
+    ):
+        assert connection.host.starttls(context=own)[0] == 220
+        assert connection.send(message()).sent
+        assert connection.host.sock.gettimeout() == 7
+    assert server.recorder.sessions[-1].ssl is not None
+
+
 @both_ways
 def test_an_unknown_authority_is_refused_and_the_setting_named(way, certified):
     with tls_server(way, certified) as server:
