@@ -153,6 +153,8 @@ class PatchableModule(ModuleType):
         if name in _PYTHON_2:
             return _PYTHON_2[name]
         if name in _MODULES:
+            if name == "smtplib":  # about to be patched: its own methods are remembered first
+                importlib.import_module("flask_mail.smtp.legacy")
             return importlib.import_module(name)
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 

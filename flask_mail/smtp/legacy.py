@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DeliveryError, DeliveryUnknown
 from . import failures
 from . import session as client
+from .server import OWN_SMTP, OWN_SMTP_SSL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from ..util.secret import Secret
 
 # As they were imported, before anything is patched.
-_SMTP, _SMTP_SSL = smtplib.SMTP, smtplib.SMTP_SSL
+_SMTP: type[smtplib.SMTP] = OWN_SMTP
+_SMTP_SSL: type[smtplib.SMTP] = OWN_SMTP_SSL
 _CONSTRUCTORS = {_SMTP: _SMTP.__init__, _SMTP_SSL: _SMTP_SSL.__init__}
 _STARTTLS = _SMTP.starttls
 _TAKEN = {

@@ -11,7 +11,7 @@ from . import dialing, failures
 from .alarms import TOLERANT
 from .deadline import Deadline, DeadlinePassed
 from .dialing import Address
-from .server import Server, link_of
+from .server import OWN_SMTP, OWN_SMTP_SSL, Server, link_of
 from .tls import wrapped
 from .wire import Wire
 
@@ -20,8 +20,8 @@ _BRIEF = 2.0
 """Seconds for the remaining addresses once another one has answered, even with a refusal."""
 
 # As imported, before anything is patched.
-_GET_SOCKET = smtplib.SMTP._get_socket  # type: ignore[attr-defined]  # noqa: SLF001
-_GET_SOCKET_SSL = smtplib.SMTP_SSL._get_socket  # type: ignore[attr-defined]  # noqa: SLF001
+_GET_SOCKET = OWN_SMTP._get_socket  # noqa: SLF001
+_GET_SOCKET_SSL = OWN_SMTP_SSL._get_socket  # noqa: SLF001
 
 
 class WithoutHandshake:

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from .tls import ClientTLS
 
 
+# smtplib's own classes, also if a test has replaced their names before the first message.
+OWN_SMTP: Any = smtplib.LMTP.__base__
+OWN_SMTP_SSL: Any = next(
+    each
+    for each in OWN_SMTP.__subclasses__()
+    if (each.__module__, each.__name__) == ("smtplib", "SMTP_SSL")
+)
+
+
 @dataclass(frozen=True)
 class Server:
     """Address and options of a mail server."""

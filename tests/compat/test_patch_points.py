@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import smtplib
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
@@ -314,6 +316,37 @@ def test_patching_smtp_with_a_mock_shows_the_whole_dialogue(make_app: Callable[.
     host.sendmail.assert_called_once()
     assert host.sendmail.call_args.args[:2] == ("from@example.com", ["to@example.com"])
     host.quit.assert_called_once_with()
+
+
+@pytest.mark.parametrize(
+    ("patch", "settings"),
+    [
+        ("mock.patch('smtplib.SMTP')", "{}"),
+        ("mock.patch('smtplib.SMTP_SSL')", "{'MAIL_USE_SSL': True}"),
+        ("mock.patch.multiple('flask_mail.smtplib.SMTP', connect=connect, sendmail=sent)", "{}"),
+    ],
+    ids=["class", "class with TLS", "methods"],
+)
+def test_patch_of_smtplib_works_before_the_first_message(patch: str, settings: str) -> None:
+    program = f"""
+from unittest import mock
+from flask import Flask
+from flask_mail import Mail, Message
+
+sent = mock.Mock(return_value={{}})
+connect = mock.Mock(return_value=(220, b"ready"))
+app = Flask("app")
+app.config.update({settings}, MAIL_DEFAULT_SENDER="from@example.com")
+mail = Mail(app)
+with {patch} as smtp, app.app_context():
+    assert mail.send(Message("testing", ["to@example.com"], body="testing")).sent
+(sent if connect.called else smtp.return_value.sendmail).assert_called_once()
+
+from flask_mail.smtp import legacy
+
+assert not legacy.is_replaced(mail.selection.backend().server)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_patching_smtp_ssl_with_a_mock_serves_implicit_tls(make_app: Callable[..., Flask]) -> None:
