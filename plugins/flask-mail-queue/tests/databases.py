@@ -1,4 +1,4 @@
-"""Databases of tests: a SQLite file, or a PostgreSQL server of their own."""
+"""A PostgreSQL server of tests."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+
+from sqlalchemy import create_engine, text
 
 _PLACES = ("/usr/local/bin", *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin"))))
 
@@ -56,6 +58,28 @@ class Postgres:
 
     def stop(self, mode="immediate"):
         self._run("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop")
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def end_connections(self):
+        """End the connections of all clients."""
+        engine = create_engine(self.url)
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        with engine.begin() as connection:
+            connection.execute(
+                text(f"{others} WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'")
+            )
+        engine.dispose()
+
+    def empty(self):
+        """Make the database anew."""
+        engine = create_engine(self.url)
+        with engine.begin() as connection:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+        engine.dispose()
 
     @property
     def url(self):

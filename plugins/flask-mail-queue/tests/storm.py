@@ -1,8 +1,10 @@
 """A storm: workers that are killed or suspended at random points, as a program.
 
-``python storm.py URL LEDGER KILLS STOPS SEED`` prints what is in the database and in the ledger of
-the peer, as JSON. Each worker is a fork, which sends SIGKILL or SIGSTOP to itself: before or after
-any statement of SQL, before a commit, and before or after the peer accepts a message.
+``python storm.py URL LEDGER KILLS STOPS FAILURES SEED`` prints what is in the database and in the
+ledger of the peer, as JSON. Each worker is a fork, which sends SIGKILL or SIGSTOP to itself: before
+or after any statement of SQL, before a commit, and before or after the peer accepts a message. At
+such a point it also lets the server of the database fail: it prints the line "restart" or "end"
+(all connections), and goes on when it gets a line.
 """
 
 from __future__ import annotations
@@ -28,7 +30,11 @@ from flask_mail.backends import Backend, Feature
 WINDOW = 5
 WORKERS = 2
 PER_ROUND = 6
+PER_FAILURE = 20
 MOST_POINTS = 120
+# All points of a worker that sends so many messages, after its first one.
+POINTS_OF_FAILURE = 60
+FAILURES = ("restart", "end")
 
 
 class Ledger(Backend[None]):
@@ -49,15 +55,21 @@ class Ledger(Backend[None]):
 
 
 class Countdown:
-    """Sends a signal to this process at its n-th point."""
+    """Does something at the n-th point of this process."""
 
-    def __init__(self, points, number):
-        self.points, self.number = points, number
+    def __init__(self, points, action):
+        self.points, self.action = points, action
 
     def __call__(self, *arguments):
         self.points -= 1
         if self.points == 0:
-            os.kill(os.getpid(), self.number)
+            self.action()
+
+
+def ask(line):
+    """Let the program that runs this one do something, and wait until it is done."""
+    os.write(1, f"{line}\n".encode())
+    os.read(0, 1)
 
 
 class Storm:
@@ -86,8 +98,8 @@ class Storm:
         """Return the settings of the mailer that workers use, which has an attribute `point`."""
         return {"BACKEND": Ledger, "PATH": ledger}
 
-    def enqueue(self):
-        for _ in range(PER_ROUND):
+    def enqueue(self, count=PER_ROUND):
+        for _ in range(count):
             self.sent += 1
             self.mail.send(Message(f"Mail {self.sent}", ["ann@example.com"], "Hello."))
         self.store.dispose()  # before the next fork
@@ -95,15 +107,28 @@ class Storm:
     def fork(self, number=0):
         """Start a worker, which gets the signal at a random point, and return its id."""
         points = self.random.randrange(1, MOST_POINTS) if number else 0
+        return self.fork_with(Countdown(points, lambda: os.kill(os.getpid(), number)))
+
+    def fork_with(self, countdown, *, from_the_start=True):
+        """Start a worker whose points are counted, and return its id.
+
+        :param from_the_start: False: those after it has begun to send.
+        """
         child = os.fork()
         if child:
             return child
         try:
-            countdown = Countdown(points, number)
             engine = self.store.engine
-            for name in ("before_cursor_execute", "after_cursor_execute", "commit"):
-                event.listen(engine, name, countdown)
-            self.app.extensions["mail"].selection.build("ledger").point = countdown
+
+            def count(*arguments):
+                for name in ("before_cursor_execute", "after_cursor_execute", "commit"):
+                    event.listen(engine, name, countdown)
+                peer.point = countdown
+
+            peer = self.app.extensions["mail"].selection.build("ledger")
+            peer.point = count
+            if from_the_start:
+                count()
             Worker(self.app, queues_of(self.app), once=True, batch=7).run()
         except BaseException:
             logging.getLogger("storm").exception("A worker failed")
@@ -148,6 +173,17 @@ class Storm:
         self.judged(os.waitpid(process, 0)[1])
         return 1
 
+    def fail(self, failure):
+        """Let the server fail while a worker sends, and another one works."""
+        self.enqueue(PER_FAILURE)
+        points = self.random.randrange(1, POINTS_OF_FAILURE)
+        process = self.fork_with(Countdown(points, lambda: ask(failure)), from_the_start=False)
+        other = self.fork()
+        self.judged(os.waitpid(process, 0)[1])
+        os.waitpid(other, 0)  # one that had no connection yet ends with an error
+        for each in (process, other):  # which could not sign off
+            self.expire(each)
+
     def is_locked(self, process):
         """Return True if a suspended worker has locked what this program needs."""
         worker = self.store.tables.worker
@@ -186,13 +222,15 @@ class Storm:
         }
 
 
-def main(url, ledger, kills, stops, seed):
+def main(url, ledger, kills, stops, failures, seed):
     storm = Storm(url, ledger, int(seed))
     killed = stopped = 0
     while killed < int(kills):
         killed += storm.kill()
     while stopped < int(stops):
         stopped += storm.suspend()
+    for number in range(int(failures)):
+        storm.fail(FAILURES[number % len(FAILURES)])
     storm.finish()
     json.dump({**storm.result(ledger), "killed": killed, "stopped": stopped}, sys.stdout)
 

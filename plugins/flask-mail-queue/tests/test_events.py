@@ -255,7 +255,7 @@ def test_status_shows_the_last_event(shop):
     table = shop.store.tables.event
     shop.execute(table.update().values(at=table.c.at - 60 * SECOND))
     report(shop, "bounced", id="2")
-    assert "Last event: bounced, by peer, 0 s ago" in run(shop, "status").output
+    assert "Last event: bounced, by peer, " in run(shop, "status").output
     last = json.loads(run(shop, "status", "--json").output)["last_event"]
     assert (last["kind"], last["mailer"]) == ("bounced", "peer")
     assert last["age"] < 60

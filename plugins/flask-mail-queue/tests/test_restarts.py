@@ -1,25 +1,23 @@
-"""A database server that is restarted while a worker sends."""
+"""A database server that is restarted, or ends connections, while a worker sends."""
 
 from __future__ import annotations
 
 import pytest
-from databases import is_installed, postgres
 from shop import Shop
 
 
-@pytest.mark.skipif(not is_installed(), reason="PostgreSQL is not installed")
-def test_results_are_kept_until_the_database_is_back():
-    pytest.importorskip("psycopg")
-    with postgres() as server, Shop(server.url) as shop:
+@pytest.mark.parametrize("fail", ["restart", "end_connections"])
+def test_results_are_kept_until_the_database_is_back(server, fail):
+    server.empty()
+    with Shop(server.url) as shop:
         for number in range(12):
             shop.send(f"Mail {number}")
 
-        def restart(mail):
+        def before(mail):
             if mail.message.subject in {"Mail 3", "Mail 9"}:
-                server.stop()
-                server.start()
+                getattr(server, fail)()
 
-        shop.peer.before = restart
+        shop.peer.before = before
         shop.work()
         assert shop.states() == ["sent"] * 12
         assert len(shop.peer.taken) == 12
