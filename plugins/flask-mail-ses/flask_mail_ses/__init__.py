@@ -6,7 +6,6 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, Final
@@ -26,6 +25,7 @@ from flask_mail.backends import (
 
 from .events import events_in
 from .outcomes import cause_of, error_of
+from .payload import SesOptions, payload_of
 from .redaction import redacted_logs
 from .requests import Requests
 from .sns import Topics
@@ -35,29 +35,8 @@ __all__ = ["SesBackend", "SesOptions"]
 _log = logging.getLogger("flask_mail")
 
 _MAX_TIMEOUT: Final = 900  # seconds
-_MAX_TAGS: Final = 50
-_TAG_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
-_TAG_VALUE: Final = re.compile(r"[A-Za-z0-9_.@-]{1,256}")
 _REGION: Final = re.compile(r"[a-z0-9-]{1,40}")
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-@dataclass(frozen=True)
-class SesOptions:
-    """The options of a message in ``message.options["ses"]``.
-
-    :param configuration_set: the configuration set for this message.
-    :param contact_list: the contact list whose subscription management applies.
-    :param topic: the topic of that list.
-    """
-
-    configuration_set: str | None = None
-    contact_list: str | None = None
-    topic: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.topic is not None and self.contact_list is None:
-            raise ValueError("topic needs contact_list: set both.")
 
 
 class SesBackend(Backend[None]):
@@ -136,7 +115,11 @@ class SesBackend(Backend[None]):
         self._clients: dict[int, Any] = {}
 
     def deliver(self, mail: Outgoing, session: None) -> Receipt:
-        request = self._request(mail)
+        request = payload_of(
+            *(mail, self.options_of(mail), self.unsupported),
+            configuration_set=self._configuration_set,
+            from_arn=self._from_arn,
+        )
         with redacted_logs(self._token):
             requests = Requests(partial(self._send, self._client(), request))
             requests.run(mail.envelope.recipients)
@@ -184,42 +167,6 @@ class SesBackend(Backend[None]):
     def _place(self) -> str:
         host = urlsplit(self._endpoint_url).hostname if self._endpoint_url else self._region
         return f"Amazon SES ({host})"
-
-    def _request(self, mail: Outgoing) -> dict[str, Any]:
-        options: SesOptions = self.options_of(mail)
-        request: dict[str, Any] = {"Content": {"Raw": {"Data": mail.content}}}
-        if mail.envelope.sender != mail.sender:
-            # The reverse-path belongs to Amazon, which forwards bounces to this address.
-            request["FeedbackForwardingEmailAddress"] = mail.envelope.sender
-        if self._from_arn is not None:
-            request["FromEmailAddressIdentityArn"] = self._from_arn
-        tags = self._tags(mail)
-        if tags:
-            request["EmailTags"] = [{"Name": name, "Value": tags[name]} for name in tags]
-        configuration_set = options.configuration_set or self._configuration_set
-        if configuration_set is not None:
-            request["ConfigurationSetName"] = configuration_set
-        if options.contact_list is not None:
-            managed = {"ContactListName": options.contact_list}
-            if options.topic is not None:
-                managed["TopicName"] = options.topic
-            request["ListManagementOptions"] = managed
-        return request
-
-    def _tags(self, mail: Outgoing) -> dict[str, str]:
-        """Return metadata, and tags with the value ``true``, as message tags of Amazon SES."""
-        tags = {**dict.fromkeys(mail.tags, "true"), **mail.metadata}
-        for name, value in tags.items():
-            if not (_TAG_NAME.fullmatch(name) and _TAG_VALUE.fullmatch(value)):
-                raise self.unsupported(
-                    f"the tag or metadata {name!r} (a name has up to 256 ASCII letters, digits, -"
-                    " and _, a value also . and @)"
-                )
-        if len(tags) < len(mail.tags) + len(mail.metadata):
-            raise self.unsupported("a tag and metadata with the same name")
-        if len(tags) > _MAX_TAGS:
-            raise self.unsupported(f"more than {_MAX_TAGS} tags and metadata")
-        return tags
 
     def _checked_region(self, region: str | None) -> str:
         from botocore.exceptions import BotoCoreError, ProfileNotFound
