@@ -59,6 +59,9 @@ class Backend(Inspectable, Sending[S]):
     deduplicates: ClassVar[float | None] = None
     """Seconds within which the peer accepts a message with the same key once, however often it is
     sent; ``None`` if it may accept it again."""
+    batch_size: ClassVar[int] = 1
+    """The number of messages of a list that :meth:`deliver_many` gets together, as a list, from
+    `send_many`. By default it gets an iterator, which takes the next message when it is needed."""
     events_option: ClassVar[str] = "events_secret"
     """The option without which nothing is received for :meth:`read_events`."""
     is_queue: ClassVar[bool] = False

@@ -8,10 +8,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar, final
 
+from ..delivery.batches import Batch
 from ..delivery.outgoing import Outgoing
 from ..delivery.policy import NO_POLICY, Policy
 from ..delivery.reporting import logged
-from ..delivery.sending import Batch, checked, failure_of, tell
+from ..delivery.sending import checked, failure_of, tell
 from ..delivery.signals import sending as tell_sending
 from ..errors import attach
 from ..message.message import Message
@@ -29,6 +30,7 @@ class Sending(ABC, Generic[S]):
 
     name: ClassVar[str]
     external: ClassVar[bool]
+    batch_size: ClassVar[int]
 
     @abstractmethod
     def deliver(self, mail: Outgoing, session: S) -> Receipt: ...
@@ -93,6 +95,7 @@ class Sending(ABC, Generic[S]):
         open_session: Callable[[], S] | None = None,
         receipts: list[Receipt] | None = None,
         policy: Policy = NO_POLICY,
+        ahead: bool = False,
     ) -> Generator[Receipt, None, None]:
         """Send messages, yield one receipt for each, in order, and send the signals.
 
@@ -104,13 +107,15 @@ class Sending(ABC, Generic[S]):
             is sent.
         :param receipts: list to which each receipt is appended, including those of messages in
             flight when the batch is interrupted, which cannot be yielded.
+        :param ahead: messages may be taken before those in front of them are delivered.
         """
         batch = Batch(
             *(self.name, app, receipts),
             prepare=lambda message: _prepared(message, app, policy),
             message_of=lambda message: message,
         )
-        return self._settled(batch, messages, session, open_session, policy)
+        size = self.batch_size if ahead else 1
+        return self._settled(batch, messages, session, open_session, policy, size)
 
     @final
     def dispatch_many(
@@ -230,19 +235,30 @@ class Sending(ABC, Generic[S]):
         session: S | None,
         open_session: Callable[[], S] | None,
         policy: Policy,
+        size: int = 1,
     ) -> Generator[Receipt, None, None]:
+        def admit(mail: Outgoing) -> Outgoing:
+            return self._admitted(mail, policy)
+
+        def outcomes(given: Callable[[], Iterable[Outgoing]]) -> Iterator[Receipt]:
+            opened = session if open_session is None else open_session()
+            # None: a backend without sessions.
+            return self.deliver_many(given(), opened)  # type: ignore[arg-type]
+
         try:
-            mails = batch.valid(items, lambda mail: self._admitted(mail, policy))
-            first = next(mails, None)
-            yield from batch.settled()
-            if first is not None:
-
-                def outcomes() -> Iterator[Receipt]:
-                    opened = session if open_session is None else open_session()
-                    # None: a backend without sessions.
-                    return self.deliver_many(batch.handing_over(first, mails), opened)  # type: ignore[arg-type]
-
-                yield from batch.answered(outcomes, mails)
+            if size > 1:
+                for group in batch.groups(items, admit, policy, size):
+                    yield from batch.settled()
+                    if group:
+                        given = partial(batch.handing_over_all, group)
+                        yield from batch.answered(partial(outcomes, given), iter(()))
+            else:
+                mails = batch.valid(items, admit)
+                first = next(mails, None)
+                yield from batch.settled()
+                if first is not None:
+                    handing = partial(batch.handing_over, first, mails)
+                    yield from batch.answered(partial(outcomes, handing), mails)
         except BaseException as error:
             batch.interrupted(error)
             raise

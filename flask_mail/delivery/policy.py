@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -25,6 +26,19 @@ class Policy(NamedTuple):
     """Checks that the configured backend could deliver a message, if a local one replaces it."""
     complete: Callable[[Message], None] | None = None
     """Adds to a message what the settings say, before `email_sending`; or raises."""
+
+    @contextmanager
+    def together(self, mails: Sequence[Outgoing]) -> Iterator[None]:
+        """Let the admissions look up what they need for messages that the block admits.
+
+        Those that can have a method `looked_up`, which takes the messages and returns a context.
+        """
+        with ExitStack() as stack:
+            for each in self.admissions if mails else ():
+                looked_up = getattr(each, "looked_up", None)
+                if looked_up is not None:
+                    stack.enter_context(looked_up(mails))
+            yield
 
 
 NO_POLICY: Final = Policy()

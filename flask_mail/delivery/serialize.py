@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import Any, Final
 
 from ..errors import MessageError
+from ..message.exact import is_exact
 from ..message.fields import frozen
 from ..message.message import Message
 from ..message.serialize import ENVELOPE, VERSION, checked, envelope_of, octets_of, values_of
@@ -36,7 +37,9 @@ def to_record(mail: Outgoing, *, files: bool) -> dict[str, Any]:
         "withheld": checked(frozen(mail.withheld), _FIELDS["withheld"], "withheld"),
         "message": mail.message.to_dict(files=files),
     }
-    message = Message.from_dict(record["message"], files=files)
+    message = mail.message
+    if not is_exact(message):
+        message = Message.from_dict(record["message"], files=files)
     again = mail.with_octets(message.content_to_send())
     if any(one != other for one, other in zip_longest(again.blocks(), mail.blocks())):
         record["content"] = base64.b64encode(mail.content).decode()

@@ -134,12 +134,8 @@ class Connection:
                 # Without a response the session is useless, unless a batch uses it, whose
                 # backend handles it. A message refused here never reached the session.
                 self._close_session(politely=False)
-            if (
-                self._fails_silently
-                and unconnected
-                and isinstance(error, BackendUnavailable)
-                and error.receipt is not None
-            ):
+            silent = self._fails_silently and unconnected and isinstance(error, BackendUnavailable)
+            if silent and error.receipt is not None:
                 _log.warning("%s", error)
                 return error.receipt
             raise
@@ -192,6 +188,8 @@ class Connection:
                 open_session=opener,
                 receipts=receipts.kept,
                 policy=self._policy,
+                # Code of a generator may depend on what was delivered, or end a transaction.
+                ahead=isinstance(messages, (list, tuple)),
             )
             try:
                 with closing(sending):  # ends messages in flight now, not at garbage collection

@@ -177,8 +177,8 @@ def _fits(plain: Any, schema: Any) -> bool:
     A tuple lists alternatives, ``[a]`` is a list of any length, ``[a, b]`` has these two items,
     ``{...}`` has exactly these keys, and ``{str: a}`` any keys.
     """
-    if isinstance(schema, tuple):
-        return any(_fits(plain, each) for each in schema)
+    if isinstance(schema, tuple):  # mostly of types, one of which it has
+        return type(plain) in schema or any(_fits(plain, each) for each in schema)
     if isinstance(schema, type) or type(plain) is not type(schema):
         return type(plain) is schema
     if isinstance(schema, list):
