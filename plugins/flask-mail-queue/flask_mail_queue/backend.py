@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-import logging
-import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from flask import current_app, has_app_context
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import SQLAlchemyError
 
-from flask_mail import email_failed
 from flask_mail.backends import (
     Backend,
-    BackendUnavailable,
     ConfigurationError,
-    DeliveryError,
     DeliveryEvent,
-    DeliveryUnknown,
     Feature,
     Outgoing,
     QueuedMessage,
@@ -30,17 +21,16 @@ from flask_mail.backends import (
     Secret,
 )
 
-from . import joining
 from .contents import Contents, Keep
-from .records import LONGEST, QueueOptions, row_of
+from .records import LONGEST, QueueOptions
 from .showing import backlog_of, last_events_of
-from .store import Store, describe_failure
-from .tracing import storing
+from .store import Store
+from .storing import Storing, parts_of
+from .transactions import Transactions
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_log = logging.getLogger("flask_mail.queue")
 _T = TypeVar("_T")
 
 
@@ -73,6 +63,7 @@ class QueueBackend(Backend[None]):
     features = frozenset(Feature)
     message_options = QueueOptions
     is_queue = True
+    batch_size = 100
 
     def __init__(
         self,
@@ -93,13 +84,11 @@ class QueueBackend(Backend[None]):
         suppression: Literal["queue", "all", "off"] = "queue",
     ) -> None:
         self.target = mailer
-        self._child: Backend[Any] | None = None
-        self._url = url
-        self._transaction = transaction
-        self._session = session
+        self.child: Backend[Any] | None = None
         self._tables = tables
         self._store: Store | None = None
-        self._wake = wake
+        self._transactions = Transactions(self, url, transaction, session)
+        self._storing = Storing(self, self._transactions, wake)
         self.lease, self.window = lease, window
         self.give_up, self.retention = give_up, retention
         self.max_size = max_size
@@ -110,7 +99,7 @@ class QueueBackend(Backend[None]):
     @classmethod
     def from_options(cls, options: Mapping[str, Any], build: Callable[[str], Backend[Any]]) -> Self:
         made = super().from_options(options, build)
-        made._child = build(made.target)  # noqa: SLF001 (its own class)
+        made.child = build(made.target)
         made.bind(app=None, mailer="", key_of=getattr(options, "key_of", None))
         made._check_options()  # noqa: SLF001
         return made
@@ -121,11 +110,7 @@ class QueueBackend(Backend[None]):
             raise ConfigurationError(f"{self.setting('lease')} must be 1 to 3600 seconds.")
         if not 1 <= self.window <= 1000:
             raise ConfigurationError(f"{self.setting('window')} must be 1 to 1000 messages.")
-        if self._transaction == "session" and self._url is not None and self._session is None:
-            raise ConfigurationError(
-                f'{self.setting("transaction")} is "session", but {self.setting("url")} names a'
-                f" database of its own: leave it out, or set {self.setting('session')}."
-            )
+        self._transactions.check_options()
         for name in ("give_up", "retention"):
             if not 0 <= getattr(self, name) <= LONGEST:
                 raise ConfigurationError(
@@ -163,7 +148,7 @@ class QueueBackend(Backend[None]):
         :raises ConfigurationError: no database is set, or the queue cannot use it.
         """
         if self._store is None:
-            self._store = Store(self._database(), self._tables)
+            self._store = Store(self._transactions.database(), self._tables)
             if self.app is not None:
                 self.prepare_app(self.app)  # it was configured after Mail(app)
         return self._store
@@ -173,7 +158,7 @@ class QueueBackend(Backend[None]):
 
         A second connection could wait for it, and takes time.
         """
-        session = self._current_session()
+        session = self._transactions.session()
         # On PostgreSQL an error would end the transaction of the app.
         can_read = self.store.is_sqlite or self._can_read
         if session is not None and session.in_transaction() and can_read:
@@ -186,84 +171,16 @@ class QueueBackend(Backend[None]):
         self._can_read = True
         return found
 
-    def _database(self) -> Any:
-        if self._url is not None:
-            return self._url.reveal()
-        extension = self._flask_sqlalchemy()
-        if extension is None and (session := self._current_session()) is not None:
-            return session.get_bind().engine
-        if extension is None:
-            raise ConfigurationError(
-                f"The queue has no database: set {self.setting('url')}, or install"
-                " Flask-SQLAlchemy and call its init_app()."
-            )
-        with self.app.app_context():
-            return extension.engine
-
-    def _flask_sqlalchemy(self) -> Any:
-        return getattr(self.app, "extensions", {}).get("sqlalchemy")
-
-    def _is_in_context(self) -> bool:
-        # Outside of it, Flask-SQLAlchemy has no session.
-        return has_app_context() and bool(current_app == self.app)
-
-    def _current_session(self) -> Session | None:
-        """Return the session whose transaction a message may join."""
-        found = self._session
-        if isinstance(found, str):
-            found = self._session = _imported(found, self.setting("session"))
-        if found is None and self._url is None and self._is_in_context():
-            found = getattr(self._flask_sqlalchemy(), "session", None)
-        session = found() if callable(found) and not isinstance(found, Session) else found
-        if session is not None and not isinstance(session, Session):
-            raise ConfigurationError(
-                f"{self.setting('session')} must return a Session of SQLAlchemy."
-            )
-        return session
-
-    def _session_to_join(self) -> Session | None:
-        session = self._current_session()
-        if self._transaction == "session":
-            if session is None:
-                raise ConfigurationError(
-                    f'{self.setting("transaction")} is "session", but the app has no session:'
-                    f" set {self.setting('session')}, or use Flask-SQLAlchemy."
-                )
-            return session
-        if session is None or not joining.has_written(session):
-            return None
-        if self._transaction == "auto":
-            return session
-        if self.store.is_sqlite and session.get_bind() is not None:
-            files = (session.get_bind().engine.url.database, self.store.engine.url.database)
-            if len({os.path.realpath(each or "") for each in files}) == 1:
-                raise ConfigurationError(
-                    f'{self.setting("transaction")} is "own", but the session has written to the'
-                    " same SQLite file, which its transaction locks: commit it before the message"
-                    ' is sent, or use "auto".'
-                )
-        return None
-
     def deliver(self, mail: Outgoing, session: None) -> Receipt:
-        with storing(self.app, mail, self.name) as trace:
-            return self._stored(mail, trace)
+        return self._storing.one(mail)
 
-    def _stored(self, mail: Outgoing, trace: str | None) -> Receipt:
-        options = self.options_of(mail)
-        if self._child is not None:
-            self._child.check(mail.for_mailer(self.target))
-        row = row_of(mail.for_mailer(self.target), self.target, options, self.contents)
-        row["trace"] = trace
-        try:
-            joined = self._session_to_join()
-        except SQLAlchemyError as error:  # such as a transaction that has failed already
-            raise self._unavailable(error) from None
-        if joined is not None:
-            return self._stored_in(joined, mail, row)
-        number, is_new = self._committed(row)
-        if is_new:
-            self._call_wake()
-        return self.queued(mail, str(number))
+    def deliver_many(self, mails: Iterable[Outgoing], session: None) -> Iterator[Receipt]:
+        """Store the messages of a list in one statement, and those of an iterator one by one."""
+        if not isinstance(mails, list):
+            yield from super().deliver_many(mails, session)
+            return
+        for part in parts_of(mails):
+            yield from self._storing.many(part)
 
     def backlog(self) -> list[QueuedMessage]:
         return backlog_of(self)
@@ -274,74 +191,3 @@ class QueueBackend(Backend[None]):
     def shut_down(self) -> None:
         if self._store is not None:
             self._store.dispose()
-
-    def _stored_in(self, session: Session, mail: Outgoing, row: dict[str, Any]) -> Receipt:
-        try:
-            # Not session.execute(), which would count as a write of the program.
-            number, is_new = self.store.insert(session.connection(), row)
-        except SQLAlchemyError as error:
-            raise self._unavailable(error) from None
-        receipt = self.queued(mail, f"{number}, with your transaction")
-        if is_new:
-            joining.join(session, partial(self._tell_lost, mail), self._call_wake)
-        return receipt
-
-    def _committed(self, row: dict[str, Any]) -> tuple[int, bool]:
-        try:
-            connection = self.store.engine.connect()
-        except SQLAlchemyError as error:
-            raise self._unavailable(error) from None
-        with connection:
-            try:
-                transaction = connection.begin()
-                stored = self.store.insert(connection, row)
-            except SQLAlchemyError as error:
-                raise self._unavailable(error) from None
-            try:
-                transaction.commit()
-            except DBAPIError as error:
-                raise DeliveryUnknown(
-                    f"The database failed ({describe_failure(error)}) while it stored the message:"
-                    " it may be in the queue.",
-                    stage="accept",
-                ) from None
-        return stored
-
-    def _unavailable(self, error: SQLAlchemyError) -> BackendUnavailable:
-        # Without the error, whose parameters are the content of the message.
-        return BackendUnavailable(
-            f"The message cannot be stored in the queue ({describe_failure(error)}): does the"
-            " database respond, and has `flask mail queue create` been run?",
-            stage="data",
-        )
-
-    def _tell_lost(self, mail: Outgoing, reason: str, in_doubt: bool) -> None:
-        error: DeliveryError
-        if in_doubt:
-            error = DeliveryUnknown(f"The message may be in the queue: {reason}.", stage="accept")
-        else:
-            error = BackendUnavailable(f"The message is not in the queue any more: {reason}.")
-        receipt = self.receipt_of(error, mail, handed_over=False)
-        _log.warning("%s %s by queue: %s", mail.message_id, receipt.outcome.value, reason)
-        email_failed.notify(
-            self.app, message=mail.message, receipt=receipt, error=error, outgoing=mail
-        )
-
-    def _call_wake(self) -> None:
-        if self._wake is None:
-            return
-        try:
-            _imported(self._wake, self.setting("wake"))()
-        except Exception as error:  # noqa: BLE001 (the message is stored, and is found later)
-            _log.warning("%s raised %s.", self.setting("wake"), type(error).__name__)
-
-
-def _imported(path: str, setting: str) -> Any:
-    module, _, name = path.partition(":")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(
-            f"{setting} must be an import path such as shop.tasks:work; {path!r} cannot be"
-            f" imported ({type(error).__name__})."
-        ) from None

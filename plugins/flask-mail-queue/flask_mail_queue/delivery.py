@@ -25,7 +25,6 @@ from .contents import Contents
 from .outcomes import is_of_opening, result_of
 from .protocol import Claimed, Result
 from .schema import State
-from .suppression import looked_up
 from .telling import tell
 
 _log = logging.getLogger("flask_mail.queue")
@@ -130,7 +129,7 @@ class Delivery:
         while self._claimed and not self._unmarked and not self._must_stop():
             rows = [self._claimed.popleft() for _ in range(min(self._window, len(self._claimed)))]
             opened = [(row, mail) for row in rows if (mail := self._opened(row)) is not None]
-            with looked_up(self._mailer.policy.admissions, [mail for _, mail in opened]):
+            with self._mailer.policy.together([mail for _, mail in opened]):
                 admitted = [(row, self._admitted(row, mail)) for row, mail in opened]
             prepared = [(row, mail) for row, mail in admitted if mail is not None]
             # Until the commit is known to have succeeded, all of them may be marked.

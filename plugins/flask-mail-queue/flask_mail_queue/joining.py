@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -18,13 +18,18 @@ _KEY: Final = "flask_mail_queue"
 
 @dataclass
 class Joined:
-    """A message that was stored in the transaction of a session."""
+    """Messages that were stored in the transaction of a session."""
 
     savepoints: list[object]
-    lost: Callable[[str, bool], None]
-    """Called with the reason if the transaction ends without a commit, and False; or with True if
-    the commit was interrupted, so that the message may be in the queue."""
+    lost: Sequence[Callable[[str, bool], None]]
+    """One for each message. Called with the reason if the transaction ends without a commit, and
+    False; or with True if the commit was interrupted, so that it may be in the queue."""
     committed: Callable[[], None]
+
+    def end(self, reason: str, *, in_doubt: bool = False) -> None:
+        """Say that the messages were not committed."""
+        for each in self.lost:
+            each(reason, in_doubt)
 
 
 @dataclass
@@ -64,12 +69,25 @@ def has_written(session: Session) -> bool:
 
 
 def join(
-    session: Session, lost: Callable[[str, bool], None], committed: Callable[[], None]
+    session: Session,
+    lost: Sequence[Callable[[str, bool], None]],
+    committed: Callable[[], None],
 ) -> None:
-    """Call one of the functions when the transaction of a session ends."""
+    """Call `committed`, or each of `lost`, when the transaction of a session ends."""
     known = session.info.setdefault(_KEY, _Transaction())
     connection = session.connection()
+    if connection not in _of_connections:
+        _listen(connection)
     _of_connections[connection] = known
+    savepoints: list[object] = []
+    nested: Any = session.get_nested_transaction()
+    while nested is not None:
+        savepoints.append(nested)
+        nested = nested.parent
+    known.joined.append(Joined(savepoints, lost, committed))
+
+
+def _listen(connection: Connection) -> None:
     # Once for each connection: a session may be bound to one for its whole life. Not for all of
     # them, as that would slow down each statement of the app.
     event.listen(connection, "commit", _begin_commit)
@@ -78,12 +96,6 @@ def join(
     event.listen(connection, "rollback_twophase", _roll_back_prepared)
     # SQLAlchemy has this event only for a whole engine. Listening again has no effect.
     event.listen(connection.engine, "handle_error", _failed)
-    savepoints: list[object] = []
-    nested: Any = session.get_nested_transaction()
-    while nested is not None:
-        savepoints.append(nested)
-        nested = nested.parent
-    known.joined.append(Joined(savepoints, lost, committed))
 
 
 @event.listens_for(Session, "after_transaction_create")
@@ -172,7 +184,7 @@ def _savepoint_rolled_back(session: Session, previous: Any) -> None:
     lost = [each for each in known.joined if previous in each.savepoints]
     known.joined = [each for each in known.joined if each not in lost]
     for each in lost:
-        each.lost("the savepoint was rolled back", False)
+        each.end("the savepoint was rolled back")
 
 
 @event.listens_for(Session, "after_transaction_end")
@@ -189,14 +201,14 @@ def _ended(session: Session, transaction: Any) -> None:
     # Also if the session has another connection, whose commit has failed after this one's.
     if known.in_doubt:
         for each in known.joined:
-            each.lost("the commit of its transaction was interrupted", True)
+            each.end("the commit of its transaction was interrupted", in_doubt=True)
         return
     if known.joined and known.ended != "rollback":
         _log.error(
             "A session was closed without a commit, and %d messages in its transaction are not"
             " sent: commit it after the message, or set TRANSACTION of the mailer to 'own'.",
-            len(known.joined),
+            sum(len(each.lost) for each in known.joined),
         )
     reason = "rolled back" if known.ended == "rollback" else "closed without a commit"
     for each in known.joined:
-        each.lost(f"the transaction was {reason}", False)
+        each.end(f"the transaction was {reason}")

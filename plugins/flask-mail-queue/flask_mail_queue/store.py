@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Final
@@ -149,6 +149,20 @@ class Store:
         same = (queue.c.mailer == row["mailer"]) & (queue.c.key == row["key"])
         return connection.execute(select(queue.c.id).where(same)).scalar_one(), False
 
+    def insert_many(
+        self, connection: Connection, rows: Sequence[dict[str, Any]]
+    ) -> list[int | None]:
+        """Store rows in one statement, and return their ids, in order.
+
+        That of a row whose key exists already is ``None``.
+        """
+        ids: dict[object, list[int]] = {}
+        # A database need not return them in order, except that ids increase.
+        for row in sorted(connection.execute(self._insertion, rows) if rows else ()):
+            ids.setdefault((row.message_id, row.key), []).append(row.id)
+        found = (ids.get((row["message_id"], row["key"])) for row in rows)
+        return [each.pop(0) if each else None for each in found]
+
     @cached_property
     def _insertion(self) -> Any:
         queue = self.tables.queue
@@ -170,7 +184,7 @@ class Store:
                 **{name: bindparam(name) for name in _GIVEN},
             )
             .on_conflict_do_nothing(index_elements=["mailer", "key"])
-            .returning(queue.c.id)
+            .returning(queue.c.id, queue.c.message_id, queue.c.key)
         )
 
 

@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import case, delete, insert, or_, select, update
+from sqlalchemy import Table, bindparam, case, delete, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
 from flask_mail import MailError, sanitize_address
@@ -80,14 +81,18 @@ def scope_of(list_name: str) -> str:
 
 def find(connection: Connection, tables: Tables, addresses: Collection[str]) -> list[Entry]:
     """Return the current entries of addresses, as :func:`key_of` returns them."""
-    table = tables.suppression
     wanted = sorted(addresses)
     found: list[Entry] = []
     for first in range(0, len(wanted), _AT_ONCE):
-        is_wanted = table.c.address.in_(wanted[first : first + _AT_ONCE])
-        rows = connection.execute(select(table).where(is_wanted, _is_current(table)))
-        found += map(_entry, rows)
+        given = {"addresses": wanted[first : first + _AT_ONCE]}
+        found += map(_entry, connection.execute(_current_of(tables.suppression), given))
     return found
+
+
+@lru_cache(maxsize=8)  # it is run for each message
+def _current_of(table: Table) -> Any:
+    is_wanted = table.c.address.in_(bindparam("addresses", expanding=True))
+    return select(table).where(is_wanted, _is_current(table))
 
 
 def add(

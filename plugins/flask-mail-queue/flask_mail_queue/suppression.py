@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, Final
@@ -23,8 +23,8 @@ _log = logging.getLogger("flask_mail.queue")
 QUEUE, ALL, OFF = "queue", "all", "off"
 """Values of the option SUPPRESSION."""
 _Found = dict[str, list[Entry]]
-# What has been read for the messages that a worker is about to send, by the identity of the store.
-_known: Final[ContextVar[Mapping[object, _Found]]] = ContextVar("known")
+# What has been read for the messages of a mailer that are about to be sent: the lists that apply.
+_known: Final[ContextVar[tuple[object, Sequence[tuple[Any, _Found]]]]] = ContextVar("known")
 
 
 class Suppression:
@@ -42,8 +42,13 @@ class Suppression:
         :raises MessageRefused: no other recipient is left.
         :raises BackendUnavailable: the list cannot be read.
         """
-        for queue in self._queues(mail.mailer):
-            entries = _entries(queue, mail.envelope.recipients)
+        recipients = mail.envelope.recipients
+        whose, known = _known.get((None, ()))
+        if whose != (self, mail.mailer) or any(
+            each not in found for _, found in known for each in recipients
+        ):
+            known = [(each, _read(each, recipients)) for each in self._queues(mail.mailer)]
+        for queue, entries in known:
             if any(entries[each] for each in mail.envelope.recipients):
                 mail = _without_suppressed(queue, mail, entries)
         return mail
@@ -51,11 +56,12 @@ class Suppression:
     @contextmanager
     def looked_up(self, mails: Sequence[Outgoing]) -> Iterator[None]:
         """Read the entries of all recipients of several messages of one mailer in one query."""
-        known: dict[object, _Found] = {}
+        mailer = mails[0].mailer
         addresses = {each for mail in mails for each in mail.envelope.recipients}
+        known: tuple[object, Sequence[tuple[Any, _Found]]] = (None, ())
         with suppress(MailError):  # it is raised for each message then
-            for queue in self._queues(mails[0].mailer):
-                known[queue.store.identity] = _read(queue, addresses)
+            found = [(each, _read(each, addresses)) for each in self._queues(mailer)]
+            known = (self, mailer), found
         token = _known.set(known)
         try:
             yield
@@ -76,23 +82,6 @@ class Suppression:
         return list(found.values())
 
 
-@contextmanager
-def looked_up(admissions: Iterable[object], mails: Sequence[Outgoing]) -> Iterator[None]:
-    """Read the list once for several messages of one mailer that are about to be admitted."""
-    with ExitStack() as stack:
-        for each in admissions:
-            if isinstance(each, Suppression) and mails:
-                stack.enter_context(each.looked_up(mails))
-        yield
-
-
-def _entries(queue: Any, recipients: Collection[str]) -> _Found:
-    known = _known.get({}).get(queue.store.identity)
-    if known is not None and all(each in known for each in recipients):
-        return known
-    return _read(queue, recipients)
-
-
 def _read(queue: Any, recipients: Collection[str]) -> _Found:
     """Return the entries of each recipient."""
     keys = {each: key_of(each) for each in recipients}
@@ -104,7 +93,10 @@ def _read(queue: Any, recipients: Collection[str]) -> _Found:
             " respond, and has `flask mail queue create` been run?",
             stage="connect",
         ) from None
-    return {each: [entry for entry in entries if entry.address == keys[each]] for each in keys}
+    by_key: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_key.setdefault(entry.address, []).append(entry)
+    return {each: by_key.get(key, []) for each, key in keys.items()}
 
 
 def _without_suppressed(queue: Any, mail: Outgoing, entries: _Found) -> Outgoing:

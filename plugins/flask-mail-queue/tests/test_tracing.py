@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
-from flask_mail import BackendUnavailable
+from flask_mail import BackendUnavailable, Message
 from flask_mail.telemetry import instrument, uninstrument
 
 
@@ -119,3 +119,11 @@ def test_without_telemetry_no_context_is_stored(shop):
     assert shop.row(1)["trace"] is None
     shop.work()
     assert shop.states() == ["sent"]
+
+
+def test_each_message_of_a_list_has_a_span_of_its_own(shop, traced):
+    keyed = [Message("Hello", ["ann@example.com"], "Hello.", key=key) for key in ("a", "b", "a")]
+    shop.mail.send_many(keyed)
+    assert [each.name for each in traced.spans] == ["mail queue"] * 3
+    spans = {f"{each.get_span_context().span_id:016x}" for each in traced.spans}
+    assert {row["trace"].split("-")[2] for row in shop.rows()} <= spans
