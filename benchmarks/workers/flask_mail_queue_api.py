@@ -69,9 +69,9 @@ class Sender:
             if way in {ONE, MANY}:
                 self._database.session.add(self._order())
                 self._database.session.flush()
-            messages = (
+            messages = [
                 Message(SUBJECT, recipients=[each], body=TEXT, html=HTML) for each in readers
-            )
+            ]
             if way == MANY:
                 receipts = self._mail.send_many(messages)
                 if not all(each.taken for each in receipts):
