@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import asdict
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -29,9 +28,10 @@ _FIELDS: Final[dict[str, Any]] = {
 
 def to_record(mail: Outgoing, *, files: bool) -> dict[str, Any]:
     """Return the record of :meth:`Outgoing.to_dict`."""
+    given = {name: getattr(mail.envelope, name) for name in ENVELOPE}
     record: dict[str, Any] = {
         "version": VERSION,
-        "envelope": checked(asdict(mail.envelope), ENVELOPE, "envelope"),
+        "envelope": checked(given, ENVELOPE, "envelope"),
         "message_id": mail.message_id,
         "mailer": mail.mailer,
         "withheld": checked(frozen(mail.withheld), _FIELDS["withheld"], "withheld"),

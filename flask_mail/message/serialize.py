@@ -80,7 +80,9 @@ def to_record(message: object, *, files: bool) -> dict[str, Any]:
     try:
         for name, value in vars(message).items():
             if field := _ATTRIBUTES.get(name):
-                record[field] = checked(_written(field, value, files), _FIELDS[field], field)
+                is_plain = type(value) in (str, _NONE) and _fits(value, _FIELDS[field])
+                plain = value if is_plain else _written(field, value, files)
+                record[field] = plain if is_plain else checked(plain, _FIELDS[field], field)
             elif not isinstance(value, Delivered):  # loading the record renders it again
                 further[name] = value
     except RecursionError:
