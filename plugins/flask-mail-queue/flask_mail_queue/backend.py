@@ -101,7 +101,7 @@ class QueueBackend(Backend[None]):
         made = super().from_options(options, build)
         made.child = build(made.target)
         made.bind(app=None, mailer="", key_of=getattr(options, "key_of", None))
-        made._check_options()  # noqa: SLF001
+        made._check_options()  # noqa: SLF001 (its own class)
         return made
 
     def _check_options(self) -> None:

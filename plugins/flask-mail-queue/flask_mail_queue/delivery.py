@@ -21,9 +21,9 @@ from flask_mail.backends import (
     Receipt,
 )
 
+from .claims import Claimed, Result
 from .contents import Contents
 from .outcomes import is_of_opening, result_of
-from .protocol import Claimed, Result
 from .schema import State
 from .telling import tell
 

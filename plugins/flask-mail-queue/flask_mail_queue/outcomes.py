@@ -15,9 +15,9 @@ from flask_mail.backends import (
     Receipt,
 )
 
+from .claims import Claimed, Result
 from .contents import Contents
 from .jitter import spread
-from .protocol import Claimed, Result
 from .records import without_addresses
 from .schema import State
 

@@ -7,56 +7,16 @@ was suspended, or taken for dead, changes nothing that another one has begun.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import case, exists, func, insert, literal, or_, select, tuple_, update
 from sqlalchemy.engine import Connection
 
+from .claims import Claimed, Result, apart, claimed
 from .contents import WHOLE
 from .leases import LeaseLost
 from .returning import updated_ids
 from .schema import ALL_MAILERS, HELD, SECOND, State, Tables, is_in, now
-
-
-@dataclass(frozen=True)
-class Claimed:
-    """A row that a worker has claimed."""
-
-    id: int
-    claims: int
-    attempts: int
-    age: float
-    """Seconds since it was stored."""
-    remaining: float | None
-    """Seconds until it expires."""
-    record: bytes | None = field(repr=False)
-    trace: str | None = None
-    """The span that stored it."""
-    repeatable: float | None = None
-    """``None`` unless it may have been accepted: the seconds for which the peer recognizes its key.
-    """
-
-
-@dataclass(frozen=True)
-class Result:
-    """The new state of a claimed row."""
-
-    row: Claimed
-    state: State
-    response: str = ""
-    error: str = ""
-    delay: float = 0.0
-    """Seconds until it is due again, if it is queued."""
-    counted: bool = True
-    """True if it was an attempt to send it."""
-    remains: bytes | str | None = field(default=None, repr=False)
-    """The content that stays in the row if it was sent; ``WHOLE``: all of it."""
-    repeats: bool = False
-    """True if it is queued although it may have been accepted."""
-    peer_id: str | None = None
-    """The name that the peer has given to the message."""
 
 
 class Protocol:
@@ -105,14 +65,14 @@ class Protocol:
             .limit(most)
             .with_for_update(skip_locked=True)
         )
-        rows = _apart(connection.execute(due).all())
+        rows = apart(connection.execute(due).all())
         if rows:
             connection.execute(
                 update(queue)
                 .where(queue.c.id.in_([row.id for row in rows]))
                 .values(state=State.CLAIMED.value, owner=self._owner, claims=queue.c.claims + 1)
             )
-        return [_claimed(row) for row in rows]
+        return [claimed(row) for row in rows]
 
     def release(self, connection: Connection) -> None:
         """Release all rows that this worker has claimed, after a claim whose commit is in doubt."""
@@ -305,25 +265,3 @@ class Protocol:
         claims = tuple_(queue.c.id, queue.c.claims).in_([(row.id, row.claims) for row in rows])
         # The ids too: SQLite uses no index for the pairs, and would read all rows.
         return queue.c.id.in_([row.id for row in rows]) & claims
-
-
-def _apart(rows: Sequence[Any]) -> Sequence[Any]:
-    """Return the first row alone if a worker died with it, and otherwise those before such a row.
-
-    The others of its batch would fail together with a message that kills workers.
-    """
-    if rows and rows[0].losses:
-        return rows[:1]
-    return list(takewhile(lambda row: not row.losses, rows))
-
-
-def _claimed(row: Any) -> Claimed:
-    # The claim that has just been made.
-    return Claimed(
-        *(row.id, row.claims + 1, row.attempts, row.age / SECOND),
-        *(_seconds(row.remaining), row.record, row.trace, _seconds(row.repeatable)),
-    )
-
-
-def _seconds(microseconds: int | None) -> float | None:
-    return None if microseconds is None else microseconds / SECOND

@@ -9,8 +9,9 @@ from sqlalchemy.engine import Connection
 
 from . import events, suppressed, upkeep
 from .backend import QueueBackend
+from .claims import Result
 from .leases import Leases
-from .protocol import Protocol, Result
+from .protocol import Protocol
 from .records import LONGEST
 from .schema import State
 

@@ -8,8 +8,8 @@ from typing import Any
 from flask_mail import email_deferred, email_dispatched, email_failed
 from flask_mail.backends import Outcome, Outgoing, Receipt
 
+from .claims import Result
 from .outcomes import error_of
-from .protocol import Result
 from .schema import State
 from .tracing import reporting
 

@@ -20,11 +20,12 @@ from flask_mail import MailError
 from . import events, upkeep
 from .aftermath import tell_ended
 from .backend import QueueBackend
+from .claims import Claimed, Result
 from .delivery import Delivery, Mailer
 from .finding import contents_of
 from .jitter import spread
 from .leases import LeaseLost, Leases
-from .protocol import Claimed, Protocol, Result
+from .protocol import Protocol
 from .rehearsal import rehearse
 from .renewal import Renewal
 from .stopping import Stop

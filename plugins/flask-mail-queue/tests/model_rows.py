@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flask_mail_queue.claims import Claimed
 from flask_mail_queue.leases import Leases
-from flask_mail_queue.protocol import Claimed, Protocol
+from flask_mail_queue.protocol import Protocol
 from flask_mail_queue.schema import State
 
 

@@ -6,8 +6,8 @@ import pytest
 from cryptography.fernet import Fernet
 from flask.cli import ScriptInfo
 from flask_mail_queue import forgetting, upkeep
+from flask_mail_queue.claims import Result
 from flask_mail_queue.commands import queue
-from flask_mail_queue.protocol import Result
 from flask_mail_queue.schema import State
 from shop import Shop
 from test_recovery import dead_worker

@@ -9,8 +9,9 @@ import os
 
 import pytest
 from flask_mail_queue import upkeep
+from flask_mail_queue.claims import Claimed, Result
 from flask_mail_queue.leases import MOST_LOSSES, LeaseLost
-from flask_mail_queue.protocol import Claimed, Protocol, Result
+from flask_mail_queue.protocol import Protocol
 from flask_mail_queue.schema import FINISHED, HELD, State
 from flask_mail_queue.store import Store
 from hypothesis import settings

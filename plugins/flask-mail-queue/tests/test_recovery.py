@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from flask_mail_queue import upkeep
+from flask_mail_queue.claims import Result
 from flask_mail_queue.leases import MOST_LOSSES, Leases
-from flask_mail_queue.protocol import Protocol, Result
+from flask_mail_queue.protocol import Protocol
 from flask_mail_queue.schema import State
 from shop import Shop
 from sqlalchemy.exc import DBAPIError

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from flask_mail_queue import suppressed, upkeep
+from flask_mail_queue.claims import Result
 from flask_mail_queue.delivery import key_of
 from flask_mail_queue.leases import MOST_LOSSES, Leases
-from flask_mail_queue.protocol import Protocol, Result
+from flask_mail_queue.protocol import Protocol
 from flask_mail_queue.schema import SECOND, State
 from shop import Peer, Shop
 
