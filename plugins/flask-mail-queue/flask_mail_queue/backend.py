@@ -179,7 +179,7 @@ class QueueBackend(Backend[None]):
         if not isinstance(mails, list):
             yield from super().deliver_many(mails, session)
             return
-        for part in parts_of(mails):
+        for part in parts_of(mails, self.batch_size):
             yield from self._storing.many(part)
 
     def backlog(self) -> list[QueuedMessage]:

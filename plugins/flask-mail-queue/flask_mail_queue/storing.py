@@ -37,12 +37,15 @@ _Row = dict[str, Any]
 _T = TypeVar("_T")
 
 
-def parts_of(mails: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
-    """Yield messages in lists that can be stored in one statement."""
+def parts_of(mails: Sequence[Outgoing], most: int) -> Iterator[list[Outgoing]]:
+    """Yield messages in lists that can be stored in one statement.
+
+    :param most: the number of messages; of more, SQLAlchemy would make several statements.
+    """
     part: list[Outgoing] = []
     size = 0
     for mail in mails:
-        if part and size + mail.size > _LARGEST:
+        if len(part) == most or (part and size + mail.size > _LARGEST):
             yield part
             part, size = [], 0
         part.append(mail)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-from flask_mail_queue import storing, suppressed
+from flask_mail_queue import QueueBackend, storing, suppressed
 from flask_mail_queue.suppressed import Reason
 from models import Order
 from shop import Shop
@@ -12,7 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from test_transactions import made  # noqa: F401 (a fixture)
 
-from flask_mail import Message
+from flask_mail import Message, Outgoing
 
 
 def message(subject, **fields):
@@ -133,6 +133,15 @@ def test_large_messages_are_stored_in_several_statements(shop, monkeypatch):
         shop.mail.send_many([message(number, html="x" * 40_000) for number in range(5)])
     assert sum("INSERT" in each for each in found) == 3
     assert shop.states() == ["queued"] * 5
+
+
+def test_a_longer_list_of_another_backend_is_stored_in_several_statements(shop, monkeypatch):
+    monkeypatch.setattr(QueueBackend, "batch_size", 3)
+    mails = [Outgoing.of(message(number, sender="shop@example.com")) for number in range(7)]
+    with shop.app.app_context(), statements(shop) as found:
+        receipts = list(shop.queue.deliver_many(mails, None))
+    assert sum("INSERT" in each for each in found) == 3
+    assert [each.message_id for each in receipts] == [each.message_id for each in mails]
 
 
 def test_a_list_joins_a_transaction_and_is_lost_with_it(made, monkeypatch):  # noqa: F811
