@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from .alternatives import Alternatives
 from .message import Message
@@ -20,7 +20,7 @@ def is_exact(message: Message) -> bool:
     return type(message) is Message and all(map(_is_exact, vars(message), vars(message).values()))
 
 
-def _is_exact(name: str, value: object) -> bool:
+def _is_exact(name: str, value: Any) -> bool:
     kind = type(value)
     if kind in _SCALARS or name == "options":  # which are not a part of the content
         return True
