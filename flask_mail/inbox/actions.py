@@ -40,7 +40,8 @@ def delete_selected() -> ResponseReturnValue:
     """Delete the messages that were selected in the list."""
     protection.check_token()
     inbox_here().delete(*request.form.getlist("id"))
-    return redirect(url_for(".messages", q=request.form.get("q") or None), 303)
+    words, before = request.form.get("q"), request.form.get("before")
+    return redirect(url_for(".messages", q=words or None, before=before or None), 303)
 
 
 def delete(name: str) -> ResponseReturnValue:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
+import math
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .. import _context
 from ..backends.values import Kept, StoredMessage
@@ -22,9 +24,14 @@ from .summaries import Query, Summary
 if TYPE_CHECKING:
     from flask import Flask
 
+_Key: TypeAlias = tuple[str, str, int]
 MOST_LISTED: Final = 500
-_MOST_REMEMBERED: Final = 32 * 1024 * 1024
-"""Characters of all summaries together."""
+_MOST_REMEMBERED: Final = 48 * 1024 * 1024
+"""Characters of all summaries together: those of the newest messages."""
+MOST_READ: Final = 16 * 1024 * 1024
+"""Octets of the messages that a page reads: some tenths of a second. The next one goes on."""
+_EACH: Final = 48 * 1024
+"""Octets as which each message counts in addition: what it takes to read a small one."""
 LONGEST_WAIT: Final = 30.0
 _INTERVAL: Final = 0.2
 """Seconds between two checks while a request waits, at least."""
@@ -34,12 +41,24 @@ _MOST_WAITING: Final = 16
 """Maximum number of waiting requests, each of which blocks a thread of the server."""
 
 
+@dataclass(slots=True)
+class Results:
+    """The messages that match, newest first, and how far the search has come."""
+
+    messages: list[Summary] = field(default_factory=list)
+    seen: int = 0
+    """The number of messages that were looked at."""
+    cut: int = 0
+    """The number of those with more text than is searched."""
+
+
 class Inbox:
     """The messages that the backends of `app` keep."""
 
     def __init__(self, app: Flask) -> None:
         self.app = app
-        self._summaries: OrderedDict[tuple[str, str, int], Summary] = OrderedDict()
+        self._summaries: dict[_Key, Summary] = {}
+        self._oldest: list[tuple[float, _Key]] = []  # a heap
         self._remembered = 0
         self._lock = ForkSafeLock()
         self._waiting = threading.BoundedSemaphore(_MOST_WAITING)
@@ -86,13 +105,34 @@ class Inbox:
 
         :param kept: the result of :meth:`kept`, if it is known.
         """
-        found: list[Summary] = []
-        for each in self.kept() if kept is None else kept:
-            summary = self.summary(each)
-            if summary is not None and query.matches(summary):
-                found.append(summary)
-                if len(found) == MOST_LISTED:
+        return self.search(query, self.kept() if kept is None else kept, MOST_LISTED).messages
+
+    def search(
+        self, query: Query, kept: list[Entry], most: int, octets: float = math.inf
+    ) -> Results:
+        """Return the first messages of `kept` that match.
+
+        :param most: the number of results after which to stop.
+        :param octets: of the messages to read, after which to stop; those that are remembered are
+            free.
+        """
+        found = Results()
+        for each in kept:
+            if len(found.messages) == most:
+                break
+            if query.since is not None and each.kept.date <= query.since:
+                continue
+            summary = self._remembered_of(each)
+            if summary is None:
+                if octets <= 0:
                     break
+                summary = self._read(each)
+                octets -= _EACH + (0 if summary is None else summary.size)
+            found.seen += 1
+            if summary is not None:
+                found.cut += summary.is_cut
+                if query.matches(summary):
+                    found.messages.append(summary)
         return found
 
     def find_soon(self, query: Query, seconds: float, **timing: Any) -> list[Summary]:
@@ -167,24 +207,32 @@ class Inbox:
 
     def summary(self, entry: Entry) -> Summary | None:
         """Return what is listed of a message, or ``None`` if it was deleted since."""
-        key = (entry.backend, entry.id, entry.kept.version)
+        return self._remembered_of(entry) or self._read(entry)
+
+    def _remembered_of(self, entry: Entry) -> Summary | None:
         with self._lock():
-            summary = self._summaries.get(key)
-            if summary is not None:
-                self._summaries.move_to_end(key)
-                return summary
+            return self._summaries.get(_key(entry))
+
+    def _read(self, entry: Entry) -> Summary | None:
         stored = read(entry.kept)
         if stored is None:
             return None
-        summary = Summary.of(entry, stored)
+        summary, key = Summary.of(entry, stored), _key(entry)
         if not stored.error:  # what could not be read now may be readable later
             with self._lock():
                 # Another thread may have read it meanwhile.
                 if self._summaries.setdefault(key, summary) is summary:
                     self._remembered += summary.length
+                    heapq.heappush(self._oldest, (summary.moment.timestamp(), key))
+                # Not the least recently used, as a search uses all of them, from the newest on.
                 while self._remembered > _MOST_REMEMBERED:
-                    self._remembered -= self._summaries.popitem(last=False)[1].length
+                    forgotten = self._summaries.pop(heapq.heappop(self._oldest)[1])
+                    self._remembered -= forgotten.length
         return summary
+
+
+def _key(entry: Entry) -> _Key:
+    return entry.backend, entry.id, entry.kept.version
 
 
 def read(kept: Kept) -> StoredMessage | None:

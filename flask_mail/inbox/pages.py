@@ -14,17 +14,19 @@ from . import previews as samples
 from . import resending
 from .backlog import listed
 from .highlighting import LARGEST, highlighted
-from .inbox import MOST_LISTED
+from .inbox import MOST_READ, Results
 from .parameters import parameters_of
-from .summaries import Query
+from .summaries import MOST_SEARCHED, Query
 from .views import LOCATION, MESSAGES, base_url, find, inbox_here
 
 if TYPE_CHECKING:
     from flask import Blueprint
     from flask.typing import ResponseReturnValue
 
+    from .sources import Entry
     from .views import Shown
 
+_MOST_LISTED: Final = 100
 _WIDTHS: Final = {"360": "Phone", "768": "Tablet", "": "Desktop"}
 _MOST_SHOWN: Final = 512 * 1024
 """Characters of a text or a source: more would make a browser slow."""
@@ -50,25 +52,36 @@ def messages() -> ResponseReturnValue:
 
 def _message_list() -> dict[str, Any]:
     inbox = inbox_here()
-    words = request.args.get("q", "").strip()
-    problem, found, version, has_mailers = "", [], "", False
+    words, before = request.args.get("q", "").strip(), request.args.get("before", "")
+    problem, found, version, has_mailers = "", Results(), "", False
+    kept: list[Entry] = []
+    start = 0
     try:
         kept = inbox.kept()
         version = inbox.version(kept)
-        found = inbox.find(Query(words=words), kept)
+        # From the beginning if that message was deleted: no other may be left out.
+        start = next((place for place, each in enumerate(kept, 1) if each.id == before), 0)
+        found = inbox.search(Query(words=words), kept[start:], _MOST_LISTED, MOST_READ)
         has_mailers = inbox.has_mailers
     except ConfigurationError as error:
         problem = str(error)
+    searched = start + found.seen
     return {
-        "messages": found,
-        # Made once, as building 500 URLs would take longer than the rest of the page.
+        "messages": found.messages,
+        # Made once, as building 100 URLs would take longer than the rest of the page.
         "message_url": url_for(".message", where=MESSAGES, name="-").removesuffix("-"),
         "words": words,
+        "before": before if start else "",
         "version": version,
-        "has_mailers": has_mailers,
-        "has_one_sender": len({each.sender for each in found}) == 1,
+        "shows_mailers": has_mailers and len({each.mailer for each in found.messages} - {""}) > 1,
+        "has_one_sender": len({each.sender for each in found.messages}) == 1,
         "problem": problem,
-        "is_full": len(found) == MOST_LISTED,
+        "count": len(kept),
+        "searched": searched,
+        "cut": found.cut,
+        "most_searched": MOST_SEARCHED,
+        "last": kept[searched - 1].id if searched < len(kept) else "",
+        "is_full": len(found.messages) == _MOST_LISTED,
     }
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ..mime.html_tags import decode_references, read_attributes
 from ..mime.html_text import text_of_html
 from .rendered import Letter
 
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
     from ..backends.values import StoredMessage
     from .sources import Entry
 
-_MOST_TEXT: Final = 20_000
+MOST_SEARCHED: Final = 20_000
 """Characters of a message's text that a search looks at."""
+_MOST_MARKUP: Final = 10 * MOST_SEARCHED
+"""Characters of HTML from which they are taken."""
 _MOST_SNIPPED: Final = 5_000
 """Characters from which the snippet is made."""
 _SNIPPET: Final = 140
@@ -25,6 +28,14 @@ _MOST_NAMES: Final = 300
 # Characters without width, with which HTML fills the preview line of mail programs.
 _INVISIBLE: Final = re.compile("[\u00ad\u034f\u061c\u115f\u200b-\u200f\u2060-\u2064\ufeff]")
 _RULE: Final = re.compile(r"[-=_*#~]{3,}")
+# In linear time: what has no end goes to the end of the HTML, and a tag ends before the next one.
+_MARKUP: Final = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(style|script)\b.*?(?:</\1[^<>]*>?|\Z)|</?[a-z!?][^<>]*>?",
+    re.DOTALL | re.IGNORECASE,
+)
+_LINKS_AND_IMAGES: Final = re.compile(r"<(?:a|area|img)\s([^<>]*)", re.IGNORECASE)
+_SHOWN: Final = frozenset({"alt", "href", "title"})
+"""Attributes that readers see or copy."""
 _MAILBOX: Final = re.compile(r"([^<>,]*)<([^<>]*)>")
 
 
@@ -41,7 +52,10 @@ class Summary:
     attachments: int
     recipients: tuple[str, ...]
     """The recipients of the envelope; empty if it is unknown."""
-    text: str
+    searched: str
+    """The text for searches, ignoring case."""
+    is_cut: bool
+    """True if its text is longer than what a search looks at."""
     snippet: str
     """The beginning of the text, on one line."""
     error: str
@@ -55,20 +69,29 @@ class Summary:
     @classmethod
     def of(cls, entry: Entry, stored: StoredMessage) -> Summary:
         letter = Letter.of(stored.content)
+        sender, subject = letter.header("from"), letter.subject
+        to = ", ".join(filter(None, (letter.header("to"), letter.header("cc"))))
+        recipients = stored.envelope.recipients if stored.envelope else ()
+        mailer = stored.mailer or entry.mailer
+        text, html = letter.text or "", letter.html or ""
+        names = (part.name for part in letter.attachments)
+        texts = "\n".join((*names, text, *letter.others.values(), words_of(html[:_MOST_MARKUP])))
+        others = "\n".join((subject, sender, to, mailer, *recipients))
         return cls(
             entry.id,
             entry.kept.date,
-            letter.header("from"),
-            ", ".join(filter(None, (letter.header("to"), letter.header("cc")))),
-            letter.subject,
+            sender,
+            to,
+            subject,
             stored.size,
             len(letter.attachments),
-            stored.envelope.recipients if stored.envelope else (),
-            f"{letter.text or ''}\n{letter.html or ''}"[:_MOST_TEXT].casefold(),
+            recipients,
+            f"{others}\n{texts[:MOST_SEARCHED]}".casefold(),
+            len(texts) > MOST_SEARCHED or len(html) > _MOST_MARKUP,
             snippet_of(letter),
             stored.error or letter.error,
             entry.backend,
-            stored.mailer or entry.mailer,
+            mailer,
             entry.outcome,
             entry.reason,
         )
@@ -76,7 +99,9 @@ class Summary:
     @property
     def length(self) -> int:
         """About the number of characters that it needs in memory."""
-        return _LEAST + sum(map(len, (self.text, self.to, self.subject, *self.recipients)))
+        return (
+            _LEAST + len(self.searched) + sum(map(len, (self.to, self.subject, *self.recipients)))
+        )
 
     @property
     def from_name(self) -> str:
@@ -94,26 +119,28 @@ class Query:
     """Search criteria; a message must match all of them."""
 
     words: str = ""
-    """In the addresses, the subject, the text or the mailer; each of the words."""
+    """In the addresses, subject, text, mailer or names of attachments; each of the words."""
     to: str = ""
     """In the address of a recipient, blind copies too."""
     subject: str = ""
     since: datetime | None = None
+    """Only messages after this moment."""
 
     def matches(self, summary: Summary) -> bool:
-        """Return True if a message matches, ignoring case."""
-        recipients = " ".join((summary.to, *summary.recipients)).casefold()
-        subject = summary.subject.casefold()
-        others = (summary.sender.casefold(), summary.mailer.casefold(), summary.text)
+        """Return True if a message matches, ignoring case; :attr:`since` is left to the caller."""
         return (
-            (self.since is None or summary.moment > self.since)
-            and self.to.casefold() in recipients
-            and self.subject.casefold() in subject
-            and all(
-                any(word in text for text in (recipients, subject, *others))
-                for word in self.words.casefold().split()
-            )
+            all(word in summary.searched for word in self.words.casefold().split())
+            and self.subject.casefold() in summary.subject.casefold()
+            and self.to.casefold() in " ".join((summary.to, *summary.recipients)).casefold()
         )
+
+
+def words_of(html: str) -> str:
+    """Return the text of HTML for a search: without tags, but with links and alternative texts."""
+    text = decode_references(_MARKUP.sub("", html))
+    given = (read_attributes(each).items() for each in _LINKS_AND_IMAGES.findall(html))
+    values = (value for attributes in given for name, value in attributes if name in _SHOWN)
+    return "\n".join((text if text.isascii() else _INVISIBLE.sub("", text), *values))
 
 
 def snippet_of(letter: Letter) -> str:

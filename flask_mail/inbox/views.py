@@ -58,7 +58,8 @@ class Shown:
         """Return the address of a page about this message."""
         given: dict[str, Any] = {key: each for key, each in arguments.items() if each != ""}
         given.setdefault("locale", self.locale)
-        given.setdefault("q", request.args.get("q") or None if self.where == MESSAGES else None)
+        if self.where == MESSAGES:  # of the list beside it
+            given |= {key: request.args.get(key) or None for key in ("q", "before")}
         url = url_for(f".{endpoint}", where=self.where, name=self.name, **given)
         if not self.parameters:
             return url

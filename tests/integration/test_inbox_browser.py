@@ -18,7 +18,8 @@ from browser import AXE, Served, chromium, look, needs_axe, needs_browser, servi
 from flask import Flask
 from inbox_support import Browser, QueueBackend, Rows, make_mail, welcome
 
-from flask_mail import Mail
+from flask_mail import Mail, Message
+from flask_mail.inbox import pages as pages_of_inbox
 
 pytestmark = needs_browser
 
@@ -362,6 +363,43 @@ class TestPanes:
         assert [each["subject"] for each in Browser(mail).messages()] == ["Four", "Two"]
         css(driver, "#every")[0].click()
         assert css(driver, button)[0].text == "Delete selected (2)"
+
+    def test_the_page_itself_does_not_scroll_beside_its_panes(
+        self, driver: Any, mail: Mail, server: Served
+    ) -> None:
+        mail.send_many([welcome() for _ in range(12)])
+        driver.get(server.url("/_mail/"))
+        until(driver, ".list li:nth-child(15)")
+        script = "return document.documentElement.scrollHeight <= innerHeight"
+        assert driver.execute_script(script)
+
+    def test_a_search_goes_on_until_all_messages_were_searched(
+        self, driver: Any, mail: Mail, server: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pages_of_inbox, "MOST_READ", 1)
+        mail.send_many(
+            [Message(f"Order {number}", ["bob@example.com"], "Hi") for number in range(5)]
+        )
+        driver.get(server.url("/_mail/?q=order"))
+        assert "Searched all 8 messages." in until(driver, "#further:not(:has(#more))").text
+        assert len(css(driver, ".list .row")) == 5
+        assert css(driver, "#inbox .count")[0].text == "5"
+        assert until(driver, "#live").get_property("textContent") == "5 results"
+        css(driver, ".list .row")[4].click()
+        assert self.opened(driver, "Order 0")
+
+    def test_the_next_page_is_one_key_away(
+        self, driver: Any, server: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pages_of_inbox, "_MOST_LISTED", 2)
+        driver.get(server.url("/_mail/"))
+        self.press(driver, "j")
+        assert self.opened(driver, "Three")
+        self.press(driver, "j")
+        assert self.opened(driver, "Two")
+        self.press(driver, "j")
+        assert "Newest messages" in until(driver, ".further").text
+        until(driver, ".list li:only-child")
 
     def test_a_phone_shows_the_list_or_the_message(self, driver: Any, server: Served) -> None:
         look(driver, width=390, height=844)

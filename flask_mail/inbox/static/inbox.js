@@ -114,7 +114,8 @@
     if (row) {
       row.focus();
       if (isWide.matches) open(row.href);
-    } else if (!rows.length) one(`.steps a[rel=${by > 0 ? "next" : "prev"}]`)?.click();
+    } else if (rows.length && by > 0) one("#more:not([data-goes-on])")?.click();
+    else if (!rows.length) one(`.steps a[rel=${by > 0 ? "next" : "prev"}]`)?.click();
   }
 
   document.addEventListener("keydown", (event) => {
@@ -156,6 +157,29 @@
     frame.append(twin);
   }
 
+  // --- A search among much mail goes on, page by page ---
+
+  let isSearching = false;
+  async function searchOn() {
+    if (isSearching) return;
+    isSearching = true;
+    let more, page;
+    while ((more = one("#more[data-goes-on]"))) {
+      page = await load(more.href).catch(() => null);
+      if (!page) break; // the button remains
+      if (!more.isConnected) continue; // the list was loaded anew
+      const fresh = document.adoptNode(page.getElementById("inbox"));
+      one(".list").append(...fresh.querySelectorAll(".list > li"));
+      one("#further").replaceWith(fresh.querySelector("#further"));
+      const count = all(".list .row").length;
+      one("#inbox .count").textContent = count;
+      if (!one("#more[data-goes-on]")) announce(count === 1 ? "1 result" : `${count} results`);
+      markUnread();
+      markSelected();
+    }
+    isSearching = false;
+  }
+
   // --- New mail ---
 
   async function refresh() {
@@ -180,6 +204,7 @@
     if (added.length) announce(added.length === 1 ? "1 new message" : `${added.length} new messages`);
     markUnread();
     markSelected();
+    searchOn();
   }
 
   const seen = () =>
@@ -206,5 +231,6 @@
   markSelected();
   one(".row[aria-current]")?.scrollIntoView({ block: "nearest" });
   measure();
+  searchOn();
   if (one("#inbox")?.dataset.changes) follow(); // else the page says why there is nothing to wait for
 })();

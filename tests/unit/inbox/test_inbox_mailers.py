@@ -141,9 +141,12 @@ def test_pages_show_the_mailer_if_there_are_several():
     mail = mail_with(bulk="locmem")
     send(mail, "One", mailer="bulk")
     browser = Browser(mail)
+    assert "Mailer </span>" not in browser.text()  # the same in each row
+    assert "<dt>Mailer</dt><dd>bulk</dd>" in browser.text(f"/messages/{browser.only()['id']}")
+    send(mail, "Two", mailer="default")
     page = browser.text()
     assert "Mailer </span>bulk</span>" in page
-    assert "<dt>Mailer</dt><dd>bulk</dd>" in browser.text(f"/messages/{browser.only()['id']}")
+    assert "Mailer </span>default</span>" in page
 
 
 def test_pages_show_no_mailer_if_there_is_one():
