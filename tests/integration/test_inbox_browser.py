@@ -219,7 +219,8 @@ class TestMessage:
         html = "<style>@media (prefers-color-scheme:dark){h1{color:gold}}</style><h1>Hi</h1>"
         mail.send_message("Hi", ["ann@example.com"], "Hi", html)
         driver.get(server.url(newest(mail)))
-        driver.find_element("link text", scheme).click()
+        if scheme == "Dark":  # a click on the current one would replace the frame while it is read
+            driver.find_element("link text", scheme).click()
         until(driver, f"iframe.{scheme.lower()}")
         in_frame(driver)
         assert colour in until(driver, "h1").value_of_css_property("color")
