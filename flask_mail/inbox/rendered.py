@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ..errors import MessageError
-from ..message.lint import Finding, lint
+from ..message.finding import Finding
+from ..message.lint import lint
 from ..message.message import Message
 from ..message.parse import fields_in
 from ..mime.parser import Entity, decode_text

@@ -52,6 +52,7 @@ class Forms:
         *,
         variables: Mapping[str, Any] | None = None,
         locale: object = None,
+        embed: Mapping[str, Any] | None = None,
         **given: Any,
     ) -> Self:
         """Render the current app's templates ``name.txt`` and ``name.html`` as a message.
@@ -69,6 +70,8 @@ class Forms:
             Flask-Babel, if the app uses that. Of each template, ``name.de_AT.html`` or
             ``name.de.html`` is preferred if it exists; Flask-Babel translates to it; and the
             templates have it as the variable `locale`.
+        :param embed: images, each a path, bytes or an open file, by the name of a template variable
+            for its URL: ``<img src="{{ logo }}">``.
         :raises jinja2.TemplateNotFound: all are missing; it is also a :class:`MessageError`.
         :raises MessageError: a `body` or `html` is given that a template writes, or the locale
             does not exist.
@@ -78,11 +81,13 @@ class Forms:
         from . import templates
         from .locales import current_locale, forced, locale_name, variants
 
+        ids = _content_ids(embed or {})
+        variables = {**{each: f"cid:{ids[each]}" for each in ids}, **(variables or {})}
         fields = {field: given.pop(field) for field in _parameters() if field in given}
         if recipients is not None and fields.setdefault("recipients", recipients) is not recipients:
             raise TypeError("from_template() got multiple values for argument 'recipients'")
         if fields.get("unsubscribe") is not None:
-            variables = {"unsubscribe_url": _unsubscribe_url(fields), **(variables or {})}
+            variables = {"unsubscribe_url": _unsubscribe_url(fields), **variables}
         source, subject = _context.app_templates(), fields.get("subject")
         translating: AbstractContextManager[object] = nullcontext()
         if locale is None:
@@ -91,12 +96,12 @@ class Forms:
             language = locale_name(locale)
             translating = forced(source.extensions, language)
         if language is None:
-            given.update(variables or {})
+            given.update(variables)
             written = templates.render(source, name, given, subject=subject)
         else:
             names = variants(name, language)
             with translating:
-                variables = {"locale": language, **given, **(variables or {})}
+                variables = {"locale": language, **given, **variables}
                 written = templates.render(source, name, variables, names, subject=subject)
                 for field in {"subject", "body", "html"}.intersection(fields):
                     fields[field] = frozen(fields[field])  # lazy strings follow the locale
@@ -115,7 +120,9 @@ class Forms:
                 )
         if fields.get("subject") is None:
             fields["subject"] = written.subject
-        return cls(**fields)
+        message = cls(**fields)
+        _embed(message, embed or {}, ids)
+        return message
 
     def to_dict(self, *, files: bool = False) -> dict[str, Any]:
         """Return this message as JSON types, for a queue or a database.
@@ -165,6 +172,18 @@ class Forms:
         message = cls._blank()
         records.fill(message, record, files=files)
         return message
+
+
+def _content_ids(names: Iterable[str]) -> dict[str, str]:
+    """Return a Content-ID for each name, as :meth:`Message.embed` makes them."""
+    from secrets import token_hex  # slow to import, and few messages need it
+
+    return {each: f"part{place}.{token_hex(8)}@embedded" for place, each in enumerate(names, 1)}
+
+
+def _embed(message: Any, contents: Mapping[str, Any], ids: Mapping[str, str]) -> None:
+    for name, content in contents.items():
+        message.embed(content, content_id=ids[name])
 
 
 @cache

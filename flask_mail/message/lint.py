@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from ..address.parser import tolerant_address
 from ..mime.checks import as_text
 from ..mime.html_tags import RAW, decode_references, read_attributes, split_tags
 from ..mime.html_text import text_of_html
-from ..mime.parts import content_id_in, items
-from ..mime.render import addresses_in, content_ids_in
+from ..mime.parts import items
+from ..mime.render import addresses_in
 from ..util.hosts import is_in_development, is_own_machine
 from ..util.text import describe
+from .finding import Finding
+from .lint_images import duplicates, images, without_alt
 
 if TYPE_CHECKING:
     from .message import Message
@@ -43,24 +44,7 @@ _INLINE_NAMES: Final = (
 )
 _INLINE: Final = frozenset(f"{slash}{name}" for slash in ("", "/") for name in _INLINE_NAMES)
 """Tags that do not end a word."""
-# Not conditional comments, which Outlook reads.
-_COMMENT: Final = re.compile(r"<!--(?!\[if).*?-->", re.DOTALL | re.IGNORECASE)
 _REFERRING: Final = ("href", "src", "background", "action")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is likely to be wrong."""
-
-    code: str
-    """A stable identifier, for programs."""
-    part: str
-    """``message``, ``subject``, ``text``, ``html``, ``headers`` or ``recipients``."""
-    text: str
-    """The mistake, and how to fix it."""
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.text}"
 
 
 def lint(message: Message, *, as_is: bool = False, served: str = "") -> list[Finding]:
@@ -83,7 +67,8 @@ def lint(message: Message, *, as_is: bool = False, served: str = "") -> list[Fin
         _parts(message, html, as_is),
         _text(as_text(message.body), hosts, told),
         _html(html, hosts, told),
-        _images(message, html),
+        images(message, html),
+        duplicates(message),
         _headers(message.extra_headers, hosts),
         _recipients(message),
     )
@@ -139,7 +124,7 @@ def _html(html: str, hosts: set[str], told: set[str]) -> Iterator[Finding]:
         if written:
             yield from _tag(name, read_attributes(written), hosts)
         elif name == "img":
-            yield _without_alt("")
+            yield without_alt("")
     # A pattern such as \s*\n\s* would take quadratic time on spaces.
     lines = map(str.strip, decode_references("".join(pieces)).split("\n"))
     for advice, ending in _leftovers("\n".join(filter(None, lines)), "html"):
@@ -149,7 +134,7 @@ def _html(html: str, hosts: set[str], told: set[str]) -> Iterator[Finding]:
 
 def _tag(name: str, attributes: dict[str, str], hosts: set[str]) -> Iterator[Finding]:
     if name == "img" and "alt" not in attributes:
-        yield _without_alt(attributes.get("src", ""))
+        yield without_alt(attributes.get("src", ""))
     for attribute, value in attributes.items():
         if _BRACES.search(value):
             yield _placeholder(value, "html")
@@ -211,32 +196,6 @@ def _leftovers(text: str, part: str) -> Iterator[tuple[Finding, str]]:
 def _placeholder(shown: str, part: str, *, is_empty: bool = False) -> Finding:
     state = "an empty variable before the comma" if is_empty else "an unfilled variable"
     return Finding("placeholder", part, f"{describe(shown)} looks like {state}.")
-
-
-def _without_alt(source: str) -> Finding:
-    return Finding(
-        "image-without-alt",
-        "html",
-        f'The image {describe(source)} has no alt text: describe it, or set alt="" if it is'
-        " decorative.",
-    )
-
-
-def _images(message: Message, html: str) -> Iterator[Finding]:
-    if "cid:" not in html.lower():
-        return
-    # Up to the last "-->": with one ahead, each search takes linear time.
-    end = html.rfind("-->") + 3
-    html = _COMMENT.sub("", html[:end]) + html[end:]
-    given = {content_id_in(getattr(each, "headers", None)) for each in message.attachments or ()}
-    for content_id in dict.fromkeys(map(unquote, content_ids_in(html))):
-        if content_id not in given:
-            yield Finding(
-                "missing-image",
-                "html",
-                f"The HTML refers to {describe(f'cid:{content_id}')}, but no attachment has that"
-                " Content-ID: add it with message.embed(), or content_id=.",
-            )
 
 
 def _headers(headers: object, hosts: set[str]) -> Iterator[Finding]:

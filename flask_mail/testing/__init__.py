@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ..message.lint import Finding, lint
+from ..message.finding import Finding
+from ..message.lint import lint
 from .content import find_code, find_links
 from .outbox import Outbox
 from .scope import AmbiguousOutbox

@@ -231,7 +231,8 @@ def test_hostile_html_takes_no_long(size: int, html: str) -> None:
 
 
 def test_the_page_lists_each_code() -> None:
-    source = Path(lint.__code__.co_filename).read_text(encoding="utf-8")
+    folder = Path(lint.__code__.co_filename).parent
+    source = "".join(each.read_text(encoding="utf-8") for each in folder.glob("lint*.py"))
     made = set(re.findall(r'Finding\(\s*"([a-z0-9-]+)"', source))
     listed = set(re.findall(r"^\| `([a-z0-9-]+)`", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
 
@@ -285,6 +286,18 @@ def test_an_image_that_no_attachment_holds_is_missing() -> None:
         message.attach("a.png", data=b"1", content_id=content_id)
     assert lint(message) == []
     assert lint(Message.from_bytes(message.as_bytes())) == []
+
+
+def test_a_content_id_of_several_attachments_is_found() -> None:
+    message = Message("Hi", ["ann@example.com"], "Hello", html='<img src="cid:logo" alt="">')
+    message.attach("a.txt", "text/plain", b"of no image")
+    message.attach("b.txt", "text/plain", b"of no image")
+    message.embed(b"one", "one.png", content_id="logo")
+    assert lint(message) == []
+    message.embed(b"two", "two.png", content_id="logo")
+    [finding] = lint(message)
+    assert (finding.code, finding.part) == ("duplicate-content-id", "message")
+    assert finding.text.startswith("2 attachments have the Content-ID 'logo'")
 
 
 def test_an_image_in_a_comment_is_missing_for_outlook_alone() -> None:

@@ -499,3 +499,19 @@ def test_a_subclass_renders_itself(outside: Mail, app: Flask) -> None:
 
     with app.app_context():
         assert isinstance(Welcome.from_template("a"), Welcome)
+
+
+def test_images_are_embedded_by_the_names_of_variables(
+    app: Flask, render: Any, tmp_path: Path
+) -> None:
+    mail = app.extensions["mail"]
+    (tmp_path / "logo.png").write_bytes(b"a logo")
+    render(a_html='<img src="{{ logo }}"><img src="{{ body }}">')
+    images = {"logo": str(tmp_path / "logo.png"), "body": b"a photo"}
+    message = mail.render("a", ["ann@example.com"], embed=images)
+    for attachment, data in zip(message.attachments, (b"a logo", b"a photo"), strict=True):
+        assert bytes(attachment.data) == data
+        assert f'src="cid:{attachment.content_id}"' in message.html
+    assert mail.render("a", embed=images, variables={"logo": "own"}).html.startswith(
+        '<img src="own'
+    )
