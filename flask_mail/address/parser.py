@@ -35,6 +35,7 @@ __all__ = [
 
 _ITEM_END = lazy_pattern("[,;]")
 _ENCODED_WORD = lazy_pattern(r"=\?+")
+_LONGEST_SHOWN = 25
 _PLURAL = {"recipient": "recipients"}
 
 
@@ -54,8 +55,13 @@ def parse_address(value: object, field: str) -> Address:
     try:
         return read_mailbox(name, text)
     except MessageError as error:
-        shown = describe(text) if name is None else f"({describe(name)}, {describe(text)})"
+        # A long name must not cut off the address.
+        shown = describe(text if not name else f"{_shortened(name)} <{text}>")
         raise type(error)(f"The {field} {shown} cannot be used: {error}.") from None
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_SHOWN else f"{name[: _LONGEST_SHOWN - 3]}..."
 
 
 def parse_addresses(values: object, field: str) -> tuple[Address, ...]:

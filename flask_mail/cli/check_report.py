@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from ..address.parser import is_pair
 from ..delivery.policy import DEFAULT
+from ..message.fields import sender_text
 from .effective import effective
 from .output import name_of, say, say_table
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from .finding import Finding
     from .values import Entries, Entry
 
+_ADDRESSES = frozenset(
+    ("MAIL_DEFAULT_SENDER", "MAIL_DEFAULT_REPLY_TO", "MAIL_REDIRECT_TO", "MAIL_ALLOWED_RECIPIENTS")
+)
 _HEADING = ("SETTING", "VALUE", "SOURCE")
 
 
@@ -146,6 +151,9 @@ def _rows(entry: Entry, entries: Entries, defaults: bool) -> Iterator[tuple[str,
             else:
                 for option, each in value.items():
                     yield f"{key}[{option!r}]", str(each), entry.source
+    elif entry.key in _ADDRESSES and isinstance(shown, list):
+        addresses = [shown] if is_pair(shown) else shown
+        yield entry.key, ", ".join(str(sender_text(each)) for each in addresses), entry.source
     else:
         yield entry.key, str(shown), entry.source
 

@@ -226,9 +226,19 @@ def test_an_error_names_the_field_shows_the_value_and_says_what_to_do() -> None:
     with pytest.raises(MessageError) as caught:
         parse_address(("Bob\xa0", "root"), "reply_to")
     assert str(caught.value) == (
-        r"The reply_to ('Bob\xa0', 'root') cannot be used: it has no domain;"
+        r"The reply_to 'Bob\xa0 <root>' cannot be used: it has no domain;"
         " write it as name@example.com."
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("", "root"), (None, "root"), ("Ann", "Ann <root>"), ("x" * 99, f"{'x' * 22}... <root>")],
+)
+def test_an_error_shows_a_pair_as_an_address(name: str | None, shown: str) -> None:
+    with pytest.raises(MessageError) as caught:
+        parse_address((name, "root"), "recipient")
+    assert str(caught.value).startswith(f"The recipient '{shown}' cannot be used: it has no dom")
 
 
 def test_an_address_tells_its_spec_and_whether_it_needs_smtputf8() -> None:
