@@ -37,6 +37,11 @@ class Refusal(NamedTuple):
     """The enhanced status code (RFC 3463), such as ``"5.1.1"``; empty if the reply has none."""
     text: str
 
+    @property
+    def temporary(self) -> bool:
+        """True for a reply code of 4xx: the recipient may be accepted later."""
+        return 400 <= self.code < 500
+
 
 @dataclass(frozen=True)
 class Receipt:

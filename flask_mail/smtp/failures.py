@@ -158,6 +158,12 @@ def failure(error: Exception, stage: str, server: str, *, knows_tls: bool = Fals
         sentence = f"The server {server} {_REFUSED[_row(error)]}: {reason}"
         if decisive.advice and (kind is not AuthenticationFailed or decisive.code in (530, 538)):
             sentence += f". {decisive.advice}"
+        later = sum(each.temporary for each in refused.values())
+        if kind is RecipientsRefused and later:
+            sentence += (
+                f". {later} of {len(refused)} recipients may be accepted later: send the message to"
+                " these again"
+            )
     else:
         sentence = (
             f"{_BROKEN[stage]} {server}: {reason}. {_advice(cause, stage, knows_tls)}".rstrip()

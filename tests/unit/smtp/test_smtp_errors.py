@@ -180,6 +180,13 @@ def test_refused_recipients_are_told_with_code_and_text():
         "c@x": (451, "", "busy"),
     }
     assert error.response == "550 5.1.1 no such user"
+    assert [each.temporary for each in error.refused.values()] == [True, False, True]
+    assert str(error) == (
+        "The server mx.test:25 refused every recipient: 550 5.1.1 no such user. 2 of 3 recipients"
+        " may be accepted later: send the message to these again"
+    )
+    del foreign.recipients["a@x"], foreign.recipients["c@x"]
+    error = failures.failure(foreign, "recipient", "mx.test:25")
     assert str(error) == "The server mx.test:25 refused every recipient: 550 5.1.1 no such user"
 
 
