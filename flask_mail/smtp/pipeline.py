@@ -248,7 +248,9 @@ class Pipeline:
             if command.line:
                 self.link.trace("C", command.line.decode("utf-8"))
             if command.content:
-                self.link.trace("C", f"({len(command.content)} octets of content)")
+                # After DATA, the final dot is not a part of it, as in SIZE (RFC 1870 section 4).
+                size = len(command.content) - (0 if command.line else len(b".\r\n"))
+                self.link.trace("C", f"({size} octets of content)")
         if command.line:
             self.link.write(command.line + b"\r\n")
         if command.content:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from email import message_from_bytes, policy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,9 @@ def test_dialogue_is_printed_on_standard_error(app, server):
     assert " C: RCPT TO:<ann@example.com>" in result.stderr
     assert " S: 250 2.0.0 queued as 42" in result.stderr
     assert result.stdout.startswith("outcome     sent\n")
+    # The final dot is no part of the content.
+    size = re.search(r" SIZE=(\d+)", result.stderr)[1]
+    assert f" C: ({size} octets of content)" in result.stderr
 
 
 def test_dialogue_masks_the_secrets_of_other_settings():
