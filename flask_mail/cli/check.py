@@ -26,7 +26,7 @@ from .output import progress, say_json
 from .plugins import judge_plugins, plugins
 from .rules import judge_telemetry, judge_unsubscribe, judge_values, sender_of
 from .trial import trial
-from .unknown import judge_names
+from .unknown import judge_environment, judge_names
 from .values import Entries
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ def _findings(entries: Entries, choices: list[Choice], state: _Mail) -> list[Fin
         *judge_events(entries, state),
         *judge_telemetry(entries),
         *judge_names(entries, default, installed),
+        *judge_environment(entries),
         *judge_mailers(entries, state, [each.mailer for each in choices]),
         *judge_plugins(installed),
         *judge_commands(),

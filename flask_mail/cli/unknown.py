@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from .plugins import Plugin
     from .values import Entries
 
-
+_PREFIX = "FLASK_"
 _READS_THEM = getattr(Backend.from_options, "__func__", None)
 
 
@@ -46,6 +47,34 @@ def judge_names(entries: Entries, choice: Choice, plugins: list[Plugin]) -> Iter
         elif prefix in backends:
             yield from _option(key, prefix, backends[prefix], choice)
     yield from _old_names(entries)
+
+
+def judge_environment(entries: Entries) -> Iterator[Finding]:
+    """Yield the variables of the environment that are named like settings, and that nothing reads.
+
+    Flask's ``from_prefixed_env()`` writes nested options after two underscores.
+    """
+    known = {entry.key for entry in entries if entry.is_default}
+    unread = {
+        name: key
+        for name in sorted(os.environ)
+        if os.environ[name] and (key := name.removeprefix(_PREFIX).partition("__")[0]) in known
+    }
+    if unread:
+        are, them = ("is", "it") if len(unread) == 1 else ("are", "them")
+        bare = [name for name in unread if not name.startswith(_PREFIX)]
+        advice = (
+            f"{', '.join(unread)} {are} in the environment, but not in app.config, so nothing reads"
+            f" {them}: "
+        )
+        if bare:
+            advice += f"rename {bare[0]} to {_PREFIX}{bare[0]}, and "
+        yield Finding(
+            "warning",
+            "unread-environment",
+            tuple(unread.values()),
+            f"{advice}call app.config.from_prefixed_env().",
+        )
 
 
 def _option(

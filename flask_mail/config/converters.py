@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     import re
 
 
+class NotText(ValueError):
+    """Raised for a value that may be text of the environment which was read as JSON."""
+
+    advice = (
+        " If it comes from the environment, from_prefixed_env() has read it as JSON: write it with"
+        " JSON's quotes inside those of the shell, as '\"1e6\"'."
+    )
+
+
 class Unshown(ValueError):
     """Raised by a converter whose value must not appear in the error."""
 
@@ -219,6 +228,8 @@ def _text_of(value: object, expected: str) -> str:
             return str(value)
         except ValueError:  # a number with more digits than Python converts
             pass
+    if isinstance(value, (bool, float, Mapping, list)):
+        raise NotText(expected)
     raise ValueError(expected)
 
 

@@ -276,11 +276,11 @@ def convert(
     except ConfigurationError:  # names the part of the value that is wrong
         raise
     except ValueError as error:
-        expected = str(error)
+        expected, advice = str(error), getattr(error, "advice", "")
         hidden = isinstance(error, Unshown) or is_secret(key, declared)
     found = kind_of(value) if hidden else shown(value)
     del value  # tracebacks show it too
-    raise ConfigurationError(f"{key} must be {expected}, not {found}.")
+    raise ConfigurationError(f"{key} must be {expected}, not {found}.{advice}")
 
 
 def fails_silently(config: Mapping[str, Any]) -> bool:

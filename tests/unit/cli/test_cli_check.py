@@ -75,6 +75,19 @@ class TestSettings:
         }
         assert settings_of(app)["MAIL_TIMEOUT"]["value"] is None
 
+    def test_addresses_are_shown_as_addresses(self):
+        app = local_app(
+            MAIL_DEFAULT_SENDER=("Teapot Shop", "shop@example.com"),
+            MAIL_DEFAULT_REPLY_TO=["a@example.com", ("Ann", "ann@example.com")],
+        )
+        text = run(app, "check").stdout
+        assert re.search(
+            r"^MAIL_DEFAULT_SENDER +Teapot Shop <shop@example.com> +config$", text, re.M
+        )
+        assert re.search(
+            r"^MAIL_DEFAULT_REPLY_TO +a@example.com, Ann <ann@example.com> +", text, re.M
+        )
+
     def test_an_empty_string_of_the_environment_is_no_value(self):
         entry = settings_of(local_app(MAIL_SERVER=""))["MAIL_SERVER"]
         assert (entry["value"], entry["source"]) == (None, "default")
@@ -230,6 +243,35 @@ class TestSecrets:
             app.config["MAIL_SERVER"] = "127.0.0.1"
             report = run_json(app, "check", status=1)
         assert "5.7.8 not proper: user=*** password='***'" in detail_of(report, "login")
+
+
+class TestEnvironment:
+    """Variables that look like settings, and that the app does not read."""
+
+    def test_a_variable_without_prefix_is_found(self, monkeypatch):
+        monkeypatch.setenv("MAIL_SERVER", "mx.example.com")
+        monkeypatch.setenv("MAIL_PORT", "587")
+        finding = findings_of(local_app(MAIL_PORT=25))["unread-environment"]
+        assert finding["keys"] == ["MAIL_SERVER"]
+        assert finding["advice"] == (
+            "MAIL_SERVER is in the environment, but not in app.config, so nothing reads it: rename"
+            " MAIL_SERVER to FLASK_MAIL_SERVER, and call app.config.from_prefixed_env()."
+        )
+
+    def test_variables_with_prefix_are_found(self, monkeypatch):
+        monkeypatch.setenv("FLASK_MAIL_MAILERS__bulk", "null")
+        monkeypatch.setenv("FLASK_MAIL_USE_TLS", "1")
+        monkeypatch.setenv("FLASK_MAIL_USE_SSL", "")
+        finding = findings_of(local_app())["unread-environment"]
+        assert finding["advice"] == (
+            "FLASK_MAIL_MAILERS__bulk, FLASK_MAIL_USE_TLS are in the environment, but not in"
+            " app.config, so nothing reads them: call app.config.from_prefixed_env()."
+        )
+
+    def test_a_variable_that_was_read_is_no_finding(self, monkeypatch):
+        monkeypatch.setenv("FLASK_MAIL_SERVER", "mx.example.com")
+        monkeypatch.setenv("MAIL_HOME", "/root")
+        assert "unread-environment" not in findings_of(local_app(MAIL_SERVER="mx.example.com"))
 
 
 class TestNames:
