@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from email import message_from_bytes, policy
 import re
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
