@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 class NotText(ValueError):
     """Raised for a value that may be text of the environment which was read as JSON."""
 
-    advice = (
-        " If it comes from the environment, from_prefixed_env() has read it as JSON: write it with"
-        " JSON's quotes inside those of the shell, as '\"1e6\"'."
-    )
+    advice = " If the environment has it, write it there as a JSON string: '\"1e6\"'."
 
 
 class Unshown(ValueError):

@@ -20,7 +20,9 @@ CONTROLS = ("\n", "\r\n", "\t", "\0", "\x1b", "\x7f", "\x85", "\ud800")
 @pytest.mark.parametrize("key", ["MAIL_PASSWORD", "MAIL_USERNAME", "MAIL_SERVER"])
 @pytest.mark.parametrize("value", [1e6, True, [1], {"a": 1}])
 def test_text_that_was_read_as_json_is_to_be_quoted(key, value):
-    with pytest.raises(ConfigurationError, match=f"{key} must be .*, not .*as '\"1e6\"'\\.$"):
+    with pytest.raises(
+        ConfigurationError, match=f"{key} must be .*, not .*as a JSON string: '\"1e6\"'\\.$"
+    ):
         settings.lookup({key: value}, key)
     with pytest.raises(ConfigurationError, match=r"not a value of type bytes\.$"):
         settings.lookup({key: b"abc"}, key)

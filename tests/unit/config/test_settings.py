@@ -149,7 +149,7 @@ def test_a_value_of_another_kind_names_the_setting_and_shows_no_secret(key, valu
 def test_the_wrong_value_is_shown(key, value, shown):
     with pytest.raises(ConfigurationError) as caught:
         settings.lookup({key: value}, key)
-    assert str(caught.value).endswith(f", not {shown}.")
+    assert f", not {shown}." in str(caught.value)
 
 
 def test_bytes_are_no_path():
