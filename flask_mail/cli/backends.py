@@ -13,6 +13,7 @@ from ..backends.features import Feature
 from .context import Choice, choice_of, mail_state
 from .output import name_of, say, say_json, say_table
 from .plugins import Plugin, plugins
+from .staging import notes_on, say_notes
 from .values import Entries
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def list_backends(as_json: bool) -> None:
         redact = Entries(state).redact
         choice = choice_of(state)
         rows = [_row(plugin, choice, redact(plugin.error)) for plugin in plugins()]
+        notes = notes_on(state)
     if choice.selected_class is not None and not any(row.selected for row in rows):
         rows.append(_chosen(choice.selected_class))
     error = redact(choice.error)
@@ -63,9 +65,11 @@ def list_backends(as_json: bool) -> None:
                 "wanted_by": choice.wanted_by,
                 "error": error or None,
                 "backends": [_as_json(row) for row in rows],
+                "notes": notes,
             }
         )
         return
+    say_notes(notes)
     say_table([_HEADING, *(row.cells for row in rows)])
     say()
     say(f"{choice}." if choice.error else f"Selected: {choice}.")

@@ -25,13 +25,14 @@ from .mailer_rules import judge_mailers
 from .output import progress, say_json
 from .plugins import judge_plugins, plugins
 from .rules import judge_telemetry, judge_unsubscribe, judge_values, sender_of
-from .trial import trial
+from .staging import notes_on
+from .trial import Step, Trials
 from .unknown import judge_environment, judge_names
 from .values import Entries
 
 if TYPE_CHECKING:
     from ..address.parser import Address
-    from ..backends.values import DkimRecord, ProbeStep
+    from ..backends.values import DkimRecord
     from ..extension.state import _Mail
 
 
@@ -71,9 +72,10 @@ def check_settings(
     """Check the settings and connect; send nothing.
 
     For smtp: connects, negotiates TLS, logs in and tests the default sender. Other backends have
-    steps of their own. Other mailers than the default one are built, but not connected, unless
-    --mailer or --all says so. Prints the verdict and the problems first. Exits with status 1 if it
-    finds an error; warnings, such as unknown settings, do not count as errors without --strict.
+    steps of their own. A mailer that is made of others, such as a queue or failover, tries each of
+    these. Other mailers than the default one are built, but not connected, unless --mailer or --all
+    says so. Prints the verdict and the problems first. Exits with status 1 if it finds an error;
+    warnings, such as unknown settings, do not count as errors without --strict.
     """
     if mailer is not None and all_mailers:
         raise click.UsageError("--mailer and --all cannot be combined.")
@@ -88,12 +90,19 @@ def check_settings(
         if not no_dns:
             domain = _domain(entries, choices, dns, dkim_selector, dns_server, asked_for)
             domain = domain.with_others(_keys(choices, state, dns_server, asked_for))
-        report = Report(entries, [*findings, *domain.findings], domain.records, is_strict=strict)
+        notes = notes_on(state)
+        report = Report(
+            entries, [*findings, *domain.findings], domain.records, notes, is_strict=strict
+        )
+        sender: Address | None = None
+        with suppress(MessageError):  # already among the findings
+            sender = sender_of(entries)
+        trials = Trials(state, sender)
         with shown_dialogue(entries.redact) if verbose else nullcontext():
             # A bar and the dialogue would overwrite each other.
             least = len(choices) + 1 if verbose else 1
             for choice in progress(choices, "Connecting", least=least):
-                report.trials.append(Trial(choice, list(_steps(entries, choice, state))))
+                report.trials.append(Trial(choice, list(_steps(entries, choice, trials))))
     if as_json:
         say_json(report.as_json())
     else:
@@ -159,11 +168,7 @@ def _keys(choices: list[Choice], state: _Mail, server: str | None, asked_for: bo
     return report_on_keys(expected, server, asked_for=asked_for)
 
 
-def _steps(entries: Entries, choice: Choice, state: _Mail) -> Iterator[ProbeStep]:
-    if choice.wanted_class is None:
-        return
-    sender: Address | None = None
-    with suppress(MessageError):  # already among the findings
-        sender = sender_of(entries)
-    for step in trial(state, choice.reference, sender):
-        yield replace(step, detail=entries.redact(step.detail))
+def _steps(entries: Entries, choice: Choice, trials: Trials) -> Iterator[Step]:
+    if choice.wanted_class is not None:
+        for step in trials.steps(choice.reference):
+            yield replace(step, detail=entries.redact(step.detail))

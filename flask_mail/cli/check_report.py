@@ -13,10 +13,10 @@ from .effective import effective
 from .output import name_of, say, say_table
 
 if TYPE_CHECKING:
-    from ..backends.values import ProbeStep
     from .context import Choice
     from .dns import Record
     from .finding import Finding
+    from .trial import Step
     from .values import Entries, Entry
 
 _ADDRESSES = frozenset(
@@ -30,17 +30,21 @@ class Trial:
     """The steps of trying a mailer."""
 
     choice: Choice
-    steps: list[ProbeStep]
+    steps: list[Step]
 
     @property
-    def failed(self) -> list[ProbeStep]:
+    def failed(self) -> list[Step]:
         """The steps that failed."""
         return [each for each in self.steps if each.status == "failed"]
 
-    @property
-    def label(self) -> str:
-        """The mailer, before the name of a step; empty for the default one."""
-        return "" if self.choice.mailer == DEFAULT else f"{self.choice.mailer}: "
+    def label(self, step: Step) -> str:
+        """Return the mailer of a step, before its name; empty for the default one."""
+        mailer = step.mailer or self.choice.mailer
+        return "" if mailer == DEFAULT else f"{mailer}: "
+
+    def mailer_of(self, step: Step) -> str:
+        """Return the mailer or backend of a step, whatever it is tried for."""
+        return step.mailer or name_of(self.choice.reference)
 
 
 @dataclass
@@ -50,6 +54,8 @@ class Report:
     entries: Entries
     findings: list[Finding]
     records: list[Record]
+    notes: list[str]
+    """Where mail goes instead, as on staging servers."""
     is_strict: bool = False
     trials: list[Trial] = field(default_factory=list)
 
@@ -63,14 +69,15 @@ class Report:
         return len(self._failures()) + sum(each.level == "error" for each in self.findings)
 
     def _failures(self) -> list[str]:
-        """Return the failed steps that no finding explains in the same words."""
+        """Return the failed steps, each once, that no finding explains in the same words."""
         advice = {each.advice for each in self.findings}
-        return [
-            f"{trial.label}{step.name}: {step.detail}"
-            for trial in self.trials
-            for step in trial.failed
-            if step.detail not in advice
-        ]
+        found: dict[tuple[str, str, str], str] = {}
+        for trial in self.trials:
+            for step in trial.failed:
+                if step.detail not in advice:
+                    text = f"{trial.label(step)}{step.name}: {step.detail}"
+                    found.setdefault((trial.mailer_of(step), step.name, step.detail), text)
+        return list(found.values())
 
     @property
     def _warnings(self) -> int:
@@ -81,6 +88,7 @@ class Report:
         return {
             "ok": self.ok,
             **_trial_as_json(self.trials[0]),
+            "notes": self.notes,
             "settings": [_entry_as_json(entry, self.entries) for entry in self.entries],
             "findings": [asdict(each) for each in self.findings],
             "dns": [asdict(each) for each in self.records],
@@ -94,6 +102,8 @@ class Report:
         :param records: also print the DNS records.
         """
         say(f"{self._verdict()} (no message was sent).", status="ok" if self.ok else "failed")
+        for note in self.notes:
+            say(note)
         self._say_problems()
         for trial in self.trials:
             _say_trial(trial)
@@ -167,7 +177,8 @@ def _say_trial(trial: Trial) -> None:
         say(f"Trying {name_of(choice.wanted)} nevertheless.")
     for step in trial.steps:
         detail = "see above" if step.status == "failed" else step.detail
-        say(f"{step.status:<8}{step.name:<9}{detail}", status=step.status)
+        name = step.name if step.mailer is None else f"{step.mailer}: {step.name}"
+        say(f"{step.status:<8}{name:<8} {detail}", status=step.status)
 
 
 def _say_records(records: list[Record]) -> None:

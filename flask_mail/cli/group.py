@@ -9,7 +9,9 @@ import click
 from flask import Flask, current_app, has_app_context
 from flask.cli import AppGroup, FlaskGroup, ScriptInfo
 
+from ..errors import ConfigurationError
 from .commands import plugin_commands
+from .output import visible
 
 _WITHOUT_APP: Final = frozenset({"lint", "new-backend"})
 
@@ -30,6 +32,12 @@ class MailGroup(AppGroup):
             return own
         added = plugin_commands().get(cmd_name)
         return None if added is None else added.command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as error:
+            raise click.ClickException(visible(str(error))) from None
 
     def make_context(
         self,

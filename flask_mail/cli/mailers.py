@@ -13,6 +13,7 @@ from ..backends.options import secrets_of
 from ..errors import ConfigurationError
 from .context import Choice, choice_of, mail_state
 from .output import name_of, say, say_json, say_table
+from .staging import notes_on, say_notes
 from .values import Entries
 
 if TYPE_CHECKING:
@@ -52,9 +53,11 @@ def list_mailers(as_json: bool) -> None:
     with mail_state() as state:
         entries = Entries(state)
         rows = [_row(state, name, entries) for name in entries.mailers]
+        notes = notes_on(state)
     if as_json:
-        say_json({"mailers": [asdict(row) for row in rows]})
+        say_json({"mailers": [asdict(row) for row in rows], "notes": notes})
         return
+    say_notes(notes)
     say_table([_HEADING, *(row.cells for row in rows)])
     problems = [f"Problem with {row.name}: {row.error}" for row in rows if row.error]
     for line in ("", *problems) if problems else ():

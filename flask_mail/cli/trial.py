@@ -1,34 +1,78 @@
-"""A trial of the backend, step by step, without sending."""
+"""A trial of the backends, step by step, without sending."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ..backends.composite import Composite
 from ..backends.values import ProbeStep
+from .output import name_of
 
 if TYPE_CHECKING:
     from ..address.parser import Address
     from ..extension.state import _Mail
 
 
-def trial(state: _Mail, chosen: Any, sender: Address | None) -> Iterator[ProbeStep]:
-    """Build a backend and yield the steps of its :meth:`Backend.probe`.
+@dataclass(frozen=True)
+class Step:
+    """A step of trying a mailer, or one of those that it is made of."""
 
-    :param chosen: the value that selects the backend, suppressed or not.
+    name: str
+    status: str
+    detail: str
+    mailer: str | None = None
+    """The mailer, if it is a part of the one that is tried."""
+
+
+class Trials:
+    """Tries backends, each only once, although several mailers may be made of it.
+
+    :param sender: the default sender.
     """
-    step = "build"
-    has_steps = False
-    try:
-        backend = state.selection.build(chosen)
-        yield ProbeStep("build", "ok", type(backend).__name__)
-        step = "probe"
-        for each in backend.probe(None if sender is None else sender.addr_spec):
-            has_steps = True
-            yield each
-    except Exception as error:  # noqa: BLE001 (a plugin may raise anything)
-        yield ProbeStep(step, "failed", str(error) or type(error).__name__)
-        return
-    if not has_steps:
-        detail = f"the {backend.name} backend has no connection to test"
-        yield ProbeStep("connect", "skipped", detail)
+
+    def __init__(self, state: _Mail, sender: Address | None) -> None:
+        self._selection = state.selection
+        self._sender = None if sender is None else sender.addr_spec
+        self._tried: dict[Any, list[Step]] = {}
+
+    def steps(self, reference: Any) -> list[Step]:
+        """Build a backend and return the steps of its :meth:`Backend.probe`.
+
+        Those of a queue, which has none, or another one that is made of others are their steps.
+
+        :param reference: the mailer or the value that selects the backend, suppressed or not.
+        """
+        if reference not in self._tried:
+            self._tried[reference] = list(self._steps(reference))
+        return self._tried[reference]
+
+    def _steps(self, reference: Any) -> Iterator[Step]:
+        step = "build"
+        found: list[Step] = []
+        try:
+            backend = self._selection.build(reference)
+            yield Step("build", "ok", type(backend).__name__)
+            step = "probe"
+            # A composite would not name the child of a step, and try those it has in common again.
+            steps = () if isinstance(backend, Composite) else backend.probe(self._sender)
+            for each in steps:
+                found.append(_shown(each))
+                yield found[-1]
+            parts = [] if found else self._selection.leaf_references(reference)
+        except Exception as error:  # noqa: BLE001 (a plugin may raise anything)
+            yield Step(step, "failed", str(error) or type(error).__name__)
+            return
+        for leaf in dict.fromkeys(each for each in parts if each != reference):
+            tried = [own for own in self.steps(leaf) if (own.name, own.status) != ("build", "ok")]
+            for one in tried:
+                found.append(replace(one, mailer=name_of(leaf)))
+                yield found[-1]
+        if not found:
+            detail = f"the {backend.name} backend has no connection to test"
+            yield Step("connect", "skipped", detail)
+
+
+def _shown(step: ProbeStep) -> Step:
+    return Step(step.name, step.status, step.detail)

@@ -625,7 +625,9 @@ class TestBackend:
     def test_a_backend_yields_its_own_steps(self):
         result = run(local_app(MAIL_BACKEND=Stable), "check", status=1)
         assert result.stdout.startswith(
-            "Found 1 problem (no message was sent).\n\nfailed  probe: no pony\n\n"
+            "Found 1 problem (no message was sent).\n"
+            "No mail leaves this machine: locmem gets it (TESTING).\n\n"
+            "failed  probe: no pony\n\n"
         )
         assert (
             "ok      build    Stable\n"

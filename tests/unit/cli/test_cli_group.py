@@ -7,7 +7,7 @@ import pytest
 from flask import Blueprint, Flask, current_app
 from flask.cli import AppGroup, FlaskGroup, ScriptInfo
 
-from flask_mail import Mail
+from flask_mail import ConfigurationError, Mail
 from flask_mail.cli import mail_cli
 
 
@@ -146,6 +146,16 @@ def test_a_command_that_needs_the_app_says_once_why_it_is_broken():
     result = flask(broken, "mail", "backends")
     assert isinstance(result.exception, ZeroDivisionError)
     assert broken.loaded == 1
+
+
+def test_wrong_setting_is_an_error_and_no_traceback(monkeypatch):
+    def command():
+        raise ConfigurationError("MAIL_REDIRECT_TO must be an address,\x1b not ''.")
+
+    monkeypatch.setitem(mail_cli.commands, "work", click.Command("work", callback=command))
+    result = flask(make_app(), "mail", "work")
+    assert result.exit_code == 1
+    assert result.output == "Error: MAIL_REDIRECT_TO must be an address,\\x1b not ''.\n"
 
 
 def test_a_context_of_the_app_that_is_there_already_is_kept():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import ClassVar
 
 import pytest
 from cli_support import backend_source, install, make_app, run, run_json
@@ -26,6 +27,9 @@ class Pair(Backend):
     @classmethod
     def parts(cls, options):
         return options["mailers"]
+
+    def probe(self, sender):
+        yield ProbeStep("both", "ok")
 
     def deliver(self, mail, session):
         return self.accepted(mail)
@@ -78,6 +82,8 @@ class TestList:
         )
         output = run(app, "mailers").stdout
         assert [re.split("  +", line.strip()) for line in output.splitlines()] == [
+            ["No mail leaves this machine: locmem gets it (TESTING)."],
+            [""],
             ["NAME", "BACKEND", "TO", "NOW"],
             ["default", "smtp", "localhost", "locmem (TESTING)"],
             ["bulk", "smtp", "bulk.example.com:2525", "locmem (TESTING)"],
@@ -163,6 +169,119 @@ class TestSend:
         output = run(app, "send", "--mailer", "later", "ann@example.com").stdout
         assert re.search("^outcome +queued$", output, re.M)
         assert re.search("^response +number 7$", output, re.M)
+
+
+class Behind(Backend):
+    """A queue that delivers by another mailer, and has no connection to try."""
+
+    name = "behind"
+    is_queue = True
+
+    def __init__(self, *, mailer: str) -> None:
+        self.target = mailer
+
+    @classmethod
+    def parts(cls, options):
+        return [options["mailer"]]
+
+    def deliver(self, mail, session):
+        raise NotImplementedError
+
+
+class TestCheckOfComposites:
+    MAILERS: ClassVar = {
+        "default": {"BACKEND": Behind, "MAILER": "orders"},
+        "orders": {"BACKEND": "failover", "MAILERS": ["primary", "null", Store]},
+        "primary": "smtp://localhost:1",
+        "news": {"BACKEND": "throttle", "MAILER": "primary", "RATE": "1/hour"},
+    }
+
+    def test_mailers_behind_a_queue_are_tried(self):
+        app = make_app(MAIL_MAILERS=self.MAILERS)
+        result = run(app, "check", "--no-dns", status=1)
+        assert result.stdout.startswith("Found 1 problem")
+        assert "\nfailed  primary: connect: Could not connect to localhost:1" in result.stdout
+        assert "\nfailed  primary: connect see above\n" in result.stdout
+        assert (
+            "\nskipped null: connect the null backend has no connection to test\n" in result.stdout
+        )
+        steps = run_json(app, "check", status=1)["steps"]
+        assert [(each["mailer"], each["name"], each["status"]) for each in steps] == [
+            (None, "build", "ok"),
+            ("primary", "connect", "failed"),
+            ("null", "connect", "skipped"),
+            (f"{__name__}:Store", "store", "ok"),
+        ]
+
+    def test_each_child_is_tried_and_counted_once(self, monkeypatch):
+        tried = []
+        probe = Store.probe
+        monkeypatch.setattr(Store, "probe", lambda *given: tried.append(given) or probe(*given))
+        app = make_app(MAIL_MAILERS={**self.MAILERS, "spare": {"BACKEND": "dead"}})
+        app.config["MAIL_MAILERS"]["spare"] = "smtp://localhost:2"
+        output = run(app, "check", "--all", "--no-dns", status=1).stdout
+        assert output.startswith("Found 2 problems")
+        assert output.count("Could not connect to localhost:1") == 1
+        assert len(tried) == 1
+
+    def test_composite_of_a_plugin_reports_its_own_steps(self):
+        class Own(Behind):
+            def probe(self, sender):
+                yield ProbeStep("own", "ok")
+
+        app = make_app(MAIL_MAILERS={**self.MAILERS, "default": {"BACKEND": Own, "MAILER": "news"}})
+        assert [each["name"] for each in run_json(app, "check")["steps"]] == ["build", "own"]
+
+
+class TestNotes:
+    @pytest.mark.parametrize(
+        ("settings", "note"),
+        [
+            (
+                {"MAIL_REDIRECT_TO": "qa@example.com, me@example.com"},
+                "All mail goes to qa@example.com, me@example.com (MAIL_REDIRECT_TO).",
+            ),
+            (
+                {"MAIL_REDIRECT_TO": "qa@example.com", "MAIL_ALLOWED_RECIPIENTS": "*@x.example"},
+                "Mail goes to qa@example.com (MAIL_REDIRECT_TO), except to recipients that"
+                " MAIL_ALLOWED_RECIPIENTS allows.",
+            ),
+            (
+                {"MAIL_ALLOWED_RECIPIENTS": "*@x.example"},
+                "Mail only goes to recipients that MAIL_ALLOWED_RECIPIENTS allows; others are"
+                " refused.",
+            ),
+            (
+                {"MAIL_ALLOWED_RECIPIENTS": ""},
+                "All mail is refused: MAIL_ALLOWED_RECIPIENTS is empty.",
+            ),
+            (
+                {"MAIL_REDIRECT_TO": ""},
+                "No mail is sent: MAIL_REDIRECT_TO must be an address, or a list of them, not ''.",
+            ),
+            ({"TESTING": True}, "No mail leaves this machine: locmem gets it (TESTING)."),
+            (
+                {"MAIL_SUPPRESS_SEND": True},
+                "No mail leaves this machine: null gets it (MAIL_SUPPRESS_SEND).",
+            ),
+        ],
+    )
+    def test_what_happens_to_mail_instead_is_at_the_top(self, settings, note):
+        app = make_app(MAIL_MAILERS={"default": "console", "bulk": "smtp://localhost"}, **settings)
+        for command in ("mailers", "backends"):
+            assert run(app, command).stdout.splitlines()[:2] == [note, ""]
+            assert run_json(app, command)["notes"] == [note]
+        status = 1 if settings.get("MAIL_REDIRECT_TO") == "" else 0
+        assert run(app, "check", status=status).stdout.splitlines()[1] == note
+        assert run_json(app, "check", status)["notes"] == [note]
+
+    def test_nothing_is_said_if_mail_is_sent(self):
+        app = make_app(MAIL_MAILERS={"bulk": "smtp://localhost"})
+        assert run(app, "mailers").stdout.startswith("NAME")
+        assert run_json(app, "mailers")["notes"] == []
+
+    def test_wrong_mailers_are_reported_elsewhere(self):
+        assert run_json(make_app(MAIL_MAILERS=7), "backends")["notes"] == []
 
 
 class TestCheck:
