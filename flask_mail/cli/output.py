@@ -19,7 +19,7 @@ import click
 
 from ..config.masking import USERINFO
 from ..config.table import BY_KEY, is_secret, is_unset
-from ..util.echoes import as_value
+from ..util.echoes import as_word
 from ..util.text import plain_text
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ def redactor(
     """Return a function that masks every secret of these settings in a text.
 
     That includes the base64 forms that a server may echo: alone, or in AUTH PLAIN after `username`.
-    Very short secrets are only masked where they are a value, and not in words.
+    Very short secrets are only masked as words of their own.
     """
     spellings: set[str] = set()
     short: list[re.Pattern[str]] = []
@@ -56,7 +56,7 @@ def redactor(
         for secret in _secrets(key, value, declared):
             plain_auth = f"\0{username}\0{secret}"
             spellings |= {_base64(secret), _base64(plain_auth)}
-            pattern = as_value([secret])
+            pattern = as_word([secret])
             if pattern is None:
                 spellings.add(secret)
             else:

@@ -61,18 +61,16 @@ def masked(text: str, hidden: bytearray) -> str:
     return shown
 
 
-def as_value(secrets: Iterable[str]) -> re.Pattern[str] | None:
-    """Return a pattern that finds short secrets where one is a value; ``None`` for long ones.
+def as_word(secrets: Iterable[str]) -> re.Pattern[str] | None:
+    """Return a pattern that finds short secrets as words of their own; ``None`` for long ones.
 
-    A value is in quotes or brackets, after ``=`` or a colon, or the whole text.
+    Masked within words, a short secret would be readable from what is left of them.
     """
     found = sorted(secrets, key=len, reverse=True)
     if len(found[0]) >= _SHORT:
         return None
     either = "|".join(map(re.escape, found))
-    return re.compile(
-        rf"(?:(?<=[=:'\"`<(\[{{])|(?<=[=:] ))(?:{either})(?![A-Za-z0-9])|\A(?:{either})\Z"
-    )
+    return re.compile(rf"(?<![A-Za-z0-9])(?:{either})(?![A-Za-z0-9])")
 
 
 class Echoes:
@@ -81,13 +79,13 @@ class Echoes:
     Only private attributes contain it, because tracebacks show the variables of frames.
     """
 
-    __slots__ = ("__as_value", "__encoded", "__enough", "__pieces", "__size")
+    __slots__ = ("__as_word", "__encoded", "__enough", "__pieces", "__size")
 
     def __init__(self, secret: str) -> None:
         octets = {secret.encode("utf-8", "surrogatepass"), secret.encode("latin-1", "replace")}
         longest = max(map(len, octets))
         size = min(*map(len, octets), _SHORT if longest < _LONG else _OF_A_LONG_ONE)
-        self.__as_value = as_value(each.decode("latin-1") for each in octets)
+        self.__as_word = as_word(each.decode("latin-1") for each in octets)
         self.__size = size
         self.__enough = min(longest, _ENOUGH)
         self.__pieces = frozenset(
@@ -123,8 +121,8 @@ class Echoes:
 
     def __places(self, octets: str) -> Iterator[tuple[int, int]]:
         """Yield where `octets` are the secret or a piece of it."""
-        if self.__as_value is not None:
-            yield from (found.span() for found in self.__as_value.finditer(octets))
+        if self.__as_word is not None:
+            yield from (found.span() for found in self.__as_word.finditer(octets))
             return
         size, begin = self.__size, -1
         for start, piece in enumerate([*_windows(octets, size), ""]):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from ..errors import BackendUnavailable
-from .echoes import Echoes, as_value, masked
+from .echoes import Echoes, as_word, masked
 from .patterns import lazy_pattern
 
 
@@ -85,7 +85,7 @@ class Secret:
     def redact(self, text: str) -> str:
         """Return `text` without this secret, however a server that echoes it spells it.
 
-        Pieces of four characters are hidden too.
+        Pieces of four characters are hidden too. A shorter secret is hidden as a word of its own.
         """
         hidden = bytearray(len(text))
         self._mark(text, hidden)
@@ -100,7 +100,7 @@ class Secret:
         if not self.__value or not isinstance(self.__value, str):
             return octets
         secret = self.__value.encode("utf-8", "surrogatepass")
-        pattern = as_value([secret.decode("latin-1")])
+        pattern = as_word([secret.decode("latin-1")])
         if pattern is None:
             return octets.replace(secret, b"***")
         return pattern.sub("***", octets.decode("latin-1")).encode("latin-1")

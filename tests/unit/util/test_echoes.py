@@ -136,9 +136,19 @@ def test_secrets_do_not_hide_each_other():
 
 @pytest.mark.parametrize("secret", ["p", "pw", "p\xe4"])
 @pytest.mark.parametrize(
-    "text", ["{}", "no: {}", "password={}", "'{}' is wrong", "({})", "smtp://u:{}@mx", "pass: {}."]
+    "text",
+    [
+        "{}",
+        "no: {}",
+        "password={}",
+        "'{}' is wrong",
+        "({})",
+        "smtp://u:{}@mx",
+        "pass: {}.",
+        "key {}",
+    ],
 )
-def test_a_short_secret_is_hidden_where_it_is_a_value(secret, text):
+def test_a_short_secret_is_hidden_as_a_word_of_its_own(secret, text):
     assert Secret(secret).redact(text.format(secret)) == text.format("***")
     assert Secret(secret).redact(text.format(f"%{ord(secret[0]):x}{secret[1:]}")) == (
         text.format("***")
@@ -148,7 +158,7 @@ def test_a_short_secret_is_hidden_where_it_is_a_value(secret, text):
 @pytest.mark.parametrize(
     ("secret", "text"),
     [
-        ("p", "535 password p is not proper: port 25"),
+        ("p", "535 password is not proper: port 25"),
         ("pas", "535 password past=passed"),
         ("another", "neither is right"),
         ("password1", "535 5.7.8 Username and Pass not accepted"),
