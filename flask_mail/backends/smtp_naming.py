@@ -37,6 +37,8 @@ _IN_A_URL = {
     "PORT": "the port",
     "USE_SSL": "smtps://",
     "USE_TLS": "?use_tls=true",
+    "TIMEOUT": "the timeout",
+    "DEADLINE": "the deadline",
 }
 
 naming: ContextVar[Naming] = ContextVar("flask_mail_smtp_naming", default=str)
@@ -76,7 +78,10 @@ class NamesSettings(Backend[S]):
 
 def _rename(error: E, names: Naming) -> E:
     if isinstance(error, MailError):
-        error.args = (names(str(error)), *error.args[1:])
+        # The server's own words are left alone.
+        reply = getattr(error, "response", "").rstrip(".")
+        parts = str(error).split(reply) if reply else [str(error)]
+        error.args = (reply.join(map(names, parts)), *error.args[1:])
     return error
 
 

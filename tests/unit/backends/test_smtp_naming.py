@@ -101,6 +101,18 @@ def test_errors_of_a_batch_name_the_url() -> None:
             mail.send(messages[0])
 
 
+def test_words_of_the_server_are_left_as_they_are() -> None:
+    said = "530 5.7.0 Set MAIL_USERNAME. Now."
+    with (
+        smtp_server(Recorder(answers={"MAIL": said})) as server,
+        pytest.raises(BackendUnavailable) as caught,
+    ):
+        send(MAIL_URL=f"smtp://127.0.0.1:{server.port}")
+    assert caught.value.response == said
+    assert said.rstrip(".") in str(caught.value)
+    assert "set the user name in MAIL_URL" in str(caught.value)
+
+
 def test_conflicting_options_are_named_as_they_are_set() -> None:
     with pytest.raises(ConfigurationError, match=r"^The user name in MAIL_URL is set, but neither"):
         send(MAIL_URL="smtp://ann@127.0.0.1")
@@ -128,7 +140,8 @@ def test_a_warning_names_the_url(caplog: pytest.LogCaptureFixture) -> None:
             "which ?use_tls=true in MAIL_URL requires. Set smtps:// in MAIL_URL, or set"
             " ?use_tls=false in MAIL_URL if",
         ),
-        ("within MAIL_TIMEOUT.", "within ?timeout= in MAIL_URL."),
+        ("within MAIL_TIMEOUT.", "within the timeout in MAIL_URL."),
+        ("MAIL_DEADLINE has passed.", "The deadline in MAIL_URL has passed."),
         ("No. MAIL_SERVER is odd", "No. The host in MAIL_URL is odd"),
         ("MAIL_TLS_VERIFY=False accepts", "?tls_verify=False in MAIL_URL accepts"),
         (
