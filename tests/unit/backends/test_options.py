@@ -141,7 +141,10 @@ class TestKinds:
             read(taking(annotation), value=given)
         is_hidden = annotation is Secret or isinstance(given, (bytes, list))
         found = f"a value of type {type(given).__name__}" if is_hidden else repr(given)
-        assert str(caught.value) == f"MAIL_PIGEON_VALUE must be {expected}, not {found}."
+        message = f"MAIL_PIGEON_VALUE must be {expected}, not {found}."
+        if annotation in (str, Secret) and isinstance(given, list):  # as JSON may have been read
+            message += " If the environment has it, write it there as a JSON string: '\"1e6\"'."
+        assert str(caught.value) == message
         # A traceback shows the errors before this one too.
         assert caught.value.__cause__ is None
         assert caught.value.__context__ is None
