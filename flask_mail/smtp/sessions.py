@@ -51,9 +51,10 @@ class ServerSessions:
         if host is None:
             host = self._connect(deadline, is_patient=True)
         # The time to wait and to connect is part of the deadline of the message.
-        link = client.link_of(host, self._server)
+        link: Any = host.file
         link.spent = monotonic() - started
         link.is_hidden = False
+        link.lend()  # the caller may be a program
         return host
 
     def notify(self) -> None:

@@ -125,6 +125,36 @@ def test_socket_waits_only_if_a_program_may_use_it(server):
     assert len(server.conversations) == 1
 
 
+def test_session_from_open_waits_even_if_it_was_hidden(server):
+    mail = pooled(server, MAIL_TIMEOUT=7)
+    mail.send(message())
+    backend = mail.selection.backend()
+    for _ in range(2):
+        session = backend.open()
+        assert session.sock.gettimeout() == 7
+        backend.close(session)
+    assert backend.stats()["opened"] == 1
+
+
+def test_configure_host_gets_a_session_that_waits(server):
+    timeouts = []
+
+    class Own(Connection):
+        def configure_host(self):
+            host = super().configure_host()
+            timeouts.append(host.sock.gettimeout())
+            return host
+
+    mail = pooled(server, MAIL_TIMEOUT=7)
+    for _ in range(2):
+        connection = Own(mail.app.extensions["mail"])
+        connection.defer()
+        with connection:
+            assert connection.send(message()).sent
+    assert timeouts == [7, 7]
+    assert mail.stats()["reused"] == 1
+
+
 def test_the_deadline_of_a_message_is_not_that_of_a_programs_command(server):
     mail = pooled(server, MAIL_DEADLINE=20)
     for _ in range(2):  # from a new connection, and from the pool
