@@ -38,6 +38,24 @@ def is_busy(host: smtplib.SMTP) -> bool:
     return bool(vars(host).get("is_busy"))
 
 
+def greet(host: smtplib.SMTP) -> None:
+    """Send EHLO, or HELO, on a session that stays marked as sending messages."""
+    # smtplib sends them as a program would; code that interrupts the wait must send neither again.
+    vars(host)["greetings"] = {host.ehlo_msg, "helo"}
+    try:
+        host.ehlo_or_helo_if_needed()
+    finally:
+        vars(host).pop("greetings", None)
+
+
+def _is_greeting(host: smtplib.SMTP, command: Any) -> bool:
+    """Return True the first time that :func:`greet` sends a command."""
+    greetings = vars(host).get("greetings", set())
+    is_allowed = command[:4] in greetings
+    greetings.discard(command[:4])
+    return is_allowed
+
+
 class _Send:
     """Replacement for :meth:`smtplib.SMTP.send`, through which smtplib sends all commands.
 
@@ -51,7 +69,7 @@ class _Send:
 
     def __call__(self, data: Any) -> None:
         host: Any = self._host()
-        if is_busy(host):
+        if is_busy(host) and not _is_greeting(host, data):
             # Not an OSError, which would be taken for an error of the connection.
             raise RuntimeError(
                 "This session is in the middle of a message. Use another connection in signal"

@@ -173,14 +173,11 @@ def greet_if_needed(host: smtplib.SMTP, server: Server) -> None:
         raise failures.failure(closed, "connect", str(server))
     if host.ehlo_resp is not None or host.helo_resp is not None:
         return
-    lending.occupy(host, False)  # smtplib sends the command as a program would
     try:
-        host.ehlo_or_helo_if_needed()
+        lending.greet(host)
     except OSError as error:
         drop(host)
         raise failures.failure(error, "greeting", str(server)) from error
-    finally:
-        lending.occupy(host, True)
 
 
 def end(host: smtplib.SMTP) -> None:

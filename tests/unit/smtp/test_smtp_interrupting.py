@@ -167,6 +167,57 @@ def test_handler_gets_an_error_if_the_session_is_a_programs_own(alarm):
     assert numbers(server) == ["1"]
 
 
+def test_handler_during_the_ehlo_of_a_programs_host_gets_an_error(alarm):
+    bell = alarm("ehlo", 0)
+
+    def use():
+        with pytest.raises(BackendUnavailable, match="open another connection"):
+            connection.send(message("of the handler"))
+
+    with fault_server(choose=bell.choose, extensions=MODES["both"]) as server:
+        connection = mail_to(server.port).connect()
+        connection.defer()
+        with connection:
+            connection.host = smtplib.SMTP("127.0.0.1", server.port, timeout=PATIENCE)
+            bell.act = use
+            assert connection.send(message(1)).sent
+    assert numbers(server) == ["1"]
+    assert server.violations == []
+    assert len(server.conversations) == 1
+
+
+@pytest.mark.parametrize("use", [smtplib.SMTP.noop, smtplib.SMTP.ehlo_or_helo_if_needed])
+def test_handler_sends_no_command_during_an_ehlo(use, alarm):
+    """The session greets a second time, as after host.starttls()."""
+    bell = alarm("quit", 99)
+
+    def act():
+        with pytest.raises(RuntimeError, match="in the middle of a message"):
+            use(connection.host)
+
+    with (
+        fault_server(choose=bell.choose, extensions=MODES["both"]) as server,
+        mail_to(server.port).connect() as connection,
+    ):
+        connection.host.ehlo_resp = connection.host.helo_resp = None
+        bell.at, bell.act = ("ehlo", 1, 0), act
+        assert connection.send(message(1)).sent
+    assert numbers(server) == ["1"]
+    assert server.violations == []
+
+
+def test_session_greets_by_helo_where_ehlo_is_unknown_by_now():
+    faults = {}
+    with (
+        fault_server(choose=lambda *at: faults.get(at)) as server,
+        mail_to(server.port).connect() as connection,
+    ):
+        connection.host.ehlo_resp = connection.host.helo_resp = None
+        faults["ehlo", 1, 0] = Fault("ehlo", "5xx")
+        assert connection.send(message(1)).sent
+    assert numbers(server) == ["1"]
+
+
 def test_refused_message_of_a_handler_keeps_the_interrupted_one(alarm):
     bell = alarm("content", 1)
 
