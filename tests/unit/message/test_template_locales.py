@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 from babel import Locale
@@ -10,10 +13,11 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from flask import Flask, has_app_context, request
 from flask_babel import Babel, force_locale, get_locale, lazy_gettext
-from jinja2 import ModuleLoader
+from jinja2 import BaseLoader, ChoiceLoader, DictLoader, Environment, ModuleLoader, Template
 from werkzeug.exceptions import BadRequestKeyError
 
 from flask_mail import Mail, Message, MessageError
+from flask_mail.message import untranslated
 
 
 @pytest.fixture
@@ -72,7 +76,10 @@ def test_text_and_html_are_looked_for_separately(mail: Mail, tmp_path: Path) -> 
     assert (message.body, message.html) == ("Hello", "<p>Hallo")
 
 
-def test_html_that_is_not_translated_causes_a_warning(mail: Mail, tmp_path: Path) -> None:
+def test_html_that_is_not_translated_causes_a_warning(
+    mail: Mail, app: Flask, tmp_path: Path
+) -> None:
+    app.config["TEMPLATES_AUTO_RELOAD"] = True
     write(tmp_path, a__txt="Hello", a__html="<p>Hello", a__de__txt="Hallo")
     with pytest.warns(
         UserWarning, match=r"'a.de.html' does not.*\{% extends 'a.html' %\}"
@@ -98,11 +105,81 @@ def test_templates_that_call_gettext_are_in_any_language(mail: Mail, tmp_path: P
     assert mail.render("a", locale="de").html == "<p>Willkommen"
 
 
-def test_templates_without_source_cause_no_warning(mail: Mail, app: Flask, tmp_path: Path) -> None:
+class Unreadable(DictLoader):
+    """Loads each template, and reads none."""
+
+    def get_source(self, environment: Environment, template: str) -> Any:
+        source = super().get_source(environment, template)
+        if environment.cache is not None and (weakref.ref(self), template) in environment.cache:
+            raise OSError("The disk is gone.")
+        return source
+
+
+@pytest.mark.parametrize("kind", ["compiled", "compiled, in a choice", "unreadable"])
+def test_templates_without_source_cause_no_warning(
+    mail: Mail, app: Flask, tmp_path: Path, kind: str
+) -> None:
     write(tmp_path, a__html="<p>Hello", a__de__txt="Hallo")
     app.jinja_env.compile_templates(tmp_path / "compiled", zip=None)
-    app.jinja_env.loader = ModuleLoader(tmp_path / "compiled")
+    compiled = ModuleLoader(tmp_path / "compiled")
+    loaders: dict[str, BaseLoader] = {
+        "compiled": compiled,
+        "compiled, in a choice": ChoiceLoader([compiled, DictLoader({})]),
+        "unreadable": Unreadable({"a.html": "<p>Hello", "a.de.txt": "Hallo"}),
+    }
+    app.jinja_env.loader = loaders[kind]
     assert mail.render("a", locale="de").html == "<p>Hello"
+
+
+@pytest.mark.usefixtures("babel")
+@pytest.mark.parametrize(
+    ("source", "html"),
+    [
+        ("{% extends 'base.html' %}", "<p>Willkommen"),
+        ("{% include 'part.html' %}", "<p>Willkommen"),
+        ("{% import 'base.html' as base %}Hello", "Hello"),
+        ("{% include ['missing.html', 'plain.html'] %}", "<p>Hello"),
+        ("{% include 'plain' ~ '.html' %}", "<p>Hello"),
+    ],
+)
+def test_templates_may_refer_to_others_that_call_gettext(
+    mail: Mail, tmp_path: Path, source: str, html: str
+) -> None:
+    write(tmp_path, base__html="<p>{{ _('Welcome') }}", part__html="{% extends 'base.html' %}")
+    write(tmp_path, plain__html="<p>Hello", a__html=source, a__de__txt="Hallo")
+    assert mail.render("a", locale="de").html == html
+
+
+def test_templates_may_refer_to_each_other(mail: Mail, tmp_path: Path) -> None:
+    write(tmp_path, a__html="{% if False %}{% include 'b.html' %}{% endif %}Hello")
+    write(tmp_path, b__html="{% include 'a.html' %}", a__de__txt="Hallo")
+    with pytest.warns(UserWarning, match=r"'a.de.html' does not"):
+        assert mail.render("a", locale="de").html == "Hello"
+
+
+def test_templates_are_searched_for_gettext_once(
+    mail: Mail, app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.config["TEMPLATES_AUTO_RELOAD"] = True
+    parsed = []
+
+    def parse(template: Template) -> tuple[bool, list[str]]:
+        parsed.append(template.name)
+        return original(template)
+
+    original = untranslated._parse
+    monkeypatch.setattr(untranslated, "_parse", parse)
+    write(tmp_path, a__html="{% include 'b.html' %}", b__html="{{ _('Hi') }}", a__de__txt="Hallo")
+    app.jinja_env.globals["_"] = str
+    for _ in range(3):
+        mail.render("a", locale="de")
+    assert parsed == ["a.html", "b.html"]
+
+    write(tmp_path, b__html="<p>Hello")
+    os.utime(tmp_path / "templates" / "b.html", (0, 0))
+    with pytest.warns(UserWarning, match=r"'a.de.html' does not"):
+        mail.render("a", locale="de")
+    assert parsed == ["a.html", "b.html", "b.html"]
 
 
 ENGLISH = "{% block subject %}Order{% endblock %}"
