@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
 import jinja2
+from jinja2.utils import LRUCache
 from markupsafe import Markup
 
 from ..errors import MessageError
@@ -31,6 +33,9 @@ _SUFFIXES = (".txt", ".html", ".md")
 _BLANK_LINES = lazy_pattern(r"\A(?:[ \t]*\r?\n)+")
 # Only these: ideographic and no-break spaces are intended, and sending refuses other controls.
 _SPACES = lazy_pattern(r"[ \t\r\n]+")
+
+_MOST_MISSING = 5000
+_missing: WeakKeyDictionary[jinja2.BaseLoader, LRUCache] = WeakKeyDictionary()
 
 
 class Source(Protocol):
@@ -95,7 +100,7 @@ def render(
     plain = _overlay(source.environment, "plain", autoescape=False)
     text, text_rank = _first(plain, names, ".txt")
     page, page_rank = _first(source.environment, names, ".html")
-    marked, page_rank = _first(_marking(source.environment), names[:page_rank], ".md")
+    marked, page_rank = _first(_marking(source.environment), names, ".md", page_rank)
     page = marked or page
     if text is None and page is None:
         wanted = [f"{name}{suffix}" for suffix in _SUFFIXES]
@@ -207,14 +212,33 @@ def _joined(pieces: Iterator[str] | AsyncIterator[str]) -> str:
 
 
 def _first(
-    environment: jinja2.Environment, names: Sequence[str], suffix: str
+    environment: jinja2.Environment, names: Sequence[str], suffix: str, count: int | None = None
 ) -> tuple[jinja2.Template | None, int]:
-    """Return the first template that exists, and its place among the names."""
-    for rank, name in enumerate(names):
-        template = _find(environment, f"{name}{suffix}")
+    """Return the first template that exists, and its place among the first `count` names."""
+    count = len(names) if count is None else count
+    for rank, name in enumerate(names[:count]):
+        find = _find if rank == len(names) - 1 else _find_translated
+        template = find(environment, f"{name}{suffix}")
         if template is not None:
             return template, rank
-    return None, len(names)
+    return None, count
+
+
+def _find_translated(environment: jinja2.Environment, name: str) -> jinja2.Template | None:
+    """Find a template in a language, of which most are missing.
+
+    Missing ones are remembered while Jinja remembers those that exist, whatever their files become.
+    """
+    if environment.auto_reload or environment.cache is None:
+        return _find(environment, name)
+    loader: Any = environment.loader
+    missing = _missing.get(loader) or _missing.setdefault(loader, LRUCache(_MOST_MISSING))
+    if name in missing:
+        return None
+    template = _find(environment, name)
+    if template is None:
+        missing[name] = True
+    return template
 
 
 def _find(environment: jinja2.Environment, name: str) -> jinja2.Template | None:

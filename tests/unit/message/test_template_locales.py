@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,43 @@ def test_templates_are_searched_for_gettext_once(
     assert parsed == ["a.html", "b.html", "b.html"]
 
 
+class Counting(DictLoader):
+    """Counts how often each template is looked for."""
+
+    def __init__(self, mapping: dict[str, str]) -> None:
+        super().__init__(mapping)
+        self.wanted: Counter[str] = Counter()
+
+    def get_source(self, environment: Environment, template: str) -> Any:
+        self.wanted[template] += 1
+        return super().get_source(environment, template)
+
+
+def test_missing_translations_are_looked_for_once(mail: Mail, app: Flask) -> None:
+    loader = app.jinja_env.loader = Counting({"a.txt": "Hello", "a.html": "<p>Hello"})
+    for _ in range(3):
+        assert mail.render("a", locale="de_AT").body == "Hello"
+    wanted = {f"a.{language}.{each}" for language in ("de_AT", "de") for each in SUFFIXES}
+    assert {name: loader.wanted[name] for name in wanted} == dict.fromkeys(wanted, 1)
+
+    app.jinja_env.loader = DictLoader({"a.de.txt": "Hallo"})
+    assert mail.render("a", locale="de_AT").body == "Hallo"
+
+
+@pytest.mark.parametrize(
+    "options", [{"auto_reload": True}, {"cache_size": 0}], ids=["auto_reload", "cache_size"]
+)
+def test_missing_translations_may_follow_if_templates_reload(
+    mail: Mail, app: Flask, options: dict[str, Any]
+) -> None:
+    app.jinja_options = options
+    loader = app.jinja_env.loader = DictLoader({"a.txt": "Hello"})
+    assert mail.render("a", locale="de").body == "Hello"
+    loader.mapping = {"a.txt": "Hello", "a.de.txt": "Hallo"}
+    assert mail.render("a", locale="de").body == "Hallo"
+
+
+SUFFIXES = ("txt", "html", "md", "subject.txt")
 ENGLISH = "{% block subject %}Order{% endblock %}"
 GERMAN = "{% block subject %}Bestellung{% endblock %}"
 
