@@ -70,6 +70,9 @@ class bound:  # noqa: N801 (a context manager, written out because each send ent
 class AppTemplates:
     """The templates of an app, rendered as Flask's :func:`render_template` does."""
 
+    locale: str | None = None
+    """Value of the variable `locale` in templates for which the app has no other one."""
+
     def __init__(self, app: Flask) -> None:
         self._app = app
 
@@ -84,6 +87,8 @@ class AppTemplates:
 
     def rendering(self, template: jinja2.Template, variables: dict[str, Any]) -> None:
         self._app.update_template_context(variables)
+        if self.locale is not None and "locale" not in template.globals:
+            variables.setdefault("locale", self.locale)
         before_render_template.send(
             self._app, _async_wrapper=self._app.ensure_sync, template=template, context=variables
         )

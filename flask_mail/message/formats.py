@@ -69,7 +69,8 @@ class Forms:
         :param locale: the language, such as ``"de_AT"``; default: the current locale of
             Flask-Babel, if the app uses that. Of each template, ``name.de_AT.html`` or
             ``name.de.html`` is preferred if it exists; Flask-Babel translates to it; and the
-            templates have it as the variable `locale`.
+            templates have it as the variable `locale`. Flask-Babel's locale leaves that variable
+            as it is if the app has one, such as of a context processor.
         :param embed: images, each a path, bytes or an open file, by the name of a template variable
             for its URL: ``<img src="{{ logo }}">``.
         :raises jinja2.TemplateNotFound: all are missing; it is also a :class:`MessageError`.
@@ -91,18 +92,15 @@ class Forms:
         source, subject = _context.app_templates(), fields.get("subject")
         translating: AbstractContextManager[object] = nullcontext()
         if locale is None:
-            language = current_locale(source.extensions)
+            language = source.locale = current_locale(source.extensions)
         else:
-            language = locale_name(locale)
+            given["locale"] = language = locale_name(locale)
             translating = forced(source.extensions, language)
-        if language is None:
-            given.update(variables)
-            written = templates.render(source, name, given, subject=subject)
-        else:
-            names = variants(name, language)
-            with translating:
-                variables = {"locale": language, **given, **variables}
-                written = templates.render(source, name, variables, names, subject=subject)
+        given.update(variables)
+        names = [name] if language is None else variants(name, language)
+        with translating:
+            written = templates.render(source, name, given, names, subject=subject)
+            if language is not None:
                 for field in {"subject", "body", "html"}.intersection(fields):
                     fields[field] = frozen(fields[field])  # lazy strings follow the locale
         html = written.html

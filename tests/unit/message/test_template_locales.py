@@ -253,6 +253,21 @@ def test_templates_have_the_locale_as_a_variable(mail: Mail, tmp_path: Path) -> 
     assert mail.render("a").body == ""
 
 
+@pytest.mark.parametrize("origin", ["context processor", "global"])
+def test_the_locale_of_the_app_is_kept_unless_one_is_given(
+    mail: Mail, app: Flask, babel: None, tmp_path: Path, origin: str
+) -> None:
+    own = Locale("de", "CH")
+    if origin == "global":
+        app.jinja_env.globals["locale"] = own
+    else:
+        app.context_processor(lambda: {"locale": own})
+    write(tmp_path, a__txt="{{ locale }} {{ locale.territory }}")
+    assert mail.render("a").body == "de_CH CH"
+    assert mail.render("a", variables={"locale": "own"}).body == "own "
+    assert mail.render("a", locale="fr_FR").body == "fr_FR "
+
+
 def test_a_missing_template_is_named_without_the_locale(mail: Mail) -> None:
     with pytest.raises(MessageError, match=r"Template not found: 'a.txt', 'a.html' or 'a.md'"):
         mail.render("a", locale="de")
