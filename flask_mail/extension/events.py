@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Final, cast
 
 from flask import Blueprint, Flask, Response, current_app, request
@@ -45,7 +46,7 @@ class Received:
         self.last: dict[str, DeliveryEvent] = {}
         """The newest event of each mailer."""
         self._recent: deque[DeliveryEvent] = deque(maxlen=_MOST_RECENT)
-        self._warned: dict[str, float] = {}
+        self._warned: dict[object, float] = {}
         self._lock = ForkSafeLock()
 
     def note(self, app: Flask, event: DeliveryEvent) -> None:
@@ -58,7 +59,7 @@ class Received:
         """Return the recent events of a message, oldest first."""
         return [each for each in list(self._recent) if message_id and each.message_id == message_id]
 
-    def warn(self, mailer: str, problem: str, about: str = "") -> None:
+    def warn(self, mailer: str, problem: str, about: object = None) -> None:
         """Log a warning, unless there was one for this mailer within a minute.
 
         Anyone can send requests, so they must not fill the log.
@@ -77,8 +78,8 @@ class Received:
     def fail(self, mailer: str, error: Exception) -> None:
         """Log an error with its traceback; later, warnings of the same one."""
         problem = f"its events were not processed: {remove_controls(str(error) or repr(error))}"
-        # Not by mailer: the name in the address may be that of none.
-        about = repr(error)
+        # Neither by its text, which may contain the request, nor by mailer: anyone chooses both.
+        about = (type(error), *_origin(error))
         with self._lock():
             is_new = about not in self._warned and self._is_due(about)
         if is_new:
@@ -86,7 +87,7 @@ class Received:
         else:
             self.warn(mailer, problem, about)
 
-    def _is_due(self, about: str) -> bool:
+    def _is_due(self, about: object) -> bool:
         now, before = self.clock(), self._warned.get(about)
         if before is not None and now - before < _QUIET:
             return False
@@ -103,6 +104,14 @@ class _Headers(EnvironHeaders):
         return f"<headers: {', '.join(self.keys())}>"
 
     __str__ = __repr__
+
+
+def _origin(error: Exception) -> tuple[str, int]:
+    """Return the file and line that raised an error."""
+    found = ("", 0)
+    for frame, line in walk_tb(error.__traceback__):
+        found = frame.f_code.co_filename, line
+    return found
 
 
 def events_prefix(app: Flask) -> str | None:

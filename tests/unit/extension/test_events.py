@@ -325,8 +325,23 @@ class TestWrongSettings:
         assert len(caplog.records) == 1
         received = app.extensions["mail_events"]
         for number in range(1000):
-            received.fail("default", ValueError(number))
+            received.fail("default", type(f"Error{number}", (Exception,), {})("No."))
         assert len(vars(received)["_warned"]) <= 500
+
+    def test_an_error_with_another_text_is_the_same(self, app, now, caplog):
+        """The sender of a request, who needs no secret, chooses the text."""
+
+        class Decoding(Service):
+            name = "decoding"
+
+            def read_events(self, headers, body):
+                body.decode()
+
+        app.config.update(MAIL_BACKEND=Decoding, MAIL_DECODING_EVENTS_SECRET=KEY)
+        for number in range(20):
+            assert post(app, b"%d secret \xff" % number).status_code == 500
+        assert [each.levelname for each in caplog.records] == ["ERROR"]
+        assert "secret" not in repr(vars(app.extensions["mail_events"])["_warned"])
 
 
 class Login(Service):
