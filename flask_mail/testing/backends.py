@@ -10,13 +10,14 @@ from ..backends.base import Backend
 from ..backends.features import Feature
 from ..delivery.copies import MOST_KEPT, delivered_copy
 from ..util.files import FileData
-from .composites import Judge, delivered
+from .composites import delivered
 
 if TYPE_CHECKING:
     from ..backends.locmem import LocmemBackend
     from ..delivery.outgoing import Outgoing
     from ..message.message import Message
     from ..receipt import Receipt
+    from .failures import Faults
 
 _log = logging.getLogger("flask_mail")
 
@@ -24,7 +25,7 @@ _log = logging.getLogger("flask_mail")
 class OutboxBackend(Backend[None]):
     """Puts messages into the outbox of a test, or fails on demand.
 
-    :param judge: returns the recipients to refuse, or raises the error on demand.
+    :param faults: the failures that the test has requested.
     :param fail: called with a message that was not sent, and its receipt.
     :param keep: called with the copy of a message, its receipt and the rendered message.
     :param own: the locmem backend of the app, if it has one, so that ``mail.outbox`` works too.
@@ -37,13 +38,13 @@ class OutboxBackend(Backend[None]):
 
     def __init__(
         self,
-        judge: Judge,
+        faults: Faults,
         fail: Callable[[Outgoing, Receipt], None],
         keep: Callable[[Message, Receipt, Outgoing], None],
         own: LocmemBackend | None,
         inner: Backend[Any] | None = None,
     ) -> None:
-        self._judge = judge
+        self._faults = faults
         self._fail = fail
         self._keep = keep
         self._own = own
@@ -51,23 +52,26 @@ class OutboxBackend(Backend[None]):
 
     def deliver(self, mail: Outgoing, session: object) -> Receipt:
         try:
-            refused = self._judge(mail)
+            receipt = self._judged(mail)
         except Exception as error:
             self._fail(mail, self.receipt_of(error, mail))
             raise
-        if self._inner is None:
-            receipt = self.accepted(mail, refused=refused)
-        else:
-            receipt = delivered(self._inner, mail, refused)
-            if not receipt.taken:
-                self._fail(mail, receipt)
-                return receipt
+        if not receipt.taken:
+            self._fail(mail, receipt)
+            return receipt
         if self._own is not None:
             self._own.deliver(mail, None)
         copy = delivered_copy(mail)
         _keep_files(copy)
         self._keep(copy, receipt, mail)
         return receipt
+
+    def _judged(self, mail: Outgoing) -> Receipt:
+        self._faults.raise_due(mail.mailer)
+        self._faults.raise_due(None)
+        if self._inner is not None:  # its parts refuse recipients
+            return delivered(self._inner, mail)
+        return self.accepted(mail, refused=self._faults.refused(mail, [mail.mailer]))
 
 
 def _keep_files(copy: Message) -> None:

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from ..backends.base import Backend
 from ..config.misspelt import nearest
+from ..delivery.policy import DEFAULT
 from ..extension.mailers import everywhere
 from ..util.text import describe
 
 if TYPE_CHECKING:
     from ..delivery.outgoing import Outgoing
     from ..extension.mailers import Selection
-    from ..receipt import Receipt, Refusal
-
-Judge: TypeAlias = "Callable[[Outgoing], Mapping[str, Refusal]]"
+    from ..receipt import Receipt
+    from .failures import Faults
 
 
 class JudgedBackend(Backend[None]):
     """A mailer that a composite is made of, which accepts messages or fails on demand.
 
-    :param judge: returns the recipients to refuse, or raises the error on demand.
+    :param faults: the failures that the test has requested.
+    :param names: its name after those of the composites that it is a part of.
     :param cls: the class that it stands for, with its features and limits.
     :param inner: what delivers, if it is a composite.
     """
@@ -31,27 +32,35 @@ class JudgedBackend(Backend[None]):
     name = "locmem"
     external = False
 
-    def __init__(self, judge: Judge, cls: type[Backend[Any]], inner: Backend[Any] | None) -> None:
-        self._judge = judge
+    def __init__(
+        self,
+        faults: Faults,
+        names: tuple[str, ...],
+        cls: type[Backend[Any]],
+        inner: Backend[Any] | None,
+    ) -> None:
+        self._faults = faults
+        self._names = names
         self._inner = inner
         self.features = cls.features
         self.max_size, self.max_recipients = cls.max_size, cls.max_recipients
 
     def deliver(self, mail: Outgoing, session: object) -> Receipt:
-        refused = self._judge(mail)
-        if self._inner is None:
-            return self.accepted(mail, refused=refused)
-        return delivered(self._inner, mail, refused)
+        self._faults.raise_due(self._names[-1])
+        if self._inner is not None:
+            return delivered(self._inner, mail)
+        # Only here, and not for a composite as a whole: it may go on to the next mailer then.
+        return self.accepted(mail, refused=self._faults.refused(mail, self._names))
 
 
-def delivered(inner: Backend[Any], mail: Outgoing, refused: Mapping[str, Refusal]) -> Receipt:
-    """Deliver a message by a composite, and return its receipt with more refused recipients."""
+def delivered(inner: Backend[Any], mail: Outgoing) -> Receipt:
+    """Deliver a message by a composite, and return its receipt."""
     if isinstance(inner, JudgedBackend):
         mail = mail.for_mailer(inner.mailer)
     session = inner.open()
     receipt = inner.attempt(mail, session)
     inner.close(session)
-    return replace(receipt, refused={**receipt.refused, **refused}, error=receipt.error)
+    return receipt
 
 
 @dataclass(frozen=True)
@@ -77,15 +86,19 @@ class Tree:
         """The name in receipts."""
         return self.reference if isinstance(self.reference, str) else self.cls.name
 
-    def built(self, selection: Selection, judge: Judge) -> Backend[Any] | None:
-        """Return the composite with leaves that `judge` judges, or ``None`` for a leaf.
+    def built(
+        self, selection: Selection, faults: Faults, names: tuple[str, ...]
+    ) -> Backend[Any] | None:
+        """Return the composite with leaves that fail as `faults` says, or ``None`` for a leaf.
 
         Of one that is made of a single mailer, such as a throttle, it is that mailer: a test does
         not wait, sign, or connect to a storage.
+
+        :param names: its name after those of the composites that it is a part of.
         """
         if not self.parts or self.cls.is_queue:
             return None
-        children = {part.reference: part.judged(selection, judge) for part in self.parts}
+        children = {part.reference: part.judged(selection, faults, names) for part in self.parts}
         if len(children) == 1:
             return next(iter(children.values()))
         composite = self.cls.from_options(self.options, children.__getitem__)
@@ -93,9 +106,10 @@ class Tree:
         composite.bind(app=selection.app, mailer=self.name, key_of=key_of)
         return composite
 
-    def judged(self, selection: Selection, judge: Judge) -> Backend[Any]:
-        """Return it as a part of a composite."""
-        child = JudgedBackend(judge, self.cls, self.built(selection, judge))
+    def judged(self, selection: Selection, faults: Faults, above: tuple[str, ...]) -> Backend[Any]:
+        """Return it as a part of the composites `above`."""
+        names = (*above, self.name)
+        child = JudgedBackend(faults, names, self.cls, self.built(selection, faults, names))
         child.bind(app=None, mailer=self.name, key_of=None)
         return child
 
@@ -117,11 +131,11 @@ def tree_of(selection: Selection, reference: Any, above: tuple[Any, ...] = ()) -
 class Composites:
     """The composites that really run, since the test makes one of their mailers fail.
 
-    :param judge: judges the messages of the mailers that they are made of.
+    :param faults: the failures that the test has requested.
     """
 
-    def __init__(self, judge: Judge) -> None:
-        self._judge = judge
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
         self._built: dict[tuple[Selection, Any], tuple[Tree, Backend[Any] | None]] = {}
 
     def clear(self) -> None:
@@ -148,7 +162,10 @@ class Composites:
             return None
         known = self._built.get((selection, reference))
         if known is None or known[0] != tree:
-            known = self._built[selection, reference] = tree, tree.built(selection, self._judge)
+            # With flat settings, the reference of the default mailer is the name of a backend.
+            name = DEFAULT if reference == selection.reference()[0] else tree.name
+            built = tree.built(selection, self._faults, (name,))
+            known = self._built[selection, reference] = tree, built
         return known[1]
 
 

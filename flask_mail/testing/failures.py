@@ -6,6 +6,7 @@ import copy
 import re
 import smtplib
 from collections import deque
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
@@ -37,11 +38,6 @@ class Faults:
     def mailers(self) -> set[str]:
         """Return the names of the mailers whose messages fail."""
         return set(self._by_mailer)
-
-    def judge_child(self, mail: Outgoing) -> dict[str, Refusal]:
-        """Do the same as :meth:`judge` for a part of a composite, with its own failures alone."""
-        own = self._by_mailer.get(mail.mailer)
-        return {} if own is None else own.judge(mail)
 
     def fail(self, error: Exception | type[Exception], times: int | None) -> None:
         """Raise `error` for a number of messages, or for all of them with ``None``."""
@@ -77,21 +73,25 @@ class Faults:
         self._refusals.clear()
         self._by_mailer.clear()
 
-    def judge(self, mail: Outgoing) -> dict[str, Refusal]:
-        """Return the refused recipients of a message, or raise the requested error.
+    def raise_due(self, mailer: str | None) -> None:
+        """Raise the error requested for the next message of a mailer, or of any for ``None``."""
+        faults = self if mailer is None else self._by_mailer.get(mailer)
+        error = None if faults is None else faults._due()  # noqa: SLF001 (its own class)
+        if error is not None:
+            raise error
 
+    def refused(self, mail: Outgoing, mailers: Sequence[str]) -> dict[str, Refusal]:
+        """Return the recipients of a message that are refused.
+
+        :param mailers: the mailer, and the composites that it is a part of, from the outermost. The
+            refusals of all of them apply, as do those without a mailer.
         :raises DeliveryError: every recipient is refused.
         """
-        own = self._by_mailer.get(mail.mailer)
-        both = (self,) if own is None else (own, self)
-        for each in both:
-            error = each._due()  # noqa: SLF001 (its own class)
-            if error is not None:
-                raise error
+        own = [self._by_mailer[each] for each in mailers if each in self._by_mailer]
         refused = {
             address: refusal
             for address in mail.envelope.recipients
-            for each in reversed(both)
+            for each in (self, *own)
             if (refusal := each._refusal_of(address)) is not None  # noqa: SLF001
         }
         if len(refused) == len(mail.envelope.recipients):

@@ -55,7 +55,7 @@ class Outbox(Assertions, Sequence[Message]):
         self._faults = Faults()
         self._changed = threading.Condition()
         self._backends: dict[tuple[Selection, LocmemBackend | None, int], OutboxBackend] = {}
-        self._composites = Composites(self._faults.judge_child)
+        self._composites = Composites(self._faults)
         self._scope = Scope(self._backend)
 
     def __enter__(self) -> Self:
@@ -260,7 +260,7 @@ class Outbox(Assertions, Sequence[Message]):
             raise
         with self._changed:
             keep = partial(self._keep, selection)
-            made = OutboxBackend(self._faults.judge, self._fail, keep, own, inner)
+            made = OutboxBackend(self._faults, self._fail, keep, own, inner)
             # One per app, since each has its own recipient allow-list.
             return self._backends.setdefault((selection, own, id(inner)), made)
 

@@ -130,6 +130,32 @@ def test_composite_in_a_composite_meets_its_own_failures(mail, outbox):
     assert (receipt.mailer, [*receipt.refused]) == ("backup", ["ann@example.com"])
 
 
+@pytest.mark.parametrize("whole", [None, "default"])
+def test_refusals_of_all_and_of_one_mailer_add_up_in_that_mailer(mail, outbox, whole):
+    """As in production: the first mailer refuses both recipients, so the message fails there."""
+    outbox.refuse("bob@*", mailer=whole)
+    outbox.refuse("eve@*", mailer="primary")
+    with pytest.raises(MessageRefused, match="primary") as caught:
+        send(mail, "default", "bob@example.com", "eve@example.com")
+    assert sorted(caught.value.refused) == ["bob@example.com", "eve@example.com"]
+    assert (outbox, [each.mailer for each in outbox.failed_receipts]) == ([], ["primary"])
+
+    options = {**MAILERS["default"], "REFUSED_TOO": True}
+    mail.app.config["MAIL_MAILERS"] = {**MAILERS, "default": options}
+    receipt = send(mail, "default", "bob@example.com", "eve@example.com")
+    assert (receipt.mailer, [*receipt.refused]) == ("backup", ["bob@example.com"])
+    assert [each.mailer for each in receipt.earlier] == ["primary"]
+
+
+def test_refusals_of_the_default_mailer_apply_with_flat_settings(mail, outbox):
+    del mail.app.config["MAIL_MAILERS"]
+    mail.app.config.update(MAIL_BACKEND="failover", MAIL_FAILOVER_MAILERS=["smtp", "null"])
+    outbox.refuse("bob@*", mailer="default")
+    outbox.refuse("eve@*", mailer="smtp")
+    receipt = send(mail, "default", "ann@example.com", "bob@example.com", "eve@example.com")
+    assert sorted(receipt.refused) == ["bob@example.com", "eve@example.com"]
+
+
 def test_mailer_that_does_not_support_a_message_is_left_out(mail, outbox):
     outbox.fail_next(BackendUnavailable, mailer="null")
     with pytest.raises(MailError, match="does not support"):
