@@ -8,12 +8,7 @@ from dataclasses import replace
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final, final
 
-from ..errors import (
-    BackendUnavailable,
-    DeliveryError,
-    DeliveryUnknown,
-    MailError,
-)
+from ..errors import BackendUnavailable, DeliveryError, DeliveryUnknown, MailError
 from ..receipt import Refusal
 from ..smtp.deadline import Deadline
 from ..smtp.dialing import is_interruption
@@ -45,7 +40,7 @@ class HttpBackend(Backend[None]):
 
     Subclasses implement :meth:`request` and :meth:`outcome`. Connections are kept for further
     messages, by process. Redirects are not followed, proxies of the environment not used, and
-    certificates always verified. No request is repeated, except as :meth:`renews_login` says.
+    certificates always verified. No request is repeated, except as :meth:`renew_login` says.
 
     A constructor with ``**options`` as its last parameter, which it passes on, has the options of
     its base class too.
@@ -108,10 +103,11 @@ class HttpBackend(Backend[None]):
         """
         return self.error(*kind_of(answer), answer=answer)
 
-    def renews_login(self) -> bool:
-        """Return True to try a message once more after 401, in what is left of its deadline.
+    def renew_login(self) -> bool:
+        """Forget the access token that the service answered with 401, and return True.
 
-        For access tokens that expire: get a new one in :meth:`request`. By default, False.
+        The message is then tried once more, in what is left of its deadline; :meth:`request` gets a
+        new token. By default, nothing is forgotten, and False returned: it is not tried again.
         """
         return False
 
@@ -167,7 +163,7 @@ class HttpBackend(Backend[None]):
         deadline = Deadline(self.time_limit(mail) - waited.get())
         request = self._request_for(mail)
         answer = self.exchange(request, deadline)
-        if answer.status != 401 or not self.renews_login():
+        if answer.status != 401 or not self._is_renewed(request, answer):
             return self._receipt(mail, request, answer)
         try:
             request = self._request_for(mail)
@@ -176,6 +172,15 @@ class HttpBackend(Backend[None]):
         except DeliveryError as error:
             error.attempts = 2
             raise
+
+    def _is_renewed(self, request: Request, answer: Answer) -> bool:
+        try:
+            return self.renew_login()
+        except Exception as error:  # noqa: BLE001 (401 proves that nothing was accepted)
+            why = self._redacted(f"{type(error).__name__}: {error}".rstrip(": ."), request)
+        advice = f"renew_login() raised {why}."
+        problem = self.error(BackendUnavailable, "login", answer=answer, advice=advice)
+        raise self._outcome_of(problem, request, answer)
 
     @final
     def exchange(self, request: Request, deadline: Deadline) -> Answer:

@@ -83,7 +83,7 @@ class GraphBackend(HttpBackend):
             raise self.unsupported(f"messages of more than {self.max_size} octets in JSON")
         return request
 
-    def renews_login(self) -> bool:
+    def renew_login(self) -> bool:
         if self._tokens is not None:
             self._tokens.forget()
         return True

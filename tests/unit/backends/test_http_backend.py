@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import threading
+from traceback import TracebackException
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from flask_mail import (
     Message,
     MessageError,
     MessageRefused,
+    Outcome,
     UnsupportedFeature,
 )
 from flask_mail.backends import EventsSecret, Refusal, Secret, http, http_wire
@@ -586,7 +588,7 @@ class Renewing(PigeonBackend):
 
     renewals = 0
 
-    def renews_login(self):
+    def renew_login(self):
         self.renewals += 1
         return True
 
@@ -605,13 +607,46 @@ def test_message_is_tried_once_more_after_the_login_was_renewed(service):
     assert (len(service.requests), backend.renewals) == (5, 2)
 
 
+@pytest.mark.parametrize("error", [KeyError("a cache"), DeliveryUnknown("a cache"), OSError()])
+def test_message_is_not_sent_if_the_login_cannot_be_renewed(service, error):
+    service.answers = lambda request: answer(401, {"error": "expired"})
+
+    class Failing(PigeonBackend):
+        def renew_login(self):
+            raise error
+
+    with pytest.raises(BackendUnavailable) as caught:
+        pigeon_at(service.url, Failing).send(message())
+    receipt = caught.value.receipt
+    assert (receipt.outcome, receipt.attempts) == (Outcome.NOT_SENT, 1)
+    assert receipt.response.startswith("401")
+    assert caught.value.stage == "login"
+    said = ": ".join(filter(None, (type(error).__name__, str(error))))
+    assert str(caught.value).endswith(f" renew_login() raised {said}.")
+    assert len(service.requests) == 1
+
+
+def test_error_while_a_login_is_renewed_shows_no_key(service):
+    service.answers = lambda request: answer(401)
+
+    class Failing(PigeonBackend):
+        def renew_login(self):
+            raise KeyError(KEY)
+
+    with pytest.raises(BackendUnavailable, match="renew_login") as caught:
+        pigeon_at(service.url, Failing).send(message())
+    shown = TracebackException.from_exception(caught.value, capture_locals=True).format()
+    assert KEY not in "".join(each for each in shown if "/flask_mail/" in each)
+    assert KEY not in str(caught.value)
+
+
 def test_second_try_gets_what_is_left_of_the_deadline(service, monkeypatch):
     clock = Clock()
     monkeypatch.setattr(http, "Deadline", lambda seconds: Deadline(seconds, clock))
     service.answers = lambda request: answer(401)
 
     class Slow(Renewing):
-        def renews_login(self):
+        def renew_login(self):
             clock.now += 20.0
             return True
 
