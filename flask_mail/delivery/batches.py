@@ -89,8 +89,15 @@ class Batch(Generic[Item]):
         """
         upcoming = map(self._taken, self._given(items))
         while taken := list(islice(upcoming, size)):
-            with policy.together([each.mail for each in taken if each.mail is not None]):
-                admitted = [self._admitted(each, admit) for each in taken]
+            admitted: list[Outgoing | None] = []
+            try:
+                with policy.together([each.mail for each in taken if each.mail is not None]):
+                    admitted = [self._admitted(each, admit) for each in taken]
+            except Exception as error:  # noqa: BLE001 (see the receipts)
+                # Without what it looks up, an admission might let pass what it must not.
+                admitted = []
+                for each in taken:
+                    self._fail(each, error)
             yield [mail for mail in admitted if mail is not None]
 
     def handing_over(self, first: Outgoing, others: Iterator[Outgoing]) -> Iterator[Outgoing]:
@@ -152,6 +159,11 @@ class Batch(Generic[Item]):
         try:
             waiting.mail = make()
         except Exception as error:  # noqa: BLE001 (see the receipt)
+            self._fail(waiting, error)
+
+    def _fail(self, waiting: _Waiting, error: Exception) -> None:
+        """Let a message fail with `error` that was not handed over, unless it has failed before."""
+        if waiting.failure is None:
             waiting.failure = failure_of(self._backend, error, waiting.mail, handed_over=False)
 
     def _given(self, items: Iterable[Item]) -> Iterator[Item]:

@@ -140,3 +140,28 @@ def test_admissions_look_up_the_messages_of_a_group_together(mail):
     receipts = mail.send_many([message(0), message(1, "nobody"), message(2), message(3)])
     assert outcomes(receipts) == ["0", "MessageError", "2", "3"]
     assert admit.looked == [["0", "2"], ["3"]]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("error", [RuntimeError, BackendUnavailable])
+def test_messages_fail_if_what_they_need_cannot_be_looked_up(mail, store, when, error):
+    class Admit:
+        @contextmanager
+        def looked_up(self, mails):
+            fails = mails[0].message.subject == "0"
+            if fails and when == "before":
+                raise error("The database is down.")
+            yield
+            if fails:
+                raise error("The database is down.")
+
+        def __call__(self, mail):
+            return mail
+
+    mail.admit(Admit())
+    given = [message(0), message(1, "nobody"), *map(message, range(2, 5))]
+    receipts = mail.send_many(given)
+    assert outcomes(receipts) == [error.__name__, "MessageError", error.__name__, "3", "4"]
+    assert [each.outcome.value for each in receipts[:3]] == ["not sent"] * 3
+    assert len({each.message_id for each in receipts if each.message_id}) == 4
+    assert store.given == [2]
