@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..delivery.copies import delivered_copy
@@ -37,8 +38,11 @@ class LocmemBackend(Backend[None]):
     features = frozenset(Feature)
     external = False
 
-    def __init__(self) -> None:
-        self.memory = Memory()
+    @cached_property
+    def memory(self) -> Memory:
+        # Not in __init__, which a subclass may not call. Threads may ask for it at the same time.
+        own: Memory = vars(self).setdefault("memory", Memory())
+        return own
 
     @property
     def outbox(self) -> list[Message]:

@@ -257,6 +257,19 @@ class TestOutbox:
         mail.send(hello())
         assert len(mail.outbox) == 1
 
+    @pytest.mark.parametrize("own", [{}, {"outbox": []}])
+    def test_a_subclass_need_not_call_its_constructor(self, own):
+        class OwnBackend(LocmemBackend):
+            name = "own"
+
+            def __init__(self):
+                for name, value in own.items():
+                    setattr(self, name, value)
+
+        mail = Mail(make_app(MAIL_BACKEND=OwnBackend))
+        mail.send(hello())
+        assert [each.subject for each in mail.outbox] == [hello().subject]
+
     @pytest.mark.parametrize("settings", [{}, {"MAIL_BACKEND": "null"}, {"MAIL_BACKEND": "locmem"}])
     def test_it_has_the_messages_of_all_locmem_mailers(self, settings):
         made_of = {"both": {"BACKEND": "failover", "MAILERS": ["bulk"]}}
