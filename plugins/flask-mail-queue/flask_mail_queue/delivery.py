@@ -129,9 +129,7 @@ class Delivery:
         while self._claimed and not self._unmarked and not self._must_stop():
             rows = [self._claimed.popleft() for _ in range(min(self._window, len(self._claimed)))]
             opened = [(row, mail) for row in rows if (mail := self._opened(row)) is not None]
-            with self._mailer.policy.together([mail for _, mail in opened]):
-                admitted = [(row, self._admitted(row, mail)) for row, mail in opened]
-            prepared = [(row, mail) for row, mail in admitted if mail is not None]
+            prepared = self._prepared(opened)
             # Until the commit is known to have succeeded, all of them may be marked.
             self._marked.extend(prepared)
             marked = self._exchange([row for row, _ in prepared])
@@ -152,6 +150,20 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 (the outcome of this row)
             self._note(row, None, self._mailer.backend.receipt_of(error, None, handed_over=False))
             return None
+
+    def _prepared(self, opened: list[tuple[Claimed, Outgoing]]) -> list[tuple[Claimed, Outgoing]]:
+        """Return the messages that may be delivered, with their rows."""
+        prepared = None
+        try:
+            with self._mailer.policy.together([mail for _, mail in opened]):
+                admitted = [(row, self._admitted(row, mail)) for row, mail in opened]
+                prepared = [(row, mail) for row, mail in admitted if mail is not None]
+        except Exception as error:  # noqa: BLE001 (the outcome of the rows that have none yet)
+            for row, mail in opened if prepared is None else prepared:
+                receipt = self._mailer.backend.receipt_of(error, mail, handed_over=False)
+                self._note(row, mail, receipt)
+            return []
+        return prepared or []
 
     def _admitted(self, row: Claimed, mail: Outgoing) -> Outgoing | None:
         """Return a message as it may be delivered; ``None`` if it may not."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import contextmanager
 from datetime import datetime, timezone
 
 import pytest
 from flask_mail_queue import upkeep, wake
 from flask_mail_queue.schema import SECOND
 
-from flask_mail import Message, UnsupportedFeature
+from flask_mail import BackendUnavailable, Message, MessageRefused, UnsupportedFeature
 
 
 def test_a_message_is_stored_and_sent_by_a_worker(shop):
@@ -172,3 +173,34 @@ def test_what_the_mailer_does_not_support_is_refused_when_it_is_stored(shop):
     finally:
         type(shop.peer).max_recipients = None
     assert shop.states() == []
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_rows_have_an_outcome_if_what_they_need_cannot_be_looked_up(shop, when):
+    class Admit:
+        is_broken = True
+
+        @contextmanager
+        def looked_up(self, mails):
+            if self.is_broken and when == "before":
+                raise BackendUnavailable("The list is not there.")
+            yield
+            if self.is_broken:
+                raise BackendUnavailable("The list is not there.")
+
+        def __call__(self, mail):
+            if mail.message.subject == "refused":
+                raise MessageRefused("Not this one.")
+            return mail
+
+    for subject in ("one", "refused", "two"):
+        shop.send(subject)
+    admit = shop.mail.admit(Admit())
+    shop.work()
+    assert shop.peer.taken == []
+    assert shop.states() == ["queued", "queued" if when == "before" else "refused", "queued"]
+    assert [shop.row(number)["attempts"] for number in (1, 3)] == [1, 1]
+    admit.is_broken = False
+    shop.make_due()
+    shop.work()
+    assert shop.states() == ["sent", "refused", "sent"]
