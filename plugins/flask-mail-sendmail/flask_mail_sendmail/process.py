@@ -182,10 +182,11 @@ class _Process:
         self._read(selector.select(0), selector)
 
     def _poll(self) -> int | None:
-        # If a handler of SIGCHLD collects all children, subprocess reports them as successful.
-        # gevent replaces Popen, and collects children in its own way.
         popen = self._popen
-        if popen.returncode is None and type(popen).__module__ == "subprocess":
+        if type(popen).__module__ != "subprocess":  # gevent collects children in its own way
+            return popen.poll()
+        # Not poll(): if a handler of SIGCHLD collects all children, it reports them as successful.
+        if popen.returncode is None:
             try:
                 pid, status = os.waitpid(popen.pid, os.WNOHANG)
             except ChildProcessError:
@@ -194,7 +195,7 @@ class _Process:
             else:
                 if pid:
                     popen.returncode = os.waitstatus_to_exitcode(status)
-        return popen.poll()
+        return popen.returncode
 
     def _wait(self, selector: selectors.BaseSelector, most: float | None = None) -> None:
         left = self._end - self._clock()

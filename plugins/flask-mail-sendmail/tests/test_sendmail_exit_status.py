@@ -113,7 +113,7 @@ def test_program_is_not_run_while_sigchld_is_ignored(send, tmp_path):
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         with pytest.raises(BackendUnavailable, match="this process ignores SIGCHLD"):
-            send(f"{SAVE}; exit 67")
+            send(f"{SAVE}exit 67")
     finally:
         signal.signal(signal.SIGCHLD, before)
     assert read(tmp_path) == []
@@ -131,4 +131,19 @@ def test_exit_status_collected_elsewhere_is_unknown(send, monkeypatch, status):
 
     monkeypatch.setattr(os, "waitpid", taken)
     with pytest.raises(DeliveryUnknown, match="another part of this process collected"):
-        send(f"{SAVE}; exit {status}")
+        send(f"{SAVE}exit {status}")
+
+
+@pytest.mark.parametrize("status", [0, 67])
+def test_exit_status_collected_between_two_looks_is_unknown(send, monkeypatch, status):
+    """subprocess would report success."""
+    wait = os.waitpid
+
+    def taken(pid, options):
+        monkeypatch.setattr(os, "waitpid", wait)
+        wait(pid, 0)
+        return 0, 0
+
+    monkeypatch.setattr(os, "waitpid", taken)
+    with pytest.raises(DeliveryUnknown, match="another part of this process collected"):
+        send(f"{SAVE}exit {status}")
