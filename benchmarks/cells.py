@@ -41,7 +41,7 @@ class Plan:
 
     @property
     def fewer_repeats(self) -> int:
-        """How often long cells are repeated."""
+        """The number of turns of long cells."""
         return max(1, self.repeats - 1)
 
     def turns(self, milliseconds: int) -> int:

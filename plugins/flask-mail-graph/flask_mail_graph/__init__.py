@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from flask_mail.backends import (
     Backend,
@@ -20,6 +21,8 @@ from .payload import path_of, payload_of
 from .tokens import Tokens
 
 __all__ = ["GraphBackend"]
+
+_MAILBOX: Final = re.compile(r"[^@\s]+@[^@\s]+|[0-9a-fA-F-]{36}")
 
 
 class GraphBackend(HttpBackend):
@@ -57,6 +60,11 @@ class GraphBackend(HttpBackend):
         authority: str | None = None,
         **options: Any,
     ) -> None:
+        # It becomes a part of a path.
+        if mailbox is not None and not _MAILBOX.fullmatch(mailbox):
+            raise ConfigurationError(
+                f"{self.setting('mailbox')} must be the address or the id of a mailbox."
+            )
         super().__init__(url=url, **options)
         self._mailbox, self._save, self._token = mailbox, save_to_sent_items, token
         self._client_secret, self._tokens = client_secret, None

@@ -50,7 +50,7 @@ class Tokens:
         self._clients.pop(os.getpid(), None)
 
     def _acquire(self, secret: Secret) -> tuple[str, str]:
-        """Return a token, and what is wrong if there is none."""
+        """Return a token and an empty string, or an empty string and the fault."""
         try:
             answer = self._client(secret).acquire_token_for_client([self._scope])
         except Exception as error:  # noqa: BLE001 (of requests, or of MSAL for a wrong tenant)
