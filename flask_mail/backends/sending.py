@@ -11,9 +11,8 @@ from typing import Any, ClassVar, Generic, TypeVar, final
 from ..delivery.batches import Batch
 from ..delivery.outgoing import Outgoing
 from ..delivery.policy import NO_POLICY, Policy
-from ..delivery.reporting import logged
-from ..delivery.sending import checked, failure_of, tell
-from ..delivery.signals import sending as tell_sending
+from ..delivery.reporting import Causes, logged
+from ..delivery.sending import checked, failure_of, prepared, tell
 from ..errors import attach
 from ..message.message import Message
 from ..receipt import Outcome, Receipt, Refusal
@@ -64,7 +63,7 @@ class Sending(ABC, Generic[S]):
         """
         return self._concluded(
             message,
-            partial(_prepared, message, app, policy, envelope_from),
+            partial(prepared, message, app, policy, envelope_from),
             *(session, app, open_session, policy),
         )
 
@@ -96,6 +95,7 @@ class Sending(ABC, Generic[S]):
         receipts: list[Receipt] | None = None,
         policy: Policy = NO_POLICY,
         ahead: bool = False,
+        causes: Causes | None = None,
     ) -> Generator[Receipt, None, None]:
         """Send messages, yield one receipt for each, in order, and send the signals.
 
@@ -108,10 +108,12 @@ class Sending(ABC, Generic[S]):
         :param receipts: list to which each receipt is appended, including those of messages in
             flight when the batch is interrupted, which cannot be yielded.
         :param ahead: messages may be taken before those in front of them are delivered.
+        :param causes: counts the failures that are not logged as warnings, for a caller that logs a
+            summary; by default, this method logs it.
         """
         batch = Batch(
-            *(self.name, app, receipts),
-            prepare=lambda message: _prepared(message, app, policy),
+            *(self.name, app, receipts, causes),
+            prepare=lambda message: prepared(message, app, policy),
             message_of=lambda message: message,
         )
         size = self.batch_size if ahead else 1
@@ -262,6 +264,7 @@ class Sending(ABC, Generic[S]):
         except BaseException as error:
             batch.interrupted(error)
             raise
+        batch.ended()
         if batch.raised is not None:
             raise batch.raised
 
@@ -281,19 +284,3 @@ class Sending(ABC, Generic[S]):
         else:
             policy.check_replaced(mail)
         return mail
-
-
-def _prepared(
-    message: Any,  # a Message, or of a program's own class
-    app: object,
-    policy: Policy,
-    envelope_from: str | tuple[str, str] | None = None,
-) -> Outgoing:
-    if policy.complete is not None:
-        policy.complete(message)
-    tell_sending(app, message)
-    if isinstance(message, Message):
-        return Outgoing.of(message, envelope_from, mailer=policy.mailer)
-    from ..delivery.foreign import outgoing_of
-
-    return outgoing_of(message, envelope_from, policy.mailer)

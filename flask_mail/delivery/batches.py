@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import BackendUnavailable, DeliveryError, DeliveryUnknown, MessageRefused
 from ..receipt import Outcome, Receipt
-from .reporting import logged
+from .reporting import Causes, logged
 from .sending import checked, failure_of, tell
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Batch(Generic[Item]):
 
     :param prepare: returns the rendered message of an item, or raises.
     :param message_of: returns the message of an item.
+    :param causes: logs a summary of failures at the end; ``None``: this batch does.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Batch(Generic[Item]):
         backend: str,
         app: object,
         receipts: list[Receipt] | None,
+        causes: Causes | None = None,
         *,
         prepare: Callable[[Item], Outgoing],
         message_of: Callable[[Item], Message],
@@ -57,6 +59,8 @@ class Batch(Generic[Item]):
         self.raised: BaseException | None = None
         """Error of the caller's generator, or of a receiver if Flask would propagate it."""
         self._receipts = receipts
+        self._causes = causes or Causes()
+        self._is_whole = causes is None
         self._backend = backend
         self._app = app
         self._prepare = prepare
@@ -121,6 +125,12 @@ class Batch(Generic[Item]):
         """Log and signal the messages in progress when `error` ends the batch."""
         for _ in self._abandoned(error):
             pass
+        self.ended()
+
+    def ended(self) -> None:
+        """Log a summary of the failures, unless this is a part of a batch."""
+        if self._is_whole:
+            self._causes.summarize()
 
     def answered(
         self, outcomes: Callable[[], Iterable[object]], mails: Iterator[Outgoing]
@@ -222,7 +232,7 @@ class Batch(Generic[Item]):
         error = receipt.error
         if isinstance(error, DeliveryError) and _belongs_to_another(error, receipt):
             receipt = replace(receipt, error=_copy(error))
-        final = logged(waiting.message, waiting.mail, receipt, waiting.started)
+        final = logged(waiting.message, waiting.mail, receipt, waiting.started, self._causes)
         # Before the receivers: one of them may be interrupted.
         if self._receipts is not None:
             self._receipts.append(final)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import attach
-from .reporting import log_batch
+from .reporting import Causes, log_batch
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -24,11 +24,13 @@ class Receipts:
 
     :param on_receipt: called with each receipt; ``None`` to keep them until the end.
     :ivar kept: those that were not passed on.
+    :ivar causes: the failures that were not logged as warnings.
     :ivar raised: the first error to be raised after the last message.
     """
 
     def __init__(self, on_receipt: OnReceipt | None) -> None:
         self.kept: list[Receipt] = []
+        self.causes = Causes()
         self.raised: Exception | None = None
         self.may_take = True
         """False once `on_receipt` has raised: no other message is taken."""
@@ -41,6 +43,7 @@ class Receipts:
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         if error is not None:
             attach(error, "receipts", self.kept)
+        self.causes.summarize()
         counted = self._passed + Counter(each.outcome for each in self.kept)
         log_batch(counted, error, is_complete=self._on_receipt is None)
 

@@ -6,15 +6,17 @@ import logging
 import re
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OPENING, DeliveryError
+from ..receipt import Outcome
 from ..util.patterns import lazy_pattern
 
 if TYPE_CHECKING:
     from ..message.message import Message
-    from ..receipt import Outcome, Receipt
+    from ..receipt import Receipt
     from .outgoing import Outgoing
 
 _log = logging.getLogger("flask_mail")
@@ -24,6 +26,7 @@ _warning: ContextVar[bool] = ContextVar("flask_mail_warning", default=False)
 
 _LONGEST = 500
 _MOST_READ = 4 * _LONGEST
+_MOST_CAUSES = 100
 _HIDDEN = "..."
 # A value that an error quotes, even if it was cut off; not an apostrophe within a word.
 _QUOTED = lazy_pattern(r"""(?<!\w)(?:'(?:\\.|[^'\\])*(?:'|$)|"(?:\\.|[^"\\])*(?:"|$))""")
@@ -31,10 +34,51 @@ _ADDRESS = lazy_pattern(r"\S*@\S*")
 _LOCAL_PART = lazy_pattern(r'[^\s<>@",;:()]+(?=@)')
 
 
-def logged(message: Message, mail: Outgoing | None, receipt: Receipt, started: float) -> Receipt:
+class Causes:
+    """Failures of a batch by cause: only the first of each is a warning, a summary counts the rest.
+
+    Each unknown outcome is a warning, as a person must look up that message.
+    """
+
+    def __init__(self) -> None:
+        self._repeated: dict[tuple[Outcome, str, str], int] = {}
+
+    def is_repeated(self, receipt: Receipt, reason: str) -> bool:
+        """Return True if an earlier message failed for this reason, and count this one."""
+        if receipt.outcome is Outcome.UNKNOWN:
+            return False
+        cause = (receipt.outcome, receipt.mailer, reason)
+        if cause in self._repeated:
+            self._repeated[cause] += 1
+            return True
+        if len(self._repeated) < _MOST_CAUSES:  # a server may number its replies
+            self._repeated[cause] = 0
+        return False
+
+    def summarize(self) -> None:
+        """Log for each cause how many messages were not a warning of their own."""
+        repeated, self._repeated = self._repeated, {}
+        for (outcome, _, reason), count in repeated.items():
+            if count:
+                verb = "message of this batch was" if count == 1 else "messages of this batch were"
+                with _warning_level() as level:
+                    _log.log(
+                        *(level, "%d more %s %s for the same reason: %s"),
+                        *(count, verb, outcome.value, reason),
+                    )
+
+
+def logged(
+    message: Message,
+    mail: Outgoing | None,
+    receipt: Receipt,
+    started: float,
+    causes: Causes | None = None,
+) -> Receipt:
     """Log the outcome of a message, and return its receipt with the elapsed time.
 
     :param mail: the message as the backend got it; ``None`` if it never did.
+    :param causes: the failures of its batch.
     """
     if not receipt.seconds:
         receipt = _timed(receipt, time.perf_counter() - started)
@@ -42,7 +86,7 @@ def logged(message: Message, mail: Outgoing | None, receipt: Receipt, started: f
     if isinstance(error, DeliveryError):
         error.receipt = receipt
     if error is not None or receipt.refused or _log.isEnabledFor(logging.INFO):
-        _log_outcome(message, mail, receipt)
+        _log_outcome(message, mail, receipt, causes)
     return receipt
 
 
@@ -52,39 +96,54 @@ def _timed(receipt: Receipt, seconds: float) -> Receipt:
     return timed
 
 
-def _log_outcome(message: Message, mail: Outgoing | None, receipt: Receipt) -> None:
+@contextmanager
+def _warning_level() -> Iterator[int]:
+    """Yield the level of a failure: WARNING, but INFO if a handler of such a warning sends mail."""
+    level = logging.INFO if _warning.get() else logging.WARNING
+    token = _warning.set(True)
+    try:
+        yield level
+    finally:
+        _warning.reset(token)
+
+
+def _log_outcome(
+    message: Message, mail: Outgoing | None, receipt: Receipt, causes: Causes | None
+) -> None:
     error = receipt.error
     name = receipt.message_id or "message"
     figures = f"seconds: {receipt.seconds:.3f}"
     if mail is not None:
         recipients = len(mail.envelope.recipients)
         figures = f"recipients: {recipients}, octets: {mail.size}, {figures}"
+    is_repeated = False
     if error is None:
         verb = "sent" if receipt.sent else "queued"
         _log.info("%s %s by %s: %s", name, verb, receipt.backend, figures)
     else:
-        level = logging.INFO if _warning.get() else logging.WARNING
-        token = _warning.set(True)
-        try:
+        reason = _reason(error, message)
+        is_repeated = causes is not None and causes.is_repeated(receipt, reason)
+        with _warning_level() as level:
             _log.log(
-                level,
+                logging.INFO if is_repeated else level,
                 "%s %s by %s%s: %s (%s)",
                 name,
                 receipt.outcome.value,
                 receipt.backend,
                 _stage(error),
-                _reason(error, message),
+                reason,
                 figures,
             )
-        finally:
-            _warning.reset(token)
     _log.debug(
         "%s attempts: %d, %s", name, receipt.attempts, error or receipt.response or "no response"
     )
     refused = len(receipt.refused) - (len(mail.withheld) if mail else 0)
     if refused:
-        _log.warning(
-            "%s: recipients refused: %d (see receipt.refused)", receipt.message_id, refused
+        _log.log(
+            logging.INFO if is_repeated else logging.WARNING,
+            "%s: recipients refused: %d (see receipt.refused)",
+            receipt.message_id,
+            refused,
         )
 
 

@@ -1,9 +1,9 @@
-"""Receipts of errors and answers, and the signals of an outcome."""
+"""Messages made ready, receipts of errors and answers, and the signals of both."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import (
     BackendUnavailable,
@@ -14,20 +14,39 @@ from ..errors import (
     MessageRefused,
     name_mailer,
 )
+from ..message.message import Message
 from ..receipt import Outcome, Receipt
+from .outgoing import Outgoing
 from .signals import dispatched as tell_dispatched
 from .signals import failed as tell_failed
 from .signals import queued as tell_queued
+from .signals import sending as tell_sending
 
 if TYPE_CHECKING:
-    from ..message.message import Message
-    from .outgoing import Outgoing
+    from .policy import Policy
 
 _OUTCOMES: tuple[tuple[type[DeliveryError], Outcome], ...] = (
     (MessageRefused, Outcome.REFUSED),
     (BackendUnavailable, Outcome.NOT_SENT),
     (DeliveryUnknown, Outcome.UNKNOWN),
 )
+
+
+def prepared(
+    message: Any,  # a Message, or of a program's own class
+    app: object,
+    policy: Policy,
+    envelope_from: str | tuple[str, str] | None = None,
+) -> Outgoing:
+    """Return a message completed, validated and rendered, after `email_sending`."""
+    if policy.complete is not None:
+        policy.complete(message)
+    tell_sending(app, message)
+    if isinstance(message, Message):
+        return Outgoing.of(message, envelope_from, mailer=policy.mailer)
+    from .foreign import outgoing_of
+
+    return outgoing_of(message, envelope_from, policy.mailer)
 
 
 def failure_of(

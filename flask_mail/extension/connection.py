@@ -190,6 +190,7 @@ class Connection:
                 policy=self._policy,
                 # Code of a generator may depend on what was delivered, or end a transaction.
                 ahead=isinstance(messages, (list, tuple)),
+                causes=receipts.causes,
             )
             try:
                 with closing(sending):  # ends messages in flight now, not at garbage collection

@@ -12,6 +12,7 @@ from servers import mail_to
 
 from flask_mail import (
     BackendUnavailable,
+    DeliveryUnknown,
     Mail,
     MailError,
     Message,
@@ -213,13 +214,95 @@ class TestBatches:
 
         return answers
 
-    def test_a_server_that_is_down_is_warned_about_for_each_and_for_all(self, caplog):
-        receipts = mail_to(1).send_many(message() for _ in range(3))
+    @pytest.mark.parametrize("limit", [None, 1])
+    def test_a_server_that_is_down_is_one_warning_and_a_count(self, caplog, limit):
+        caplog.set_level(logging.INFO, "flask_mail")
+        receipts = mail_to(1, MAIL_MAX_EMAILS=limit).send_many(message() for _ in range(200))
 
-        assert [each.levelno for each in caplog.records] == [logging.WARNING] * 4
-        assert all("Could not connect to 127.0.0.1:1: " in each for each in caplog.messages[:3])
-        assert caplog.messages[3] == "A batch of 3 messages: 3 not sent."
-        assert len(receipts) == 3
+        first, *others, repeated, total = caplog.records
+        assert first.levelno == repeated.levelno == total.levelno == logging.WARNING
+        assert {each.levelno for each in others} == {logging.INFO}
+        lines = caplog.messages
+        assert "Could not connect to 127.0.0.1:1: " in lines[0]
+        assert [line.partition(" ")[0] for line in lines[:-2]] == [
+            each.message_id for each in receipts
+        ]
+        assert lines[-2].startswith(
+            "199 more messages of this batch were not sent for the same reason:"
+            " ConnectionWasRefused: Could not connect to 127.0.0.1:1: "
+        )
+        assert lines[-1] == "A batch of 200 messages: 200 not sent."
+        assert all(isinstance(each.error, BackendUnavailable) for each in receipts)
+        assert len({id(each.error) for each in receipts}) == 200
+
+    def test_each_cause_has_a_warning_and_each_unknown_outcome(self, mail, answers, warned):
+        kinds = (MessageRefused, BackendUnavailable, DeliveryUnknown)
+        answers(*(kind(text) for text in ("no", "no", "never") for kind in kinds))
+        mail.send_many(message() for _ in range(9))
+
+        assert [each.partition(" (")[0] for each in warned()] == [
+            "refused by answering: MessageRefused: no",
+            "not sent by answering: BackendUnavailable: no",
+            "unknown by answering: DeliveryUnknown: no",
+            "unknown by answering: DeliveryUnknown: no",
+            "refused by answering: MessageRefused: never",
+            "not sent by answering: BackendUnavailable: never",
+            "unknown by answering: DeliveryUnknown: never",
+            "more message of this batch was refused for the same reason: MessageRefused: no",
+            "more message of this batch was not sent for the same reason: BackendUnavailable: no",
+            "batch of 9 messages: 3 refused, 3 not sent, 3 unknown.",
+        ]
+
+    def test_refused_recipients_are_counted_once_for_each_cause(self, mail, answers, warned):
+        refused = {"private@example.com": Refusal(550, "", "private@example.com is unknown")}
+        answers(*(MessageRefused("no", refused=refused) for _ in range(3)))
+        mail.send_many(message() for _ in range(3))
+
+        lines = [line for line in warned() if "recipients refused" in line]
+        assert lines == ["recipients refused: 1 (see receipt.refused)"]
+
+    def test_replies_that_all_differ_are_all_warnings(self, mail, answers, warned):
+        answers(*(MessageRefused(f"550 session {n}") for n in range(150)), MessageRefused("550 0"))
+        mail.send_many(message() for _ in range(151))
+
+        assert len(warned()) == 152
+
+    @pytest.mark.parametrize("is_closed", [False, True])
+    def test_a_batch_of_a_backend_counts_by_itself(self, is_closed, warned):
+        sending = Answering(*(MessageRefused("no") for _ in range(3))).send_many(
+            message() for _ in range(3)
+        )
+        if is_closed:
+            next(sending), next(sending)
+            sending.close()
+        else:
+            list(sending)
+
+        assert warned()[1] == (
+            f"more {'message' if is_closed else 'messages'} of this batch"
+            f" {'was' if is_closed else 'were'} refused for the same reason: MessageRefused: no"
+        )
+
+    def test_a_handler_that_mails_warnings_gets_the_count_too(self, warned):
+        own = Answering(*(MessageRefused("never") for _ in range(9)))
+        mailed = []
+
+        class MailHandler(logging.Handler):
+            def emit(self, record):
+                mailed.append(record.getMessage().partition(" ")[2])
+                with pytest.raises(MessageRefused):
+                    own.send(message())
+
+        logger = logging.getLogger("flask_mail")
+        logger.addHandler(handler := MailHandler(logging.WARNING))
+        try:
+            list(Answering(*(MessageRefused("no") for _ in range(3))).send_many([message()] * 3))
+        finally:
+            logger.removeHandler(handler)
+
+        assert len(mailed) == 2
+        assert mailed == warned()
+        assert "more messages of this batch were refused" in mailed[1]
 
     def test_queued_messages_are_logged_as_queued_and_without_a_warning(self, caplog):
         caplog.set_level(logging.INFO, "flask_mail")
