@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from ..backends.features import read_message_options
 from ..backends.locmem import LocmemBackend
 from ..delivery.copies import copy_of
 from ..delivery.policy import DEFAULT
@@ -22,7 +21,7 @@ from .backends import OutboxBackend
 from .composites import Composites
 from .failures import Faults
 from .scope import HEADER, Scope
-from .sent import Sent, key_of, keys_of
+from .sent import Sent, key_of, keys_of, queued_options
 
 if TYPE_CHECKING:
     import re
@@ -112,7 +111,8 @@ class Outbox(Assertions, Sequence[Message]):
     def queued(self) -> list[tuple[Message, Any]]:
         """The messages that would be stored in a queue, each with its options for the queue.
 
-        Of a mailer made of several, only if all of these are queues.
+        An option `key` is that of the message, unless it was given. Of a mailer made of several,
+        only if all of these are queues.
         """
         return [each.queued for each in list(self._sent) if each.queued is not None]
 
@@ -272,7 +272,7 @@ class Outbox(Assertions, Sequence[Message]):
         own = selection.reference()[0] if mail.mailer == DEFAULT else mail.mailer
         # A backend that a person has chosen has no mailer.
         queue = selection.queue_class(own) if own else None
-        queued = None if queue is None else (copy, read_message_options(queue, mail))
+        queued = None if queue is None else (copy, queued_options(queue, mail))
         sent = Sent(copy, receipt, delivered.octets, mail.envelope, queued, selection)
         with self._changed:
             self._sent.append(sent)

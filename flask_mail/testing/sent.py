@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..address.parser import parse_address
+from ..backends.features import read_message_options
 from ..mime.parser import Entity
 
 if TYPE_CHECKING:
+    from ..backends.base import Backend
+    from ..delivery.outgoing import Outgoing
     from ..extension.mailers import Selection
     from ..message.message import Message
     from ..mime.content import Content
@@ -50,6 +53,15 @@ class Sent:
         elsewhere = keys_of(self.message.cc) | keys_of(self.message.bcc)
         elsewhere -= keys_of(self.message.recipients)
         return [each for each in self.envelope.recipients if key_of(each) not in elsewhere]
+
+
+def queued_options(queue: type[Backend[Any]], mail: Outgoing) -> Any:
+    """Return the options of a message for a queue, with the key by which the queue knows it."""
+    options: Any = read_message_options(queue, mail)
+    lacks_key = is_dataclass(options) and getattr(options, "key", "") is None
+    if lacks_key:
+        return replace(options, key=mail.key)
+    return options
 
 
 def key_of(address: object) -> tuple[str, str]:

@@ -17,6 +17,7 @@ class LaterOptions:
     """Options of a message."""
 
     delay: float = 0.0
+    key: str | None = None
 
 
 class Later(Backend):
@@ -70,6 +71,31 @@ def test_queued_messages_have_the_options_with_which_they_would_be_queued(outbox
     assert len(outbox) == 3
     assert [options for _, options in outbox.queued] == [LaterOptions(3600), LaterOptions()]
     assert [message for message, _ in outbox.queued] == outbox[:2]
+
+
+def test_queued_messages_have_their_key_as_an_option(outbox):
+    mail = sending_by(QUEUE)
+    mail.send(hello(key="order-42"))
+    mail.send(hello(key="order-42", options={"later": {"key": "order-43"}}))
+    mail.send(hello(options={"later": {"delay": 60, "key": "order-44"}}))
+    mail.send(hello())
+    assert [options.key for _, options in outbox.queued] == [
+        *("order-42", "order-43", "order-44", None)
+    ]
+
+
+class Plain:
+    """Options that are not a dataclass."""
+
+    key = None
+
+
+@pytest.mark.parametrize("kind", [None, Plain])
+def test_queue_without_an_option_for_keys_has_its_options_as_they_are(outbox, monkeypatch, kind):
+    monkeypatch.setattr(Later, "message_options", kind)
+    sending_by(QUEUE).send(hello(key="order-42"))
+    [(_, options)] = outbox.queued
+    assert getattr(options, "key", None) is None
 
 
 @pytest.mark.parametrize("options", [{"dealy": 3600}, {"delay": "soon"}])
