@@ -12,6 +12,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
+from .surroundings import Surroundings
+
 _log = logging.getLogger("flask_mail.queue")
 _KEY: Final = "flask_mail_queue"
 
@@ -44,6 +46,7 @@ class _Transaction:
     """True until an error, which is that of the commit."""
     is_prepared: bool = False
     joined: list[Joined] = field(default_factory=list)
+    surroundings: Surroundings | None = None
 
 
 _of_connections: WeakKeyDictionary[Connection, _Transaction] = WeakKeyDictionary()
@@ -84,6 +87,7 @@ def join(
     while nested is not None:
         savepoints.append(nested)
         nested = nested.parent
+    known.surroundings = known.surroundings or Surroundings()
     known.joined.append(Joined(savepoints, lost, committed))
 
 
@@ -203,7 +207,9 @@ def _ended(session: Session, transaction: Any) -> None:
         for each in known.joined:
             each.end("the commit of its transaction was interrupted", in_doubt=True)
         return
-    if known.joined and known.ended != "rollback":
+    # A request that fails takes its mail back, as it does with a rollback.
+    has_failed = known.surroundings is not None and known.surroundings.have_failed()
+    if known.joined and known.ended != "rollback" and not has_failed:
         _log.error(
             "A session was closed without a commit, and %d messages in its transaction are not"
             " sent: commit it after the message, or set TRANSACTION of the mailer to 'own'.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from flask import abort
 from flask_sqlalchemy import SQLAlchemy
 from models import Base, Order
 from shop import Shop
@@ -166,6 +167,52 @@ def test_a_session_that_is_closed_without_commit_is_an_error(made, caplog):
     assert shop.states() == []
     assert shop.told[-1] == ("email-failed", "Hello", "not sent")
     assert "closed without a commit" in caplog.text
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 500])
+def test_a_request_that_forgets_its_commit_is_an_error_unless_it_fails(made, caplog, status):
+    shop, db = made()
+
+    @shop.app.get("/order")
+    def order():
+        db.session.add(Order())
+        shop.send()
+        if status == 500:
+            raise LookupError("no such teapot")
+        if status == 400:
+            abort(400)
+        return "Thank you.", status
+
+    assert shop.app.test_client().get("/order").status_code == status
+    assert shop.states() == []
+    assert shop.told[-1] == ("email-failed", "Hello", "not sent")
+    assert ("closed without a commit, and 1 messages" in caplog.text) is (status < 400)
+    levels = [each.levelname for each in caplog.records if each.name == "flask_mail.queue"]
+    assert levels == (["ERROR", "WARNING"] if status < 400 else ["WARNING"])
+
+
+@pytest.mark.parametrize("is_in_request", [False, True])
+def test_a_session_that_an_exception_closes_is_no_error(made, caplog, is_in_request):
+    shop, db = made()
+    context = shop.app.test_request_context if is_in_request else shop.app.app_context
+    with pytest.raises(LookupError), context():  # noqa: PT012
+        db.session.add(Order())
+        shop.send()
+        shop.send()
+        raise LookupError("no such teapot")
+    assert shop.told[-2:] == [("email-failed", "Hello", "not sent")] * 2
+    assert "A session was closed" not in caplog.text
+
+
+def test_a_commit_that_is_forgotten_in_an_exception_handler_is_an_error(made, caplog):
+    shop, db = made()
+    try:
+        raise LookupError("no such teapot")
+    except LookupError:
+        with shop.app.app_context():
+            db.session.add(Order())
+            shop.send()
+    assert "A session was closed without a commit, and 1 messages" in caplog.text
 
 
 @pytest.mark.parametrize("ending", ["rollback", "remove"])
