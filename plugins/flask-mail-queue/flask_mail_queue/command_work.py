@@ -13,6 +13,7 @@ from flask.cli import with_appcontext
 from .backend import QueueBackend
 from .command_options import errors, of_queue, queues_in, read_seconds
 from .finding import replaced
+from .schema import FINISHED, State
 from .stopping import Interrupted, Stop
 from .supervisor import Supervisor
 from .worker import Worker
@@ -52,7 +53,7 @@ def work(
             )
             with errors():
                 worker.run()
-            click.echo(f"Messages: {worker.count}")
+            click.echo(_summary(worker))
 
         try:
             if processes == 1:
@@ -61,6 +62,16 @@ def work(
                 _run_several(queues, run, stop, processes, replace=not once and seconds is None)
         except Interrupted:
             raise click.ClickException("Interrupted while mail was being sent.") from None
+
+
+def _summary(worker: Worker) -> str:
+    counts = [
+        f"{count} {'later' if state is State.QUEUED else state}"
+        for state in (*FINISHED, State.QUEUED)
+        if (count := worker.outcomes[state])
+    ]
+    listed = f" ({', '.join(counts)})" if counts else ""
+    return f"Messages: {worker.count}{listed}"
 
 
 def _run_several(

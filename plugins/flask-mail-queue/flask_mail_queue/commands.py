@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
-from flask_mail import ConfigurationError, MailError
-
 from . import upkeep
 from .command_options import errors, of_queue, queues_in, read_seconds, store_of, transaction
+from .command_rows import contents_in, list_rows, printable, show
 from .command_suppressed import suppressed
 from .command_work import work
-from .contents import Contents, recipients_of
-from .finding import contents_of
 from .forgetting import forget as forget_address
 from .schema import ALL_MAILERS, SECOND, State
 
 __all__ = ["queue", "suppressed", "work"]
 
-_SHOWN = ("mailer", "state", "priority", "attempts", "message_id", "recipients", "size")
-
 
 @click.group("queue")
 def queue() -> None:
     """Look after the queue."""
+
+
+queue.add_command(list_rows)
+queue.add_command(show)
 
 
 @queue.command("create")
@@ -77,80 +75,9 @@ def status(as_json: bool, max_age: float | None, mailer: str | None) -> None:
             click.echo(f"Paused: {each['mailer'] or 'all mailers'}, for {each['paused']:.0f} s")
         if event is not None:
             ago = f"{event['age']:.0f} s ago"
-            click.echo(f"Last event: {event['kind']}, by {_ascii(event['mailer'])}, {ago}")
+            click.echo(f"Last event: {event['kind']}, by {printable(event['mailer'])}, {ago}")
     if max_age is not None and (oldest or 0.0) > max_age:
         raise click.exceptions.Exit(1)
-
-
-@queue.command("list")
-@click.option("--state", "states", multiple=True, type=click.Choice([each.value for each in State]))
-@click.option("--since", callback=read_seconds, default="1d", show_default=True)
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1))
-@of_queue
-@with_appcontext
-def list_rows(states: tuple[str, ...], since: float, limit: int, mailer: str | None) -> None:
-    """List messages, the newest first, without addresses."""
-    with transaction(mailer) as (connection, tables):
-        rows = upkeep.listed(connection, tables, states, since, limit)
-    for row in rows:
-        click.echo(
-            f"{row['id']}  {row['state']}  {row['mailer']}  attempts: {row['attempts']}"
-            f"  {_ascii(row['error'] or row['response'])}".rstrip()
-        )
-
-
-@queue.command("show")
-@click.argument("number", type=int)
-@click.option("--content", is_flag=True, help="Show the message too, with its addresses.")
-@of_queue
-@with_appcontext
-def show(number: int, content: bool, mailer: str | None) -> None:
-    """Show a message and its attempts."""
-    with transaction(mailer) as (connection, tables):
-        row = upkeep.row(connection, tables, number)
-        attempts = upkeep.attempts(connection, tables, number)
-        contents = _contents(mailer, row)
-    if row is None:
-        raise click.ClickException(f"The queue has no row {number}.")
-    _show(row)
-    for each in attempts:
-        click.echo(f"attempt: {each['outcome']}  {each['error']}  {_ascii(each['response'])}")
-    if content:
-        click.echo(_ascii(_content(row, contents), lines=True))
-
-
-def _contents(mailer: str | None, row: Any) -> Contents:
-    return contents_of(queues_in(mailer), "" if row is None else row["mailer"])
-
-
-def _content(row: Any, contents: Contents) -> str:
-    """Return the message of a row, or what was kept of it."""
-    if row["record"] is None:
-        raise click.ClickException("The content was deleted.")
-    try:
-        kept = recipients_of(contents.read(row["record"]))
-        if kept is not None:
-            return "\n".join(f"recipient: {each}" for each in kept)
-        return contents.mail_of(row["record"]).content.decode("utf-8", "replace")
-    except ConfigurationError as error:
-        raise click.ClickException(str(error)) from None
-    except (ValueError, MailError) as error:
-        raise click.ClickException(f"The row cannot be read: {type(error).__name__}.") from None
-
-
-def _show(row: Any) -> None:
-    for name in _SHOWN:
-        click.echo(f"{name}: {_ascii(str(row[name]))}")
-    for name in ("error", "response", "key", "peer_id", "reported"):
-        if row[name]:
-            click.echo(f"{name}: {_ascii(row[name])}")
-    click.echo(f"content: {'deleted' if row['record'] is None else 'stored'}")
-
-
-def _ascii(text: str, *, lines: bool = False) -> str:
-    # A reply may contain terminal escape sequences.
-    kept = "\n\t" if lines else ""
-    return "".join(each if each.isprintable() or each in kept else "?" for each in text)
 
 
 @queue.command("retry")
@@ -178,7 +105,7 @@ def settle(number: int, outcome: str, mailer: str | None) -> None:
     """Set the outcome of a message that is unknown, and delete its content as KEEP says."""
     with transaction(mailer) as (connection, tables):
         row = upkeep.row(connection, tables, number)
-        remains = row and _contents(mailer, row).remains_of(row["record"], State(outcome))
+        remains = row and contents_in(mailer, row).remains_of(row["record"], State(outcome))
         done = upkeep.settle(connection, tables, number, State(outcome), remains)
     _report((number,), {number: outcome} if done else {}, "It is not unknown.")
 

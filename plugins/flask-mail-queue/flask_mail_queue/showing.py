@@ -59,11 +59,12 @@ def last_events_of(queue: QueueBackend) -> list[DeliveryEvent]:
     with _explained(), queue.store.reading() as connection:
         rows = connection.execute(select(table).join(last, is_last)).all()
     return [
-        DeliveryEvent(row.kind, _moment(row.at / SECOND), row.id, mailer=row.mailer) for row in rows
+        DeliveryEvent(row.kind, moment(row.at / SECOND), row.id, mailer=row.mailer) for row in rows
     ]
 
 
-def _moment(seconds: float) -> datetime:
+def moment(seconds: float) -> datetime:
+    """Return a time of a row, which other programs may have set, as a datetime."""
     return datetime.fromtimestamp(min(max(seconds, 0), _LATEST), timezone.utc)
 
 
@@ -89,7 +90,7 @@ def _shown(queue: QueueBackend, place: str, row: RowMapping) -> QueuedMessage:
         name=str(row["id"]),
         state=state.value,
         is_waiting=not has_ended,
-        date=_moment(seconds),
+        date=moment(seconds),
         read=partial(_read, queue, row["id"]),
         mailer=row["mailer"],
         attempts=row["attempts"],

@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -28,6 +29,7 @@ from .leases import LeaseLost, Leases
 from .protocol import Protocol
 from .rehearsal import rehearse
 from .renewal import Renewal
+from .schema import State
 from .stopping import Stop
 from .store import describe_failure
 from .tracing import observe
@@ -77,6 +79,8 @@ class Worker:
         self._complained: dict[str, float] = {}
         self.count = 0
         """The number of rows that were claimed."""
+        self.outcomes: Counter[State] = Counter()
+        """What became of them: a row that is tried again is counted each time, as queued."""
 
     def run(self) -> None:
         """Work until a signal, the end of the time, or with `once`, until no row is due.
@@ -247,13 +251,15 @@ class Worker:
                 connection, results, rows, again=again, repeatable=repeatable
             )
 
-        done = self._committed(exchange)
+        recorded, marked = self._committed(exchange)
         self._in_doubt = False
-        return done
+        self.outcomes.update(each.state for each in results if each.row.id in recorded)
+        return recorded, marked
 
     def _give_back(self, rows: list[Claimed]) -> None:
         if rows:
             self._committed(lambda c: self._protocol.give_back(c, rows))
+            self.outcomes[State.QUEUED] += len(rows)
 
     def _committed(self, do: Callable[[Connection], _T]) -> _T:
         """Run a transaction until it succeeds: until then this worker does nothing else.

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 
 import pytest
 from flask.cli import ScriptInfo
 from flask_mail_queue.commands import queue, work
 
-from flask_mail.backends import DeliveryUnknown, MessageRefused
+from flask_mail.backends import BackendUnavailable, DeliveryUnknown, MessageRefused
+
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d"
 
 
 @pytest.fixture
@@ -29,8 +33,27 @@ def test_work_sends_what_is_due_and_names_the_mailers(shop, run):
     shop.send()
     done = run(work, "--once", "--for", "55s")
     assert done.exit_code == 0, done.output
-    assert done.output == "peer: peer\nMessages: 1\n"
+    assert done.output == "peer: peer\nMessages: 1 (1 sent)\n"
     assert shop.states() == ["sent"]
+    assert run(work, "--once").output == "peer: peer\nMessages: 0\n"
+
+
+def test_work_counts_what_became_of_the_messages(shop, run):
+    later = BackendUnavailable("Busy.", stage="accept")
+    shop.peer.script = [None, MessageRefused("No."), DeliveryUnknown("Lost."), later, None]
+    for _ in range(5):
+        shop.send()
+    done = run(work, "--once")
+    assert done.output == "peer: peer\nMessages: 5 (2 sent, 1 refused, 1 unknown, 1 later)\n"
+    assert sorted(shop.states()) == ["queued", "refused", "sent", "sent", "unknown"]
+
+
+def test_work_counts_what_it_could_not_send_as_later(shop, run):
+    shop.peer.opening = [BackendUnavailable("Down.", stage="connect")]
+    shop.send()
+    shop.send()
+    assert run(work, "--once").output == "peer: peer\nMessages: 2 (2 later)\n"
+    assert shop.states() == ["queued"] * 2
 
 
 def test_work_warns_if_mail_is_suppressed(shop, run):
@@ -75,13 +98,80 @@ def test_list_and_show_have_no_address_unless_asked(shop, run):
     shop.send()
     shop.work()
     listed = run(queue, "list", "--state", "refused", "--since", "1h").output
-    assert listed == "1  refused  peer  attempts: 1  MessageRefused\n"
+    assert re.fullmatch(
+        rf"1  refused  peer  attempts: 1  created: {TIME}  finished: {TIME}  MessageRefused\n",
+        listed,
+    )
     shown = run(queue, "show", "1").output
     assert "response: 550 <recipient 1> is unknown" in shown
-    assert "attempt: refused" in shown
+    assert re.search(rf"^attempt: {TIME}  refused  MessageRefused  550 <", shown, re.MULTILINE)
     assert "ann@" not in listed + shown
     assert "To: ann@example.com" in run(queue, "show", "1", "--content").output
     assert "no row 9" in run(queue, "show", "9").output
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="needs tzset()")
+def test_times_are_local_and_those_of_json_in_utc(shop, run, monkeypatch):
+    shop.peer.script = [MessageRefused("No.", response="550 ann@example.com is unknown")]
+    shop.send(options={"queue": {"expires": 60, "key": "order-42"}})
+    shop.work()
+    table, tried = shop.store.tables.queue, shop.store.tables.attempt
+    second = 1_000_000
+    times = {"created_at": 0, "due_at": 60, "expires_at": 120, "finished_at": 3600}
+    shop.execute(table.update().values({name: at * second for name, at in times.items()}))
+    shop.execute(tried.update().values(at=3599 * second))
+    monkeypatch.setenv("TZ", "UTC-2")
+    time.tzset()
+    try:
+        shown = run(queue, "show", "1").output
+        listed = run(queue, "list", "--since", "36500d").output
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    for name, at in (("created", "02:00"), ("due", "02:01"), ("expires", "02:02")):
+        assert f"{name}: 1970-01-01 {at}:00+02:00\n" in shown
+    assert "finished: 1970-01-01 03:00:00+02:00\n" in shown
+    assert "attempt: 1970-01-01 02:59:59+02:00  refused  " in shown
+    assert "created: 1970-01-01 02:00:00+02:00  finished: 1970-01-01 03:00:00+02:00  " in listed
+    found = json.loads(run(queue, "show", "1", "--json").output)
+    [row] = json.loads(run(queue, "list", "--since", "36500d", "--json").output)
+    assert row == {
+        "id": 1,
+        "mailer": "peer",
+        "state": "refused",
+        "priority": 0,
+        "attempts": 1,
+        "message_id": row["message_id"],
+        "recipients": 1,
+        "size": row["size"],
+        "error": "MessageRefused",
+        "response": "550 <recipient 1> is unknown",
+        "created": "1970-01-01T00:00:00+00:00",
+        "due": "1970-01-01T00:01:00+00:00",
+        "expires": "1970-01-01T00:02:00+00:00",
+        "finished": "1970-01-01T01:00:00+00:00",
+    }
+    attempt = {"outcome": "refused", "error": row["error"], "response": row["response"]}
+    assert found == {
+        **row,
+        "key": "order-42",
+        "peer_id": None,
+        "reported": None,
+        "has_content": True,
+        "tried": [{"at": "1970-01-01T00:59:59+00:00", **attempt}],
+    }
+    whole = json.loads(run(queue, "show", "1", "--json", "--content").output)
+    assert "To: ann@example.com" in whole.pop("content")
+    assert whole == found
+
+
+def test_list_says_when_a_message_is_due(shop, run):
+    shop.send()
+    [listed] = run(queue, "list").output.splitlines()
+    assert re.fullmatch(rf"1  queued  peer  attempts: 0  created: {TIME}  due: {TIME}", listed)
+    [row] = json.loads(run(queue, "list", "--json").output)
+    assert row["finished"] is row["expires"] is None
+    assert "finished" not in run(queue, "show", "1").output
 
 
 def test_retry_of_an_unknown_message_needs_consent(shop, run):

@@ -71,7 +71,7 @@ def test_the_command_sends_only_the_mail_of_its_mailer(shop):
     shop.send()
     send_news(shop)
     done = run_work(shop, "letters")
-    assert done.output == "letters: peer\nMessages: 1\n"
+    assert done.output == "letters: peer\nMessages: 1 (1 sent)\n"
     assert shop.states() == ["queued", "sent"]
 
 
