@@ -45,10 +45,11 @@ class Refusal(NamedTuple):
 
 @dataclass(frozen=True)
 class Receipt:
-    """Outcome of sending one message.
+    """Outcome of sending one message. Those of a batch are in the order of the messages.
 
-    True in a boolean context if the message was sent. The JSON providers of Flask and of kombu
-    (Celery) encode its fields, with :attr:`reason` in place of ``error``.
+    True in a boolean context if the message was sent. Of the recipients, it has only those that
+    were refused. The JSON providers of Flask and of kombu (Celery) encode its fields, with
+    :attr:`reason` in place of ``error``.
     """
 
     message_id: str
