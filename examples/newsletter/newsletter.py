@@ -19,6 +19,25 @@ NEWS = "news@shop.example"
 SUBSCRIBERS = ["ann@example.com", "bob@example.com", "cem@example.com", "dora@example.com"]
 
 
+def new_key() -> str:
+    """Return a new private key in PEM form.
+
+    So that the example runs. A real key is made once, and DNS has its public part.
+    """
+    return (
+        ed25519.Ed25519PrivateKey.generate()
+        .private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        .decode()
+    )
+
+
+SIGNED = {"BACKEND": "dkim", "DOMAIN": "shop.example", "SELECTOR": "s1", "KEY": new_key}
+
+
 def create_app(**config: Any) -> Flask:
     app = Flask(__name__)
     app.config["MAIL_DEFAULT_SENDER"] = ("The Teapot Shop", "shop@shop.example")
@@ -32,8 +51,8 @@ def create_app(**config: Any) -> Flask:
         "safe": {"BACKEND": "failover", "MAILERS": ["first", "second"]},
         # Newsletters may wait, and must not use up what the provider allows.
         "slow": {"BACKEND": "throttle", "MAILER": "second", "RATE": "50/second"},
-        "first": {"BACKEND": "dkim", "MAILER": "first-server"},
-        "second": {"BACKEND": "dkim", "MAILER": "second-server"},
+        "first": {"MAILER": "first-server", **SIGNED},
+        "second": {"MAILER": "second-server", **SIGNED},
         "first-server": "smtp://localhost:1025",
         "second-server": "smtp://localhost:2025",
     }
@@ -79,19 +98,6 @@ def free_port() -> int:
         return port
 
 
-def new_key() -> str:
-    """Return a new private key in PEM form; a real one is made once, and published in DNS."""
-    return (
-        ed25519.Ed25519PrivateKey.generate()
-        .private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        .decode()
-    )
-
-
 def main() -> None:
     controller = Controller(PrintingServer(), hostname="127.0.0.1", port=free_port())
     controller.start()
@@ -100,8 +106,6 @@ def main() -> None:
         mailers = app.config["MAIL_MAILERS"]
         mailers["first-server"] = f"smtp://127.0.0.1:{free_port()}"
         mailers["second-server"] = f"smtp://127.0.0.1:{controller.port}"
-        for name in ("first", "second"):
-            mailers[name].update(DOMAIN="shop.example", SELECTOR="s1", KEY=new_key())
         with app.app_context():
             print("An order, while the first server is down:")
             receipt = confirm_order("ann@example.com", 4711)

@@ -14,6 +14,8 @@ import pytest
 EXAMPLE = Path(__file__).parents[2] / "examples" / "newsletter"
 README = (EXAMPLE / "README.md").read_text(encoding="utf-8")
 
+OUTPUTS = re.findall(r"^```text\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
@@ -24,7 +26,8 @@ def copied(tmp_path: Path) -> Path:
 def run(folder: Path, command: str, *options: str) -> str:
     assert command in README
     kept = {name: value for name, value in os.environ.items() if "MAIL_" not in name}
-    program = [sys.executable, *command.removeprefix("python ").split(), *options]
+    words = command.removeprefix("python ").split()
+    program = [sys.executable, *(["-m"] if words[0] == "flask" else []), *words, *options]
     done = subprocess.run(
         program,
         cwd=folder,
@@ -45,11 +48,14 @@ def test_its_tests_pass_as_its_readme_says(copied: Path) -> None:
 
 def test_it_sends_by_the_second_server_while_the_first_is_down(copied: Path) -> None:
     printed = run(copied, "python newsletter.py")
-    shown = re.search(r"^```text\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    assert shown is not None
-    for line in shown[1].splitlines():
+    for line in OUTPUTS[0].splitlines():
         assert line.replace(" ...", "").replace("...", "") in printed
     assert printed.count("second server: a message to") == 5
+
+
+def test_route_of_a_newsletter_is_as_its_readme_shows(copied: Path) -> None:
+    command = "flask --app newsletter mail route --to ann@example.com --from news@shop.example"
+    assert run(copied, command) == OUTPUTS[1]
 
 
 def test_its_readme_shows_its_settings() -> None:
