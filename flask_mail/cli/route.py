@@ -89,13 +89,19 @@ def _pair(text: str) -> tuple[str, str]:
 def _steps(backend: Backend[Any], mail: Outgoing) -> Iterator[dict[str, Any]]:
     """Yield the mailers that a message passes through, to the one that delivers it."""
     step: dict[str, Any] = {"mailer": backend.mailer, "backend": backend.name}
+    problem = _problem(backend, mail)
+    if problem:
+        yield step | {"problem": problem}
+        return
     child: Backend[Any] | None = None
     if isinstance(backend, RoutesBackend):
         index = backend.route(mail)
         rule, child = backend.rules[index]
         step |= {"rule": index + 1, "rules": len(backend.rules), "conditions": rule.text}
     elif isinstance(backend, FailoverBackend):
-        child, *others = backend.children
+        # One that does not support the message is passed over.
+        able = [each for each in backend.children if not _problem(each, mail)]
+        child, *others = able or backend.children
         step |= {"then": [each.mailer for each in others]}
     elif isinstance(backend, Composite):
         child, *_ = backend.children
@@ -106,9 +112,20 @@ def _steps(backend: Backend[Any], mail: Outgoing) -> Iterator[dict[str, Any]]:
         yield from _steps(child, mail)
 
 
+def _problem(backend: Backend[Any], mail: Outgoing) -> str:
+    """Return why a backend does not get a message, or an empty string."""
+    try:
+        backend.check(mail)
+    except MessageError as error:
+        return str(error)
+    return ""
+
+
 def _line(step: dict[str, Any]) -> str:
     line = f"{step['mailer']} ({step['backend']})"
-    if "rule" in step:
+    if "problem" in step:
+        line += f": not sent. {step['problem']}"
+    elif "rule" in step:
         conditions = step["conditions"] or "no conditions"
         line += f": rule {step['rule']} of {step['rules']}: {conditions}"
     elif step.get("then"):

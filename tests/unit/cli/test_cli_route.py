@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from cli_support import make_app, run
@@ -39,8 +40,8 @@ def route(*arguments, status=0):
             [
                 "default (routes): rule 1 of 5: tag news",
                 "bulk (throttle): 14/second",
-                "safe (failover): spare would take over",
-                "large (smtp)",
+                "safe (failover)",  # smtp supports no tags
+                "spare (null)",
             ],
         ),
         (
@@ -72,9 +73,26 @@ def test_route_of_a_message(arguments, lines):
 
 def test_route_as_json():
     [report] = [json.loads("".join(route("--to", "a@example.com", "--tag", "news", "--json")))]
-    assert [each["mailer"] for each in report["steps"]] == ["default", "bulk", "safe", "large"]
+    assert [each["mailer"] for each in report["steps"]] == ["default", "bulk", "safe", "spare"]
     assert report["steps"][0]["rule"] == 1
-    assert report["steps"][2]["then"] == ["spare"]
+    assert report["steps"][2]["then"] == []
+
+
+@pytest.mark.parametrize(
+    ("mailer", "before"),
+    [("large", []), ("unable", []), ("chosen", ["chosen (routes): rule 1 of 2"])],
+)
+def test_mailer_that_would_not_send_the_message_says_so(mailer, before):
+    rules = [{"tag": "news", "mailer": "large"}, {"mailer": "spare"}]
+    mailers = {
+        **MAILERS,
+        "unable": {"BACKEND": "failover", "MAILERS": ["large", "smtp"]},
+        "chosen": {"BACKEND": "routes", "RULES": rules},
+    }
+    arguments = ["--to", "a@example.com", "--tag", "news", "--mailer", mailer]
+    *steps, last = run(make_app(MAIL_MAILERS=mailers), "route", *arguments).output.splitlines()
+    assert [each.partition(": tag")[0] for each in steps] == before
+    assert re.fullmatch(r"(large|unable) \(\w+\): not sent\. .* does not support tags: .*", last)
 
 
 @pytest.mark.parametrize(
