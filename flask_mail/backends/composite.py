@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..config.converters import Unshown
+from ..config.table import convert
 from .base import Backend
 from .features import Feature
+from .options import key_of_option
 from .sessions import Sessions
 
 if TYPE_CHECKING:
@@ -86,18 +89,28 @@ def listed(value: object) -> list[Any]:
 
 
 def to_names(value: object) -> list[Any]:
-    """Read a list of mailers, each of which is a name or a class."""
+    """Read a list of mailers, each of which is a name or a class.
+
+    Errors do not show it: instead of names, it may have options or URLs, with passwords.
+    """
     try:
         names = listed(value)
     except ValueError:
         names = []
     if not names or not all(isinstance(each, (str, type)) for each in names):
-        raise ValueError("a list of mailers")
+        raise Unshown("a list of mailers by name")
     return names
+
+
+def part_of(cls: Any, options: Mapping[str, Any]) -> list[Any]:
+    """Return the option ``mailer`` of a backend, as a list, which is empty if it is not set."""
+    if not options.get("mailer"):
+        return []
+    return [convert(key_of_option(cls, options)("mailer"), to_name, options["mailer"])]
 
 
 def to_name(value: object) -> Any:
     """Read the name of a mailer, or a class."""
     if value and isinstance(value, (str, type)):
         return value
-    raise ValueError("the name of a mailer")
+    raise Unshown("the name of a mailer")

@@ -23,7 +23,7 @@ from ..mime.fields import parse_mailboxes
 from ..receipt import Receipt
 from ..util.secret import Secret  # annotates an option
 from .base import Backend
-from .composite import Composite
+from .composite import Composite, part_of
 from .dkim_keys import SigningKey, read_keys
 from .features import Feature
 from .options import key_of_option, read_options
@@ -76,7 +76,7 @@ class DkimBackend(Composite):
 
     @classmethod
     def parts(cls, options: Mapping[str, Any]) -> Sequence[Any]:
-        return [options["mailer"]] if "mailer" in options else []
+        return part_of(cls, options)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], build: Callable[[str], Backend[Any]]) -> Self:
@@ -160,7 +160,9 @@ def _in_seven_bits(octets: bytes | Content) -> bytes | Content:
 
     RFC 6376 section 5.3. Only attached messages, and content that a program has made, have any.
     """
-    if (octets if isinstance(octets, bytes) else octets.literal).isascii():
+    literal = octets if isinstance(octets, bytes) else octets.literal
+    # The header is only of eight bits for SMTPUTF8, and remains so.
+    if literal.isascii() or literal[literal.find(b"\r\n\r\n") :].isascii():
         return octets
     from ..mime.seven_bit import in_seven_bits
 

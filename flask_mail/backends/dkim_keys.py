@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,11 @@ from ..util.secret import Secret
 from ..util.text import describe
 from .values import DkimRecord
 
-_SMALLEST: Final = 2048  # bits; RFC 8301 section 3.2 recommends it to signers
+_log = logging.getLogger("flask_mail")
+
+# Bits of an RSA key that signers must have, and those that they should have (RFC 8301 section 3.2).
+_SMALLEST: Final = 1024
+_RECOMMENDED: Final = 2048
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _SELECTOR = lazy_pattern(rf"{_LABEL}(?:\.{_LABEL})*")
 _EXAMPLE: Final = '{"SELECTOR": "s2026", "KEY": "/etc/mail/s2026.pem"}'
@@ -161,7 +166,14 @@ def _signing_key(
     # Raised here, as tracebacks show the variables of a frame that has read the key.
     if isinstance(loaded, str):
         raise ConfigurationError(f"{place} {loaded}")
-    return SigningKey(domain, name, *loaded)
+    kind, private = loaded
+    if kind == "rsa" and private.key_size < _RECOMMENDED:
+        _log.warning(
+            "%s has %d bits, which receivers may not accept for long: replace it by a key of %d"
+            " (RFC 8301).",
+            *(place, private.key_size, _RECOMMENDED),
+        )
+    return SigningKey(domain, name, kind, private)
 
 
 def _loaded(secret: Secret) -> tuple[str, Any] | str:
@@ -189,5 +201,8 @@ def _loaded(secret: Secret) -> tuple[str, Any] | str:
     if not isinstance(key, RSAPrivateKey):
         return "is a key of another kind: DKIM needs RSA or Ed25519."
     if key.key_size < _SMALLEST:
-        return f"has {key.key_size} bits: RSA keys need {_SMALLEST} (RFC 8301)."
+        return (
+            f"has {key.key_size} bits: RSA keys need {_SMALLEST}, and should have {_RECOMMENDED}"
+            " (RFC 8301)."
+        )
     return "rsa", key

@@ -16,7 +16,7 @@ from ..util.clocks import monotonic, waited
 from ..util.locks import ForkSafeLock
 from ..util.secret import Secret
 from .base import Backend
-from .composite import Composite, to_name
+from .composite import Composite, part_of, to_name
 from .options import key_of_option, read_options
 from .sessions import Sessions
 
@@ -121,7 +121,7 @@ class ThrottleBackend(Composite):
 
     @classmethod
     def parts(cls, options: Mapping[str, Any]) -> Sequence[Any]:
-        return [options["mailer"]] if options.get("mailer") else ()
+        return part_of(cls, options)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], build: Callable[[str], Backend[Any]]) -> Self:

@@ -41,6 +41,22 @@ while (my $size = <STDIN>) {
 }
 """
 
+# openssl genrsa 768; new versions of cryptography do not make such keys.
+SHORT_RSA_PEM = """-----BEGIN PRIVATE KEY-----
+MIIB5AIBADANBgkqhkiG9w0BAQEFAASCAc4wggHKAgEAAmEAtKbfGGRZ3p00ZEcB
+/1DDohe95kn1KnBnDwAIvojhkV4kerZfx+3LYvwaZw6T8QEBhJJgVS5YX8r2lyio
+KKR3Tty1hQT1nyFeg1LKy/vibocAF1NydE03h0zlwT/2B0wxAgMBAAECYCFXq1WV
+MAEmgsT/Vh8JiRIhz6rxe46ZsGvUVcjU+s0Z0yHTB1qfSSq73SOoTSXuSUoI5OJz
+wfHxc/s58LAPO6PSJYU1xzoFkeutacHtLkFL4w4KSlL0Tg1dJAQs3byAAQIxANsY
+WuwapIwvZ+utq+yLJelrLbCRV/hzEBwWJP6ZfFvsFwAYD9OMt8MfW0Xww0X90QIx
+ANMUy5qr/YarAjYFkbHxHNhIsq3yrOS3iPV5JXpGSf/EIW5QiqTYLnYOsmlX9kgg
+YQIwXSNZY41f7ggpEVNfBsuQbk4Vuj3PO9sOOiJfz6vH5fvTO0L/V1s2s0gdMPpM
+yPBBAjA+yujm0lNRRH4b4/w7myahkL7W0GJuh8rOe4OSpGZPF+F6F6um7kikBis8
++1XgjwECMQCObTLSFyMhgtlJ/jZCpM6vSwL39m/KyS5jJ58bFzF03ykNjQZuKjnX
+zBepkXktL20=
+-----END PRIVATE KEY-----
+"""
+
 
 @cache
 def rsa_pem(bits: int = 2048) -> str:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from dkim_judges import by_dkimpy, ed25519_pem, rsa_pem
+from dkim_judges import SHORT_RSA_PEM, by_dkimpy, ed25519_pem, rsa_pem
 from flask import Flask
 from servers import Recorder, smtp_server
 
@@ -234,6 +234,18 @@ def test_large_file_is_signed_and_sent_in_pieces(tmp_path):
         backend.signed(Outgoing.of(message))
 
 
+def test_large_file_is_not_read_at_once_for_a_header_of_eight_bits(tmp_path):
+    path = tmp_path / "data.bin"
+    path.write_bytes(bytes(1 << 20))
+    message = hello(sender="jörg@example.com")
+    message.attach(path=path)
+    backend = DkimBackend(mailer=LocmemBackend(), domains=EXAMPLE)
+    octets = backend.signed(Outgoing.of(message)).octets
+    assert isinstance(octets, Content)
+    assert "From: jörg@example.com".encode() in octets.literal
+    assert by_dkimpy(bytes(octets), backend.dkim_records()) == [True]
+
+
 @pytest.mark.parametrize("size", [1, 1 << 20])
 def test_text_of_eight_bits_is_encoded_before_it_is_signed(size):
     """A server without 8BITMIME would need that, and the signature would not be valid then."""
@@ -397,6 +409,14 @@ def public() -> str:
 
 
 class TestKeys:
+    def test_rsa_key_of_1024_bits_signs_with_a_warning(self, caplog):
+        table = {"SELECTOR": "s1", "KEY": rsa_pem(1024)}
+        mail = mail_by(DOMAINS={"example.com": table})
+        mail.send(hello())
+        place = "MAIL_MAILERS['default']['DOMAINS']['example.com']['KEY']"
+        assert f"{place} has 1024 bits" in caplog.text
+        assert by_dkimpy(sent_by(mail)[0], backend_of(mail).dkim_records()) == [True]
+
     @pytest.mark.parametrize(
         ("make", "text"),
         [
@@ -405,7 +425,7 @@ class TestKeys:
             (lambda: str(Path(__file__)), "is not a private key in PEM form"),
             (encrypted, "is encrypted with a password"),
             (elliptic, "is a key of another kind"),
-            (lambda: rsa_pem(1024), "has 1024 bits: RSA keys need 2048"),
+            (lambda: SHORT_RSA_PEM, "has 768 bits: RSA keys need 1024, and should have 2048"),
             (cut, "is not a private key in PEM form"),
             (public, "is not a private key in PEM form"),
         ],

@@ -221,7 +221,7 @@ def test_wrong_options_are_errors(options, says):
 def test_options_from_the_environment():
     assert mail_of(BURST="3", MAX_WAIT="0").send(hello()).sent
     assert ThrottleBackend.parts({"mailer": "m1"}) == ["m1"]
-    assert ThrottleBackend.parts({}) == ()
+    assert ThrottleBackend.parts({}) == []
 
 
 class TestStorage:
