@@ -46,7 +46,7 @@ def load(chosen: object, setting: str = "MAIL_BACKEND") -> type[Backend[Any]]:
     if not is_reference(chosen):
         raise BackendNotFound(
             f"{setting} is neither the name of a backend nor an import path"
-            f' "package.module:Class". Installed: {", ".join(_names())}.'
+            f' "package.module:Class". Installed: {", ".join(names())}.'
         )
     if ":" in chosen:
         label = f"{setting} {chosen!r}"
@@ -76,7 +76,7 @@ def check_mailer_name(name: str, cls: type[Backend[Any]]) -> None:
 
     :raises ConfigurationError: it is.
     """
-    if name != cls.name and name in _names():
+    if name != cls.name and name in names():
         raise ConfigurationError(
             f"MAIL_MAILERS[{name!r}] has the name of the backend {name!r}, but its backend is"
             f" {cls.name!r}: give the mailer another name."
@@ -88,11 +88,11 @@ def _plugin(name: str, setting: str) -> Installed:
 
     matching = [each for each in installed() if each.name == name]
     if not matching:
-        hint = nearest(name.lower(), _names()) or "."
+        hint = nearest(name.lower(), names()) or "."
         if "." in name:
             hint = '; write an import path as "package.module:Class", with a colon.'
         raise BackendNotFound(
-            f"{setting} {name!r} is not installed{hint} Installed: {', '.join(_names())}."
+            f"{setting} {name!r} is not installed{hint} Installed: {', '.join(names())}."
         )
     if len(matching) > 1:
         claims = " and ".join(f"{each.origin} ({each.target})" for each in matching)
@@ -103,7 +103,13 @@ def _plugin(name: str, setting: str) -> Installed:
     return matching[0]
 
 
-def _names() -> list[str]:
+def is_installed(chosen: str) -> bool:
+    """Return True if a text is the name of an installed backend, or an import path."""
+    return chosen in BUILT_IN or (":" in chosen and is_reference(chosen)) or chosen in names()
+
+
+def names() -> list[str]:
+    """Return the names of the installed backends."""
     from .entry_points import installed
 
     return sorted({*BUILT_IN, *(each.name for each in installed())})

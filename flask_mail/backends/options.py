@@ -71,7 +71,7 @@ def read_options(
     given = {name: value for name, value in options.items() if not is_unset(value)}
     for name in given:
         if name not in parameters and not takes_any:
-            known = ", ".join(key_of(each) for each in parameters) or "none"
+            known = ", ".join(map(_short_key_of(key_of, options), parameters)) or "none"
             hint = nearest(key_of(name), map(key_of, parameters))
             raise ConfigurationError(
                 f"{key_of(name)} is not an option of {cls.__name__}{hint} (its options: {known})."
@@ -108,6 +108,13 @@ class Options(dict[str, Any]):
 def key_of_option(cls: Any, options: Mapping[str, Any]) -> Callable[[str], str]:
     """Return the function that returns the setting of an option of `cls`."""
     return options.key_of if isinstance(options, Options) else cls.setting_key
+
+
+def _short_key_of(key_of: Callable[[str], str], options: Mapping[str, Any]) -> Callable[[str], str]:
+    """Return the function that names an option where its mailer is known."""
+    if not isinstance(options, Options):
+        return key_of
+    return str if options.url else str.upper
 
 
 @lru_cache(maxsize=64)  # called for every message

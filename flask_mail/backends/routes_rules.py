@@ -88,6 +88,8 @@ def _read_rule(value: object, key: str) -> Rule:
             f'{key} must be a dict such as {{"tag": "news", "mailer": "bulk"}}.'
         )
     given = {str(name).lower(): each for name, each in value.items()}
+    if len(given) < len(value):
+        raise ConfigurationError(f"{key} has a condition twice, in upper and lower case.")
     if "mailer" not in given:
         raise ConfigurationError(f"{key} needs a mailer: add one.")
     mailer = convert(f"{key}['mailer']", to_name, given.pop("mailer"))

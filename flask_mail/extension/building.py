@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..backends import Backend, loader
 from ..backends.options import declared
-from ..errors import ConfigurationError, name_mailer
+from ..config.misspelt import nearest
+from ..delivery.policy import DEFAULT
+from ..errors import ConfigurationError, MailerNotFound, name_mailer
 from ..util.locks import ForkSafeLock
 from .backend_settings import BackendSettings
-from .definitions import Definition, Definitions, is_composite
+from .definitions import Definition, Definitions, is_composite, wanted_backend
 
 if TYPE_CHECKING:
     from ..backends.locmem import Memory
@@ -65,8 +67,8 @@ class Builder:
 
         :raises ConfigurationError: the backend does not exist, or its options are wrong.
         """
-        definition = self._definition(reference)
-        return self._current(definition, self._class_of(reference, definition))
+        chosen, definition = self._resolved(reference)
+        return self._current(definition, self._class_of(chosen, definition))
 
     def _current(self, definition: Definition | None, cls: type[Backend[Any]]) -> Backend[Any]:
         # Two mailers of one class are two backends; the flat settings make one of each class.
@@ -124,7 +126,7 @@ class Builder:
 
         :raises ConfigurationError: it does not exist.
         """
-        return self._class_of(reference, self._definition(reference))
+        return self._class_of(*self._resolved(reference))
 
     def _class_of(self, reference: Any, definition: Definition | None) -> type[Backend[Any]]:
         chosen = reference if definition is None else definition.backend
@@ -141,8 +143,11 @@ class Builder:
         Nothing is built: of a backend made of others, these are its parts, or theirs.
 
         :param above: the references that it is a part of.
+        :raises ConfigurationError: it is made of itself, or of one that does not exist.
         """
-        parts = [] if reference in above else self.parts(reference)
+        if reference in above:
+            raise ConfigurationError(f"The mailer {reference!r} is made of itself.")
+        parts = self.parts(reference)
         if not parts:
             return [reference]
         return [leaf for part in parts for leaf in self.leaf_references(part, (*above, reference))]
@@ -162,19 +167,67 @@ class Builder:
 
     def parts(self, reference: Any) -> list[Any]:
         """Return the references of what a backend is made of, without building it."""
-        definition = self._definition(reference)
-        cls = self._class_of(reference, definition)
+        chosen, definition = self._resolved(reference)
+        cls = self._class_of(chosen, definition)
         return list(cls.parts(self._options(definition, cls))) if is_composite(cls) else []
 
     def options(self, reference: Any) -> dict[str, Any]:
         """Return the options of a reference that are set, by lowercase name."""
-        definition = self._definition(reference)
-        return self._options(definition, self._class_of(reference, definition))
+        chosen, definition = self._resolved(reference)
+        return self._options(definition, self._class_of(chosen, definition))
 
-    def _definition(self, reference: Any) -> Definition | None:
-        return self.definitions.get(reference) if isinstance(reference, str) else None
+    def _resolved(self, reference: Any) -> tuple[Any, Definition | None]:
+        """Return the definition of a reference, or the backend that it stands for."""
+        definition = self.definitions.get(reference) if isinstance(reference, str) else None
+        if definition is None and reference == DEFAULT:  # the flat settings make it
+            reference = wanted_backend(self._config)[0]
+        return reference, definition
 
     def _options(self, definition: Definition | None, cls: type[Backend[Any]]) -> dict[str, Any]:
+        options = self._given(definition, cls)
+        problem = self._problem_with_parts(definition, cls, options) if is_composite(cls) else None
+        if problem is not None:
+            del options  # tracebacks show it
+            raise problem
+        return options
+
+    def _problem_with_parts(
+        self, definition: Definition | None, cls: type[Backend[Any]], options: dict[str, Any]
+    ) -> ConfigurationError | None:
+        """Return the error of options that name a child which does not exist, or ``None``.
+
+        It is not raised here: a part may be a URL or a dict with a password.
+        """
+        try:
+            unknown = [each for each in cls.parts(options) if not self._exists(each)]
+        except ConfigurationError as error:
+            return error.with_traceback(None)
+        except Exception:  # noqa: BLE001 (of a plugin, which may not need its parts to be built)
+            return None
+        if not unknown:
+            return None
+        place = f"The {cls.name} backend" if definition is None else definition.key
+        return MailerNotFound(f"{place} delivers by {self._unknown(unknown[0])}")
+
+    def _exists(self, part: Any) -> bool:
+        if not isinstance(part, str) or part == DEFAULT:
+            return True
+        return self.definitions.key(part) is not None or loader.is_installed(part)
+
+    def _unknown(self, part: str) -> str:
+        if not loader.is_reference(part):
+            return (
+                "a mailer that MAIL_MAILERS does not have, whose name is not shown: it may be a URL"
+                " with a password. Give the URL a name in MAIL_MAILERS, and use this name."
+            )
+        mailers, backends = self.definitions.names(), loader.names()
+        hint = nearest(part, [*mailers, *backends]) or "."
+        return (
+            f"{part!r}, which is neither a mailer nor a backend{hint} Mailers:"
+            f" {', '.join(mailers)}. Backends: {', '.join(backends)}."
+        )
+
+    def _given(self, definition: Definition | None, cls: type[Backend[Any]]) -> dict[str, Any]:
         if definition is None:
             return self._settings.options(cls, self._assigned, self._debug)
         options = definition.options(cls)

@@ -74,7 +74,7 @@ class Definition:
 
     def _key_of(self, option: str) -> str:
         if isinstance(self._source, MailURL):
-            return f"{self.key}, option {option!r},"
+            return f"?{option}= in {self.key}"
         return f"{self.key}[{option.upper()!r}]"
 
     def _of_url(self, cls: type[Backend[Any]], url: MailURL) -> dict[str, Any] | str:
@@ -125,7 +125,8 @@ class Definitions:
 
         :raises ConfigurationError: ``MAIL_MAILERS`` is not a dict.
         """
-        if self._config.get(_MAILERS) is not None and name in self._tables():
+        is_given = self._config.get(_MAILERS) is not None and isinstance(name, str)
+        if is_given and name in self._tables():
             return f"{_MAILERS}[{name!r}]"
         if (
             name == DEFAULT
@@ -142,7 +143,7 @@ class Definitions:
         """
         found = self.get(name)
         if found is None:
-            hint = nearest(name, self.names()) or "."
+            hint = nearest(str(name), self.names()) or "."
             raise MailerNotFound(
                 f"{_MAILERS} has no mailer {describe(name)}{hint} It has:"
                 f" {', '.join(self.names())}."
@@ -151,15 +152,17 @@ class Definitions:
 
     def names(self) -> list[str]:
         """Return the names of all mailers, ``"default"`` first."""
-        names = [] if self._config.get(_MAILERS) is None else list(self._tables())
-        return [DEFAULT, *(each for each in names if each != DEFAULT)]
+        return [DEFAULT, *(each for each in list(self._tables()) if each != DEFAULT)]
 
     # None of these has a value of a setting in a variable when it raises: tracebacks may show the
     # variables of each frame, and tables and URLs contain passwords.
 
     def _tables(self) -> Mapping[str, Any]:
-        tables = self._config[_MAILERS]
-        if isinstance(tables, Mapping) and all(isinstance(each, str) for each in tables):
+        tables = self._config.get(_MAILERS)
+        if settings.is_unset(tables):
+            return {}
+        # An empty name is that of no mailer in receipts.
+        if isinstance(tables, Mapping) and all(each and isinstance(each, str) for each in tables):
             return tables
         del tables
         raise ConfigurationError(
@@ -209,6 +212,23 @@ def _definition(name: str, key: str, value: Any) -> Definition | str:
         f"{key} must be a dict of options, a URL, or the name, import path or class of a backend,"
         f" not {kind_of(value)}."
     )
+
+
+def wanted_backend(config: Mapping[str, Any]) -> tuple[Any, str]:
+    """Return the value of ``MAIL_BACKEND``, or ``"smtp"``, and the setting that decided it.
+
+    :raises ConfigurationError: it is ``None``, which JSON's ``null`` is read as. Who writes that
+        may well want the backend of this name, and no mail may leave then.
+    """
+    value = config.get("MAIL_BACKEND", "")
+    del config
+    if value is None:
+        raise ConfigurationError(
+            "MAIL_BACKEND is None, as null is read in JSON and by from_prefixed_env(). Write"
+            ' "null" with its quotes for the backend that sends nothing, such as'
+            " FLASK_MAIL_BACKEND='\"null\"'; leave MAIL_BACKEND out for smtp."
+        )
+    return ("smtp", "default") if value == "" else (value, "MAIL_BACKEND")
 
 
 def is_odd(backend: object) -> bool:

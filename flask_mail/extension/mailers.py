@@ -22,7 +22,7 @@ from ..message.message import Message
 from ..util.locks import ForkSafeLock
 from .admitting import Admission
 from .building import Builder
-from .definitions import Definition, is_composite
+from .definitions import Definition, is_composite, wanted_backend
 from .notes import Notes
 
 _NOT_ASSIGNED = object()
@@ -135,7 +135,8 @@ class Selection(Builder):
 
         :raises ConfigurationError: a setting is wrong.
         """
-        return self._target(name, name, self.definitions.get(name))
+        own, definition = self._resolved(name)
+        return self._target(name, own if definition is None else name, definition)
 
     def _target(
         self, mailer: str, own: Any, definition: Definition | None
@@ -245,23 +246,6 @@ class Selection(Builder):
             else:
                 return
         raise errors[0]
-
-
-def wanted_backend(config: Mapping[str, Any]) -> tuple[Any, str]:
-    """Return the value of ``MAIL_BACKEND``, or ``"smtp"``, and the setting that decided it.
-
-    :raises ConfigurationError: it is ``None``, which JSON's ``null`` is read as. Who writes that
-        may well want the backend of this name, and no mail may leave then.
-    """
-    value = config.get("MAIL_BACKEND", "")
-    del config
-    if value is None:
-        raise ConfigurationError(
-            "MAIL_BACKEND is None, as null is read in JSON and by from_prefixed_env(). Write"
-            ' "null" with its quotes for the backend that sends nothing, such as'
-            " FLASK_MAIL_BACKEND='\"null\"'; leave MAIL_BACKEND out for smtp."
-        )
-    return ("smtp", "default") if value == "" else (value, "MAIL_BACKEND")
 
 
 Capture: TypeAlias = Callable[[Selection, Any, Any], "Backend[Any] | None"]

@@ -189,7 +189,8 @@ def test_other_rules_do_not_take_over():
         ([{"larger_than": "big", "mailer": "bulk"}], r"\['larger_than'\] must be a size in octets"),
         ([{"larger_than": True, "mailer": "bulk"}], r"\['larger_than'\] must be a size in octets"),
         ([{"when": "always", "mailer": "bulk"}], r"\['when'\] must be a function"),
-        ([{"mailer": "bulc"}], "'bulc' is not installed"),
+        ([{"tag": "a", "TAG": "b", "mailer": "bulk"}], r"RULES'\]\[0\] has a condition twice"),
+        ([{"mailer": "bulc"}], "delivers by 'bulc', which is neither .* did you mean 'bulk'"),
     ],
 )
 def test_wrong_rules_are_errors(rules, says):

@@ -90,6 +90,13 @@ def test_empty_variables_are_not_set(mail_of):
     assert mail.using("bulk").send(hello()).backend == "locmem"
 
 
+def test_empty_variable_for_all_mailers_is_not_set(mail_of):
+    mail = mail_of(MAIL_MAILERS="", MAIL_BACKEND="locmem")
+    assert mail.send(hello()).backend == "locmem"
+    with pytest.raises(MailerNotFound, match="It has: default"):
+        mail.using("bulk").send(hello())
+
+
 def test_misspelt_name_is_an_error(mail_of):
     mail = mail_of(MAIL_MAILERS__bulk="locmem")
     with pytest.raises(MailerNotFound, match="did you mean 'bulk'"):

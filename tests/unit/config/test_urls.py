@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from urllib.parse import quote
 
@@ -86,8 +87,9 @@ def test_password_travels_to_another_host_by_tls(url, starttls, implicit):
         ("smtp://ann:s3cret@h?TIMEOUT=1&timeout=2", "'timeout' twice"),
         ("smtp://ann:s3cret@h:25?port=26", "'port' twice"),
         ("smtps://ann:s3cret@h?use_ssl=false", "'use_ssl' twice"),
-        ("smtp://ann:s3cret@h?tiemout=1", "did you mean"),
-        ("smtp://ann:s3cret@h?timeout=soon", "must be"),
+        ("smtp://ann:s3cret@h?tiemout=1", "did you mean '?timeout= in MAIL_URL'"),
+        ("smtp://ann:s3cret@h?tiemout=1", "(its options: server, port,"),
+        ("smtp://ann:s3cret@h?timeout=soon", "?timeout= in MAIL_URL must be"),
         ("smtp://ann:s3cret@h?use_ssl=maybe", "must be true or false"),
         ("failover://ann:s3cret@h", "is made of other mailers"),
         ("smtp://ann@h", "neither the password in MAIL_URL nor"),
@@ -99,7 +101,7 @@ def test_password_travels_to_another_host_by_tls(url, starttls, implicit):
 )
 def test_bad_url_is_an_error_that_shows_nothing_of_it(url, problem):
     text = problem_of(url)
-    assert text.startswith(("MAIL_URL", "The user name in MAIL_URL"))
+    assert re.match(r"(|The user name in |\?\w+= in )MAIL_URL ", text)
     assert problem in text
 
 

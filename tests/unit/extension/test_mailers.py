@@ -163,6 +163,7 @@ def test_unknown_mailer_is_an_error_with_a_hint():
     [
         (["bulk"], "MAIL_MAILERS must be a dict"),
         ({1: "null"}, "MAIL_MAILERS must be a dict"),
+        ({"": "null"}, "MAIL_MAILERS must be a dict"),
         ({"bulk": 5}, r"MAIL_MAILERS\['bulk'\] must be a dict of options, a URL"),
         ({"bulk": ""}, r"MAIL_MAILERS\['bulk'\] must be a dict of options, a URL"),
         ({"bulk": {"BACKEND": None}}, r"MAIL_MAILERS\['bulk'\]\['BACKEND'\] is None"),
@@ -222,6 +223,69 @@ def test_frames_of_a_wrong_mailer_show_no_password(mailer):
     assert "s3cret" not in f"{raised.value}{[each.locals for each in own]}"
 
 
+_ACCOUNT = "smtp://ann:s3cret@smtp.example.com"
+
+
+@pytest.mark.parametrize("testing", [False, True])
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"BACKEND": "failover", "MAILERS": ["null", _ACCOUNT]},
+        {"BACKEND": "failover", "MAILERS": f"null, {_ACCOUNT}"},
+        {"BACKEND": "failover", "MAILERS": [{"USERNAME": "ann", "PASSWORD": "s3cret"}]},
+        {"BACKEND": "roundrobin", "MAILERS": {"a": {"PASSWORD": "s3cret"}}},
+        {"BACKEND": "routes", "RULES": [{"mailer": _ACCOUNT}]},
+        {"BACKEND": "routes", "RULES": [{"mailer": {"PASSWORD": "s3cret"}}]},
+        {"BACKEND": "throttle", "RATE": "1/hour", "MAILER": "smtp:/ann:s3cret@h"},
+        {"BACKEND": "throttle", "RATE": "1/hour", "MAILER": {"PASSWORD": "s3cret"}},
+        {"BACKEND": "dkim", "MAILER": {"PASSWORD": "s3cret"}},
+    ],
+)
+def test_account_in_place_of_a_name_is_an_error_that_hides_it(table, testing):
+    mail = mail_of(TESTING=testing, MAIL_MAILERS={"bulk": table})
+    with pytest.raises(ConfigurationError, match=r"MAIL_MAILERS\['bulk'\]") as raised:
+        mail.using("bulk").send(hello())
+    stack = traceback.TracebackException.from_exception(raised.value, capture_locals=True).stack
+    own = [each for each in stack if "/flask_mail/" in each.filename]
+    assert own
+    assert "s3cret" not in f"{raised.value}{[each.locals for each in own]}"
+
+
+def test_unknown_part_of_a_flat_composite_is_named():
+    mail = mail_of(
+        MAIL_BACKEND="failover", MAIL_FAILOVER_MAILERS="nul", MAIL_MAILERS={"bulk": "null"}
+    )
+    with pytest.raises(
+        MailerNotFound,
+        match="The failover backend delivers by 'nul', .* mean 'null'.*Mailers: default, bulk",
+    ):
+        mail.send(hello())
+
+
+@pytest.mark.parametrize("testing", [False, True])
+def test_default_of_the_flat_settings_can_be_a_part_of_others(testing):
+    bulk = {"BACKEND": "throttle", "MAILER": "default", "RATE": "1/hour"}
+    mail = mail_of(TESTING=testing, MAIL_BACKEND="locmem", MAIL_MAILERS={"bulk": bulk})
+    assert mail.using("bulk").send(hello()).backend == "locmem"
+    selection = mail.state.selection
+    assert selection.build("bulk").children == (selection.build("locmem"),)
+    assert selection.child_target("default")[0] is selection.build("locmem")
+
+
+@pytest.mark.parametrize("testing", [False, True])
+@pytest.mark.parametrize("name", ["default", "failover"])
+def test_flat_composite_may_not_be_made_of_itself(name, testing):
+    mail = mail_of(TESTING=testing, MAIL_BACKEND="failover", MAIL_FAILOVER_MAILERS=name)
+    with pytest.raises(ConfigurationError, match="is made of itself"):
+        mail.send(hello())
+
+
+@pytest.mark.parametrize("name", [5, None, ["bulk"], b"bulk", ""])
+def test_name_that_is_not_text_is_that_of_no_mailer(name):
+    with pytest.raises(MailerNotFound, match="MAIL_MAILERS has no mailer "):
+        mail_of(MAIL_MAILERS={"bulk": "null"}).using(name).send(hello())
+
+
 def test_backend_is_kept_until_its_own_options_change():
     tables = {"one": {"SERVER": "one.example.com"}, "two": {"SERVER": "two.example.com"}}
     mail = mail_of(MAIL_MAILERS=tables)
@@ -257,8 +321,9 @@ def test_mailer_made_of_itself_is_an_error_but_one_class_twice_is_not():
     }
     mail = mail_of(MAIL_MAILERS=tables)
     assert mail.using("a").send(hello()).backend == "null"
-    with pytest.raises(ConfigurationError, match="The mailer 'loop' is made of itself"):
-        mail.using("loop").send(hello())
+    for mail.app.config["TESTING"] in (False, True):
+        with pytest.raises(ConfigurationError, match="The mailer 'loop' is made of itself"):
+            mail.using("loop").send(hello())
 
 
 def test_default_in_the_tables_replaces_the_flat_settings():

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from flask_mail import BackendUnavailable, Mail, MailError, Message, MessageRefused, Outcome
+from flask_mail import (
+    BackendUnavailable,
+    ConfigurationError,
+    Mail,
+    MailError,
+    Message,
+    MessageRefused,
+    Outcome,
+)
 from flask_mail.backends import Backend, Feature
 from flask_mail.testing import Outbox
 
@@ -210,12 +218,13 @@ def test_failure_behind_a_queue_cannot_happen(mail, outbox):
         send(mail, "partly")
 
 
-def test_circle_of_mailers_is_no_endless_one(mail, outbox):
+def test_circle_of_mailers_is_an_error(mail, outbox):
     one = {"BACKEND": "failover", "MAILERS": ["two", "backup"]}
     two = {"BACKEND": "failover", "MAILERS": ["one", "backup"]}
     mail.app.config["MAIL_MAILERS"] = {**MAILERS, "one": one, "two": two}
     outbox.fail_next(BackendUnavailable, mailer="backup")
-    assert send(mail, "one").sent
+    with pytest.raises(ConfigurationError, match="The mailer 'one' is made of itself"):
+        send(mail, "one")
 
 
 def test_composites_are_replaced_as_a_whole_otherwise(mail):

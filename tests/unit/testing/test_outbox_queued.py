@@ -120,7 +120,6 @@ def test_options_for_the_queue_are_checked_without_an_outbox():
         (["one", "smtp"], False),
         (["one", "other"], False),
         (["smtp"], False),
-        (["default"], False),
     ],
 )
 def test_mailer_made_of_others_queues_if_all_of_them_are_the_same_queue(outbox, mailers, is_queued):
