@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from ..mime.parts import content_id_in
 from ..mime.render import content_ids_in
 from ..util.text import describe
-from .finding import Finding
+from .finding import Mistake
 
 if TYPE_CHECKING:
     from .message import Message
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _COMMENT: Final = re.compile(r"<!--(?!\[if).*?-->", re.DOTALL | re.IGNORECASE)
 
 
-def without_alt(source: str) -> Finding:
-    return Finding(
+def without_alt(source: str) -> Mistake:
+    return Mistake(
         "image-without-alt",
         "html",
         f'The image {describe(source)} has no alt text: describe it, or set alt="" if it is'
@@ -29,7 +29,7 @@ def without_alt(source: str) -> Finding:
     )
 
 
-def images(message: Message, html: str) -> Iterator[Finding]:
+def images(message: Message, html: str) -> Iterator[Mistake]:
     if "cid:" not in html.lower():
         return
     # Up to the last "-->": with one ahead, each search takes linear time.
@@ -38,7 +38,7 @@ def images(message: Message, html: str) -> Iterator[Finding]:
     given = set(_given(message))
     for content_id in dict.fromkeys(map(unquote, content_ids_in(html))):
         if content_id not in given:
-            yield Finding(
+            yield Mistake(
                 "missing-image",
                 "html",
                 f"The HTML refers to {describe(f'cid:{content_id}')}, but no attachment has that"
@@ -46,12 +46,12 @@ def images(message: Message, html: str) -> Iterator[Finding]:
             )
 
 
-def duplicates(message: Message) -> Iterator[Finding]:
+def duplicates(message: Message) -> Iterator[Mistake]:
     """Yield the Content-IDs that several attachments have."""
     counts = Counter(_given(message))
     for content_id, count in counts.items():
         if content_id is not None and count > 1:
-            yield Finding(
+            yield Mistake(
                 "duplicate-content-id",
                 "message",
                 f"{count} attachments have the Content-ID {describe(content_id)}, so a mail program"

@@ -35,7 +35,7 @@ def test_each_advice_is_a_line(good: str, bad: str) -> None:
     result = run(make_app(), "lint", good, bad, status=1)
 
     (line,) = result.stdout.splitlines()
-    assert line.startswith(f"{bad}: placeholder: 'Hello {{{{ name }}}}'")
+    assert line.startswith(f"{bad}: placeholder (subject): 'Hello {{{{ name }}}}'")
 
 
 def test_a_good_message_is_nothing_to_tell_of(good: str) -> None:
@@ -45,7 +45,7 @@ def test_a_good_message_is_nothing_to_tell_of(good: str) -> None:
 def test_the_standard_input_is_read_too(bad: str) -> None:
     result = run(make_app(), "lint", "-", input=Path(bad).read_bytes(), status=1)
 
-    assert result.stdout.startswith("-: placeholder:")
+    assert result.stdout.startswith("-: placeholder (subject):")
 
 
 def test_a_file_of_html_alone_has_no_text(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_file_of_html_alone_has_no_text(tmp_path: Path) -> None:
     path.write_bytes(b"Subject: Hi\nContent-Type: text/html\n\n<p>Hello Ann.\n")
 
     (line,) = run(make_app(), "lint", str(path), status=1).stdout.splitlines()
-    assert line.startswith(f"{path}: no-text:")
+    assert line.startswith(f"{path}: no-text (text):")
     # What is sent has one.
     assert run(make_app(), "lint", written(tmp_path, "a.eml", subject="Hi", html="<p>Hello"))
 

@@ -188,7 +188,52 @@ def test_of_many_the_first_few_are_told() -> None:
 
     assert [each.code for each in found] == ["placeholder"] * 6
     assert found[-1].text == "... and 3 more of these."
-    assert str(found[0]) == f"placeholder: {found[0].text}"
+    assert found[-1].part == "text"
+    assert str(found[0]) == f"placeholder (text): {found[0].text}"
+
+
+def test_of_very_many_the_number_is_not_told() -> None:
+    html = "".join(f'<a href="/{number}">x</a>' for number in range(150))
+    found = lint(compose(**{**GOOD, "html": f"{html}<a href='/0'>x</a>"}))
+
+    assert [each.code for each in found] == ["relative-link"] * 6
+    assert found[-1].text == "... and many more of these."
+
+
+def test_mistakes_of_text_and_html_are_counted_once() -> None:
+    leftovers = [f"{{{{ name{n} }}}}" for n in range(8)]
+    fields = {"body": "\n".join(leftovers), "html": "<br>".join(leftovers)}
+    found = lint(compose(**{**GOOD, **fields}))
+
+    assert [each.part for each in found] == ["text, html"] * 6
+    assert found[-1].text == "... and 3 more of these."
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("Hello {{ name }},", "<h1>Dear <b>{{name}}</b></h1><p>Bye, {{ name }}</p>"),
+        ("Confirm: https://shop.org/{{ token }}", '<a href="https://shop.org/{{ token }}">x</a>'),
+        ("See https://shop.org/None.", '<a href="https://shop.org/None">See</a>'),
+        ("Hello None, hi", "<title>Hi</title><p>Hello  <i>None</i></p><p>Hello None</p>"),
+        ("Hello ,", "<div>Hello ,<br>your order</div>"),
+        ("Hello {{ name", "<p>Hello {{ name</p><p>Bye {{ name</p>"),
+        ("Hello name }} and", "<p>Hello name }}</p>"),
+    ],
+)
+def test_one_variable_is_one_finding_with_its_parts(text: str, html: str) -> None:
+    [finding] = lint(compose(**{**GOOD, "body": text, "html": html}))
+
+    assert (finding.code, finding.part) == ("placeholder", "text, html")
+
+
+def test_a_local_host_in_all_parts_is_one_finding() -> None:
+    url = "http://localhost:5000/leave"
+    message = compose(**{**GOOD, "body": url, "html": f'<a href="{url}">x</a>'})
+    message.list_unsubscribe(url, one_click=True)
+    [finding] = lint(message)
+
+    assert (finding.code, finding.part) == ("local-link", "text, html, headers")
 
 
 def test_what_is_the_same_is_told_once() -> None:
@@ -233,7 +278,7 @@ def test_hostile_html_takes_no_long(size: int, html: str) -> None:
 def test_the_page_lists_each_code() -> None:
     folder = Path(lint.__code__.co_filename).parent
     source = "".join(each.read_text(encoding="utf-8") for each in folder.glob("lint*.py"))
-    made = set(re.findall(r'Finding\(\s*"([a-z0-9-]+)"', source))
+    made = set(re.findall(r'Mistake\(\s*"([a-z0-9-]+)"', source))
     listed = set(re.findall(r"^\| `([a-z0-9-]+)`", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
 
     assert made == listed
@@ -311,9 +356,9 @@ def test_a_placeholder_in_text_and_html_is_one_mistake() -> None:
     html = "<h1>Your order</h1><p>Hello None, <a href='https://example.com/'>see</a></p>{{ total }}"
     message = Message.from_bytes(compose(**{**GOOD, "body": None, "html": html}).as_bytes())
 
-    assert [each.code for each in lint(message)] == ["placeholder"] * 2
+    assert [each.part for each in lint(message)] == ["text, html"] * 2
     message.html += "<p>Dear None"
-    assert [each.part for each in lint(message)] == ["text", "text", "html"]
+    assert [each.part for each in lint(message)] == ["text, html", "text, html", "html"]
 
 
 @pytest.mark.parametrize(
