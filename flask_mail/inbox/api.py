@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from dataclasses import asdict
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from flask import request, url_for
 
+from ..util.text import describe
 from .rendered import Letter
 from .summaries import Query
 from .views import MESSAGES, inbox_here
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flask import Blueprint
     from flask.typing import ResponseReturnValue
 
@@ -22,16 +26,35 @@ if TYPE_CHECKING:
     from .rendered import Part
     from .summaries import Summary
 
+_CRITERIA = ("q", "to", "subject", "since", "wait")
 _SPACE = re.compile(r"(T\S+) (\d\d:\d\d)")
 
 
 def add_to(blueprint: Blueprint) -> None:
     """Add the JSON pages to a blueprint."""
     add = blueprint.add_url_rule
-    add("/api/messages", "api_messages", list_messages)
-    add("/api/messages", "api_delete_all", delete_all, methods=["DELETE"])
-    add("/api/messages/<name>", "api_message", get_message)
-    add("/api/messages/<name>", "api_delete", delete_message, methods=["DELETE"])
+    add("/api/messages", "api_messages", _strict(list_messages, *_CRITERIA))
+    add("/api/messages", "api_delete_all", _strict(delete_all), methods=["DELETE"])
+    add("/api/messages/<name>", "api_message", _strict(get_message))
+    add("/api/messages/<name>", "api_delete", _strict(delete_message), methods=["DELETE"])
+
+
+def _strict(
+    view: Callable[..., ResponseReturnValue], *known: str
+) -> Callable[..., ResponseReturnValue]:
+    """Refuse arguments that are not known: without a misspelt one, each message would match."""
+
+    @functools.wraps(view)
+    def checked(**parts: str) -> ResponseReturnValue:
+        for name, values in request.args.lists():
+            if name not in known:
+                takes = f"the known ones are {', '.join(known)}" if known else "none is known here"
+                return {"error": f"unknown argument {describe(name)}: {takes}"}, 400
+            if len(values) > 1:
+                return {"error": f"{name} is given {len(values)} times: give it once"}, 400
+        return view(**parts)
+
+    return checked
 
 
 def list_messages() -> ResponseReturnValue:

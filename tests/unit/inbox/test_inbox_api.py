@@ -85,6 +85,36 @@ class TestQuery:
         assert response.get_json()["error"].startswith(f"{next(iter(arguments))} must be")
 
 
+class TestArguments:
+    @pytest.mark.parametrize("name", ["too", "Subject", "<b>", ""])
+    def test_unknown_argument_is_an_error_that_names_the_known_ones(self, mail, browser, name):
+        mail.send(welcome())
+        response = browser.get("/api/messages", query_string={"q": "x", name: "ann@example.com"})
+        assert response.status_code == 400
+        assert response.get_json()["error"] == (
+            f"unknown argument {name!r}: the known ones are q, to, subject, since, wait"
+        )
+
+    @pytest.mark.parametrize("method", ["get", "delete"])
+    def test_one_message_takes_no_arguments(self, mail, browser, method):
+        mail.send(welcome())
+        [found] = browser.messages()
+        response = getattr(browser.client, method)(found["url"], query_string={"to": "ann"})
+        assert response.status_code == 400
+        assert response.get_json()["error"] == "unknown argument 'to': none is known here"
+        assert len(browser.messages()) == 1
+
+    def test_deleting_with_arguments_deletes_nothing(self, mail, browser):
+        mail.send(welcome())
+        assert browser.client.delete("/_mail/api/messages?to=bob").status_code == 400
+        assert len(browser.messages()) == 1
+
+    def test_argument_that_is_given_twice_is_an_error(self, browser):
+        response = browser.get("/api/messages?to=ann&to=bob")
+        assert response.status_code == 400
+        assert response.get_json()["error"] == "to is given 2 times: give it once"
+
+
 class TestWaiting:
     """With a clock of its own: nothing sleeps."""
 
