@@ -29,6 +29,7 @@ class Draft:
     template: str | None
     variables: tuple[str, ...]
     preview: str | None
+    locale: str | None
     attach: tuple[Path, ...]
     sender: str | None
     cc: tuple[str, ...]
@@ -52,6 +53,8 @@ class Draft:
             raise click.UsageError(f"{' and '.join(given)} cannot be combined.")
         if self.variables and self.template is None:
             raise click.UsageError("--set needs --template.")
+        if self.locale is not None and self.preview is None and self.template is None:
+            raise click.UsageError("--locale needs --preview or --template.")
 
     def message(self, state: _Mail) -> Message:
         """Return the message.
@@ -72,13 +75,13 @@ class Draft:
     def _written(self, state: _Mail) -> Message:
         if self.preview is not None:
             name = known_preview(state, self.preview, "--preview")
-            with preview_message(current_app, state, name) as made:
+            with preview_message(current_app, state, name, self.locale) as made:
                 # Such as the key of an order in a queue, which a copy must not take.
                 made.options = {}
                 return made
         if self.template is not None:
             variables = dict(_pair(each, "=", "--set", "NAME=VALUE") for each in self.variables)
-            return state.render(self.template, variables=variables)
+            return state.render(self.template, variables=variables, locale=self.locale)
         page, body = None, self.body
         if self.html is not None:
             page = _text(_content(self.html, "--html"), repr(str(self.html)), "--html")

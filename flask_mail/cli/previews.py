@@ -14,7 +14,7 @@ from flask import current_app
 from ..config.misspelt import nearest
 from ..delivery.outgoing import Outgoing
 from ..errors import MailError
-from ..extension.previews import preview_message
+from ..extension.previews import in_locale, preview_message
 from .context import mail_state
 from .output import progress, say, say_json, say_table
 from .values import Entries
@@ -34,15 +34,19 @@ class _Row:
     """The reason why it cannot be rendered or sent."""
 
 
+@click.option("--locale", metavar="LOCALE", help="Render them in this locale, with Flask-Babel.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
-def list_previews(as_json: bool) -> None:
+def list_previews(locale: str | None, as_json: bool) -> None:
     """List the previews that the app has registered.
 
     Each is rendered. Broken ones are listed with their error; the exit status is still 0.
     """
     with mail_state() as state:
         redact = Entries(state).redact
-        rows = [_row(state, name, redact) for name in progress(sorted(state.previews), "Rendering")]
+        if locale is not None:
+            _check_locale(locale)
+        names = progress(sorted(state.previews), "Rendering")
+        rows = [_row(state, name, locale, redact) for name in names]
     if as_json:
         say_json({"previews": [asdict(each) for each in rows]})
         return
@@ -83,11 +87,19 @@ def known_preview(state: _Mail, name: str, option: str) -> str:
     return name
 
 
-def _row(state: _Mail, name: str, redact: Callable[[str], str]) -> _Row:
+def _check_locale(locale: str) -> None:
+    """Refuse a locale in which no preview can be rendered."""
+    try:
+        in_locale(current_app.extensions, locale)
+    except MailError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _row(state: _Mail, name: str, locale: str | None, redact: Callable[[str], str]) -> _Row:
     description = (inspect.getdoc(state.previews[name]) or "").partition("\n")[0]
     subject = ""
     try:
-        with preview_message(current_app, state, name) as message:
+        with preview_message(current_app, state, name, locale) as message:
             subject = str(message.subject)
             Outgoing.of(message)
     except Exception as error:  # noqa: BLE001 (a function of the app may raise anything)

@@ -40,6 +40,7 @@ _FILE = click.Path(path_type=Path)
     "--set", "variables", metavar="NAME=VALUE", multiple=True, help="Variable of the template."
 )
 @click.option("--preview", metavar="NAME", help="Send a preview to TO, not to its recipients.")
+@click.option("--locale", metavar="LOCALE", help="Render the template or preview in this locale.")
 @click.option("--attach", type=_FILE, metavar="FILE", multiple=True, help="Attach a file.")
 @click.option("--sender", metavar="ADDRESS", help="Sender (default: MAIL_DEFAULT_SENDER).")
 @click.option("--cc", metavar="ADDRESS", multiple=True, help="Copy.")

@@ -86,8 +86,8 @@ def preview_message(
     :raises ConfigurationError: it did not return a message, the locale does not exist, or the app
         does not use Flask-Babel.
     """
-    in_locale = _in_locale(app.extensions, locale) if locale else nullcontext()
-    with app.test_request_context(base_url=base_url), _context.bound(state), in_locale:
+    block = in_locale(app.extensions, locale) if locale else nullcontext()
+    with app.test_request_context(base_url=base_url), _context.bound(state), block:
         message: object = state.previews[name](**(arguments or {}))
         if not isinstance(message, Message):
             raise ConfigurationError(
@@ -96,7 +96,11 @@ def preview_message(
         yield message
 
 
-def _in_locale(extensions: Mapping[str, Any], locale: str) -> AbstractContextManager[object]:
+def in_locale(extensions: Mapping[str, Any], locale: str) -> AbstractContextManager[object]:
+    """Return a block in which previews are rendered in a locale of Flask-Babel.
+
+    :raises ConfigurationError: the locale does not exist, or the app does not use Flask-Babel.
+    """
     from ..message.locales import forced, has_babel, locale_name
 
     if not has_babel(extensions):

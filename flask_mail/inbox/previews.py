@@ -128,11 +128,12 @@ def _made(
 
 
 def locales(inbox: Inbox) -> list[str]:
-    """Return the locales that the app has translations for; none without Flask-Babel."""
+    """Return the locales of the app; none without Flask-Babel, or if there is only one."""
     if not locale_blocks.has_babel(inbox.app.extensions):
         return []
     with inbox.app.app_context():
         babel: Any = inbox.app.extensions["babel"]
         # Flask-Babel 3 keeps its configuration there, older versions themselves.
         found = getattr(babel, "instance", babel).list_translations()
-    return sorted({str(each) for each in found})
+    names = sorted({str(each) for each in found})
+    return names if len(names) > 1 else []

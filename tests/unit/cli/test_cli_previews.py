@@ -77,6 +77,15 @@ def test_broken_previews_are_listed_with_their_error(app: Any) -> None:
     assert "\nProblem with broken: KeyError: '***'\n" in run(app, "previews").stdout
 
 
+def test_previews_are_listed_in_the_given_locale(app: Any) -> None:
+    mail = app.extensions["mail"]
+    mail.previews["order"] = lambda: Message(f"In {get_locale()}", ["ann@example.com"], "Hi")
+
+    assert "In de" in run(app, "previews", "--locale", "de").stdout
+    result = run(app, "previews", "--locale", "x-y-z", status=1)
+    assert "locale 'x-y-z' does not exist" in result.stderr
+
+
 def test_only_working_previews_have_no_problems(app: Any) -> None:
     for name in ("broken", "empty", "none"):
         del app.extensions["mail"].previews[name]

@@ -108,6 +108,18 @@ def test_template_is_rendered_with_variables(app, server):
     assert message.get_content().strip() == "Hello Ann at https://shop.example.com/?a=b"
 
 
+def test_template_is_rendered_in_the_given_locale(app, server, tmp_path):
+    (tmp_path / "welcome.de.txt").write_text("{% block subject %}Willkommen{% endblock %}Hallo")
+    run(app, "send", "ann@example.com", "--template", "welcome", "--locale", "de")
+
+    assert received(server)[1]["Subject"] == "Willkommen"
+
+
+def test_preview_in_a_locale_needs_flask_babel(app, server):
+    options = ("--preview", "welcome", "--locale", "de")
+    assert "needs Flask-Babel" in sent_json(app, "me@example.com", *options, status=1)["error"]
+
+
 def test_missing_template_is_reported_as_not_sent(app, server):
     report = sent_json(app, "ann@example.com", "--template", "gone", status=1)
 
@@ -122,6 +134,7 @@ def test_missing_template_is_reported_as_not_sent(app, server):
         (("--preview", "welcome", "--body", "x"), "--preview and --body cannot be combined"),
         (("--template", "a", "--html", "x"), "--template and --html cannot be combined"),
         (("--set", "a=b"), "--set needs --template"),
+        (("--locale", "de"), "--locale needs --preview or --template"),
         (("--template", "welcome", "--set", "a"), "'--set': write NAME=VALUE."),
         (("--header", "X-Run"), "'--header': write \"NAME: VALUE\"."),
         (("--header", ": 7"), "'--header': write"),

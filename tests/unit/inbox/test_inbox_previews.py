@@ -253,6 +253,11 @@ class TestLocale:
         assert ">de</a>" in page
         assert 'href="/_mail/previews/locale/eml?locale=de"' in page
 
+    def test_one_locale_is_no_choice(self, mail, browser, tmp_path):
+        (tmp_path / "de" / "LC_MESSAGES" / "messages.mo").unlink()
+        assert 'aria-label="Language"' not in browser.text("/previews")
+        assert 'aria-label="Language"' not in browser.text("/previews/locale")
+
     def test_the_choice_is_kept_on_the_way_to_a_preview(self, browser):
         assert '"/_mail/previews/locale?locale=de"' in browser.text("/previews?locale=de")
 
