@@ -10,7 +10,8 @@ from .. import _context
 from ..errors import MailError
 from . import protection
 from .resending import resend
-from .views import LOCATION, find, inbox_here, queued_message
+from .summaries import Query
+from .views import LOCATION, MESSAGES, find, inbox_here, place, queued_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,16 +40,25 @@ def delete_all() -> ResponseReturnValue:
 def delete_selected() -> ResponseReturnValue:
     """Delete the messages that were selected in the list."""
     protection.check_token()
-    inbox_here().delete(*request.form.getlist("id"))
-    words, before = request.form.get("q"), request.form.get("before")
-    return redirect(url_for(".messages", q=words or None, before=before or None), 303)
+    inbox, opened = inbox_here(), request.form.get("open", "")
+    inbox.delete(*request.form.getlist("id"))
+    return _list_with(opened if opened and inbox.get(opened) else None)
 
 
 def delete(name: str) -> ResponseReturnValue:
-    """Delete a message."""
+    """Delete a message, and show the next one of the list."""
     protection.check_token()
-    inbox_here().delete(name)
-    return redirect(url_for(".messages"), 303)
+    inbox = inbox_here()
+    following = inbox.beside(name, Query(words=place()["q"] or ""))
+    inbox.delete(name)
+    return _list_with(following)
+
+
+def _list_with(opened: str | None) -> ResponseReturnValue:
+    """Redirect to the list, with a message beside it."""
+    if opened is None:
+        return redirect(url_for(".messages", **place()), 303)
+    return redirect(url_for(".message", where=MESSAGES, name=opened, **place()), 303)
 
 
 def retry(name: str) -> ResponseReturnValue:

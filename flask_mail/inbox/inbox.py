@@ -168,6 +168,15 @@ class Inbox:
                 return None if stored is None else (each, stored)
         return None
 
+    def beside(self, name: str, query: Query) -> str | None:
+        """Return the id of the next older message that matches, else of the next newer one."""
+        kept = self.kept()
+        place = next((place for place, each in enumerate(kept) if each.id == name), len(kept))
+        for others in (kept[place + 1 :], kept[:place][::-1]):
+            for found in self.search(query, others, 1, MOST_READ).messages:
+                return found.id
+        return None
+
     def delete(self, *wanted: str) -> None:
         """Delete the messages with these ids."""
         for each in self.kept():

@@ -59,8 +59,10 @@ def _message_list() -> dict[str, Any]:
     try:
         kept = inbox.kept()
         version = inbox.version(kept)
-        # From the beginning if that message was deleted: no other may be left out.
-        start = next((place for place, each in enumerate(kept, 1) if each.id == before), 0)
+        # From the beginning if that message or all after it were deleted: none may be left out.
+        if before:
+            start = next((place for place, each in enumerate(kept, 1) if each.id == before), 0)
+            start = start if start < len(kept) else 0
         found = inbox.search(Query(words=words), kept[start:], _MOST_LISTED, MOST_READ)
         has_mailers = inbox.has_mailers
     except ConfigurationError as error:

@@ -58,8 +58,8 @@ class Shown:
         """Return the address of a page about this message."""
         given: dict[str, Any] = {key: each for key, each in arguments.items() if each != ""}
         given.setdefault("locale", self.locale)
-        if self.where == MESSAGES:  # of the list beside it
-            given |= {key: request.args.get(key) or None for key in ("q", "before")}
+        if self.where == MESSAGES:
+            given |= place()
         url = url_for(f".{endpoint}", where=self.where, name=self.name, **given)
         if not self.parameters:
             return url
@@ -92,6 +92,11 @@ def inbox_here() -> Inbox:
     """Return the inbox that the current app serves: its own, or that of the app it is beside."""
     inbox: Inbox = current_app.extensions["mail_inbox"]
     return inbox
+
+
+def place() -> dict[str, Any]:
+    """Return the arguments of the search and the page of the list that the request belongs to."""
+    return {name: request.values.get(name, "").strip() or None for name in ("q", "before")}
 
 
 def find(where: str, name: str) -> Shown:

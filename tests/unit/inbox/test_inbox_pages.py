@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from datetime import datetime, timezone
+from html import unescape
 from importlib.resources import files
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from inbox_support import PNG, Browser, make_mail, welcome
 
 from flask_mail import Message
 from flask_mail.inbox import html as documents
+from flask_mail.inbox import pages
 from flask_mail.inbox.filters import moment_text, size_text
 from flask_mail.inbox.rendered import Letter
 from flask_mail.inbox.summaries import names_in, snippet_of
@@ -80,6 +82,56 @@ class TestList:
         assert [each["subject"] for each in browser.messages()] == ["Two"]
         assert browser.post("/delete-selected").status_code == 303
         assert len(browser.messages()) == 1
+
+    @pytest.mark.parametrize(("selected", "opened"), [("Two", True), ("Three", False)])
+    def test_the_open_message_stays_open_unless_it_is_selected(
+        self, mail, browser, selected, opened
+    ):
+        for subject in ("One", "Two", "Three"):
+            mail.send_message(subject, ["ann@example.com"], "Hi")
+        ids = {each["subject"]: each["id"] for each in browser.messages()}
+        path = f"/messages/{ids['Three']}" if opened else "/"
+        answer = browser.post("/delete-selected", id=ids[selected], open=ids["Three"], q="ann")
+        assert answer.location == f"/_mail{path}?q=ann"
+        page = browser.text(f"/messages/{ids['One']}")
+        assert f'name="open" value="{ids["One"]}"' in page
+
+    @pytest.mark.parametrize(
+        ("deleted", "following"),
+        [("Order 4", "Order 2"), ("Order 2", "Order 0"), ("Order 0", "Order 2")],
+    )
+    def test_deleting_a_message_opens_the_next_of_the_search(
+        self, mail, browser, deleted, following
+    ):
+        for number in range(6):
+            kind = "Notice" if number % 2 else "Order"
+            mail.send_message(f"{kind} {number}", ["ann@example.com"], "Hi")
+        ids = {each["subject"]: each["id"] for each in browser.messages()}
+        page = browser.text(f"/messages/{ids[deleted]}?q=order")
+        [action] = re.findall(r'action="/_mail(/messages/[^"/]+/delete[^"]*)"', page)
+        answer = browser.post(unescape(action))
+        assert answer.location == f"/_mail/messages/{ids[following]}?q=order"
+        assert deleted not in [each["subject"] for each in browser.messages()]
+
+    def test_deleting_a_message_stays_on_its_page(self, mail, browser, monkeypatch):
+        monkeypatch.setattr(pages, "_MOST_LISTED", 2)
+        for number in range(4):
+            mail.send_message(f"Number {number}", ["ann@example.com"], "Hi")
+        newest, second, third, oldest = [each["id"] for each in browser.messages()]
+        place = f"?before={second}"
+        answer = browser.post(f"/messages/{third}/delete{place}")
+        assert answer.location == f"/_mail/messages/{oldest}{place}"
+        answer = browser.post(f"/messages/{oldest}/delete{place}")
+        assert answer.location == f"/_mail/messages/{second}{place}"
+        assert f'data-id="{newest}"' in browser.text(f"/messages/{second}{place}")
+
+    def test_deleting_the_last_message_leads_to_the_list(self, mail, browser):
+        mail.send(welcome())
+        [found] = browser.messages()
+        path = f"/messages/{found['id']}/delete"
+        assert browser.post(path).location == "/_mail/"
+        mail.send(welcome())
+        assert browser.post(path).location == f"/_mail/messages/{browser.messages()[0]['id']}"
 
     def test_a_message_without_headers_is_a_row_too(self, tmp_path):
         (tmp_path / "a.eml").write_bytes(b"\nHi")
