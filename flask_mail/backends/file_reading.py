@@ -28,10 +28,7 @@ _LARGEST_ENVELOPE: Final = 4 * 1024 * 1024
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+=-]{0,199}")
 # Of FileBackend, with the time: that of the file is rounded down to a tick of the kernel, and lost
 # when the folder is copied.
-_OUR_NAME: Final = re.compile(
-    r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})_([0-9]{6})Z-[0-9a-f]{16}"
-)
-_ISO_TIME: Final = "{}-{}-{}T{}:{}:{}.{}+00:00"
+_OUR_NAME: Final = re.compile(r"[0-9]{8}T[0-9]{6}_[0-9]{6}Z-[0-9a-f]{16}")
 _UNCHANGING: Final = -1
 """Version of a file of FileBackend. That of another file is the time of its last change."""
 # O_NOFOLLOW: a link in the folder could lead anywhere. O_NONBLOCK: opening a pipe would wait.
@@ -49,34 +46,38 @@ def kept_in(folder: Path, known: Mapping[str, Kept]) -> list[Kept]:
     Those of FileBackend appear complete and never change, so only the folder is read for them: the
     inbox asks several times in a second, and looking at 10,000 files takes long.
 
-    :param known: results of an earlier call by id, which are returned again for unchanged files.
+    :param known: results of an earlier call by id, in order, which are returned again for unchanged
+        files.
     :raises ConfigurationError: the folder cannot be read.
     """
-    found: dict[str, Kept] = {}
     try:
         with os.scandir(folder) as entries:
-            for entry in entries:
-                name = entry.name.removesuffix(".eml")
-                kept = known.get(name)
-                if name != entry.name and (kept is not None or _NAME.fullmatch(name)):
-                    with contextlib.suppress(OSError):  # just deleted
-                        if entry.is_file(follow_symlinks=False):
-                            if kept is None or kept.version != _UNCHANGING:
-                                kept = _kept(folder, name, entry, kept)
-                            found[name] = kept
+            names = {
+                entry.name[:-4]
+                for entry in entries
+                if entry.name.endswith(".eml") and entry.is_file(follow_symlinks=False)
+            }
     except FileNotFoundError:  # nothing was sent yet
         return []
     except OSError as error:
         raise _unusable(folder, "read", error) from error
-    # In the order of the earlier call, which makes sorting quick.
-    in_order = [found.pop(name) for name in known if name in found]
-    return sorted([*in_order, *found.values()], key=lambda each: (each.date, each.id))
+    found = [each for each in known.values() if each.version == _UNCHANGING and each.id in names]
+    others = names.difference([each.id for each in found])
+    if others:
+        found += filter(None, (_kept(folder, name, known.get(name)) for name in others))
+        found.sort(key=lambda each: (each.date, each.id))
+    return found
 
 
-def _kept(folder: Path, name: str, entry: os.DirEntry[str], known: Kept | None) -> Kept:
+def _kept(folder: Path, name: str, known: Kept | None) -> Kept | None:
     date, version = _date_in(name), _UNCHANGING
     if date is None:
-        status = entry.stat(follow_symlinks=False)
+        try:
+            status = (folder / f"{name}.eml").lstat() if _NAME.fullmatch(name) else None
+        except OSError:  # just deleted
+            status = None
+        if status is None:
+            return None
         date, version = moment_of(status.st_mtime), status.st_mtime_ns
         if known is not None and known.version == version:
             return known
@@ -86,12 +87,16 @@ def _kept(folder: Path, name: str, entry: os.DirEntry[str], known: Kept | None) 
 
 def _date_in(name: str) -> datetime | None:
     """Return the time in the name of a file of FileBackend, or ``None`` if it is of another."""
-    ours = _OUR_NAME.fullmatch(name)
-    if ours is not None:
-        with contextlib.suppress(ValueError):  # not a time
-            # Not Match.expand(), which parses its template each time.
-            return moment_of(datetime.fromisoformat(_ISO_TIME.format(*ours.groups())).timestamp())
-    return None
+    if not _OUR_NAME.fullmatch(name):
+        return None
+    try:
+        moment = datetime.fromisoformat(
+            f"{name[:4]}-{name[4:6]}-{name[6:8]}T{name[9:11]}:{name[11:13]}:{name[13:15]}"
+            f".{name[16:22]}+00:00"
+        )
+    except ValueError:  # not a time
+        return None
+    return moment if "1970" <= name < "9999" else moment_of(moment.timestamp())
 
 
 def _read_message(folder: Path, name: str) -> StoredMessage | None:
@@ -150,7 +155,10 @@ def _read(path: Path, most: int) -> tuple[int, bytes | None]:
         os.close(descriptor)
         raise FileNotFoundError(path)
     with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor)
-        content = file.read(most + 1) if status.st_size <= most else b""
+        # Not more than needed, as Python allocates it: thousands of files are read for a search.
+        content = file.read(status.st_size + 1) if status.st_size <= most else b""
+        if len(content) > status.st_size:  # it is being written
+            content += file.read(most + 1 - len(content))
         too_large = status.st_size > most or len(content) > most
         return status.st_size, None if too_large else content
 

@@ -30,7 +30,7 @@ _MOST_REMEMBERED: Final = 48 * 1024 * 1024
 """Characters of all summaries together: those of the newest messages."""
 MOST_READ: Final = 16 * 1024 * 1024
 """Octets of the messages that a page reads: some tenths of a second. The next one goes on."""
-_EACH: Final = 48 * 1024
+_EACH: Final = 64 * 1024
 """Octets as which each message counts in addition: what it takes to read a small one."""
 LONGEST_WAIT: Final = 30.0
 _INTERVAL: Final = 0.2

@@ -49,6 +49,9 @@ def entries(state: _Mail) -> list[Entry]:
                 problems.append(_keeps_none(state, backend))
     if not keepers:
         raise problems[0]
+    if len(keepers) == 1:
+        [(name, mailer, messages)] = keepers
+        return [Entry(each.id, each, name, mailer) for each in messages]
     found: dict[str, Entry] = {}
     for number, (name, mailer, messages) in enumerate(keepers):
         for each in messages:
@@ -58,10 +61,7 @@ def entries(state: _Mail) -> list[Entry]:
             elif known.kept.date != each.date:  # else two mailers keep their messages in one place
                 own = f"{each.id}.{number}"
                 found[own] = Entry(own, each, name, mailer)
-    newest_first = list(found.values())
-    if len(keepers) > 1:
-        newest_first.sort(key=lambda entry: entry.kept.date, reverse=True)
-    return newest_first
+    return sorted(found.values(), key=lambda entry: entry.kept.date, reverse=True)
 
 
 def backends_in_use(
