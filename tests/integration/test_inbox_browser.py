@@ -9,7 +9,7 @@ import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import hostile
@@ -24,7 +24,7 @@ from flask_mail.inbox import pages as pages_of_inbox
 pytestmark = needs_browser
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.py"
-SCREENS = {"phone": (390, 844), "laptop": (1280, 800)}
+SCREENS = {"phone": (375, 667), "laptop": (1280, 800)}
 
 
 @pytest.fixture(scope="module")
@@ -289,6 +289,8 @@ class TestMessage:
 class TestPanes:
     """The list and the message side by side on a wide screen, one of them on a phone."""
 
+    VIEWS: ClassVar = {"Raw": "source", "HTML source": "markup", "HTML": "html"}
+
     @pytest.fixture(autouse=True)
     def inbox(self, driver: Any, mail: Mail, server: Served) -> None:
         for subject in ("One", "Two", "Three"):
@@ -414,6 +416,42 @@ class TestPanes:
         assert self.opened(driver, "One")
         css(driver, ".back")[0].click()
         assert until(driver, ".list").is_displayed()
+
+    def test_tabs_of_a_phone_stay_on_one_line(self, driver: Any) -> None:
+        look(driver, width=375, height=667)
+        css(driver, ".list .row")[0].click()
+        assert self.opened(driver, "Three")
+        driver.execute_script("window.same = true")
+        for name in ("Raw", "HTML source", "HTML"):
+            driver.execute_script("arguments[0].click()", driver.find_element("link text", name))
+            tab = until(driver, f'.tabs a[aria-current][href$="view={self.VIEWS[name]}"]').rect
+            assert 0 <= tab["x"] <= 375 - tab["width"]
+            tops = {each.rect["y"] for each in css(driver, ".tabs a")}
+            assert tops == {tab["y"]}
+        assert driver.execute_script("return window.same")
+
+    def test_the_focus_stays_on_the_tab_that_was_chosen(self, driver: Any) -> None:
+        from selenium.webdriver.common.keys import Keys
+
+        self.press(driver, "j")
+        assert self.opened(driver, "Three")
+        driver.find_element("link text", "Headers").send_keys(Keys.ENTER)
+        until(driver, '.tabs a[aria-current][href$="view=headers"]')
+        assert driver.switch_to.active_element.text == "Headers"
+        assert until(driver, "#live").get_property("textContent") == "Headers"
+
+    def test_a_deletion_keeps_the_search(self, driver: Any, server: Served) -> None:
+        driver.get(server.url("/_mail/?q=text"))
+        self.press(driver, "j", "j")
+        assert self.opened(driver, "Two")
+        driver.find_element("css selector", ".actions .danger").click()
+        assert self.opened(driver, "One")
+        assert len(css(driver, ".list .row")) == 2
+        assert driver.find_element("id", "q").get_property("value") == "text"
+        css(driver, ".list input")[0].click()
+        css(driver, "#selection button")[0].click()
+        until(driver, ".list li:only-child")
+        assert self.opened(driver, "One")
 
     def test_a_frame_is_as_high_as_its_mail(self, driver: Any, mail: Mail) -> None:
         html = '<img name="documentElement"><div style="height:3210px;margin:0">High</div>'

@@ -71,7 +71,7 @@
 
   // --- The message beside the list ---
 
-  async function open(url, { push = true } = {}) {
+  async function open(url) {
     let page;
     try {
       page = await load(url, { "X-Mail-Pane": "1" });
@@ -79,9 +79,13 @@
       location.href = url; // to show what is wrong
       return;
     }
-    if (push) history.pushState(null, "", url);
+    const before = location.pathname;
+    const focused = document.activeElement.closest("#pane a")?.textContent;
+    history.pushState(null, "", url);
+    const isOther = location.pathname !== before; // else another view of the message
     one("#pane").replaceChildren(...document.adoptNode(page.getElementById("pane")).childNodes);
-    one("#pane").scrollTop = 0;
+    if (isOther) one("#pane").scrollTop = 0;
+    all("#pane a").find((link) => link.textContent === focused)?.focus({ preventScroll: true });
     one(".panes").classList.add("opened");
     document.title = page.title;
     const path = new URL(url, location.href).pathname;
@@ -91,15 +95,26 @@
         row.scrollIntoView({ block: "nearest" });
       } else row.removeAttribute("aria-current");
     }
-    announce(one("#pane h1").textContent);
+    const kept = one("#selection [name=open]");
+    if (kept) kept.value = one(".row[aria-current]")?.dataset.id || "";
+    announce(one(isOther ? "#pane h1" : ".tabs [aria-current]").textContent);
     markUnread();
+    showTab();
     measure();
   }
 
+  // On a phone, the tabs are wider than the screen.
+  function showTab() {
+    const tab = one(".tabs [aria-current]");
+    if (tab) tab.parentElement.scrollLeft = tab.offsetLeft - (tab.parentElement.clientWidth - tab.offsetWidth) / 2;
+  }
+
   document.addEventListener("click", (event) => {
-    const link = event.target.closest(".row, .tabs a, .choices a, .steps a[rel], .toolbar a");
+    // Another locale is one of the list too, and on a phone, another message is another page.
+    const views = ".tabs a, .choices:not(.locales) a, .toolbar > a";
+    const link = event.target.closest(isWide.matches ? `.row, .steps a[rel], ${views}` : views);
     const isPlain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button);
-    if (!link || !isPlain || !isWide.matches || !one(".side .row") || !link.pathname.match(/\/(messages|previews)\/./)) return;
+    if (!link || !isPlain || !one(".side .row") || !link.pathname.match(/\/(messages|previews)\/./)) return;
     event.preventDefault();
     open(link.href);
   });
@@ -229,6 +244,7 @@
 
   markUnread();
   markSelected();
+  showTab();
   one(".row[aria-current]")?.scrollIntoView({ block: "nearest" });
   measure();
   searchOn();
