@@ -15,7 +15,7 @@ from inbox_support import PNG, Browser, make_mail, welcome
 from flask_mail import Message
 from flask_mail.inbox import html as documents
 from flask_mail.inbox import pages
-from flask_mail.inbox.filters import moment_text, size_text
+from flask_mail.inbox.filters import mailboxes_in, moment_text, size_text
 from flask_mail.inbox.rendered import Letter
 from flask_mail.inbox.summaries import names_in, snippet_of
 
@@ -28,6 +28,18 @@ def mail():
 @pytest.fixture
 def browser(mail):
     return Browser(mail)
+
+
+@pytest.mark.parametrize(
+    ("text", "mailboxes"),
+    [
+        ("", []),
+        ('"Doe, Ann" <a@b.example>, c@d.example', ['"Doe, Ann" <a@b.example>', "c@d.example"]),
+        ('Ann" <a@b.example>, c@d.example', ['Ann" <a@b.example>', "c@d.example"]),
+    ],
+)
+def test_mailboxes_of_a_header_are_separated(text, mailboxes):
+    assert mailboxes_in(text) == mailboxes
 
 
 @pytest.fixture
@@ -178,6 +190,22 @@ class TestMessage:
         page = browser.text(f"{send(mail, message)}?view=text")
         assert "<h2>text/calendar</h2>" in page
         assert "BEGIN:&lt;b&gt;" in page
+
+    def test_many_recipients_are_folded(self, mail, browser):
+        readers = [(f"Reader, {n}", f"r{n}@example.com") for n in range(30)]
+        page = browser.text(send(mail, Message("Hi", readers, "Hi", cc=["c@example.com"])))
+        shown, folded = re.search(
+            r"<dt>To</dt><dd>(.*?)<details[^>]*><summary>and 25 more</summary>(.*?)</details>",
+            page,
+            re.DOTALL,
+        ).groups()
+        assert (shown.count("@"), folded.count("@")) == (5, 25)
+        assert "<dt>Cc</dt><dd>c@example.com</dd>" in page
+
+    def test_a_text_that_is_empty_says_so(self, mail, browser):
+        page = browser.text(send(mail, Message("Hi", ["ann@example.com"], " ")))
+        assert "This text is empty." in page
+        assert '<pre class="text">' not in page
 
     def test_blind_copies_show_in_the_envelope(self, mail, browser):
         page = browser.text(f"{send(mail)}?view=envelope")

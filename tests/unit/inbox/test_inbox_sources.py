@@ -192,6 +192,20 @@ class TestFolder:
         path.unlink()
         assert backend.kept() == []
 
+    def test_a_file_that_is_deleted_while_the_folder_is_read_is_left_out(
+        self, tmp_path, monkeypatch
+    ):
+        for name in ("a", "b"):
+            (tmp_path / f"{name}.eml").write_bytes(b"Subject: Hello\n\nHi\n")
+        lstat = Path.lstat
+
+        def delete_a(path):
+            (tmp_path / "a.eml").unlink(missing_ok=True)
+            return lstat(path)
+
+        monkeypatch.setattr(Path, "lstat", delete_a)
+        assert [each.id for each in FileBackend(tmp_path).kept()] == ["b"]
+
     def test_a_file_that_somebody_puts_there_is_shown_without_an_envelope(self, file_mail, folder):
         folder.mkdir()
         (folder / "from-a-friend.eml").write_bytes(b"Subject: Hello\n\nHi\n")
