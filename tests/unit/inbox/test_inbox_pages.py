@@ -137,6 +137,16 @@ class TestList:
         assert answer.location == f"/_mail/messages/{second}{place}"
         assert f'data-id="{newest}"' in browser.text(f"/messages/{second}{place}")
 
+    def test_after_the_last_message_of_a_page_come_older_ones(self, mail, browser, monkeypatch):
+        monkeypatch.setattr(pages, "_MOST_LISTED", 2)
+        for _ in range(3):
+            mail.send(welcome())
+        newest, second, oldest = [each["id"] for each in browser.messages()]
+        further = f'<a rel="next" href="/_mail/?before={second}">Older messages</a>'
+        shown = [further in browser.text(f"/messages/{each}") for each in (newest, second)]
+        assert shown == [False, True]
+        assert 'rel="next"' not in browser.text(f"/messages/{oldest}?before={second}")
+
     def test_deleting_the_last_message_leads_to_the_list(self, mail, browser):
         mail.send(welcome())
         [found] = browser.messages()
