@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import nullcontext, redirect_stdout, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from flask import current_app
 
+from ..address.domain import domain_to_ascii
 from ..delivery.policy import DEFAULT
 from ..errors import MessageError
 from ..extension.development import is_developed
@@ -18,7 +19,7 @@ from .check_report import Report, Trial
 from .commands import judge_commands
 from .context import Choice, choice_of, known_mailer, mail_state
 from .dialogue import shown_dialogue, verbose_option
-from .dns import DomainReport, is_public, not_checked, report_on, report_on_keys
+from .dns import DomainReport, is_public, not_checked, report_on, report_on_keys, split_server
 from .event_rules import judge_events
 from .finding import Finding
 from .mailer_rules import judge_mailers
@@ -36,6 +37,22 @@ if TYPE_CHECKING:
     from ..extension.state import _Mail
 
 
+def _read_domain(context: Any, parameter: Any, value: str | None) -> str | None:
+    try:
+        return domain_to_ascii(value) if value else value
+    except MessageError as error:
+        raise click.BadParameter(f"{error}.") from None
+
+
+def _read_server(context: Any, parameter: Any, value: str | None) -> str | None:
+    try:
+        if value is not None:
+            split_server(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    return value
+
+
 @click.option("--mailer", metavar="NAME", help="Try this mailer instead of the default one.")
 @click.option("--all", "all_mailers", is_flag=True, help="Try every mailer.")
 @click.option(
@@ -51,12 +68,18 @@ if TYPE_CHECKING:
     is_flag=False,
     flag_value="",
     metavar="[DOMAIN]",
+    callback=_read_domain,
     help="Check and print the DNS records of DOMAIN, by default the default sender's. smtp does"
     " the check without this option if dnspython is installed.",
 )
 @click.option("--no-dns", is_flag=True, help="Do not ask name servers.")
 @click.option("--dkim-selector", metavar="NAME", help="Also check the DKIM key of this selector.")
-@click.option("--dns-server", metavar="ADDRESS[:PORT]", help="Use this name server.")
+@click.option(
+    "--dns-server",
+    metavar="ADDRESS[:PORT]",
+    callback=_read_server,
+    help="Use this name server.",
+)
 def check_settings(
     mailer: str | None,
     all_mailers: bool,

@@ -61,7 +61,7 @@ class Draft:
 
         :raises UsageError: an option is wrong, or a file cannot be read.
         """
-        headers = dict(_pair(each, ":", "--header", '"NAME: VALUE"') for each in self.header)
+        headers = dict(pair(each, ":", "--header", '"NAME: VALUE"') for each in self.header)
         # Read before a template or preview is rendered, which may take long.
         files = [(path.name, _content(path, "--attach")) for path in self.attach]
         message = self._written(state)
@@ -80,7 +80,7 @@ class Draft:
                 made.options = {}
                 return made
         if self.template is not None:
-            variables = dict(_pair(each, "=", "--set", "NAME=VALUE") for each in self.variables)
+            variables = dict(pair(each, "=", "--set", "NAME=VALUE") for each in self.variables)
             return state.render(self.template, variables=variables, locale=self.locale)
         page, body = None, self.body
         if self.html is not None:
@@ -102,7 +102,11 @@ class Draft:
             message.reply_to = list(self.reply_to)
 
 
-def _pair(text: str, separator: str, option: str, form: str) -> tuple[str, str]:
+def pair(text: str, separator: str, option: str, form: str) -> tuple[str, str]:
+    """Return the name and the value in an option.
+
+    :raises BadParameter: it has not this form.
+    """
     name, found, value = text.partition(separator)
     if not (name and found):
         raise bad_option(option, f"write {form}.")

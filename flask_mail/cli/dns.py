@@ -120,10 +120,10 @@ def _asked(
     try:
         resolver = Resolver(configure=server is None)
         if server is not None:
-            host, resolver.port = _split(server)
+            host, resolver.port = split_server(server)
             resolver.nameservers = [host]
         ask(resolver, report)
-    except (DNSException, ValueError) as error:
+    except DNSException as error:
         text = f"The DNS lookup failed: {str(error) or type(error).__name__}"
         report.findings.append(_warning("dns-unavailable", text))
     return report
@@ -195,7 +195,11 @@ def _warning(code: str, advice: str) -> Finding:
     return Finding("warning", code, ("MAIL_DEFAULT_SENDER",), advice)
 
 
-def _split(server: str) -> tuple[str, int]:
+def split_server(server: str) -> tuple[str, int]:
+    """Return the address and the port of a name server.
+
+    :raises ValueError: it is not an address such as ``192.0.2.53:5353``.
+    """
     # With more than one colon it is an IPv6 address, which takes no port here.
     host, _, port = server.partition(":") if server.count(":") == 1 else (server, "", "")
     try:

@@ -65,7 +65,7 @@ def list_events(context: click.Context, as_json: bool) -> None:
     elif rows:
         say_table([_HEADING, *(row.cells for row in rows)])
     else:
-        say("No mailer has a backend that can read events.")
+        say("No mailer has a backend that can read events: `flask mail mailers` lists them.")
 
 
 @click.argument("mailer")

@@ -16,7 +16,8 @@ from ..delivery.outgoing import Outgoing
 from ..errors import MailError
 from ..extension.previews import in_locale, preview_message
 from .context import mail_state
-from .output import progress, say, say_json, say_table
+from .output import progress, say, say_json, say_table, visible
+from .receipts import described
 from .values import Entries
 
 if TYPE_CHECKING:
@@ -71,8 +72,11 @@ def render_preview(name: str, locale: str | None) -> None:
         try:
             with preview_message(current_app, state, name, locale) as message:
                 content = Outgoing.of(message).content
-        except MailError as error:
-            raise click.ClickException(Entries(state).redact(str(error))) from None
+        except Exception as error:  # noqa: BLE001 (a function of the app may raise anything)
+            text, trace = described(error, Entries(state).redact)
+            for line in trace:
+                say(line, err=True)
+            raise click.ClickException(visible(text)) from None
     sys.stdout.buffer.write(content)
 
 
@@ -103,7 +107,5 @@ def _row(state: _Mail, name: str, locale: str | None, redact: Callable[[str], st
             subject = str(message.subject)
             Outgoing.of(message)
     except Exception as error:  # noqa: BLE001 (a function of the app may raise anything)
-        known = isinstance(error, MailError)
-        reason = str(error) if known else f"{type(error).__name__}: {error}"
-        return _Row(name, subject, description, redact(reason))
+        return _Row(name, subject, description, described(error, redact)[0])
     return _Row(name, subject, description, None)

@@ -58,13 +58,8 @@ class Result:
         """Return the result of an error without a receipt."""
         if problem is None:
             return cls()
-        if isinstance(problem, MailError):
-            return cls(error=redact(str(problem)))
-        lines: list[str] = []
-        if is_on(current_app.debug):  # a bug in a backend, a signal receiver or a preview
-            lines = "".join(traceback.format_exception(problem)).splitlines()
-        text = redact(f"{type(problem).__name__}: {problem}")
-        return cls(error=text, trace=tuple(map(redact, lines)))
+        text, trace = described(problem, redact)
+        return cls(error=text, trace=trace)
 
     def with_receipt(
         self,
@@ -139,6 +134,16 @@ class Result:
         yield "seconds", f"{self.seconds:.3f}"
         if self.note:
             yield "note", self.note
+
+
+def described(problem: BaseException, redact: Callable[[str], str]) -> tuple[str, tuple[str, ...]]:
+    """Return the text of an error, and in debug the traceback of one that is not Flask-Mail's."""
+    if isinstance(problem, MailError):
+        return redact(str(problem)), ()
+    lines: list[str] = []
+    if is_on(current_app.debug):  # a bug in a backend, a signal receiver or a preview
+        lines = "".join(traceback.format_exception(problem)).splitlines()
+    return redact(f"{type(problem).__name__}: {problem}"), tuple(map(redact, lines))
 
 
 def _destinations(state: _Mail, message: Message, receipt: Receipt) -> tuple[list[str], list[str]]:

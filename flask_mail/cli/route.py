@@ -13,9 +13,11 @@ from ..backends.routes_rules import to_octets
 from ..backends.throttle import ThrottleBackend
 from ..config.table import convert
 from ..delivery.outgoing import Outgoing
+from ..delivery.policy import DEFAULT
 from ..errors import ConfigurationError, MessageError
 from ..message.message import Message
-from .context import mail_state
+from .composing import bad_option, pair
+from .context import known_mailer, mail_state
 from .output import say, say_json
 
 if TYPE_CHECKING:
@@ -36,19 +38,38 @@ class _Planned(Outgoing):
         return self.planned or super().size
 
 
-@click.option("--to", multiple=True, required=True, help="Recipient; may be repeated.")
-@click.option("--from", "sender", help="Address in From. Default: MAIL_DEFAULT_SENDER.")
-@click.option("--tag", "tags", multiple=True, help="Tag; may be repeated.")
+def _read_size(context: Any, parameter: Any, value: str | None) -> int:
+    try:
+        return convert("--size", to_octets, value) if value else 0
+    except ConfigurationError as error:
+        raise bad_option("--size", str(error).removeprefix("--size ")) from None
+
+
+@click.option(
+    "--to", metavar="ADDRESS", multiple=True, required=True, help="Recipient; may be repeated."
+)
+@click.option(
+    "--from", "sender", metavar="ADDRESS", help="Address in From. Default: MAIL_DEFAULT_SENDER."
+)
+@click.option("--tag", "tags", metavar="TAG", multiple=True, help="Tag; may be repeated.")
 @click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="Metadata; may be repeated.")
-@click.option("--size", help='Size, such as "2MB". Default: that of a message without text.')
-@click.option("--mailer", default="default", show_default=True, help="The mailer that gets it.")
+@click.option(
+    "--size",
+    "octets",
+    metavar="SIZE",
+    callback=_read_size,
+    help='Size, such as "2MB". Default: that of a message without text.',
+)
+@click.option(
+    "--mailer", metavar="NAME", default=DEFAULT, help="Mailer instead of the default one."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 def show_route(
     to: tuple[str, ...],
     sender: str | None,
     tags: tuple[str, ...],
     metadata: tuple[str, ...],
-    size: str | None,
+    octets: int,
     mailer: str,
     as_json: bool,
 ) -> None:
@@ -56,17 +77,18 @@ def show_route(
 
     Also prints the rule of `routes` that chooses it. Nothing is sent, and no connection is opened.
     """
+    pairs = dict(pair(each, "=", "--metadata", "KEY=VALUE") for each in metadata)
     with mail_state() as state:
+        known_mailer(state, mailer)
         try:
             message = Message(
                 "",
                 list(to),
                 sender=sender or state.default_sender or _SENDER,
                 tags=list(tags),
-                metadata=dict(_pair(each) for each in metadata),
+                metadata=pairs,
             )
             mail = _Planned.of(message, mailer=mailer)
-            octets = convert("--size", to_octets, size) if size else 0
             object.__setattr__(mail, "planned", octets)
             reference = state.selection.reference(mailer)[0]
             steps = list(_steps(state.selection.build(reference), mail))
@@ -77,13 +99,6 @@ def show_route(
         return
     for step in steps:
         say(_line(step))
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        raise click.BadParameter("write KEY=VALUE.", param_hint="--metadata")
-    return key, value
 
 
 def _steps(backend: Backend[Any], mail: Outgoing) -> Iterator[dict[str, Any]]:

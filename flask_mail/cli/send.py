@@ -11,6 +11,7 @@ import click
 
 from ..backends import loader
 from ..delivery.policy import DEFAULT
+from ..delivery.reporting import level_of_failures
 from ..delivery.signals import email_dispatched, email_failed, email_queued
 from ..errors import BackendNotFound, ConfigurationError
 from ..message.message import Message
@@ -87,7 +88,8 @@ def send_message(
         except Exception as error:  # noqa: BLE001 (a template or preview may raise anything)
             result = Result.of_error(error, redact)
         else:
-            with shown_dialogue(redact) if verbose else nullcontext():
+            # Without logging, Python would print the failure once more.
+            with shown_dialogue(redact) if verbose else nullcontext(), level_of_failures():
                 receipt, problem = _attempt(state, message, backend, chosen)
             result = Result.of_error(problem, redact)
         if receipt is not None:

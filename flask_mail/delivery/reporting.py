@@ -61,7 +61,7 @@ class Causes:
         for (outcome, _, reason), count in repeated.items():
             if count:
                 verb = "message of this batch was" if count == 1 else "messages of this batch were"
-                with _warning_level() as level:
+                with level_of_failures() as level:
                     _log.log(
                         *(level, "%d more %s %s for the same reason: %s"),
                         *(count, verb, outcome.value, reason),
@@ -97,8 +97,11 @@ def _timed(receipt: Receipt, seconds: float) -> Receipt:
 
 
 @contextmanager
-def _warning_level() -> Iterator[int]:
-    """Yield the level of a failure: WARNING, but INFO if a handler of such a warning sends mail."""
+def level_of_failures() -> Iterator[int]:
+    """Yield the level of a failure; those within this block are only information.
+
+    A handler of such a warning may send mail, and a command prints the failure itself.
+    """
     level = logging.INFO if _warning.get() else logging.WARNING
     token = _warning.set(True)
     try:
@@ -123,7 +126,7 @@ def _log_outcome(
     else:
         reason = _reason(error, message)
         is_repeated = causes is not None and causes.is_repeated(receipt, reason)
-        with _warning_level() as level:
+        with level_of_failures() as level:
             _log.log(
                 logging.INFO if is_repeated else level,
                 "%s %s by %s%s: %s (%s)",

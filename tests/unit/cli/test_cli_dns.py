@@ -249,11 +249,21 @@ def test_a_name_server_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("server", ["nowhere", "127.0.0.1:dns", "127.0.0.1:65536", "127.0.0.1:-1"])
-def test_what_is_no_address_of_a_server_is_told(server: str) -> None:
-    (found,) = check("--dns-server", server)
+def test_name_server_that_is_not_an_address_is_a_usage_error(server: str) -> None:
+    result = run(make_app(), "check", "--no-dns", "--dns-server", server, status=2)
 
-    assert found["code"] == "dns-unavailable"
-    assert f"'{server}' is not an address such as 192.0.2.53" in found["advice"]
+    assert "Invalid value for '--dns-server'" in result.stderr
+    assert f"'{server}' is not an address such as 192.0.2.53" in result.stderr
+
+
+@pytest.mark.parametrize("domain", ["not a domain", "a..b", "x" * 64 + ".org", "a\nb.org"])
+def test_domain_that_is_not_valid_is_a_usage_error(domain: str) -> None:
+    result = run(make_app(), "check", "--no-dns", "--dns", domain, status=2)
+
+    *_, line = result.stderr.splitlines()
+    assert line.startswith("Error: Invalid value for '--dns': ")
+    assert "domain" in line or "U+000A" in line
+    assert line.endswith(".")
 
 
 def test_a_system_that_names_no_server_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

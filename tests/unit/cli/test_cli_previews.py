@@ -140,6 +140,18 @@ def test_render_writes_nothing_if_the_message_could_not_be_sent(
     assert problem in result.stderr
 
 
+@pytest.mark.parametrize("is_debug", [False, True])
+def test_render_of_a_preview_that_raises_is_one_line(
+    app: Any, is_debug: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLASK_DEBUG", str(int(is_debug)))
+    *trace, line = run(app, "render", "broken", status=1).stderr.splitlines()
+
+    assert line == "Error: KeyError: '***'"
+    assert trace[:1] == ["Traceback (most recent call last):"] * is_debug
+    assert PASSWORD not in "".join(trace)
+
+
 def test_unknown_preview_is_a_usage_error_with_the_nearest(app: Any) -> None:
     result = run(app, "render", "ordre", status=2)
 

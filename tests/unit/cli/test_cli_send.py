@@ -303,6 +303,14 @@ class Exploding(Backend[None]):
         raise RuntimeError(f"boom with {self.token}")
 
 
+def test_failure_that_the_command_prints_is_no_warning_of_the_log(app, caplog):
+    caplog.set_level("INFO", "flask_mail")
+    run(app, "send", "ann@example.com", "--backend", f"{__name__}:Unreachable", status=1)
+    [record] = caplog.records
+    assert "not sent by " in record.getMessage()
+    assert record.levelname == "INFO"
+
+
 def test_a_named_backend_gets_its_session_opened_and_closed(app, monkeypatch):
     monkeypatch.setattr(Recording, "events", [])
     run(app, "send", "ann@example.com", "--backend", f"{__name__}:Recording")
