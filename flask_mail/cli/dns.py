@@ -178,9 +178,10 @@ def _key_problems(record: Record, expected: DkimRecord) -> Iterator[Finding]:
     if not published:
         text = f'{record.name} has no DKIM record: publish "{expected.value}" there'
         yield Finding("error", "no-dkim", (), f"{text}, or signatures are not valid.")
-    elif own["p"] not in [each["p"] for each in published]:
-        text = f"{record.name} has another key than the one that signs, so signatures are not valid"
-        yield Finding("error", "dkim-other-key", (), f'{text}: publish "{expected.value}".')
+    elif (own["k"], own["p"]) not in [(each.get("k", "rsa"), each["p"]) for each in published]:
+        text = f"{record.name} has another key, or kind of key, than the one that signs"
+        advice = f'publish "{expected.value}", or signatures are not valid.'
+        yield Finding("error", "dkim-other-key", (), f"{text}: {advice}")
     elif any("y" in each.get("t", "").split(":") for each in published):
         text = f"{record.name} has the flag t=y (testing), so receivers treat mail as unsigned"
         yield Finding("warning", "dkim-testing", (), f"{text}: remove it.")

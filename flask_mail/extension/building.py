@@ -210,7 +210,7 @@ class Builder:
         return MailerNotFound(f"{place} delivers by {self._unknown(unknown[0])}")
 
     def _exists(self, part: Any) -> bool:
-        if not isinstance(part, str) or part == DEFAULT:
+        if not isinstance(part, str) or part == DEFAULT or part in self._classes:
             return True
         return self.definitions.key(part) is not None or loader.is_installed(part)
 

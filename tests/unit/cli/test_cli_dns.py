@@ -304,10 +304,15 @@ OWN = SigningKey("shop.org", "s1", "ed25519", load_pem_private_key(ed25519_pem()
         (f'"{OWN.record.value}; t=y"', [("warning", "dkim-testing")]),
         (f'"{OWN.record.value}; t=s:y"', [("warning", "dkim-testing")]),
         (SPLIT, [("error", "dkim-other-key")]),
+        # Without k=, it is RSA (RFC 6376 section 3.6.1).
+        (f'"v=DKIM1; p={OWN.record.value[-44:]}"', [("error", "dkim-other-key")]),
         ('"v=DKIM1; p="', [("error", "no-dkim")]),
         ("", [("error", "no-dkim")]),
     ],
-    ids=["own", "own in two strings", "test", "test and strict", "other", "revoked", "missing"],
+    ids=[
+        *("own", "own in two strings", "test", "test and strict", "other", "other kind"),
+        *("revoked", "missing"),
+    ],
 )
 def test_published_key_must_be_that_of_the_signer(published: str, expected: list[Any]) -> None:
     records = {(OWN.record.name, "TXT"): [published]} if published else {}

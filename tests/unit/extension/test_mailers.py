@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import traceback
 from typing import Any
@@ -110,6 +113,56 @@ def test_each_mailer_has_its_own_account():
         assert {*first_recorder.logins} == {("ann", "s3cret-pässword")}
         assert {*second_recorder.logins} == {("bob", "s3cret-pässword")}
         mail.close()
+
+
+PROGRAM = r"""
+import os, sys
+from flask import Flask
+from flask_mail import Mail, Message
+
+ann, bob = (
+    f"smtp://{name}:s3cret-p%C3%A4ssword@127.0.0.1:{port}"
+    for name, port in zip(("ann", "bob"), sys.argv[1:])
+)
+app = Flask("shop")
+app.config.update(
+    MAIL_DEFAULT_SENDER="a@example.com", MAIL_MAILERS={"default": ann, "bulk": bob}
+)
+mail = Mail(app)
+
+def send():
+    for name in ("default", "bulk"):
+        mail.using(name).send(Message("Hi", [f"{name}@example.com"]))
+
+send()
+child = os.fork()
+send()
+if not child:
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+app.config["MAIL_MAILERS"] = {"default": bob, "bulk": ann}
+send()
+"""
+
+
+@pytest.mark.exhaustive
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_accounts_are_kept_apart_after_a_fork_and_a_change():
+    ann, bob = Recorder(), Recorder()
+    with (
+        smtp_server(ann, authenticator=ann.authenticate, auth_require_tls=False) as first,
+        smtp_server(bob, authenticator=bob.authenticate, auth_require_tls=False) as second,
+    ):
+        arguments = [sys.executable, "-c", PROGRAM, str(first.port), str(second.port)]
+        subprocess.run(arguments, check=True, timeout=60)
+    for recorder, name, before, after in (
+        (ann, "ann", "default", "bulk"),
+        (bob, "bob", "bulk", "default"),
+    ):
+        recipients = [each.rcpt_tos for each in recorder.accepted]
+        assert recipients == [[f"{each}@example.com"] for each in (before, before, before, after)]
+        # The parent's, the child's, and that of the mailer which was built anew.
+        assert recorder.logins == [(name, "s3cret-pässword")] * 3
 
 
 def test_receipt_and_outbox_name_the_mailer():
