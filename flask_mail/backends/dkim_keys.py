@@ -118,7 +118,7 @@ def _keys_of(domain: str, place: str, tables: Any) -> Iterator[SigningKey]:
             if isinstance(table, Mapping)
             else {}
         )
-        if given.keys() != {"selector", "key"}:
+        if given.keys() != {"selector", "key"} or len(table) > len(given):
             raise ConfigurationError(
                 f"{at} must be a dict such as {_EXAMPLE}, or a list of these for several keys."
             )

@@ -313,6 +313,10 @@ class TestOptions:
             ({"example.com": []}, r"\['DOMAINS'\]\['example.com'\] is an empty list"),
             ({"example.com": [None]}, r"\['DOMAINS'\]\['example.com'\]\[0\] must be a dict"),
             ({"example.com": {"KEY": "x"}}, r"\['DOMAINS'\]\['example.com'\] must be a dict"),
+            (
+                {"example.com": {**EXAMPLE["example.com"], "key": "other"}},
+                r"\['DOMAINS'\]\['example.com'\] must be a dict",
+            ),
             ({"a b": EXAMPLE["example.com"]}, r"\['DOMAINS'\]: 'a b' is not a valid domain"),
             ({"[192.0.2.1]": EXAMPLE["example.com"]}, r"must contain a domain such as"),
             ({1: EXAMPLE["example.com"]}, r"must contain a domain such as .*, not 1\."),
