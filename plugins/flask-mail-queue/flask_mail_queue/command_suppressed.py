@@ -89,7 +89,8 @@ def add_addresses(
     """Send no more mail to addresses."""
     for each in addresses:
         if not _is_address(each):
-            raise click.BadParameter(f"{each!r} is not an address such as ann@example.com.")
+            problem = f"{each!r} is not an address such as ann@example.com."
+            raise click.BadParameter(problem, param_hint="'ADDRESSES'")
     with transaction(mailer) as (connection, tables):
         for each in addresses:
             add(
@@ -129,9 +130,10 @@ def import_addresses(
     lifetime: float | None,
     mailer: str | None,
 ) -> None:
-    """Add the addresses in a file, one on each line, or of CSV with a column "address" or "email".
+    """Add the addresses in a file.
 
-    It may have columns "reason" and "scope" too. "-" reads the standard input.
+    It has one on each line, or is CSV with a column "address" or "email", and perhaps with columns
+    "reason" and "scope" too. "-" reads the standard input.
     """
     count = 0
     wrong: list[str] = []

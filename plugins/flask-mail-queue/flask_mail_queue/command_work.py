@@ -41,7 +41,10 @@ def work(
         queues = queues_in(mailer)
         names = {each.target for each in queues if not mailers or each.target in mailers}
         if not names:
-            raise click.ClickException(f"No queue has the mailer {', '.join(mailers)}.")
+            known = ", ".join(each.target for each in queues)
+            raise click.ClickException(
+                f"No queue has the mailer {', '.join(mailers)}; they have {known}."
+            )
         for each in queues:
             if each.target in names:
                 _announce(app, each)

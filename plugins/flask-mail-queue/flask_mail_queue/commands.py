@@ -32,7 +32,10 @@ queue.add_command(show)
 @of_queue
 @with_appcontext
 def create(mailer: str | None) -> None:
-    """Create the tables that do not exist, and the columns that a new version has added."""
+    """Create the tables, and what a new version needs.
+
+    Tables and columns that exist stay as they are.
+    """
     with errors():
         store = store_of(mailer)
         added = store.create()
@@ -102,7 +105,10 @@ def retry(numbers: tuple[int, ...], may_arrive_twice: bool, mailer: str | None) 
 @of_queue
 @with_appcontext
 def settle(number: int, outcome: str, mailer: str | None) -> None:
-    """Set the outcome of a message that is unknown, and delete its content as KEEP says."""
+    """Set the outcome of a message that is unknown.
+
+    Its content is deleted as KEEP says.
+    """
     with transaction(mailer) as (connection, tables):
         row = upkeep.row(connection, tables, number)
         remains = row and contents_in(mailer, row).remains_of(row["record"], State(outcome))
@@ -148,7 +154,8 @@ def resume(name: str | None, mailer: str | None) -> None:
     if ALL_MAILERS in left:
         raise click.ClickException("All mailers are paused: call `resume` without a mailer.")
     if not is_done:
-        raise click.ClickException(f"Not paused: {name or 'any mailer'}.")
+        problem = "No mailer is paused." if name is None else f"Not paused: {name}."
+        raise click.ClickException(problem)
     click.echo(f"Resumed: {name or 'all mailers'}")
 
 
@@ -160,7 +167,8 @@ def resume(name: str | None, mailer: str | None) -> None:
 def forget(address: str, cancel: bool, mailer: str | None) -> None:
     """Delete the content of finished messages that contains an address."""
     if not re.fullmatch(r"\S+@[^\s@]+", address):
-        raise click.BadParameter("It must be one address, such as ann@example.com.")
+        problem = f"{address!r} is not one address such as ann@example.com."
+        raise click.BadParameter(problem, param_hint="'ADDRESS'")
     with errors():
         found = forget_address(queues_in(mailer), address, cancel=cancel)
     click.echo(f"Content deleted: {len(found.deleted) + len(found.cancelled)}")

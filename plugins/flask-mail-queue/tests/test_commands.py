@@ -8,7 +8,7 @@ import time
 
 import pytest
 from flask.cli import ScriptInfo
-from flask_mail_queue.commands import queue, work
+from flask_mail_queue.commands import queue, suppressed, work
 
 from flask_mail.backends import BackendUnavailable, DeliveryUnknown, MessageRefused
 
@@ -17,9 +17,10 @@ TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d"
 
 @pytest.fixture
 def run(shop):
-    def run(command, *arguments):
+    def run(command, *arguments, **options):
         runner = shop.app.test_cli_runner()
-        return runner.invoke(command, arguments, obj=ScriptInfo(create_app=lambda: shop.app))
+        info = ScriptInfo(create_app=lambda: shop.app)
+        return runner.invoke(command, arguments, obj=info, **options)
 
     return run
 
@@ -65,7 +66,8 @@ def test_work_warns_if_mail_is_suppressed(shop, run):
 
 
 def test_work_leaves_the_mail_of_other_mailers(shop, run):
-    assert "No queue has the mailer bulk" in run(work, "--once", "--mailer", "bulk").output
+    output = run(work, "--once", "--mailer", "bulk").output
+    assert output == "Error: No queue has the mailer bulk; they have peer.\n"
 
 
 def test_commands_say_that_there_are_no_tables(shop, run):
@@ -251,3 +253,33 @@ def test_purge_deletes_old_rows_that_are_finished(shop, run):
     assert run(queue, "purge", "--older-than", "30d").output == "Deleted: 1\n"
     assert [row["id"] for row in shop.rows()] == [2, 3]
     assert "not a time" in run(queue, "purge", "--older-than", "soon").output
+
+
+def test_help_of_no_command_is_cut_on_a_terminal_of_80_columns(run):
+    for group in (queue, suppressed):
+        listed = run(group, "--help", terminal_width=78).output.partition("Commands:")[2]
+        assert len(listed.splitlines()) > 4
+        assert "..." not in listed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "line"),
+    [
+        (["forget", "ann"], 2, "Invalid value for 'ADDRESS': 'ann' is not one address such as"),
+        (["show", "one"], 2, "Invalid value for 'NUMBER': 'one' is not a valid integer."),
+        (["list", "--since", "soon"], 2, "Invalid value for '--since': 'soon' is not a time"),
+        (["show", "9"], 1, "The queue has no row 9."),
+        (["resume"], 1, "No mailer is paused."),
+        (["status", "--queue", "bulk"], 1, "MAIL_MAILERS has no mailer 'bulk'."),
+    ],
+)
+def test_wrong_values_are_one_line_that_names_them(run, arguments, status, line):
+    done = run(queue, *arguments)
+    assert done.exit_code == status
+    assert done.output.splitlines()[-1].startswith(f"Error: {line}")
+
+
+def test_suppressed_address_that_is_wrong_is_named_with_the_argument(run):
+    done = run(suppressed, "add", "ann")
+    assert done.exit_code == 2
+    assert "Error: Invalid value for 'ADDRESSES': 'ann' is not an address" in done.output

@@ -182,4 +182,4 @@ def test_more_rows_than_a_page_are_searched(shop, forget):
 
 
 def test_what_is_no_address_is_an_error(forget):
-    assert "must be one address" in forget("ann").output
+    assert "is not one address such as" in forget("ann").output
