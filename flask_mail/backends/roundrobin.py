@@ -66,7 +66,10 @@ class RoundRobinBackend(FailoverBackend):
 
 
 def _to_weights(value: object) -> list[int]:
-    weights = [to_int(each) for each in listed(value)]
+    try:
+        weights = [to_int(each) for each in listed(value)]
+    except ValueError:
+        weights = []
     if not weights or not all(0 < each <= _MOST for each in weights):
         raise ValueError(f"a list of whole numbers from 1 to {_MOST}")
     return weights

@@ -194,7 +194,12 @@ def _to_burst(value: object) -> int:
 
 
 def _to_wait(value: object) -> float:
-    return 0.0 if value in (0, "0") else to_seconds(value)
+    if value in (0, "0"):
+        return 0.0
+    try:
+        return to_seconds(value)
+    except ValueError:
+        raise ValueError("a number of seconds, 0 or more, at most a million") from None
 
 
 _READERS: Final[Mapping[str, Callable[[object], Any]]] = {

@@ -210,7 +210,7 @@ def test_rates_and_default_bursts(rate, shown, burst):
         ({"RATE": 5}, r"\['RATE'\] must be a number of messages per second"),
         ({"RATE": "0/hour"}, r"\['RATE'\] must be a number of messages per second"),
         ({"BURST": 0}, r"\['BURST'\] must be a whole number above 0"),
-        ({"MAX_WAIT": -1}, r"\['MAX_WAIT'\] must be a number of seconds"),
+        ({"MAX_WAIT": -1}, r"\['MAX_WAIT'\] must be a number of seconds, 0 or more, .* not -1"),
     ],
 )
 def test_wrong_options_are_errors(options, says):
