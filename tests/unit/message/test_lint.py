@@ -317,6 +317,7 @@ def test_one_click_on_a_host_for_development_is_a_finding() -> None:
     [found] = lint(message)
 
     assert (found.code, found.part) == ("no-one-click", "headers")
+    assert lint(message, served="shop.test") == []
     assert "'http://shop.test/leave' in List-Unsubscribe begins with http://" in found.text
 
 
