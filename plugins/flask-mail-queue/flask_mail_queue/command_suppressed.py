@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timezone
 from typing import Any, Final
 
@@ -138,19 +140,31 @@ def import_addresses(
     count = 0
     wrong: list[str] = []
     rows = list(_rows(file, wrong))
-    for first in range(0, len(rows), _AT_ONCE):  # each in a transaction, as workers wait for it
-        with transaction(mailer) as (connection, tables):
-            for row in rows[first : first + _AT_ONCE]:
-                add(
-                    *(connection, tables, row["address"], _reason_of(row, reason)),
-                    scope=row.get("scope") or scope or ALL_LISTS,
-                    source="import",
-                    lifetime=lifetime,
-                )
-                count += 1
+    with _progress(range(0, len(rows), _AT_ONCE)) as parts:
+        for first in parts:  # each in a transaction, as workers wait for it
+            with transaction(mailer) as (connection, tables):
+                for row in rows[first : first + _AT_ONCE]:
+                    add(
+                        *(connection, tables, row["address"], _reason_of(row, reason)),
+                        scope=row.get("scope") or scope or ALL_LISTS,
+                        source="import",
+                        lifetime=lifetime,
+                    )
+                    count += 1
     click.echo(f"Added: {count}")
     if wrong:
         raise click.ClickException(f"Not addresses: {', '.join(wrong)}.")
+
+
+def _progress(parts: Sequence[int]) -> AbstractContextManager[Iterable[int]]:
+    """Return a progress bar for the parts, if standard error is a terminal."""
+    if len(parts) < 2 or not _is_terminal(sys.stderr):
+        return nullcontext(parts)
+    return click.progressbar(parts, label="Adding", file=sys.stderr)
+
+
+def _is_terminal(stream: Any) -> bool:
+    return stream is not None and bool(stream.isatty())  # None in a job without output
 
 
 def _rows(file: Iterable[str], wrong: list[str]) -> Iterator[dict[str, str]]:
