@@ -47,7 +47,7 @@ nitpick_ignore_regex = [
     # Passed on by those who get them.
     (
         "py:class",
-        r"(flask_mail\.delivery\.policy\.)?Policy|(flask_mail\.mime\.content\.)?Content|FileData"
+        r"(flask_mail\.delivery\.policy\.)?Policy|(flask_mail\.mime\.content\.)?Content|DataSource|Store|Load"
         r"|flask_mail\.(smtp\.deadline\.Deadline|backends\.http_values\.Blocks)",
     ),
     # Sphinx splits the types of fields that have a default.

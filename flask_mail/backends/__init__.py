@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         verify_basic_auth,
         verify_webhook,
     )
+    from ..util.files import DataSource
     from .values import DkimRecord, Kept, ProbeStep, QueuedMessage, StoredMessage
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Backend",
     "BackendUnavailable",
     "ConfigurationError",
+    "DataSource",
     "DeliveryError",
     "DeliveryEvent",
     "DeliveryUnknown",
@@ -68,7 +70,9 @@ def __getattr__(name: str) -> Any:
     if name in __all__:  # imported when it is used, as programs that send mail need none of these
         from .. import events
         from ..delivery import fields
+        from ..util import files
         from . import values
 
-        return next(getattr(each, name) for each in (events, fields, values) if hasattr(each, name))
+        places = events, fields, values, files
+        return next(getattr(each, name) for each in places if hasattr(each, name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ..mime.content import Content
-from ..util.files import BLOCK, FileData
+from ..util.files import BLOCK, DataSource
 
 if TYPE_CHECKING:
     from ..delivery.outgoing import Outgoing
@@ -23,7 +23,7 @@ class _Encodable(Protocol):
     def base64(self) -> Iterator[bytes]: ...
 
 
-Octets: TypeAlias = "bytes | bytearray | memoryview | FileData | Content | Outgoing"
+Octets: TypeAlias = "bytes | bytearray | memoryview | DataSource | Content | Outgoing"
 
 
 class Base64:
@@ -33,7 +33,7 @@ class Base64:
     """
 
     def __init__(
-        self, octets: bytes | bytearray | memoryview | FileData | Content | Outgoing
+        self, octets: bytes | bytearray | memoryview | DataSource | Content | Outgoing
     ) -> None:
         self._octets: Any = getattr(octets, "octets", octets)  # of a message, maybe not bytes yet
 
@@ -54,7 +54,7 @@ class Base64:
         yield binascii.b2a_base64(rest, newline=False)
 
     def _blocks(self) -> Iterator[bytes | memoryview]:
-        if isinstance(self._octets, (FileData, Content)):
+        if isinstance(self._octets, (DataSource, Content)):
             yield from self._octets.blocks()
             return
         view = memoryview(self._octets)

@@ -24,7 +24,7 @@ from ..mime.parts import (
     items,
     octets_of,
 )
-from ..util.files import BLOCK, FileData
+from ..util.files import BLOCK, DataSource
 
 if TYPE_CHECKING:
     from ..address.parser import Address
@@ -54,7 +54,7 @@ class File:
     """Its name; one after its type if it has none."""
     content_type: str
     """``type/subtype``, with parameters such as the charset of text."""
-    data: bytes | FileData
+    data: bytes | DataSource
     content_id: str | None = None
     """The Content-ID without brackets."""
     is_inline: bool = False
@@ -70,7 +70,7 @@ class File:
 
         :raises MessageError: an attached file is gone or has changed.
         """
-        blocks = self.data.blocks() if isinstance(self.data, FileData) else _blocks(self.data)
+        blocks = self.data.blocks() if isinstance(self.data, DataSource) else _blocks(self.data)
         for block in blocks:
             yield binascii.b2a_base64(block, newline=False)
 

@@ -17,6 +17,7 @@ from ..util.patterns import lazy_pattern
 from .envelope import checked, envelope_of
 
 if TYPE_CHECKING:
+    from ..message.attachment_records import Load, Store
     from .fields import Fields, Roles
 
 
@@ -104,31 +105,35 @@ class Outgoing:
         # The attribute `content` of the instance may not be bytes yet.
         return type(self)(**{**vars(self), **changes})
 
-    def to_dict(self, *, files: bool = False) -> dict[str, Any]:
+    def to_dict(self, *, files: bool = False, store: Store | None = None) -> dict[str, Any]:
         """Return this message as JSON types, for a queue.
 
         The content is only included if the message would not render to the same octets again: if a
         subclass overrides ``as_bytes``, or a recipient allow-list or a signer has changed it.
 
         :param files: see :meth:`Message.to_dict`.
+        :param store: see there; also called with the data of attachments in the content.
         :raises MessageError: a value has no JSON type, or an attached file is missing or has
             changed.
         """
         from .serialize import to_record
 
-        return to_record(self, files=files)
+        return to_record(self, files=files, store=store)
 
     @classmethod
-    def from_dict(cls, record: Mapping[str, Any], *, files: bool = False) -> Outgoing:
+    def from_dict(
+        cls, record: Mapping[str, Any], *, files: bool = False, load: Load | None = None
+    ) -> Outgoing:
         """Return the message that :meth:`to_dict` serialized, with the same octets.
 
         :param files: see :meth:`Message.from_dict`; never set it for untrusted records.
+        :param load: see there.
         :raises MessageError: the record is invalid or of another version, or an attached file is
             missing or has changed.
         """
         from .serialize import read_record
 
-        return cls(**read_record(record, files=files))
+        return cls(**read_record(record, files=files, load=load))
 
     def __repr__(self) -> str:
         return f"Outgoing(envelope={self.envelope!r}, message_id={self.message_id!r})"

@@ -17,7 +17,7 @@ from ..util.patterns import lazy_pattern
 from ..util.text import describe
 
 if TYPE_CHECKING:
-    from ..util.files import FileData
+    from ..util.files import DataSource
     from .fields import Copied
 
 Data: TypeAlias = str | bytes | bytearray | memoryview
@@ -80,7 +80,7 @@ class Attachment:
 
     filename: str | None
     content_type: str
-    data: Data | FileData
+    data: Data | DataSource
     disposition: str
     headers: dict[str, str]
 
@@ -101,7 +101,7 @@ class Attachment:
         _check_order(filename, content_type, data)
         if isinstance(file, os.PathLike):
             path, file = file, None
-        content: Data | FileData
+        content: Data | DataSource
         if path is not None:
             from ..util.files import FileData
 
@@ -248,7 +248,7 @@ def guess_content_type(filename: object, data: object) -> str:
 def _certain_type(data: object) -> str | None:
     if isinstance(data, (bytes, bytearray, memoryview)):
         beginning = bytes(data[:8])
-    else:  # a FileData, or a wrong type
+    else:  # a DataSource, or a wrong type
         beginning = next(data.blocks(), b"") if hasattr(data, "blocks") else b""
     return next((kind for start, kind in _BEGINNINGS if beginning.startswith(start)), None)
 

@@ -134,10 +134,10 @@ def frozen(value: Any) -> Any:
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     from ..receipt import Envelope
-    from ..util.files import FileData
+    from ..util.files import DataSource
     from ..util.secret import Secret
 
-    if isinstance(value, (FileData, Secret)):  # str() of a secret would be ***
+    if isinstance(value, (DataSource, Secret)):  # str() of a secret would be ***
         return value
     if isinstance(value, Attachment):
         clone = copy.copy(value)

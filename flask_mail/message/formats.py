@@ -17,6 +17,7 @@ from .fields import copied, frozen
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from .attachment_records import Load, Store
     from .message import AddressLike
 
 
@@ -122,11 +123,13 @@ class Forms:
         _embed(message, embed or {}, ids)
         return message
 
-    def to_dict(self, *, files: bool = False) -> dict[str, Any]:
+    def to_dict(self, *, files: bool = False, store: Store | None = None) -> dict[str, Any]:
         """Return this message as JSON types, for a queue or a database.
 
         :param files: store the paths of files that were attached by path, not their content; for
             a reader on the same machine.
+        :param store: called with the data of each attachment, unless that is text; stores it
+            elsewhere and returns a str that names it, or ``None`` to leave it in the record.
         :raises MessageError: a value has no JSON type, such as an attribute of a subclass, or an
             attached file is missing or has changed.
         """
@@ -134,7 +137,7 @@ class Forms:
 
         if self.date is None:
             self._rendered_at()  # fixes the date
-        return records.to_record(self, files=files)
+        return records.to_record(self, files=files, store=store)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
@@ -152,7 +155,9 @@ class Forms:
         return message
 
     @classmethod
-    def from_dict(cls, record: Mapping[str, Any], *, files: bool = False) -> Self:
+    def from_dict(
+        cls, record: Mapping[str, Any], *, files: bool = False, load: Load | None = None
+    ) -> Self:
         """Return the message that :meth:`to_dict` serialized.
 
         It renders to the same bytes in the same time zone; another zone changes how its Date is
@@ -162,13 +167,14 @@ class Forms:
 
         :param files: attach the files that the record names. The author of a record could attach
             any file that this program can read: do not set it for untrusted records.
+        :param load: returns the data that `store` has stored under a name.
         :raises MessageError: the record is invalid or of another version, or it names a file that
-            is missing or has changed, or any file without `files`.
+            is missing or has changed, or any file without `files`, or stored data without `load`.
         """
         from . import serialize as records
 
         message = cls._blank()
-        records.fill(message, record, files=files)
+        records.fill(message, record, files=files, load=load)
         return message
 
 

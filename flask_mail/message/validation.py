@@ -22,7 +22,7 @@ from ..mime.dates import date_header
 from ..mime.fields import parse_mailboxes
 from ..mime.parts import OURS, alternative_type
 from ..mime.render import OF_ADDRESSES, addresses_in
-from ..util.files import FileData
+from ..util.files import DataSource
 from ..util.patterns import lazy_pattern
 from ..util.text import describe, digits_of, is_plain, plain_text
 from .alternatives import Alternatives
@@ -248,7 +248,7 @@ def _check_attachment(attachment: Attachment) -> None:
     label = describe(attachment.filename or attachment.content_type)
     if isinstance(attachment.data, str):
         _check_body(attachment.data, f"attachment {label}")
-    elif not isinstance(attachment.data, (bytes, bytearray, memoryview, FileData)):
+    elif not isinstance(attachment.data, (bytes, bytearray, memoryview, DataSource)):
         raise MessageError(
             f"The attachment {label} has data of type {type(attachment.data).__name__}: pass bytes"
             " or str, such as the result of read()."

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ..errors import MessageError
-from ..util.files import BLOCK, FileData
+from ..util.files import BLOCK, DataSource
 
 LARGE: Final = 256 * 1024
 """Octets; larger content is encoded while it is sent."""
@@ -31,8 +31,8 @@ def encode_base64(octets: bytes | memoryview) -> bytes:
 class Base64:
     """Octets that :func:`encode_base64` encodes only when they are sent."""
 
-    def __init__(self, data: bytes | FileData) -> None:
-        self._data = data
+    def __init__(self, data: bytes | DataSource) -> None:
+        self.data = data
         characters = (len(data) + 2) // 3 * 4
         line_ends = max(0, (characters - 1) // _LINE)
         self._size = characters + 2 * line_ends
@@ -43,15 +43,20 @@ class Base64:
     def __bytes__(self) -> bytes:
         return b"".join(self.blocks())
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Base64) and self.data == other.data
+
+    __hash__ = None  # type: ignore[assignment]
+
     def check(self) -> None:
-        """Check that an underlying file is unchanged, see :meth:`FileData.check`."""
-        if isinstance(self._data, FileData):
-            self._data.check()
+        """Check that an underlying file is unchanged, see :meth:`DataSource.check`."""
+        if isinstance(self.data, DataSource):
+            self.data.check()
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the encoded octets in blocks of some tens of KiB."""
         start = b""
-        for block in _blocks(self._data):
+        for block in _blocks(self.data):
             yield start + encode_base64(block)
             start = b"\r\n"
 
@@ -93,7 +98,7 @@ class Content:
         return b"".join(each for each in self.pieces if isinstance(each, bytes))
 
     def check(self) -> None:
-        """Check that the underlying files are unchanged, see :meth:`FileData.check`."""
+        """Check that the underlying files are unchanged, see :meth:`DataSource.check`."""
         for piece in self.pieces:
             if isinstance(piece, Base64):
                 piece.check()
@@ -150,8 +155,8 @@ class Portion:
             yield taken
 
 
-def _blocks(data: bytes | FileData) -> Iterator[bytes | memoryview]:
-    if isinstance(data, FileData):
+def _blocks(data: bytes | DataSource) -> Iterator[bytes | memoryview]:
+    if isinstance(data, DataSource):
         yield from data.blocks(BLOCK)
     else:
         view = memoryview(data)

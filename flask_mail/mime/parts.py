@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ..errors import MessageError
-from ..util.files import BLOCK, FileData
+from ..util.files import BLOCK, DataSource
 from ..util.patterns import lazy_pattern
 from ..util.text import decode_words
 from .checks import CRLF, as_text, check_content_type, check_disposition, check_header_name, clean
@@ -215,12 +215,12 @@ def _attached_message(data: object, parameters: dict[str, str]) -> tuple[str, by
     return "base64", encode_base64(octets)
 
 
-def _is_utf_8(data: bytes | FileData) -> bool:
+def _is_utf_8(data: bytes | DataSource) -> bool:
     """Return True if octets are UTF-8 but not ASCII, which needs no charset."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     is_ascii = True
     try:
-        for block in data.blocks() if isinstance(data, FileData) else (data,):
+        for block in data.blocks() if isinstance(data, DataSource) else (data,):
             is_ascii = is_ascii and block.isascii()
             if not is_ascii:
                 decoder.decode(block)
@@ -230,13 +230,13 @@ def _is_utf_8(data: bytes | FileData) -> bool:
     return not is_ascii
 
 
-def octets_of(data: object, kind: str, parameters: dict[str, str]) -> bytes | FileData:
+def octets_of(data: object, kind: str, parameters: dict[str, str]) -> bytes | DataSource:
     """Return the content of an attachment; for text, add its charset to `parameters`.
 
     :param kind: its content type in lower case.
     """
-    if isinstance(data, (bytes, bytearray, memoryview, FileData)):
-        octets = data if isinstance(data, (bytes, FileData)) else bytes(data)
+    if isinstance(data, (bytes, bytearray, memoryview, DataSource)):
+        octets = data if isinstance(data, (bytes, DataSource)) else bytes(data)
         # XML declares its own charset (RFC 7303 section 3).
         is_text = kind.startswith("text/") and not kind.endswith(("/xml", "+xml"))
         if is_text and "charset" not in parameters and _is_utf_8(octets):

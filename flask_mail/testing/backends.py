@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..backends.base import Backend
 from ..backends.features import Feature
 from ..delivery.copies import MOST_KEPT, delivered_copy
-from ..util.files import FileData
+from ..util.files import DataSource
 from .composites import delivered
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _keep_files(copy: Message) -> None:
     # A program may delete attached files after sending, before the test reads them.
     for each in copy.attachments:
         data: object = getattr(each, "data", None)  # a program may attach other objects
-        if isinstance(data, FileData) and len(data) <= MOST_KEPT:
+        if isinstance(data, DataSource) and len(data) <= MOST_KEPT:
             each.data = bytes(data)
 
 

@@ -23,8 +23,32 @@ _RECENTLY = 2 * 10**9
 (file systems have a resolution of up to two seconds), so its digest is kept too."""
 
 
+class DataSource:
+    """Data of an attachment that is read when it is needed, any number of times.
+
+    A subclass has a length in octets and a method ``blocks(octets)``, which yields the data in
+    blocks of that size, of which only the last one is shorter. It raises :class:`.MessageError`
+    before the last block if the data is gone or has changed, so that a part is never taken for the
+    whole.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __len__(self) -> int: ...
+
+        def blocks(self, octets: int = BLOCK) -> Iterator[bytes]: ...
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.blocks())
+
+    def check(self) -> None:
+        """Raise MessageError if it is already known that the data cannot be read."""
+
+
 @dataclass(frozen=True, slots=True)
-class FileData:
+class FileData(DataSource):
     """Content of a file as it was when it was attached.
 
     It is read block by block when it is needed, so that a large file takes no memory. The file is
@@ -59,9 +83,6 @@ class FileData:
 
     def __len__(self) -> int:
         return self.size
-
-    def __bytes__(self) -> bytes:
-        return b"".join(self.blocks())
 
     def check(self) -> None:
         """Raise MessageError if the file is missing or its size or mtime has changed."""

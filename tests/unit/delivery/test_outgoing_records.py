@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from flask_mail import Message, MessageError, Outgoing, Refusal
+from flask_mail.backends import DataSource
+from flask_mail.mime.content import Base64, Content
 
 
 def outgoing(message: Message | None = None, **given: Any) -> Outgoing:
@@ -61,6 +63,67 @@ def test_large_attachment_is_stored_once(tmp_path):
     assert "content" in other.to_dict(files=True)
     changed = mail.with_octets(mail.content[:-3] + b"x\r\n")
     assert through_json(changed, files=True).content == changed.content
+
+
+class Stored:
+    """Stores data of more than ten octets apart from records."""
+
+    def __init__(self) -> None:
+        self.data: list[bytes] = []
+
+    def store(self, data: bytes | DataSource) -> str | None:
+        if len(data) <= 10:
+            return None
+        self.data.append(bytes(data))
+        return str(len(self.data) - 1)
+
+    def load(self, name: str) -> bytes:
+        return self.data[int(name)]
+
+
+def with_attachments(*data: Any, **fields: Any) -> Message:
+    message = Message("Hi", ["to@example.com"], "x", sender="from@example.com", **fields)
+    for each in data:
+        message.attach("a.bin", "application/octet-stream", each)
+    return message
+
+
+def test_attachments_are_stored_apart_if_the_program_wants_it(tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"from a file")
+    message = with_attachments(b"0123456789", bytearray(b"0123456789abc"), "text of a file")
+    message.attach_file(tmp_path / "a.bin")
+    mail, stored = outgoing(message), Stored()
+    record = json.loads(json.dumps(mail.to_dict(store=stored.store)))
+    assert stored.data == [b"0123456789abc", b"from a file"]
+    assert "content" not in record
+    assert Outgoing.from_dict(record, load=stored.load).content == mail.content
+    with pytest.raises(MessageError, match="pass the function `load`"):
+        Outgoing.from_dict(record)
+    record["message"]["attachments"][1]["base64"] = ""
+    with pytest.raises(MessageError, match="one of 'text', 'base64', 'file' and 'stored'"):
+        Outgoing.from_dict(record, load=stored.load)
+
+
+def test_attachments_in_changed_content_are_stored_apart():
+    stored = Stored()
+    plain = outgoing(with_attachments(bytes(300_000), bytes(60_000)))
+    octets: Any = plain.octets
+    pieces = [b"X-Original-To: a@example.com\r\n", *octets.pieces, Base64(b"small"), b"\n"]
+    mail = plain.with_octets(Content(pieces))
+    record = json.loads(json.dumps(mail.to_dict(store=stored.store)))
+    assert {bytes(300_000), bytes(60_000)} == set(stored.data)
+    assert len(json.dumps(record)) < 4096
+    again = Outgoing.from_dict(record, load=stored.load)
+    assert again.content == mail.content[:-1] + b"\r\n"
+    with pytest.raises(MessageError, match="pass the function `load`"):
+        Outgoing.from_dict({**record, "message": outgoing().to_dict()["message"]})
+
+
+def test_a_large_file_is_stored_once_without_its_path_too(tmp_path):
+    (tmp_path / "a.bin").write_bytes(bytes(300_000))
+    message = with_attachments()
+    message.attach_file(tmp_path / "a.bin")
+    assert "content" not in outgoing(message).to_dict()
 
 
 def test_withheld_recipients_stay_withheld():

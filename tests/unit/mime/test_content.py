@@ -60,6 +60,12 @@ def test_content_can_be_read_again_and_again() -> None:
     assert bytes(content) == bytes(content) == b"headZGF0YQ=="
 
 
+def test_base64_is_equal_if_its_data_is() -> None:
+    assert Base64(b"data") == Base64(bytearray(b"data"))  # type: ignore[arg-type]
+    assert Base64(b"data") != Base64(b"other")
+    assert Base64(b"data") != b"data"
+
+
 def test_its_repr_shows_nothing_of_it() -> None:
     assert repr(Content([b"secret"])) == "<Content of 6 octets>"
 

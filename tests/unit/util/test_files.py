@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from flask_mail import MessageError
+from flask_mail import Attachment, Message, MessageError
+from flask_mail.backends import DataSource, Outgoing
 from flask_mail.util.files import BLOCK, FileData
 
 LONG_AGO = 10**18
@@ -135,3 +138,20 @@ def test_a_file_that_became_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     for look in (data.check, lambda: bytes(data)):
         with pytest.raises(MessageError, match="has changed"):
             look()
+
+
+def test_data_of_another_source_is_attached() -> None:
+    class Numbers(DataSource):
+        def __len__(self) -> int:
+            return 300_000
+
+        def blocks(self, octets: int = BLOCK) -> Iterator[bytes]:
+            for start in range(0, 300_000, octets):
+                yield b"1" * min(octets, 300_000 - start)
+
+    message = Message("Hi", ["ann@example.com"], "x", sender="shop@example.com")
+    message.attachments.append(Attachment("a.bin", "application/octet-stream", b""))
+    message.attachments[0].data = Numbers()
+    mail = Outgoing.of(message)
+    assert base64.b64encode(bytes(Numbers()))[:76] in mail.content
+    assert mail.message.attachments[0].read() == b"1" * 300_000
