@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flask_mail.backends import (
     Backend,
+    BackendUnavailable,
     ConfigurationError,
     DeliveryEvent,
     Feature,
@@ -22,9 +23,10 @@ from flask_mail.backends import (
 )
 
 from .contents import Contents, Keep
+from .files import piece_of
 from .records import LONGEST, QueueOptions
 from .showing import backlog_of, last_events_of
-from .store import Store
+from .store import Store, describe_failure
 from .storing import Storing, parts_of
 from .transactions import Transactions
 
@@ -133,7 +135,19 @@ class QueueBackend(Backend[None]):
     @cached_property
     def contents(self) -> Contents:
         """The content of the rows of this queue."""
-        return Contents(self._key, self._keep, self.setting("key"))
+        return Contents(self._key, self._keep, self.setting("key"), self._read_piece)
+
+    def _read_piece(self, bundle: str, n: int) -> bytes | None:
+        try:
+            with self.store.reading() as connection:
+                return piece_of(connection, self.store.tables, bundle, n)
+        except SQLAlchemyError as error:
+            raise BackendUnavailable(
+                f"The database of the queue failed ({describe_failure(error)}) while an attachment"
+                " was read.",
+                stage="data",
+                retry_after=1.0,
+            ) from None
 
     @property
     def rules(self) -> Mapping[str, object]:

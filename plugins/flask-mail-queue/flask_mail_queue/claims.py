@@ -27,6 +27,8 @@ class Claimed:
     repeatable: float | None = None
     """``None`` unless it may have been accepted: the seconds for which the peer recognizes its key.
     """
+    files: str | None = None
+    """The bundle with its large attachments."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def claimed(row: Any) -> Claimed:
     return Claimed(
         *(row.id, row.claims + 1, row.attempts, row.age / SECOND),
         *(_seconds(row.remaining), row.record, row.trace, _seconds(row.repeatable)),
+        files=row.files,
     )
 
 

@@ -23,6 +23,7 @@ from flask_mail.backends import (
 
 from .claims import Claimed, Result
 from .contents import Contents
+from .files import fetch
 from .outcomes import is_of_opening, result_of
 from .schema import State
 from .telling import tell
@@ -145,11 +146,14 @@ class Delivery:
 
     def _opened(self, row: Claimed) -> Outgoing | None:
         """Return the message of a row; ``None`` if it cannot be read."""
+        mail = None
         try:
-            return self._mailer.contents.mail_of(row.record)
+            mail = self._mailer.contents.mail_of(row.record)
+            fetch(mail)
         except Exception as error:  # noqa: BLE001 (the outcome of this row)
-            self._note(row, None, self._mailer.backend.receipt_of(error, None, handed_over=False))
+            self._note(row, mail, self._mailer.backend.receipt_of(error, mail, handed_over=False))
             return None
+        return mail
 
     def _prepared(self, opened: list[tuple[Claimed, Outgoing]]) -> list[tuple[Claimed, Outgoing]]:
         """Return the messages that may be delivered, with their rows."""

@@ -14,6 +14,7 @@ from flask_mail import MailError
 
 from . import upkeep
 from .backend import QueueBackend
+from .files import wipe_unused
 from .finding import contents_of
 from .schema import FINISHED, State, is_in, now
 
@@ -77,7 +78,7 @@ def _erased(queues: Sequence[QueueBackend], row: Any, *, cancel: bool) -> State 
     tables = queues[0].store.tables
     queue = tables.queue
     state = State(row.state)
-    values: dict[str, Any] = {"record": None}
+    values: dict[str, Any] = {"record": None, "files": None}
     if state is State.QUEUED and cancel:
         state = State.CANCELLED
         values.update(state=upkeep.ended_as(tables, state), finished_at=now())
@@ -89,6 +90,7 @@ def _erased(queues: Sequence[QueueBackend], row: Any, *, cancel: bool) -> State 
     same = (queue.c.id == row.id) & (queue.c.claims == row.claims) & before
     with queues[0].store.begin() as connection:
         is_done = connection.execute(update(queue).where(same).values(**values)).rowcount == 1
+        wipe_unused(connection, tables)
     return state if is_done else None
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from .claims import Claimed, Result, apart, claimed
 from .contents import WHOLE
+from .files import wipe_unused
 from .leases import LeaseLost
 from .returning import updated_ids
 from .schema import ALL_MAILERS, HELD, SECOND, State, Tables, is_in, now
@@ -26,6 +27,7 @@ class Protocol:
     """
 
     def __init__(self, tables: Tables, owner: str) -> None:
+        self._tables = tables
         self._queue, self._worker, self._try = tables.queue, tables.worker, tables.attempt
         self._pause = tables.pause
         self._owner = owner
@@ -50,7 +52,7 @@ class Protocol:
         due = (
             select(
                 *(queue.c.id, queue.c.claims, queue.c.attempts, queue.c.losses, queue.c.record),
-                queue.c.trace,
+                *(queue.c.trace, queue.c.files),
                 (now() - queue.c.created_at).label("age"),
                 (queue.c.expires_at - now()).label("remaining"),
                 (queue.c.repeat_until - now()).label("repeatable"),
@@ -178,13 +180,22 @@ class Protocol:
                 (queue.c.response, case(responses, value=queue.c.id)),
                 (queue.c.error, ""),
                 (queue.c.record, self._remains(results)),
+                (queue.c.files, self._files(results)),
                 (queue.c.owner, None),
                 (queue.c.finished_at, now()),
                 (queue.c.repeat_until, None),
                 (queue.c.peer_id, self._peer_ids(results)),
             )
         )
-        return updated_ids(connection, recorded)
+        found = updated_ids(connection, recorded)
+        if bundles := {each.row.files for each in results} - {None}:
+            wipe_unused(connection, self._tables, bundles)
+        return found
+
+    def _files(self, results: Sequence[Result]) -> Any:
+        files = self._queue.c.files
+        kept = {each.row.id: files for each in results if each.remains == WHOLE}
+        return case(kept, value=self._queue.c.id) if kept else None
 
     def _peer_ids(self, results: Sequence[Result]) -> Any:
         given = {each.row.id: literal(each.peer_id) for each in results if each.peer_id is not None}

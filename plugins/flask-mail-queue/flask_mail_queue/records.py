@@ -10,6 +10,7 @@ from typing import Any, Final
 from flask_mail.backends import Outgoing
 
 from .contents import Contents
+from .files import Bundles
 from .schema import SECOND
 
 _MAX_KEY: Final = 255
@@ -65,12 +66,15 @@ def seconds_of(at: object) -> float:
 
 
 def row_of(
-    mail: Outgoing, mailer: str, options: QueueOptions, contents: Contents
+    mail: Outgoing, mailer: str, options: QueueOptions, contents: Contents, bundles: Bundles
 ) -> dict[str, Any]:
     """Return the parameters of the statement that stores `mail`.
 
+    :param bundles: those of the transaction; gets that of this message.
+
     :raises MessageError: a value of the message has no JSON type, or a file is gone.
     """
+    bundle = bundles.of(mail)
     return {
         "mailer": mailer,
         "priority": options.priority,
@@ -81,7 +85,8 @@ def row_of(
         "message_id": mail.message_id,
         "recipients": len(mail.envelope.recipients),
         "size": mail.size,
-        "record": contents.stored(mail),
+        "record": contents.stored(mail, bundle),
+        "files": None if bundle is None else bundle.id,
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.engine import Connection
 
-from . import events, suppressed, upkeep
+from . import events, files, suppressed, upkeep
 from .backend import QueueBackend
 from .claims import Result
 from .leases import Leases
@@ -44,6 +44,8 @@ def rehearse(connection: Connection, queues: Sequence[QueueBackend]) -> None:
         protocol.release(connection)
         leases.reap(connection)
         upkeep.expire(connection, store.tables)
+        files.wipe_unused(connection, store.tables, [_MAILER])
+        files.piece_of(connection, store.tables, _MAILER, 0)
         suppressed.find(connection, store.tables, ["ann@example.com"])
         events.settle_earlier(connection, queues)
         events.forget_old(connection, store.tables)
@@ -68,5 +70,6 @@ def _row() -> dict[str, object]:
         "recipients": 0,
         "size": 0,
         "record": b"{}",
+        "files": None,
         "trace": None,
     }

@@ -100,13 +100,14 @@ class Tables:
         self.attempt = metadata.tables[f"{name}_try"]
         self.pause = metadata.tables[f"{name}_pause"]
         self.event = metadata.tables[f"{name}_event"]
+        self.file = metadata.tables[f"{name}_file"]
         self.suppression = metadata.tables[SUPPRESSION]
 
     @property
     def all(self) -> list[Table]:
         return [
             *(self.queue, self.worker, self.attempt, self.pause),
-            *(self.event, self.suppression),
+            *(self.event, self.file, self.suppression),
         ]
 
 
@@ -145,6 +146,8 @@ def _define(metadata: MetaData, name: str) -> None:
         # The name of the peer for the message, and the kind of its last event.
         Column("peer_id", String(255)),
         Column("reported", String(12)),
+        # The bundle with the large attachments, which rows of one transaction may share.
+        Column("files", String(32)),
         UniqueConstraint("mailer", "key", name=f"uq_{name}_key"),
         # The id of a row that was deleted must not mean another message.
         sqlite_autoincrement=True,
@@ -161,6 +164,13 @@ def _define(metadata: MetaData, name: str) -> None:
     Index(f"ix_{name}_finished", queue.c.state, queue.c.finished_at)
     Index(f"ix_{name}_message_id", queue.c.message_id)
     Index(f"ix_{name}_peer_id", queue.c.peer_id)
+    has_files = queue.c.files.is_not(None)
+    Index(
+        f"ix_{name}_files",
+        queue.c.files,
+        sqlite_where=has_files,
+        postgresql_where=has_files,
+    )
     # The lease is one row of the worker, not a column of its messages: renewing them would
     # deadlock with the updates of the messages.
     Table(
@@ -187,6 +197,14 @@ def _define(metadata: MetaData, name: str) -> None:
         Column("response", String(500), nullable=False),
         Column("error", String(80), nullable=False),
         Column("owner", String(40), nullable=False),
+    )
+    # Pieces, as drivers and servers limit the size of a value, and copy it several times.
+    Table(
+        f"{name}_file",
+        metadata,
+        Column("bundle", String(32), primary_key=True),
+        Column("n", Integer, primary_key=True, autoincrement=False),
+        Column("data", LargeBinary(256 * 1024), nullable=False),
     )
     # The ids of events, as services may send one several times.
     Table(

@@ -190,7 +190,7 @@ class Store:
 
 _GIVEN: Final = (
     *("mailer", "priority", "key", "message_id", "recipients", "size", "record"),
-    "trace",
+    *("files", "trace"),
 )
 
 

@@ -22,6 +22,7 @@ from flask_mail.backends import (
 )
 
 from . import joining
+from .files import Bundles, large_files, undo
 from .records import row_of
 from .store import describe_failure
 from .tracing import storing
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("flask_mail.queue")
 # Octets of the messages that are stored in one statement; databases limit its size.
 _LARGEST: Final = 4 * 1024 * 1024
+_LINE: Final = 78  # of base64, with its end; it encodes:
+_OF_A_LINE: Final = 57
 _Row = dict[str, Any]
 _T = TypeVar("_T")
 
@@ -40,16 +43,23 @@ _T = TypeVar("_T")
 def parts_of(mails: Sequence[Outgoing], most: int) -> Iterator[list[Outgoing]]:
     """Yield messages in lists that can be stored in one statement.
 
+    Messages with equal large attachments, which are stored once, stay together.
+
     :param most: the number of messages; of more, SQLAlchemy would make several statements.
     """
     part: list[Outgoing] = []
     size = 0
+    files: list[Any] = []
     for mail in mails:
-        if len(part) == most or (part and size + mail.size > _LARGEST):
+        before, files = files, large_files(mail)
+        octets = sum(map(len, files))
+        own = max(mail.size - octets * _LINE // _OF_A_LINE, 0)
+        added = own + (octets if files != before else 0)
+        if len(part) == most or (part and size + added > _LARGEST):
             yield part
             part, size = [], 0
+        size += added if part else own
         part.append(mail)
-        size += mail.size
     if part:
         yield part
 
@@ -70,11 +80,18 @@ class Storing:
 
         :raises DeliveryError: it was not stored, or may not have been.
         """
+        bundles = Bundles()
         with storing(self._queue.app, mail, self._queue.name) as trace:
-            row = self._row(mail, trace)
+            row = self._row(mail, trace, bundles)
             session = self._session()
+
+            def insert(connection: Connection) -> tuple[int, bool]:
+                number, is_new = self._queue.store.insert(connection, row)
+                self._insert_files(connection, bundles, {number: row} if is_new else {})
+                return number, is_new
+
             try:
-                number, is_new = self._inserted(session, lambda c: self._queue.store.insert(c, row))
+                number, is_new = self._inserted(session, insert)
             except SQLAlchemyError as error:
                 raise self._unavailable(error) from None
             self._expect_commit(session, [mail] if is_new else [])
@@ -97,18 +114,26 @@ class Storing:
         :raises SQLAlchemyError: nothing was stored.
         :raises MailError: nothing was stored.
         """
+        bundles = Bundles()
         rows: dict[int, _Row] = {}
         spans: dict[int, ExitStack] = {}
         for index, mail in enumerate(mails):
             # What it raises is raised again if the message is stored alone.
             with suppress(Exception), ExitStack() as span:
                 trace = span.enter_context(storing(self._queue.app, mail, self._queue.name))
-                rows[index] = self._row(mail, trace)
+                rows[index] = self._row(mail, trace, bundles)
                 spans[index] = span.pop_all()
         session = self._session()
         given = list(rows.values())
+
+        def insert(connection: Connection) -> list[int | None]:
+            found = self._queue.store.insert_many(connection, given)
+            new = {number: row for number, row in zip(found, given, strict=True) if number}
+            self._insert_files(connection, bundles, new)
+            return found
+
         try:
-            found = self._inserted(session, lambda c: self._queue.store.insert_many(c, given))
+            found = self._inserted(session, insert)
         except DeliveryUnknown as error:
             return {each: self._queue.receipt_of(error, mails[each]) for each in rows}
         # Without those whose key exists already.
@@ -118,13 +143,30 @@ class Storing:
             spans[each].close()
         return {each: self._receipt(mails[each], numbers[each], session) for each in numbers}
 
-    def _row(self, mail: Outgoing, trace: str | None) -> _Row:
+    def _insert_files(
+        self, connection: Connection, bundles: Bundles, rows: dict[int, _Row]
+    ) -> None:
+        """Store the bundles of rows that were stored, by their ids."""
+        used = {row["files"] for row in rows.values()} - {None}
+        if not used:
+            return
+        tables = self._queue.store.tables
+        try:
+            bundles.insert(connection, tables, self._queue.contents, used)
+        except BaseException:
+            # The program may commit its transaction in spite of the error.
+            with suppress(SQLAlchemyError):
+                undo(connection, tables, list(rows), used)
+            raise
+
+    def _row(self, mail: Outgoing, trace: str | None, bundles: Bundles) -> _Row:
         queue = self._queue
         options = queue.options_of(mail)
         mail = mail.for_mailer(queue.target)
         if queue.child is not None:
             queue.child.check(mail)
-        return {**row_of(mail, queue.target, options, queue.contents), "trace": trace}
+        row = row_of(mail, queue.target, options, queue.contents, bundles)
+        return {**row, "trace": trace}
 
     def _session(self) -> Session | None:
         try:

@@ -9,6 +9,7 @@ from sqlalchemy import case, delete, func, insert, or_, select, true, update
 from sqlalchemy.engine import Connection, RowMapping
 
 from .contents import WHOLE
+from .files import wipe_unused
 from .returning import updated, updated_ids
 from .schema import ALL_MAILERS, FINISHED, SECOND, State, Tables, is_in, now
 
@@ -66,8 +67,9 @@ def purge(
             queue.c.mailer.not_in(keep),
             of_mailer,
         )
-        .values(record=None)
+        .values(record=None, files=None)
     )
+    wipe_unused(connection, tables)
     return count
 
 
@@ -75,7 +77,10 @@ def purge_sent(connection: Connection, tables: Tables, mailers: Sequence[str]) -
     """Delete rows of mailers that were sent a minute ago, up to 500, and return their number."""
     queue = tables.queue
     is_gone = is_in(queue.c.state, State.SENT) & queue.c.mailer.in_(mailers)
-    return _delete(connection, tables, is_gone, _SENT)
+    count = _delete(connection, tables, is_gone, _SENT)
+    if count:
+        wipe_unused(connection, tables)
+    return count
 
 
 def _delete(connection: Connection, tables: Tables, which: Any, older_than: float) -> int:
@@ -156,12 +161,16 @@ def settle(
             state=state.value,
             owner=None,
             record=record,
+            files=queue.c.files if remains == WHOLE else None,
             finished_at=now(),
             repeat_until=None,
             response=queue.c.response if response is None else response,
         )
     )
-    return connection.execute(settled).rowcount == 1
+    is_done = connection.execute(settled).rowcount == 1
+    if is_done:
+        wipe_unused(connection, tables)
+    return is_done
 
 
 def cancel(connection: Connection, tables: Tables, ids: Sequence[int]) -> dict[int, str]:

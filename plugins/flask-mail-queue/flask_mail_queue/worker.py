@@ -23,6 +23,7 @@ from .aftermath import tell_ended
 from .backend import QueueBackend
 from .claims import Claimed, Result
 from .delivery import Delivery, Mailer
+from .files import wipe_unused
 from .finding import contents_of
 from .jitter import spread
 from .leases import LeaseLost, Leases
@@ -141,6 +142,7 @@ class Worker:
                 tell_ended(self._app, row, contents_of(queues, row["mailer"]))
         for number, state in self._committed(lambda c: events.settle_earlier(c, queues)):
             _log.info("Row %d %s, as an event has said before", number, state.value)
+        self._committed(lambda c: wipe_unused(c, tables))
         for name in self._committed(lambda c: upkeep.mailers_due(c, tables)):
             if name not in self._queues:  # another worker may send its mail, if it exists
                 self._target(name)

@@ -99,10 +99,18 @@ class Storm:
         return {"BACKEND": Ledger, "PATH": ledger}
 
     def enqueue(self, count=PER_ROUND):
-        for _ in range(count):
-            self.sent += 1
-            self.mail.send(Message(f"Mail {self.sent}", ["ann@example.com"], "Hello."))
+        # Two of each round share their large attachment, which takes two pieces.
+        shared = [self.message(), self.message()]
+        for each in shared:
+            each.attach("a.bin", "application/octet-stream", bytes(300_000))
+        self.mail.send_many(shared)
+        for _ in range(count - len(shared)):
+            self.mail.send(self.message())
         self.store.dispose()  # before the next fork
+
+    def message(self):
+        self.sent += 1
+        return Message(f"Mail {self.sent}", ["ann@example.com"], "Hello.")
 
     def fork(self, number=0):
         """Start a worker, which gets the signal at a random point, and return its id."""
@@ -201,6 +209,12 @@ class Storm:
         return False
 
     def finish(self):
+        # What was tried again after a failure of the server is due later.
+        queue = self.store.tables.queue
+        with self.store.begin() as connection:
+            is_queued = queue.c.state == "queued"
+            connection.execute(queue.update().where(is_queued).values(due_at=0))
+        self.store.dispose()
         self.judged(os.waitpid(self.fork(), 0)[1])
 
     def judged(self, status):
@@ -210,14 +224,20 @@ class Storm:
 
     def result(self, ledger):
         queue = self.store.tables.queue
+        file = self.store.tables.file
         with self.store.begin() as connection:
-            rows = connection.execute(select(queue.c.message_id, queue.c.state)).all()
+            rows = connection.execute(
+                select(queue.c.message_id, queue.c.state, queue.c.files)
+            ).all()
+            bundles = list(connection.scalars(select(file.c.bundle).distinct()))
             left = connection.execute(select(self.store.tables.worker)).all()
         accepted = Counter(Path(ledger).read_text(encoding="ascii").split())
         return {
             "stored": self.sent,
             "states": {row.message_id: row.state for row in rows},
             "accepted": accepted,
+            "bundles": sorted(bundles),
+            "files": sorted({row.files for row in rows if row.files}),
             "workers": len(left),
         }
 

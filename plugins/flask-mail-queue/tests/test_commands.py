@@ -79,7 +79,7 @@ def test_commands_say_that_there_are_no_tables(shop, run):
     created = run(queue, "create").output
     assert created == (
         "Tables: mail_queue, mail_queue_worker, mail_queue_try, mail_queue_pause,"
-        " mail_queue_event, mail_suppression\n"
+        " mail_queue_event, mail_queue_file, mail_suppression\n"
     )
     assert run(queue, "status").output == "Oldest due: none\n"
 

@@ -105,7 +105,8 @@ class Queue(RuleBasedStateMachine):
     def store_one(self, priority, key, expires=False):
         given = {"mailer": "peer", "message_id": "<1@example.com>", "recipients": 1, "size": 1}
         when = {"given_at": None, "delay": 0, "lifetime": 0 if expires else None}
-        row = {**given, **when, "priority": priority, "key": key, "record": b"{}", "trace": None}
+        row = {**given, **when, "priority": priority, "key": key, "record": b"{}"}
+        row |= {"files": None, "trace": None}
         with self.store.begin() as connection:
             number, is_new = self.store.insert(connection, row)
         same = [each.id for each in self.rows.values() if key is not None and each.key == key]

@@ -79,3 +79,5 @@ def test_workers_that_die_send_nothing_twice_and_lose_nothing(url, tmp_path, req
     assert found["stopped"] >= STOPS
     assert failed == rounds
     assert found["workers"] == 0
+    assert found["bundles"] == found["files"], f"seed {seed}: attachments are lost or left over"
+    assert len(found["files"]) <= len(unknown)
