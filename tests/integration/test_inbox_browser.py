@@ -421,6 +421,7 @@ class TestPanes:
         look(driver, width=375, height=667)
         css(driver, ".list .row")[0].click()
         assert self.opened(driver, "Three")
+        until(driver, "iframe.twin")  # by the script of the page
         driver.execute_script("window.same = true")
         for name in ("Raw", "HTML source", "HTML"):
             driver.execute_script("arguments[0].click()", driver.find_element("link text", name))
@@ -429,6 +430,25 @@ class TestPanes:
             tops = {each.rect["y"] for each in css(driver, ".tabs a")}
             assert tops == {tab["y"]}
         assert driver.execute_script("return window.same")
+
+    def test_a_late_answer_does_not_replace_the_message_that_was_chosen_since(
+        self, driver: Any
+    ) -> None:
+        driver.execute_script(
+            """window.fetch = (fetch => (url, options) => {
+                 const late = url.endsWith(arguments[0]) && new Promise((go) => window.go = go);
+                 return Promise.resolve(late).then(() => fetch(url, options));
+               })(window.fetch)""",
+            css(driver, ".list .row")[0].get_attribute("pathname"),
+        )
+        self.press(driver, "j", "j", "j")
+        assert self.opened(driver, "One")
+        driver.execute_script("window.go()")
+        self.press(driver, "k")
+        assert self.opened(driver, "Two")
+        assert css(driver, ".row[aria-current]")[0].text.count("Two")
+        driver.back()
+        assert self.opened(driver, "One")
 
     def test_the_focus_stays_on_the_tab_that_was_chosen(self, driver: Any) -> None:
         from selenium.webdriver.common.keys import Keys

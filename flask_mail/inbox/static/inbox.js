@@ -71,14 +71,17 @@
 
   // --- The message beside the list ---
 
+  let wanted;
   async function open(url) {
     let page;
+    wanted = url;
     try {
       page = await load(url, { "X-Mail-Pane": "1" });
     } catch {
       location.href = url; // to show what is wrong
       return;
     }
+    if (url !== wanted) return; // answered late: another one was chosen since
     const before = location.pathname;
     const focused = document.activeElement.closest("#pane a")?.textContent;
     history.pushState(null, "", url);
@@ -124,7 +127,8 @@
 
   function step(by) {
     const rows = isWide.matches || !one("article") ? all(".row") : [];
-    const last = rows.findIndex((row) => row === document.activeElement || row.hasAttribute("aria-current"));
+    const active = rows.indexOf(document.activeElement); // ahead of the open one if keys are quick
+    const last = active < 0 ? rows.findIndex((row) => row.hasAttribute("aria-current")) : active;
     const row = rows[last < 0 ? 0 : last + by];
     if (row) {
       row.focus();
