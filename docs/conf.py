@@ -47,7 +47,8 @@ nitpick_ignore_regex = [
     # Passed on by those who get them.
     (
         "py:class",
-        r"(flask_mail\.delivery\.policy\.)?Policy|(flask_mail\.mime\.content\.)?Content|DataSource|Store|Load"
+        r"(flask_mail\.delivery\.(policy|reporting)\.)?(Policy|Causes)"
+        r"|(flask_mail\.mime\.content\.)?Content|DataSource|Store|Load"
         r"|flask_mail\.(smtp\.deadline\.Deadline|backends\.http_values\.Blocks)",
     ),
     # Sphinx splits the types of fields that have a default.
