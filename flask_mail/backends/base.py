@@ -88,7 +88,12 @@ class Backend(Inspectable, Sending[S]):
         :raises ConfigurationError: an option is unknown, missing or of the wrong type; names the
             setting.
         """
-        return cls(**read_options(cls, key_of_option(cls, options), options))
+        key_of = key_of_option(cls, options)
+        # Bound first, so that errors of the constructor name the settings of the mailer.
+        backend = cls.__new__(cls)
+        backend.bind(app=None, mailer="", key_of=key_of)
+        backend.__init__(**read_options(cls, key_of, options))  # type: ignore[misc]
+        return backend
 
     @classmethod
     def url_defaults(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -58,13 +58,11 @@ class ConsoleBackend(Backend[None]):
     def __init__(self, stream: object = "stdout", format: str = "readable") -> None:  # noqa: A002
         if not _is_stream(stream):
             raise ConfigurationError(
-                f'{self.setting_key("stream")} must be "stdout", "stderr" or an object whose'
+                f'{self.setting("stream")} must be "stdout", "stderr" or an object whose'
                 f" write() takes text, not this {type(stream).__name__}."
             )
         if format not in tuple(_FORMATS):
-            raise ConfigurationError(
-                f'{self.setting_key("format")} must be "readable" or "source".'
-            )
+            raise ConfigurationError(f'{self.setting("format")} must be "readable" or "source".')
         self._stream = stream
         self._show = _FORMATS[format]
 
@@ -83,7 +81,7 @@ class ConsoleBackend(Backend[None]):
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise BackendUnavailable(
                 f"The console backend cannot write to {target}: {_line(str(reason)).rstrip('.')}."
-                f" Set {self.setting_key('stream')} to an open stream."
+                f" Set {self.setting('stream')} to an open stream."
             ) from error
         recent = getattr(_context.current_state(), "recent", None)
         if recent is not None:

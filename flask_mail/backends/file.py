@@ -87,7 +87,7 @@ class FileBackend(Backend[None]):
     external = False
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        key = self.setting_key("path")
+        key = self.setting("path")
         folder = convert(key, to_path, path)
         try:
             usable = bool(folder) and b"\0" not in os.fsencode(folder)
@@ -108,7 +108,7 @@ class FileBackend(Backend[None]):
     def kept(self) -> list[Kept]:
         from .file_reading import kept_in
 
-        found = kept_in(self._folder, self._listed)
+        found = kept_in(self._folder, self._listed, self.setting("path"))
         self._listed = {each.id: each for each in found}
         return found
 
@@ -136,7 +136,7 @@ class FileBackend(Backend[None]):
             problem = DeliveryUnknown if message in left else BackendUnavailable
             raise problem(
                 f"The file backend cannot write to {str(self._folder)!r}"
-                f" ({self.setting_key('path')}): {_reason(error)}."
+                f" ({self.setting('path')}): {_reason(error)}."
             ) from error
         return self.accepted(mail, response=str(message))
 

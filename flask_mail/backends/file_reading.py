@@ -40,7 +40,7 @@ _READ: Final = (
 )
 
 
-def kept_in(folder: Path, known: Mapping[str, Kept]) -> list[Kept]:
+def kept_in(folder: Path, known: Mapping[str, Kept], setting: str) -> list[Kept]:
     """Return the ``.eml`` files in `folder`, oldest first.
 
     Those of FileBackend appear complete and never change, so only the folder is read for them: the
@@ -48,6 +48,7 @@ def kept_in(folder: Path, known: Mapping[str, Kept]) -> list[Kept]:
 
     :param known: results of an earlier call by id, in order, which are returned again for unchanged
         files.
+    :param setting: the setting of the folder, for errors.
     :raises ConfigurationError: the folder cannot be read.
     """
     try:
@@ -60,16 +61,16 @@ def kept_in(folder: Path, known: Mapping[str, Kept]) -> list[Kept]:
     except FileNotFoundError:  # nothing was sent yet
         return []
     except OSError as error:
-        raise _unusable(folder, "read", error) from error
+        raise _unusable(folder, setting, "read", error) from error
     found = [each for each in known.values() if each.version == _UNCHANGING and each.id in names]
     others = names.difference([each.id for each in found])
     if others:
-        found += filter(None, (_kept(folder, name, known.get(name)) for name in others))
+        found += filter(None, (_kept(folder, name, known.get(name), setting) for name in others))
         found.sort(key=lambda each: (each.date, each.id))
     return found
 
 
-def _kept(folder: Path, name: str, known: Kept | None) -> Kept | None:
+def _kept(folder: Path, name: str, known: Kept | None, setting: str) -> Kept | None:
     date, version = _date_in(name), _UNCHANGING
     if date is None:
         try:
@@ -81,7 +82,8 @@ def _kept(folder: Path, name: str, known: Kept | None) -> Kept | None:
         date, version = moment_of(status.st_mtime), status.st_mtime_ns
         if known is not None and known.version == version:
             return known
-    read, delete = partial(_read_message, folder, name), partial(_delete, folder, name)
+    read = partial(_read_message, folder, name)
+    delete = partial(_delete, folder, name, setting)
     return Kept(name, date, read, delete, version)
 
 
@@ -131,20 +133,18 @@ def _read_envelope(path: Path) -> tuple[Envelope | None, tuple[str, ...], dict[s
         return None, (), {}, ""  # not written, or not by Flask-Mail
 
 
-def _delete(folder: Path, name: str) -> None:
+def _delete(folder: Path, name: str, setting: str) -> None:
     try:
         (folder / f"{name}.eml").unlink(missing_ok=True)
     except OSError as error:
-        raise _unusable(folder, "changed", error) from error
+        raise _unusable(folder, setting, "changed", error) from error
     with contextlib.suppress(OSError):  # not a message file, such as a folder
         (folder / f"{name}.json").unlink()
 
 
-def _unusable(folder: Path, what: str, error: OSError) -> ConfigurationError:
+def _unusable(folder: Path, setting: str, what: str, error: OSError) -> ConfigurationError:
     reason = error.strerror or type(error).__name__
-    return ConfigurationError(
-        f"The folder {str(folder)!r} (MAIL_FILE_PATH) cannot be {what}: {reason}."
-    )
+    return ConfigurationError(f"The folder {str(folder)!r} ({setting}) cannot be {what}: {reason}.")
 
 
 def _read(path: Path, most: int) -> tuple[int, bytes | None]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.converters import default_port
 from ..delivery.sending import failure_of
-from ..errors import BackendUnavailable, DeliveryError
+from ..errors import BackendUnavailable
 from ..receipt import Outcome, Receipt
 from ..smtp import borrowed as lending
 from ..smtp import legacy as stand_in
@@ -20,14 +20,15 @@ from ..smtp.delivery import Delivery
 from ..smtp.parallel import Others, ParallelDelivery
 from ..smtp.pool import Pool
 from ..smtp.sessions import ServerSessions, spent
+from ..smtp.setting_names import SettingNames
 from ..smtp.source import Item
 from ..smtp.tls import ClientTLS
 from ..util.clocks import waited
 from ..util.secret import Password, Secret, Token
+from .base import Backend
 from .features import ORDINARY, Feature
 from .smtp_legacy import send_by_legacy
-from .smtp_naming import NamesSettings
-from .smtp_rules import Options, check, implied_by_url, read_value
+from .smtp_rules import Options, check, implied_by_url, reader
 
 if TYPE_CHECKING:
     import smtplib
@@ -55,7 +56,7 @@ NO_HOST = object()
 suppressed mail."""
 
 
-class SmtpBackend(NamesSettings["smtplib.SMTP"]):
+class SmtpBackend(Backend["smtplib.SMTP"]):
     """Delivers over SMTP. A session is an :class:`smtplib.SMTP`, and is reconnected if it broke,
     provided that `open` made it."""
 
@@ -96,30 +97,33 @@ class SmtpBackend(NamesSettings["smtplib.SMTP"]):
             password = Password(password)
         if oauth2_token is not None and not isinstance(oauth2_token, Token):
             oauth2_token = Token(oauth2_token)
+        names = SettingNames(self._key_of or self.setting_key)  # not `setting`: no cycle
+        read = reader(names)
+        tls = None
+        if use_tls or use_ssl:
+            tls = ClientTLS(
+                verify=tls_verify,
+                ca_file=tls_ca_file,
+                cert_file=tls_cert_file,
+                key_file=tls_key_file,
+                names=names,
+            )
         self._server = client.Server(
-            host=read_value("MAIL_SERVER", server),
-            port=read_value("MAIL_PORT", port) if port else default_port(use_ssl),
-            timeout=read_value("MAIL_TIMEOUT", timeout),
+            host=read("server", server),
+            port=read("port", port) if port else default_port(use_ssl),
+            timeout=read("timeout", timeout),
             implicit_tls=use_ssl,
             starttls=use_tls,
-            tls=(
-                ClientTLS(
-                    verify=tls_verify,
-                    ca_file=tls_ca_file,
-                    cert_file=tls_cert_file,
-                    key_file=tls_key_file,
-                )
-                if use_tls or use_ssl
-                else None
-            ),
+            tls=tls,
             local_hostname=local_hostname,
             username=username,
             password=password,
             token=oauth2_token,
             pipelining=pipelining,
             chunking=chunking,
-            max_age=read_value("MAIL_MAX_AGE", max_age),
+            max_age=read("max_age", max_age),
             debug=debug,
+            names=names,
         )
         check(
             Options(
@@ -129,17 +133,17 @@ class SmtpBackend(NamesSettings["smtplib.SMTP"]):
                 has_key=tls_key_file is not None,
             )
         )
-        self._deadline = deadline and read_value("MAIL_DEADLINE", deadline)
+        self._deadline = deadline and read("deadline", deadline)
         self._shortest_deadline = shortest_deadline(self._server.timeout)
-        self._max_emails = max_emails and read_value("MAIL_MAX_EMAILS", max_emails)
-        self._batch_connections = read_value("MAIL_BATCH_CONNECTIONS", batch_connections)
+        self._max_emails = max_emails and read("max_emails", max_emails)
+        self._batch_connections = read("batch_connections", batch_connections)
         self._pool = Pool(
-            read_value("MAIL_POOL_SIZE", pool_size),
-            read_value("MAIL_KEEPALIVE", keepalive),
+            read("pool_size", pool_size),
+            read("keepalive", keepalive),
             max_age=self._server.max_age,
             place=(server, self._server.port, username),
         )
-        limit = max_connections and read_value("MAIL_MAX_CONNECTIONS", max_connections)
+        limit = max_connections and read("max_connections", max_connections)
         self._sessions = ServerSessions(self._server, self._pool, self._max_emails, limit)
 
     @classmethod
@@ -160,13 +164,9 @@ class SmtpBackend(NamesSettings["smtplib.SMTP"]):
         return self._server.host, self._server.port
 
     def open(self) -> smtplib.SMTP:
-        try:
-            if stand_in.is_replaced(self._server):
-                return stand_in.connect(self._server)  # type: ignore[no-any-return]
-            return self._sessions.take(Deadline(self._seconds(0) - waited.get()))
-        except DeliveryError as error:
-            self.rename(error)
-            raise
+        if stand_in.is_replaced(self._server):
+            return stand_in.connect(self._server)  # type: ignore[no-any-return]
+        return self._sessions.take(Deadline(self._seconds(0) - waited.get()))
 
     def share(self, session: Any, *, is_hidden: bool) -> None:
         """Let the program use the socket of a session or, if no program sees it, let a batch use
@@ -227,7 +227,7 @@ class SmtpBackend(NamesSettings["smtplib.SMTP"]):
         courier = self._courier(session, lambda octets: self._seconds(octets) - before)
         (result,) = courier.carry([(mail.envelope, mail.octets)])
         if result.error is not None:
-            raise self.rename(result.error)
+            raise result.error
         return self._receipt(mail, result)
 
     def deliver_many(self, mails: Iterable[Outgoing], session: Any) -> Iterator[Receipt]:
@@ -253,7 +253,7 @@ class SmtpBackend(NamesSettings["smtplib.SMTP"]):
             if result.error is None:
                 yield self._receipt(mail, result)
             else:
-                yield failure_of(self.name, self.rename(result.error), mail, handed_over=True)
+                yield failure_of(self.name, result.error, mail, handed_over=True)
 
     @contextmanager
     def _beside(self, busy: Any) -> Iterator[Any]:

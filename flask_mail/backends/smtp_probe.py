@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from ..smtp.session import Server
     from .smtp import SmtpBackend
-    from .smtp_naming import Naming
 
 _NAMES_SHOWN = 5  # certificates of big providers have a hundred
 
@@ -29,7 +28,7 @@ def probe(backend: SmtpBackend, sender: str | None) -> Iterator[ProbeStep]:
     steps = ["connect", "greeting", "tls", "login"]
     if server.implicit_tls:
         steps = ["connect", "tls", "greeting", "login"]
-    skipped = _not_configured(server, backend.names)
+    skipped = _not_configured(server)
     found = {"connect": str(server)}
 
     def note(stage: str, session: smtplib.SMTP) -> None:
@@ -53,13 +52,16 @@ def probe(backend: SmtpBackend, sender: str | None) -> Iterator[ProbeStep]:
         backend.retire(session)
 
 
-def _not_configured(server: Server, naming: Naming) -> Mapping[str, ProbeStep]:
+def _not_configured(server: Server) -> Mapping[str, ProbeStep]:
     skipped = {}
     if not server.is_encrypted:
-        skipped["tls"] = "not configured (MAIL_USE_TLS, MAIL_USE_SSL)"
+        skipped["tls"] = "not configured ({use_tls}, {use_ssl})"
     if server.username is None:
-        skipped["login"] = "not configured (MAIL_USERNAME)"
-    return {name: ProbeStep(name, "skipped", naming(why)) for name, why in skipped.items()}
+        skipped["login"] = "not configured ({username})"
+    return {
+        name: ProbeStep(name, "skipped", why.format_map(server.names))
+        for name, why in skipped.items()
+    }
 
 
 def _failed_step(error: Exception) -> str:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from ..config.converters import to_bool
 from ..config.table import BY_KEY, convert
 from ..errors import ConfigurationError
+from ..smtp.setting_names import SettingNames
 from ..util.patterns import lazy_pattern
 from ..util.secret import Password, Secret, Token
-from .smtp_naming import naming
+from ..util.text import sentence
 
 if TYPE_CHECKING:
     from ..smtp.server import Server
@@ -47,6 +48,7 @@ class Rule(NamedTuple):
     keys: tuple[str, ...]
     applies: Callable[[Options], bool]
     advice: str
+    """In the table, with options in place of their settings."""
 
 
 def _is_loopback(server: str) -> bool:
@@ -69,96 +71,97 @@ _RULES = (
     Rule(
         "error", "tls-and-ssl", ("MAIL_USE_TLS", "MAIL_USE_SSL"),
         lambda options: options.server.starttls and options.server.implicit_tls,
-        "MAIL_USE_TLS and MAIL_USE_SSL are both set: keep MAIL_USE_SSL for a port with TLS from the"
-        " first byte (465), or MAIL_USE_TLS for STARTTLS (587).",
+        "{use_tls} and {use_ssl} are both set: keep {use_ssl} for a port with TLS from the"
+        " first byte (465), or {use_tls} for STARTTLS (587).",
     ),
     Rule(
         "error", "bad-local-hostname", ("MAIL_LOCAL_HOSTNAME",),
         lambda options: options.server.local_hostname is not None
         and not _EHLO_NAME.fullmatch(options.server.local_hostname),
-        "MAIL_LOCAL_HOSTNAME must be a host name, or an address literal such as [192.0.2.1], in"
+        "{local_hostname} must be a host name, or an address literal such as [192.0.2.1], in"
         " ASCII (RFC 5321 section 4.1.4).",
     ),
     Rule(
         "error", "key-without-certificate", ("MAIL_TLS_KEY_FILE", "MAIL_TLS_CERT_FILE"),
         lambda options: options.has_key and not options.has_certificate,
-        "MAIL_TLS_KEY_FILE needs MAIL_TLS_CERT_FILE: set both.",
+        "{tls_key_file} needs {tls_cert_file}: set both.",
     ),
     Rule(
         "error", "password-and-token", ("MAIL_PASSWORD", "MAIL_OAUTH2_TOKEN"),
         lambda options: None not in (options.server.password, options.server.token),
-        "MAIL_PASSWORD and MAIL_OAUTH2_TOKEN are both set: keep one.",
+        "{password} and {oauth2_token} are both set: keep one.",
     ),
     Rule(
         "error", "password-without-username", ("MAIL_USERNAME", "MAIL_PASSWORD"),
         lambda options: options.server.username is None and options.server.password is not None,
-        "MAIL_PASSWORD is set, but MAIL_USERNAME is not: set both to log in, or neither.",
+        "{password} is set, but {username} is not: set both to log in, or neither.",
     ),
     Rule(
         "error", "token-without-username", ("MAIL_USERNAME", "MAIL_OAUTH2_TOKEN"),
         lambda options: options.server.username is None and options.server.token is not None,
-        "MAIL_OAUTH2_TOKEN is set, but MAIL_USERNAME is not: set both to log in, or neither.",
+        "{oauth2_token} is set, but {username} is not: set both to log in, or neither.",
     ),
     Rule(
         "error", "username-without-password", ("MAIL_USERNAME", "MAIL_PASSWORD"),
         lambda options: options.server.username is not None and options.server.secret is None,
-        "MAIL_USERNAME is set, but neither MAIL_PASSWORD nor MAIL_OAUTH2_TOKEN: set one of them to"
-        " log in, or unset MAIL_USERNAME.",
+        "{username} is set, but neither {password} nor {oauth2_token}: set one of them to"
+        " log in, or unset {username}.",
     ),
     Rule(
         "error", "bad-username", ("MAIL_USERNAME",),
         lambda options: options.server.username is not None
         and _NOT_IN_A_NAME.search(options.server.username) is not None,
-        "MAIL_USERNAME must be Unicode text without line ends and other control characters."
+        "{username} must be Unicode text without line ends and other control characters."
         f" {_ORIGIN}",
     ),
     Rule(
         "error", "bad-password", ("MAIL_PASSWORD",),
         lambda options: _is_impossible(options.server.password),
-        f"MAIL_PASSWORD must be {Password.must_be}. {_ORIGIN}",
+        "{password} must be "
+        f"{Password.must_be}. {_ORIGIN}",
     ),
     Rule(
         "error", "bad-token", ("MAIL_OAUTH2_TOKEN",),
         lambda options: _is_impossible(options.server.token),
-        f"MAIL_OAUTH2_TOKEN must be {Token.must_be}. {_ORIGIN}",
+        "{oauth2_token} must be "
+        f"{Token.must_be}. {_ORIGIN}",
     ),
     Rule(
         "warning", "port-465-with-starttls", ("MAIL_PORT", "MAIL_USE_TLS"),
         lambda options: options.server.port == 465 and not options.server.implicit_tls
         and options.server.starttls,
-        "Port 465 uses TLS from the first byte: set MAIL_USE_SSL instead of MAIL_USE_TLS, or port"
+        "Port 465 uses TLS from the first byte: set {use_ssl} instead of {use_tls}, or port"
         " 587.",
     ),
     Rule(
         "warning", "port-587-with-ssl", ("MAIL_PORT", "MAIL_USE_SSL"),
         lambda options: options.server.port == 587 and not options.server.starttls
         and options.server.implicit_tls,
-        "Port 587 usually starts unencrypted: set MAIL_USE_TLS instead of MAIL_USE_SSL, or port"
+        "Port 587 usually starts unencrypted: set {use_tls} instead of {use_ssl}, or port"
         " 465.",
     ),
     Rule(
         "warning", "tls-not-verified", ("MAIL_TLS_VERIFY",),
         lambda options: options.server.is_encrypted and not options.verify,
-        "MAIL_TLS_VERIFY is False: anyone between this host and {server} can read and change mail"
-        " and the password. Set MAIL_TLS_CA_FILE instead if the server is your own.",
+        "{tls_verify} is False: anyone between this host and {address} can read and change mail"
+        " and the password. Set {tls_ca_file} instead if the server is your own.",
     ),
     Rule(
         "warning", "login-in-clear", ("MAIL_USE_TLS", "MAIL_USE_SSL"),
         lambda options: _sends_in_clear(options.server),
-        "{secret} may be sent to {server} unencrypted: set MAIL_USE_TLS or MAIL_USE_SSL.",
+        "{secret} may be sent to {address} unencrypted: set {use_tls} or {use_ssl}.",
     ),
 )  # fmt: skip
 
 
 def problems(options: Options) -> Iterator[Rule]:
     """Yield the rules that apply, errors first."""
-    secret = options.server.secret
+    server, secret = options.server, options.server.secret
+    words = {"address": str(server), "secret": "" if secret is None else secret.setting}
+    names = SettingNames(lambda each: words.get(each) or server.names[each])
     for rule in _RULES:
         if rule.applies(options):
-            advice = rule.advice.format(
-                server=options.server, secret=None if secret is None else secret.setting
-            )
-            yield rule._replace(advice=advice)
+            yield rule._replace(advice=sentence(rule.advice.format_map(names)))
 
 
 def check(options: Options) -> None:
@@ -169,7 +172,7 @@ def check(options: Options) -> None:
     for problem in problems(options):
         if problem.level == "error":
             raise ConfigurationError(problem.advice)
-        _log.warning("%s", naming.get()(problem.advice))
+        _log.warning("%s", problem.advice)
 
 
 def implied_by_url(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,9 +186,11 @@ def implied_by_url(options: Mapping[str, Any]) -> dict[str, Any]:
     return {"use_tls": True} if logs_in and not is_encrypted and not is_local else {}
 
 
-def read_value(key: str, value: object) -> Any:
-    """Return `value` as the setting `key` has it, for values that code passes.
+def reader(names: SettingNames) -> Callable[[str, object], Any]:
+    """Return a function that reads the value of an option, which code may have passed.
 
-    :raises ConfigurationError: it is not of the setting's kind.
+    It raises `ConfigurationError` if the value is not of the setting's kind.
     """
-    return convert(key, BY_KEY[key].read, value)
+    return lambda option, value: convert(
+        sentence(names[option]), BY_KEY[f"MAIL_{option.upper()}"].read, value
+    )

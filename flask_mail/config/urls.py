@@ -26,6 +26,19 @@ class MailURL:
         self.parts = parts
         self.options = options
 
+    def part_of(self, option: str, url_parts: Mapping[str, str]) -> str:
+        """Return the part of such a URL that has an option, for errors.
+
+        :param url_parts: the options that parts stand for, as `Backend.url_parts`.
+        """
+        for scheme, (backend, implied) in ALIASES.items():
+            if backend == self.backend and option in implied and option not in self.options:
+                return f"{scheme}://"
+        for part, named in url_parts.items():
+            if named == option:
+                return f"the {'user name' if part == 'username' else part}"
+        return f"?{option}="
+
 
 def read_url(value: str) -> MailURL | str:
     """Return the parts of ``scheme://[user[:password]@][host[:port]][/path][?option=value&...]``.

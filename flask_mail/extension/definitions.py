@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from ..backends import Backend, loader
@@ -68,13 +69,16 @@ class Definition:
                 for key, value in self._source.items()
                 if (name := key.lower()) != "backend" and not settings.is_unset(value)
             }
-        found = _secret(cls, given, self._key_of)
+        key_of = partial(self._key_of, cls)
+        found = _secret(cls, given, key_of)
         url = self.key if isinstance(self._source, MailURL) else ""
-        return found if isinstance(found, str) else Options(found, self._key_of, url)
+        return found if isinstance(found, str) else Options(found, key_of, url)
 
-    def _key_of(self, option: str) -> str:
+    def _key_of(self, cls: type[Backend[Any]], option: str) -> str:
+        if option == "backend":
+            return "MAIL_BACKEND" if self.key == _URL else self.backend_key
         if isinstance(self._source, MailURL):
-            return f"?{option}= in {self.key}"
+            return f"{self._source.part_of(option, cls.url_parts)} in {self.key}"
         return f"{self.key}[{option.upper()!r}]"
 
     def _of_url(self, cls: type[Backend[Any]], url: MailURL) -> dict[str, Any] | str:

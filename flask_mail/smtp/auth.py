@@ -15,6 +15,7 @@ from ..util.secret import Secret, Token
 from .deadline import DeadlinePassed
 from .replies import Reply, printable
 from .sasl import Login
+from .setting_names import FLAT, SettingNames
 
 # Without TLS the mechanism that does not send the password comes first.
 _OVER_TLS = ("PLAIN", "LOGIN", "CRAM-MD5")
@@ -33,20 +34,27 @@ _OF_THE_ACCOUNT = lazy_pattern(
 _HANG_UPS = (smtplib.SMTPServerDisconnected, ConnectionError, ssl.SSLError, DeadlinePassed)
 
 
-def log_in(host: smtplib.SMTP, username: str, secret: Secret, place: tuple[str, int]) -> None:
+def log_in(
+    host: smtplib.SMTP,
+    username: str,
+    secret: Secret,
+    place: tuple[str, int],
+    names: SettingNames = FLAT,
+) -> None:
     """Log in with the first offered mechanism that the server accepts.
 
     Refused credentials are not tried again, because servers lock accounts after some failed logins.
     A token is only sent by mechanisms that are made for tokens.
 
     :param place: host and port, as the settings name them.
+    :param names: the settings, for errors.
     :raises smtplib.SMTPNotSupportedError: it offers no mechanism for such a secret.
     :raises smtplib.SMTPAuthenticationError: it refused; the secret is redacted from its reply.
     :raises BackendUnavailable: the secret is a callable that failed.
     """
     of_the_program = sys.exc_info()[1]  # the error that the program was handling
     try:
-        refusal = _refusal(host, username, secret, place)
+        refusal = _refusal(host, username, secret, place, names)
     except BackendUnavailable:
         raise  # raised by a callable, whose author needs the frames
     except BaseException as error:  # noqa: BLE001 (raised again)
@@ -61,13 +69,17 @@ def log_in(host: smtplib.SMTP, username: str, secret: Secret, place: tuple[str, 
 
 
 def _refusal(
-    host: smtplib.SMTP, username: str, secret: Secret, place: tuple[str, int]
+    host: smtplib.SMTP,
+    username: str,
+    secret: Secret,
+    place: tuple[str, int],
+    names: SettingNames,
 ) -> Reply | None:
     """Log in, and return the reply that refused it; ``None`` if it was accepted."""
     offered = printable(host.esmtp_features.get("auth", "").upper()).split()
     mechanisms = [each for each in _preferred(host, secret) if each in offered]
     if not mechanisms:
-        raise smtplib.SMTPNotSupportedError(_advice(secret, " ".join(offered) or "none"))
+        raise smtplib.SMTPNotSupportedError(_advice(secret, " ".join(offered) or "none", names))
     login = Login(host, username, secret, place)
     first: Reply | None = None
     for mechanism in mechanisms:
@@ -97,14 +109,15 @@ def _preferred(host: smtplib.SMTP, secret: Secret) -> tuple[str, ...]:
     return _OVER_TLS if isinstance(host.sock, ssl.SSLSocket) else _IN_CLEAR
 
 
-def _advice(secret: Secret, offered: str) -> str:
+def _advice(secret: Secret, offered: str, names: SettingNames) -> str:
     if isinstance(secret, Token):
-        problem = "MAIL_OAUTH2_TOKEN is set, but the server offers neither OAUTHBEARER nor XOAUTH2"
-        remedy = "set MAIL_PASSWORD instead of MAIL_OAUTH2_TOKEN"
+        token = names["oauth2_token"]
+        problem = f"{token} is set, but the server offers neither OAUTHBEARER nor XOAUTH2"
+        remedy = f"set {names['password']} instead of {token}"
     else:
-        problem = "MAIL_USERNAME is set, but the server offers no supported login method"
-        remedy = "remove MAIL_USERNAME"
+        problem = f"{names['username']} is set, but the server offers no supported login method"
+        remedy = f"remove {names['username']}"
     return (
         f"{problem} (it offers: {offered}). Many servers offer login only over TLS: set"
-        f" MAIL_USE_TLS or MAIL_USE_SSL, or {remedy}"
+        f" {names['use_tls']} or {names['use_ssl']}, or {remedy}"
     )

@@ -37,6 +37,7 @@ from .errors import (
     UnexpectedReply,
 )
 from .replies import Reply, reply_of
+from .setting_names import FLAT, SettingNames
 
 # The first match wins, so subclasses come before their bases.
 TABLE: tuple[tuple[type[Exception], type[DeliveryError]], ...] = (
@@ -97,8 +98,8 @@ _ATTRIBUTES = (
 
 _REFUSED: dict[type[DeliveryError], str] = {
     ConnectFailed: "refused the connection",
-    HeloFailed: "refused the greeting (MAIL_LOCAL_HOSTNAME)",
-    AuthenticationFailed: "refused the login (MAIL_USERNAME, MAIL_PASSWORD or MAIL_OAUTH2_TOKEN)",
+    HeloFailed: "refused the greeting ({local_hostname})",
+    AuthenticationFailed: "refused the login ({username}, {password} or {oauth2_token})",
     SenderDeferred: "refused the sender",
     RecipientsDeferred: "refused every recipient",
     DataDeferred: "refused the message",
@@ -137,11 +138,19 @@ def class_for(error: Exception, stage: str = "connect") -> type[DeliveryError]:
     return _JUDGED[kind] if _judgements(error) else kind
 
 
-def failure(error: Exception, stage: str, server: str, *, knows_tls: bool = False) -> DeliveryError:
+def failure(
+    error: Exception,
+    stage: str,
+    server: str,
+    names: SettingNames = FLAT,
+    *,
+    knows_tls: bool = False,
+) -> DeliveryError:
     """Return our error for a foreign one, with the attributes of that.
 
     :param stage: as for :func:`class_for`.
-    :param knows_tls: True if MAIL_USE_SSL is known to be right, so the error does not suggest it.
+    :param names: the settings, for the text.
+    :param knows_tls: True if ``use_ssl`` is known to be right, so the error does not suggest it.
     """
     kind = class_for(error, stage)
     refused = refusals(getattr(error, "recipients", None))
@@ -155,9 +164,10 @@ def failure(error: Exception, stage: str, server: str, *, knows_tls: bool = Fals
             " been delivered: check before you send it again."
         )
     elif decisive:
-        sentence = f"The server {server} {_REFUSED[_row(error)]}: {reason}"
+        refused_what = _REFUSED[_row(error)].format_map(names)
+        sentence = f"The server {server} {refused_what}: {reason}"
         if decisive.advice and (kind is not AuthenticationFailed or decisive.code in (530, 538)):
-            sentence += f". {decisive.advice}"
+            sentence += f". {decisive.advice.format_map(names)}"
         later = sum(each.temporary for each in refused.values())
         if kind is RecipientsRefused and later:
             sentence += (
@@ -165,9 +175,8 @@ def failure(error: Exception, stage: str, server: str, *, knows_tls: bool = Fals
                 " these again"
             )
     else:
-        sentence = (
-            f"{_BROKEN[stage]} {server}: {reason}. {_advice(cause, stage, knows_tls)}".rstrip()
-        )
+        advice = _advice(cause, stage, knows_tls).format_map(names)
+        sentence = f"{_BROKEN[stage]} {server}: {reason}. {advice}".rstrip()
     made: Any = kind(sentence, stage=stage, response=reply, refused=refused)
     for name in _ATTRIBUTES:
         value = getattr(error, name, None)
@@ -225,33 +234,34 @@ def _judgements(error: Exception) -> list[Reply]:
 
 
 def _advice(cause: Exception, stage: str, knows_tls: bool) -> str:
+    """Return advice, with options in place of their settings."""
     if isinstance(cause, ssl.SSLCertVerificationError):
         return (
-            "For a server of your own, set MAIL_TLS_CA_FILE to the certificate (PEM) of the"
-            " authority that signed the server's, and MAIL_SERVER to a name in that;"
-            " MAIL_TLS_VERIFY=False accepts any certificate, even an attacker's."
+            "For a server of your own, set {tls_ca_file} to the certificate (PEM) of the authority"
+            " that signed the server's, and {server} to a name in that. Without {tls_verify}, any"
+            " certificate is accepted, even an attacker's."
         )
     if isinstance(cause, ssl.SSLError):
         return (
-            "Ports that start without TLS, such as 25 and 587, need MAIL_USE_TLS; those that start"
-            " with TLS, such as 465, need MAIL_USE_SSL; a server that asks for a client certificate"
-            " needs MAIL_TLS_CERT_FILE."
+            "Ports that start without TLS, such as 25 and 587, need {use_tls}; those that start"
+            " with TLS, such as 465, need {use_ssl}; a server that asks for a client certificate"
+            " needs {tls_cert_file}."
         )
     if isinstance(cause, ValueError | socket.gaierror):
-        return "Check MAIL_SERVER."
+        return "Check {server}."
     if isinstance(cause, ConnectionRefusedError):
         return (
-            "Is a mail server running there? Check MAIL_SERVER and MAIL_PORT, or set"
-            ' MAIL_BACKEND="console" for development.'
+            "Is a mail server running there? Check {server} and {port}, or set"
+            ' {backend}="console" for development.'
         )
     advice = ""
     if isinstance(cause, DeadlinePassed):
-        advice = "MAIL_DEADLINE has passed. "
+        advice = "{deadline} has passed. "
     elif isinstance(cause, TimeoutError):
-        advice = "The server did not answer within MAIL_TIMEOUT. "
+        advice = "The server did not answer within {timeout}. "
     # A server that restarts resets connections, too.
     if stage == "greeting" and not knows_tls and not isinstance(cause, ConnectionError):
-        advice += "If the port starts with TLS, such as 465, set MAIL_USE_SSL."
+        advice += "If the port starts with TLS, such as 465, set {use_ssl}."
     return advice
 
 

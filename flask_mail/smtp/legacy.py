@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..receipt import Refusal
     from ..util.secret import Secret
+    from .setting_names import SettingNames
 
 # As they were imported, before anything is patched.
 _SMTP: type[smtplib.SMTP] = OWN_SMTP
@@ -81,17 +82,17 @@ def connect(server: client.Server) -> Any:
         _check_verified(host, server)
         if server.username is not None and server.password is not None:
             stage = "login"
-            _log_in(host, server.username, server.password)
+            _log_in(host, server.username, server.password, server.names)
         elif server.token is not None:
             stage = "login"
             raise smtplib.SMTPNotSupportedError(
-                "the replacement of smtplib only supports passwords: set MAIL_PASSWORD instead of"
-                " MAIL_OAUTH2_TOKEN"
+                "the replacement of smtplib only supports passwords: set"
+                f" {server.names['password']} instead of {server.names['oauth2_token']}"
             )
     except BaseException as error:
         client.drop(host)
         if isinstance(error, OSError):
-            raise failures.failure(error, stage, str(server)) from error
+            raise server.failure(error, stage) from error
         raise
     return host
 
@@ -127,7 +128,7 @@ def sendmail(
         raise
     except OSError as error:
         # sendmail() does not report whether the message was complete.
-        made = failures.failure(error, "accept", str(server))
+        made = server.failure(error, "accept")
         if isinstance(made, DeliveryUnknown) and not isinstance(made, type(error)):
             raise  # programs depend on its class; its outcome is UNKNOWN all the same
         raise made from error
@@ -147,15 +148,15 @@ def end(host: Any) -> None:
             client.drop(host)
 
 
-def _log_in(host: Any, username: str, password: Secret) -> None:
+def _log_in(host: Any, username: str, password: Secret, names: SettingNames) -> None:
     """Log in by the session's own method, without a traceback that shows the password."""
     failure: OSError
     try:
         host.login(username, password.reveal())
     except UnicodeError:
         failure = smtplib.SMTPNotSupportedError(
-            "the replacement of smtplib only supports ASCII, and MAIL_USERNAME or MAIL_PASSWORD is"
-            " not ASCII"
+            f"the replacement of smtplib only supports ASCII, and {names['username']} or"
+            f" {names['password']} is not ASCII"
         )
     except OSError as error:
         failure = error.with_traceback(None)
@@ -172,5 +173,5 @@ def _check_verified(host: Any, server: client.Server) -> None:
     if sock.context.verify_mode < server.tls.verify_mode:
         raise smtplib.SMTPNotSupportedError(
             "the replacement of smtplib.SMTP_SSL does not verify certificates: make it with the"
-            " context of ssl.create_default_context(), or set MAIL_TLS_VERIFY=False"
+            f" context of ssl.create_default_context(), or turn off {server.names['tls_verify']}"
         )

@@ -7,7 +7,7 @@ import socket
 import ssl
 from typing import Any
 
-from . import dialing, failures
+from . import dialing
 from .alarms import TOLERANT
 from .deadline import Deadline, DeadlinePassed
 from .dialing import Address
@@ -56,7 +56,7 @@ def reach(host: Any, server: Server, deadline: Deadline) -> None:
     try:
         addresses = _addresses(host, server)
     except (OSError, ValueError) as error:
-        raise failures.failure(error, "connect", str(server)) from error
+        raise server.failure(error, "connect") from error
     at_most = server.timeout
     furthest = None
     while (failed := _try_next(host, server, deadline, addresses, at_most)) is not None:
@@ -67,7 +67,7 @@ def reach(host: Any, server: Server, deadline: Deadline) -> None:
         if not addresses or is_interruption or isinstance(why, DeadlinePassed):
             stage, why = furthest
             is_known = server.implicit_tls
-            raise failures.failure(why, stage, str(server), knows_tls=is_known) from why
+            raise server.failure(why, stage, knows_tls=is_known) from why
         if furthest[0] != "connect":
             at_most = min(at_most, _BRIEF)
     link_of(host, server).wait_for(server.timeout)

@@ -86,7 +86,10 @@ class Reply(NamedTuple):
 
     @property
     def advice(self) -> str:
-        """Setting to change if the settings are the reason, and not the message; else empty."""
+        """Advice if the settings are the reason, and not the message; else empty.
+
+        Options stand in place of their settings, as in ``{use_tls}``.
+        """
         wants_login = self.code in _WANTS_LOGIN or (
             # Microsoft's "Client not authenticated to send mail".
             500 <= self.code < 600 and self.refusal.enhanced == "5.7.57"
@@ -94,10 +97,10 @@ class Reply(NamedTuple):
         if not wants_login and not (self.code == 503 and _LOGIN_FIRST.search(self.text)):
             return ""
         if self.code in (523, 538) or (self.code == 530 and _TLS_FIRST.search(self.text)):
-            return "The server takes mail only over TLS: set MAIL_USE_TLS or MAIL_USE_SSL."
+            return "The server takes mail only over TLS: set {use_tls} or {use_ssl}."
         return (
-            "The server takes mail only after login: set MAIL_USERNAME, and MAIL_PASSWORD or"
-            " MAIL_OAUTH2_TOKEN."
+            "The server takes mail only after login: set {username}, and {password} or"
+            " {oauth2_token}."
         )
 
     @property

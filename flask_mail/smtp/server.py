@@ -7,9 +7,12 @@ import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from . import failures
+from .setting_names import FLAT, SettingNames
 from .wire import Wire
 
 if TYPE_CHECKING:
+    from ..errors import DeliveryError
     from ..util.secret import Secret, Token
     from .tls import ClientTLS
 
@@ -41,6 +44,8 @@ class Server:
     chunking: bool = True
     max_age: float | None = None
     debug: bool = False
+    names: SettingNames = field(default=FLAT, repr=False, compare=False)
+    """The names of the settings, for errors."""
     lacks: set[str] = field(default_factory=set, repr=False, compare=False)
     """Extensions that it offers but does not support."""
     proven: set[str] = field(default_factory=set, repr=False, compare=False)
@@ -58,6 +63,10 @@ class Server:
     def is_encrypted(self) -> bool:
         """True if the connection uses TLS, implicit or by STARTTLS."""
         return self.implicit_tls or self.starttls
+
+    def failure(self, error: Exception, stage: str, *, knows_tls: bool = False) -> DeliveryError:
+        """Return our error for a foreign one, as :func:`flask_mail.smtp.failures.failure`."""
+        return failures.failure(error, stage, str(self), self.names, knows_tls=knows_tls)
 
     def tls_context(self) -> ssl.SSLContext:
         """Return the TLS context, which verifies certificates unless another one was given."""

@@ -18,7 +18,7 @@ from ..errors import BackendUnavailable, DeliveryError, MailError
 from ..util.clocks import monotonic
 from ..util.patterns import lazy_pattern
 from . import borrowed as lending
-from . import dialing, errors, failures, reaching
+from . import dialing, errors, reaching
 from .alarms import TOLERANT
 from .auth import log_in
 from .deadline import Deadline
@@ -98,7 +98,8 @@ def establish(
             _greet(host, server)
         if server.username is not None and server.secret is not None:
             stage = "login"
-            log_in(host, server.username, server.secret, (server.host, server.port))
+            place = (server.host, server.port)
+            log_in(host, server.username, server.secret, place, server.names)
         link = link_of(host, server)
         link.opening = monotonic() - started
         link.give_back()
@@ -107,8 +108,8 @@ def establish(
         drop(host)
         if not isinstance(error, (OSError, ValueError)) or isinstance(error, MailError):
             raise
-        # It has greeted, so MAIL_USE_SSL is right.
-        raise failures.failure(error, stage, str(server), knows_tls=True) from error
+        # It has greeted, so `implicit_tls` is right.
+        raise server.failure(error, stage, knows_tls=True) from error
 
 
 def _ignore(stage: str, host: smtplib.SMTP) -> None:
@@ -170,14 +171,14 @@ def greet_if_needed(host: smtplib.SMTP, server: Server) -> None:
     """
     if host.sock is None:
         closed = smtplib.SMTPServerDisconnected("the session is not connected")
-        raise failures.failure(closed, "connect", str(server))
+        raise server.failure(closed, "connect")
     if host.ehlo_resp is not None or host.helo_resp is not None:
         return
     try:
         lending.greet(host)
     except OSError as error:
         drop(host)
-        raise failures.failure(error, "greeting", str(server)) from error
+        raise server.failure(error, "greeting") from error
 
 
 def end(host: smtplib.SMTP) -> None:
@@ -228,9 +229,9 @@ def _greet(host: smtplib.SMTP, server: Server) -> None:
 def _start_tls(host: smtplib.SMTP, server: Server) -> None:
     if not host.has_extn("starttls"):
         raise smtplib.SMTPNotSupportedError(
-            "the server does not offer STARTTLS, which MAIL_USE_TLS requires (or someone is"
-            " tampering with the connection). Set MAIL_USE_SSL if the port starts with TLS (465),"
-            " or unset MAIL_USE_TLS if the connection may be unencrypted"
+            "the server does not offer STARTTLS, which {use_tls} requires (or someone is tampering"
+            " with the connection). Set {use_ssl} if the port starts with TLS (465), or turn off"
+            " {use_tls} if the connection may be unencrypted".format_map(server.names)
         )
     link = link_of(host, server)
     reply = link.ask(b"STARTTLS", "STARTTLS")

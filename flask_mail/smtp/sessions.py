@@ -81,8 +81,8 @@ class ServerSessions:
 
     def _too_many(self) -> SMTPUnavailable:
         return SMTPUnavailable(
-            f"All connections to {self._server} that MAIL_MAX_CONNECTIONS allows were in use, and"
-            " none became free in time.",
+            f"All connections to {self._server} that {self._server.names['max_connections']} allows"
+            " were in use, and none became free in time.",
             stage="connect",
         )
 

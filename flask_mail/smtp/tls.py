@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from ..util.locks import ForkSafeLock
+from .setting_names import FLAT, SettingNames
 
 _log = logging.getLogger("flask_mail")
 
@@ -29,6 +30,7 @@ class ClientTLS:
     Certificates are renewed on disk while a worker runs, and gevent replaces
     :class:`ssl.SSLContext` with its own class, which its sockets need.
 
+    :param names: the settings, for errors.
     :param alpn: the application protocol, which a server of another one refuses (RFC 7301).
     :raises ConfigurationError: a file is not of the kind that its setting requires.
     """
@@ -41,8 +43,10 @@ class ClientTLS:
         cert_file: File | None = None,
         key_file: File | None = None,
         alpn: str = "",
+        names: SettingNames = FLAT,
     ) -> None:
         self._alpn = alpn
+        self._names = names
         self._verify = verify
         self._ca_file = ca_file
         self._cert_file = cert_file
@@ -96,7 +100,7 @@ class ClientTLS:
             context = ssl.create_default_context(cafile=self._ca_file)
         except (OSError, TypeError, ValueError) as error:
             raise ConfigurationError(
-                f"MAIL_TLS_CA_FILE cannot be read as certificates (PEM): {error}."
+                f"{self._names['tls_ca_file']} cannot be read as certificates (PEM): {error}."
             ) from error
         if self._cert_file is not None:
             try:
@@ -104,8 +108,8 @@ class ClientTLS:
                 context.load_cert_chain(self._cert_file, self._key_file, password="")
             except (OSError, TypeError, ValueError) as error:
                 raise ConfigurationError(
-                    "MAIL_TLS_CERT_FILE and MAIL_TLS_KEY_FILE cannot be read as a certificate and"
-                    f" its key (PEM, not encrypted): {error}."
+                    f"{self._names['tls_cert_file']} and {self._names['tls_key_file']} cannot be"
+                    f" read as a certificate and its key (PEM, not encrypted): {error}."
                 ) from error
         if self._alpn:
             context.set_alpn_protocols([self._alpn])

@@ -227,7 +227,7 @@ class Transaction(attempt.Attempt):
         self._refusal = self._refusal or (error, stage)  # the others only follow from the first
 
     def _fail(self, error: OSError, stage: str) -> None:
-        made = failures.failure(error, stage, str(self._server))
+        made = self._server.failure(error, stage)
         # Its frames would keep the content alive for as long as the receipt lives.
         made.__cause__ = error.with_traceback(None)
         made.attempts = max(1, self.attempts)

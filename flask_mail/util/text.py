@@ -63,6 +63,11 @@ def digits_of(number: object) -> str | None:
         return None
 
 
+def sentence(text: str) -> str:
+    """Return `text` with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
 def check_controls(text: str, subject: str = "it") -> None:
     """Refuse control characters, line and paragraph separators and lone surrogates.
 
