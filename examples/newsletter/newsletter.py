@@ -15,7 +15,6 @@ from flask_mail import Mail, Receipt
 
 mail = Mail()
 
-NEWS = "news@shop.example"
 SUBSCRIBERS = ["ann@example.com", "bob@example.com", "cem@example.com", "dora@example.com"]
 
 
@@ -42,10 +41,10 @@ def create_app(**config: Any) -> Flask:
     app = Flask(__name__)
     app.config["MAIL_DEFAULT_SENDER"] = ("The Teapot Shop", "shop@shop.example")
     app.config["MAIL_MAILERS"] = {
-        # mail.send() chooses by the sender of each message.
+        # mail.send() chooses by the tags of each message.
         "default": {
             "BACKEND": "routes",
-            "RULES": [{"sender": NEWS, "mailer": "slow"}, {"mailer": "safe"}],
+            "RULES": [{"tag": "news", "mailer": "slow"}, {"mailer": "safe"}],
         },
         # Orders must arrive: if one server is down, the other one gets them.
         "safe": {"BACKEND": "failover", "MAILERS": ["first", "second"]},
@@ -70,7 +69,7 @@ def confirm_order(address: str, number: int) -> Receipt:
 def send_newsletter(addresses: list[str]) -> list[Receipt]:
     """Send the newsletter, and return a receipt for each address."""
     return mail.send_many(
-        mail.render("news", [each], subject="Teapots of the month", sender=NEWS)
+        mail.render("news", [each], subject="Teapots of the month", tags=["news"])
         for each in addresses
     )
 

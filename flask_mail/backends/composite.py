@@ -36,6 +36,11 @@ class Composite(Backend[Sessions]):
         self.max_size = _largest(each.max_size for each in self.children)
         self.max_recipients = _largest(each.max_recipients for each in self.children)
 
+    @classmethod
+    def labels(cls, options: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+        """Return the tags and keys of metadata by which it chooses, without building it."""
+        return frozenset()
+
     def open(self) -> Sessions:
         """Open no session yet: the message decides which one is needed, and when."""
         return Sessions()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from functools import lru_cache
@@ -132,6 +132,11 @@ def _asks_for_delivery_options(mail: Outgoing) -> bool:
     )
 
 
+def _asks_for_more(mail: Outgoing, kind: str, names: Iterable[str]) -> bool:
+    # Those that have chosen the mailer have done their work.
+    return any((kind, each) not in mail.routed_by for each in names)
+
+
 _Asked: TypeAlias = Callable[["Outgoing"], object]
 # VERBATIM is not one of them: no message asks for it.
 _ASKED: Final[Mapping[Feature, _Asked]] = {
@@ -141,6 +146,6 @@ _ASKED: Final[Mapping[Feature, _Asked]] = {
     Feature.NO_BOUNCES: lambda mail: not mail.envelope.sender,
     Feature.UNICODE_ADDRESSES: lambda mail: mail.envelope.needs_smtputf8,
     Feature.DELIVERY_OPTIONS: _asks_for_delivery_options,
-    Feature.TAGS: lambda mail: tags_of(mail.message),
-    Feature.METADATA: lambda mail: metadata_of(mail.message),
+    Feature.TAGS: lambda mail: _asks_for_more(mail, "tag", tags_of(mail.message)),
+    Feature.METADATA: lambda mail: _asks_for_more(mail, "metadata", metadata_of(mail.message)),
 }

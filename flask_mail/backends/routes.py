@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..receipt import Receipt
 from .base import Backend
 from .composite import Composite
+from .features import Feature
 from .options import key_of_option, read_options
 from .routes_rules import Facts, Rule, read_rules
 from .sessions import Sessions
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..delivery.outgoing import Outgoing
+
+
+_FEATURES: Final = {"tag": Feature.TAGS, "metadata": Feature.METADATA}
 
 
 class RoutesBackend(Composite):
@@ -31,6 +35,14 @@ class RoutesBackend(Composite):
     def __init__(self, *, rules: Sequence[tuple[Rule, Backend[Any]]]) -> None:
         super().__init__(child for _, child in rules)
         self.rules = tuple(rules)
+        self._labels = labels_of(rule for rule, _ in rules)
+        # The mailers need not support the tags and metadata that choose between them.
+        self.features |= {_FEATURES[kind] for kind, _ in self._labels}
+
+    @classmethod
+    def labels(cls, options: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+        key = key_of_option(cls, options)("rules")
+        return labels_of(read_rules(options["rules"], key)) if options.get("rules") else frozenset()
 
     @classmethod
     def parts(cls, options: Mapping[str, Any]) -> Sequence[Any]:
@@ -56,11 +68,15 @@ class RoutesBackend(Composite):
 
     def deliver(self, mail: Outgoing, session: Sessions) -> Receipt:
         child = self._child_for(mail)
-        return child if isinstance(child, Receipt) else session.attempt(child, mail)
+        return child if isinstance(child, Receipt) else session.attempt(child, self.routed(mail))
+
+    def routed(self, mail: Outgoing) -> Outgoing:
+        """Return a message as the mailer of its rule gets it."""
+        return mail.routed(self._labels)
 
     def deliver_many(self, mails: Iterable[Outgoing], session: Sessions) -> Iterator[Receipt]:
         # Messages in a row for one child are one batch.
-        routed = ((self._child_for(mail), mail) for mail in mails)
+        routed = ((self._child_for(mail), self.routed(mail)) for mail in mails)
         for _, batch in groupby(routed, key=lambda each: _key_of(each[0])):
             child, first = next(batch)
             if isinstance(child, Receipt):
@@ -76,6 +92,11 @@ class RoutesBackend(Composite):
             return self.rules[self.route(mail)][1]
         except Exception as error:  # noqa: BLE001 (reported by the receipt)
             return self.receipt_of(error, mail, handed_over=False)
+
+
+def labels_of(rules: Iterable[Rule]) -> frozenset[tuple[str, str]]:
+    """Return the tags and keys of metadata that rules name."""
+    return frozenset[tuple[str, str]]().union(*(each.labels for each in rules))
 
 
 def _key_of(child: Backend[Any] | Receipt) -> int | None:

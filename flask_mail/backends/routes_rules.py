@@ -54,6 +54,8 @@ class Rule:
     conditions: tuple[Condition, ...]
     text: str
     """The conditions as they were written."""
+    labels: frozenset[tuple[str, str]] = frozenset()
+    """The tags and keys of metadata that it names, as :attr:`Outgoing.routed_by`."""
 
     def applies_to(self, facts: Facts) -> bool:
         """Return True if all conditions are true."""
@@ -104,6 +106,11 @@ def _read_rule(value: object, key: str) -> Rule:
         mailer,
         tuple(convert(f"{key}[{name!r}]", _CONDITIONS[name], each) for name, each in given.items()),
         ", ".join(f"{name} {_text_of(each)}" for name, each in given.items()),
+        frozenset(
+            (name, str(each))
+            for name, names in (("tag", listed), ("metadata", list))
+            for each in names(given.get(name, ()))
+        ),
     )
 
 

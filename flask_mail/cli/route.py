@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
 _SENDER = "sender@example.com"
 
 
+@dataclass(frozen=True, repr=False)
 class _Planned(Outgoing):
     """A message of a size that is only planned."""
 
-    planned = 0
+    planned: int = 0
 
     @property
     def size(self) -> int:
@@ -112,6 +114,7 @@ def _steps(backend: Backend[Any], mail: Outgoing) -> Iterator[dict[str, Any]]:
     if isinstance(backend, RoutesBackend):
         index = backend.route(mail)
         rule, child = backend.rules[index]
+        mail = backend.routed(mail)
         step |= {"rule": index + 1, "rules": len(backend.rules), "conditions": rule.text}
     elif isinstance(backend, FailoverBackend):
         # One that does not support the message is passed over.

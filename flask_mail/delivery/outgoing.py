@@ -54,6 +54,9 @@ class Outgoing:
     """Recipients removed by MAIL_ALLOWED_RECIPIENTS."""
     mailer: str = ""
     """The name of the mailer that the message was given to."""
+    routed_by: frozenset[tuple[str, str]] = frozenset()
+    """The tags and keys of metadata that rules of `routes` have looked at, such as
+    ``("tag", "news")``: the backend that delivers may lack the feature for these."""
 
     @classmethod
     def of(
@@ -100,6 +103,10 @@ class Outgoing:
     def for_mailer(self, mailer: str) -> Outgoing:
         """Return this message as the child of a composite gets it, for receipts and errors."""
         return self if mailer == self.mailer else self._with(mailer=mailer)
+
+    def routed(self, labels: frozenset[tuple[str, str]]) -> Outgoing:
+        """Return this message with further tags and keys of metadata in :attr:`routed_by`."""
+        return self._with(routed_by=self.routed_by | labels) if labels - self.routed_by else self
 
     def _with(self, **changes: Any) -> Outgoing:
         # The attribute `content` of the instance may not be bytes yet.

@@ -25,9 +25,11 @@ _FIELDS: Final[dict[str, Any]] = {
     "message_id": str,
     "mailer": str,
     "withheld": {str: [int, str, str]},
+    "routed_by": [[str, str]],
     "message": dict,
     "content": (str, [(str, {"stored": str})]),
 }
+_OPTIONAL: Final = {"content", "routed_by"}
 
 
 class _Stored:
@@ -60,6 +62,8 @@ def to_record(mail: Outgoing, *, files: bool, store: Store | None = None) -> dic
         "withheld": checked(frozen(mail.withheld), _FIELDS["withheld"], "withheld"),
         "message": mail.message.to_dict(files=files, **written),
     }
+    if mail.routed_by:
+        record["routed_by"] = sorted(map(list, mail.routed_by))
     message = mail.message
     if not is_exact(message):
         load = None if stored is None else stored.load
@@ -96,7 +100,7 @@ def _base64(octets: bytes) -> str:
 def read_record(record: object, *, files: bool, load: Load | None = None) -> dict[str, Any]:
     """Return the arguments of :class:`Outgoing`; see :meth:`Outgoing.from_dict`."""
     parts = values_of(record, _FIELDS)
-    if missing := _FIELDS.keys() - parts.keys() - {"content"}:
+    if missing := _FIELDS.keys() - parts.keys() - _OPTIONAL:
         raise MessageError(f"The record of an Outgoing needs the field {min(missing)!r}.")
     check_text(parts["message_id"], "message ID")
     message = parts["message"] = Message.from_dict(parts["message"], files=files, load=load)
@@ -106,6 +110,7 @@ def read_record(record: object, *, files: bool, load: Load | None = None) -> dic
         parts["content"] = message.content_to_send()
     parts["envelope"] = envelope.checked(envelope_of(parts["envelope"]))
     parts["withheld"] = {name: Refusal(*each) for name, each in parts["withheld"].items()}
+    parts["routed_by"] = frozenset(map(tuple, parts.get("routed_by", ())))
     return parts
 
 

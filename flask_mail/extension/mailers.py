@@ -234,11 +234,13 @@ class Selection(Builder):
         if not is_composite(cls):
             check(cls, mail)
             return
+        leaves = self.leaf_references(reference)
+        mail = mail.routed(self._labels(reference))
         queue = self.queue_class(reference)
         if queue is not None:
             check(queue, mail)
         errors: list[MessageError] = []
-        for each in self.leaf_references(reference):
+        for each in leaves:
             try:
                 check(self.backend_class(each), mail)
             except MessageError as error:
@@ -246,6 +248,14 @@ class Selection(Builder):
             else:
                 return
         raise errors[0]
+
+    def _labels(self, reference: Any) -> frozenset[tuple[str, str]]:
+        """Return the tags and keys of metadata by which a composite, or a part, chooses."""
+        from ..backends.composite import Composite
+
+        cls = self.backend_class(reference)
+        own = cls.labels(self.options(reference)) if issubclass(cls, Composite) else frozenset()
+        return own.union(*(self._labels(each) for each in self.parts(reference)))
 
 
 Capture: TypeAlias = Callable[[Selection, Any, Any], "Backend[Any] | None"]

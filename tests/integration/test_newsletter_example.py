@@ -54,7 +54,7 @@ def test_it_sends_by_the_second_server_while_the_first_is_down(copied: Path) -> 
 
 
 def test_route_of_a_newsletter_is_as_its_readme_shows(copied: Path) -> None:
-    command = "flask --app newsletter mail route --to ann@example.com --from news@shop.example"
+    command = "flask --app newsletter mail route --to ann@example.com --tag news"
     assert run(copied, command) == OUTPUTS[1]
 
 

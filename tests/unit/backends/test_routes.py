@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -215,6 +216,80 @@ def test_under_testing_a_message_must_suit_one_child():
     assert RoutesBackend.parts({"rules": [*rules, {"mailer": "bulk"}]}) == ["bulk", "smtp"]
     with pytest.raises(UnsupportedFeature, match="smtp backend does not support tags"):
         mail_of([{"mailer": "smtp"}], TESTING=True).send(hello(tags=["a"]))
+
+
+ROUTED = [
+    ({"tag": "news"}, {"tags": ["news"]}),
+    ({"tag": ["news", "offers"]}, {"tags": ["offers", "news"]}),
+    ({"metadata": {"shop": "de"}}, {"metadata": {"shop": "de"}}),
+    ({"tag": "news", "metadata": {"shop": "de"}}, {"tags": ["news"], "metadata": {"shop": "de"}}),
+]
+
+
+@pytest.mark.parametrize(("conditions", "given"), ROUTED)
+@pytest.mark.parametrize("testing", [False, True])
+def test_what_chose_a_mailer_need_not_be_supported(conditions, given, testing):
+    children: dict[str, Any] = {}
+    rules = [{**conditions, "mailer": "plain"}, {"mailer": "other"}]
+    backend = RoutesBackend.from_options(
+        {"rules": rules},
+        lambda name: children.setdefault(name, ScriptedBackend(name, tags=False)),
+    )
+    for way in ("deliver", "deliver_many"):
+        [receipt] = outcomes_of(backend, [hello(**given)], way)
+        assert receipt.outcome is Outcome.SENT
+    rules = [{**conditions, "mailer": "plain"}, {"mailer": "plain"}]
+    mailers = {"default": {"BACKEND": "routes", "RULES": rules}, "plain": _PlainBackend}
+    app = Flask(__name__)
+    app.config.update(MAIL_MAILERS=mailers, TESTING=testing)
+    assert Mail(app).send(hello(**given)).sent
+
+
+class _PlainBackend(Backend[None]):
+    name = "plain"
+    api_version = 1
+
+    def deliver(self, mail, session):
+        return self.accepted(mail)
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"tags": ["news", "other"]}, "tags"),
+        ({"tags": ["news"], "metadata": {"shop": "de"}}, "metadata"),
+        ({"tags": ["news"], "metadata": {"news": "de"}}, "metadata"),
+    ],
+)
+@pytest.mark.parametrize("testing", [False, True])
+def test_tags_that_no_rule_names_must_be_supported(given, missing, testing):
+    rules = [{"tag": "news", "mailer": "plain"}, {"mailer": "plain"}]
+    app = Flask(__name__)
+    mailers = {"default": {"BACKEND": "routes", "RULES": rules}, "plain": _PlainBackend}
+    app.config.update(MAIL_MAILERS=mailers, TESTING=testing)
+    with pytest.raises(UnsupportedFeature, match=f"does not support {missing}"):
+        Mail(app).send(hello(**given))
+
+
+def test_parts_of_composites_get_what_chose_them():
+    rules = [{"tag": "news", "mailer": "safe"}, {"mailer": "safe"}]
+    app = Flask(__name__)
+    app.config["MAIL_MAILERS"] = {
+        "default": {"BACKEND": "failover", "MAILERS": ["chosen", "null"]},
+        "chosen": {"BACKEND": "routes", "RULES": rules},
+        "safe": {"BACKEND": "roundrobin", "MAILERS": ["plain"]},
+        "plain": _PlainBackend,
+    }
+    assert Mail(app).send(hello(tags=["news"])).backend == "plain"
+    app.config["TESTING"] = True
+    assert Mail(app).send(hello(tags=["news"])).sent
+
+
+def test_serialized_message_keeps_what_chose_its_mailer():
+    mail = Outgoing.of(hello(tags=["news"])).routed(frozenset({("tag", "news")}))
+    record = json.loads(json.dumps(mail.to_dict()))
+    assert Outgoing.from_dict(record).routed_by == {("tag", "news")}
+    assert "routed_by" not in Outgoing.of(hello()).to_dict()
 
 
 def test_rules_show_their_conditions():

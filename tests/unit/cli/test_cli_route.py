@@ -40,8 +40,8 @@ def route(*arguments, status=0):
             [
                 "default (routes): rule 1 of 5: tag news",
                 "bulk (throttle): 14/second",
-                "safe (failover)",  # smtp supports no tags
-                "spare (null)",
+                "safe (failover): spare would take over",
+                "large (smtp)",
             ],
         ),
         (
@@ -73,9 +73,14 @@ def test_route_of_a_message(arguments, lines):
 
 def test_route_as_json():
     [report] = [json.loads("".join(route("--to", "a@example.com", "--tag", "news", "--json")))]
-    assert [each["mailer"] for each in report["steps"]] == ["default", "bulk", "safe", "spare"]
+    assert [each["mailer"] for each in report["steps"]] == ["default", "bulk", "safe", "large"]
     assert report["steps"][0]["rule"] == 1
-    assert report["steps"][2]["then"] == []
+    assert report["steps"][2]["then"] == ["spare"]
+
+
+def test_failover_passes_over_a_mailer_without_support():
+    tagged = route("--to", "a@example.com", "--tag", "other", "--mailer", "safe")
+    assert tagged == ["safe (failover)", "spare (null)"]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +88,7 @@ def test_route_as_json():
     [("large", []), ("unable", []), ("chosen", ["chosen (routes): rule 1 of 2"])],
 )
 def test_mailer_that_would_not_send_the_message_says_so(mailer, before):
-    rules = [{"tag": "news", "mailer": "large"}, {"mailer": "spare"}]
+    rules = [{"to": "a@example.com", "mailer": "large"}, {"mailer": "spare"}]
     mailers = {
         **MAILERS,
         "unable": {"BACKEND": "failover", "MAILERS": ["large", "smtp"]},
@@ -91,7 +96,7 @@ def test_mailer_that_would_not_send_the_message_says_so(mailer, before):
     }
     arguments = ["--to", "a@example.com", "--tag", "news", "--mailer", mailer]
     *steps, last = run(make_app(MAIL_MAILERS=mailers), "route", *arguments).output.splitlines()
-    assert [each.partition(": tag")[0] for each in steps] == before
+    assert [each.partition(": to")[0] for each in steps] == before
     assert re.fullmatch(r"(large|unable) \(\w+\): not sent\. .* does not support tags: .*", last)
 
 
