@@ -40,7 +40,7 @@ class Trials:
     def steps(self, reference: Any) -> list[Step]:
         """Build a backend and return the steps of its :meth:`Backend.probe`.
 
-        Those of a queue, which has none, or another one that is made of others are their steps.
+        Those of a queue, or another one that is made of others, are followed by their steps.
 
         :param reference: the mailer or the value that selects the backend, suppressed or not.
         """
@@ -60,15 +60,18 @@ class Trials:
             for each in steps:
                 found.append(_shown(each))
                 yield found[-1]
-            parts = [] if found else self._selection.leaf_references(reference)
+            is_whole = bool(found) and not backend.is_queue  # a plugin that tries its parts
+            parts = [] if is_whole else self._selection.parts(reference)
         except Exception as error:  # noqa: BLE001 (a plugin may raise anything)
             yield Step(step, "failed", str(error) or type(error).__name__)
             return
-        for leaf in dict.fromkeys(each for each in parts if each != reference):
-            tried = [own for own in self.steps(leaf) if (own.name, own.status) != ("build", "ok")]
+        for part in dict.fromkeys(parts):
+            tried = [own for own in self.steps(part) if (own.name, own.status) != ("build", "ok")]
             for one in tried:
-                found.append(replace(one, mailer=name_of(leaf)))
-                yield found[-1]
+                step_of_part = replace(one, mailer=one.mailer or name_of(part))
+                if step_of_part not in found:  # mailers may have parts in common
+                    found.append(step_of_part)
+                    yield step_of_part
         if not found:
             detail = f"the {backend.name} backend has no connection to test"
             yield Step("connect", "skipped", detail)

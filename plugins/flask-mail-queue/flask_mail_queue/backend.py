@@ -17,6 +17,7 @@ from flask_mail.backends import (
     DeliveryEvent,
     Feature,
     Outgoing,
+    ProbeStep,
     QueuedMessage,
     Receipt,
     Secret,
@@ -25,7 +26,7 @@ from flask_mail.backends import (
 from .contents import Contents, Keep
 from .files import piece_of
 from .records import LONGEST, QueueOptions
-from .showing import backlog_of, last_events_of
+from .showing import backlog_of, last_events_of, tried
 from .store import Store, describe_failure
 from .storing import Storing, parts_of
 from .transactions import Transactions
@@ -198,6 +199,10 @@ class QueueBackend(Backend[None]):
 
     def backlog(self) -> list[QueuedMessage]:
         return backlog_of(self)
+
+    def probe(self, sender: str | None = None) -> Iterator[ProbeStep]:
+        """Look for the tables; ``flask mail check`` tries the mailer of the queue as well."""
+        yield tried(self)
 
     def last_events(self) -> list[DeliveryEvent]:
         return last_events_of(self)

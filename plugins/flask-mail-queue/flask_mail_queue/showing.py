@@ -18,6 +18,7 @@ from flask_mail.backends import (
     ConfigurationError,
     DeliveryEvent,
     Envelope,
+    ProbeStep,
     QueuedMessage,
     StoredMessage,
 )
@@ -45,6 +46,18 @@ def backlog_of(queue: QueueBackend) -> list[QueuedMessage]:
     # Unique among the queues of an app; the identity contains a password.
     place = sha256("\0".join(queue.store.identity).encode()).hexdigest()[:12]
     return [_shown(queue, place, each) for each in rows]
+
+
+def tried(queue: QueueBackend) -> ProbeStep:
+    """Return a step of `flask mail check`: the tables in the database of a queue."""
+    try:
+        missing = queue.store.missing()
+    except SQLAlchemyError as error:
+        return ProbeStep("tables", "failed", f"the database fails ({describe_failure(error)})")
+    if missing:
+        names = ", ".join(missing)
+        return ProbeStep("tables", "failed", f"{names} missing: run `flask mail queue create`")
+    return ProbeStep("tables", "ok", queue.store.tables.name)
 
 
 def last_events_of(queue: QueueBackend) -> list[DeliveryEvent]:

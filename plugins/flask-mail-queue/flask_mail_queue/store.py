@@ -124,6 +124,18 @@ class Store:
                     index.create(connection, checkfirst=True)
         return added
 
+    def missing(self) -> list[str]:
+        """Return the names of the tables and columns that :meth:`create` would add."""
+        with self.reading() as connection:
+            inspector = inspect(connection)
+            there = set(inspector.get_table_names())
+            missing = [each.name for each in self.tables.all if each.name not in there]
+            for table in self.tables.all:
+                if table.name in there:
+                    columns = {each["name"] for each in inspector.get_columns(table.name)}
+                    missing += [str(each) for each in table.columns if each.name not in columns]
+        return missing
+
     def _add(self, connection: Connection, column: Column[Any]) -> None:
         dialect = connection.dialect
         table = dialect.identifier_preparer.format_table(column.table)

@@ -9,8 +9,10 @@ import time
 import pytest
 from flask.cli import ScriptInfo
 from flask_mail_queue.commands import queue, suppressed, work
+from sqlalchemy.exc import OperationalError
 
 from flask_mail.backends import BackendUnavailable, DeliveryUnknown, MessageRefused
+from flask_mail.cli import mail_cli
 
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d"
 
@@ -283,3 +285,36 @@ def test_suppressed_address_that_is_wrong_is_named_with_the_argument(run):
     done = run(suppressed, "add", "ann")
     assert done.exit_code == 2
     assert "Error: Invalid value for 'ADDRESSES': 'ann' is not an address" in done.output
+
+
+class TestCheck:
+    """``flask mail check``, before an app is deployed."""
+
+    def steps(self, shop, run, status):
+        done = run(mail_cli, "check", "--json")
+        assert done.exit_code == status, done.output
+        return [
+            (each["name"], each["status"], each["detail"])
+            for each in json.loads(done.stdout)["steps"]
+        ]
+
+    def test_tables_are_looked_for(self, shop, run):
+        assert ("tables", "ok", "mail_queue") in self.steps(shop, run, 0)
+
+    def test_lack_of_tables_and_columns_is_an_error(self, shop, run):
+        tables = shop.store.tables
+        with shop.store.begin() as connection:
+            tables.file.drop(connection)
+            connection.exec_driver_sql("DROP INDEX ix_mail_queue_files")
+            connection.exec_driver_sql("ALTER TABLE mail_queue DROP COLUMN files")
+        missing = "mail_queue_file, mail_queue.files missing: run `flask mail queue create`"
+        assert ("tables", "failed", missing) in self.steps(shop, run, 1)
+        shop.store.create()
+        assert ("tables", "ok", "mail_queue") in self.steps(shop, run, 0)
+
+    def test_no_answer_is_an_error(self, shop, run, monkeypatch):
+        def fail(*args, **given):
+            raise OperationalError("SELECT", {}, Exception("secret"))
+
+        monkeypatch.setattr(shop.store, "reading", fail)
+        assert ("tables", "failed", "the database fails (Exception)") in self.steps(shop, run, 1)

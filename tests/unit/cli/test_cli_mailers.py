@@ -226,11 +226,32 @@ class TestCheckOfComposites:
 
     def test_composite_of_a_plugin_reports_its_own_steps(self):
         class Own(Behind):
+            is_queue = False
+
             def probe(self, sender):
                 yield ProbeStep("own", "ok")
 
         app = make_app(MAIL_MAILERS={**self.MAILERS, "default": {"BACKEND": Own, "MAILER": "news"}})
         assert [each["name"] for each in run_json(app, "check")["steps"]] == ["build", "own"]
+
+    def test_steps_of_a_queue_are_followed_by_those_of_its_mailer(self):
+        class Queue(Behind):
+            is_queue = True
+
+            def probe(self, sender):
+                yield ProbeStep("tables", "ok")
+
+        mailers = {
+            "default": {"BACKEND": "routes", "RULES": [{"mailer": "later"}]},
+            "later": {"BACKEND": Queue, "MAILER": "news"},
+            "news": "null",
+        }
+        steps = run_json(make_app(MAIL_MAILERS=mailers), "check")["steps"]
+        assert [(each["name"], each["mailer"]) for each in steps] == [
+            ("build", None),
+            ("tables", "later"),
+            ("connect", "news"),
+        ]
 
 
 class TestNotes:
