@@ -52,7 +52,7 @@ class DkimBackend(Composite):
     """
 
     name = "dkim"
-    requires: ClassVar[Mapping[str, str]] = {"cryptography": "Flask-Mail[dkim]"}
+    requires: ClassVar[Mapping[str, str]] = {"cryptography": '"path/to/flask-mail[dkim]"'}
 
     def __init__(
         self,

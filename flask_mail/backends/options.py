@@ -22,7 +22,7 @@ from ..config.converters import (
     to_secrets,
     to_str,
 )
-from ..config.misspelt import nearest
+from ..config.misspelt import meant_option, nearest
 from ..config.table import convert, is_unset
 from ..errors import ConfigurationError
 from ..util.secret import EventsSecret, Secret
@@ -72,7 +72,8 @@ def read_options(
     for name in given:
         if name not in parameters and not takes_any:
             known = ", ".join(map(_short_key_of(key_of, options), parameters)) or "none"
-            hint = nearest(key_of(name), map(key_of, parameters))
+            meant = meant_option(name, parameters)
+            hint = nearest(key_of(meant or name), map(key_of, parameters))
             raise ConfigurationError(
                 f"{key_of(name)} is not an option of {cls.__name__}{hint} (its options: {known})."
             )

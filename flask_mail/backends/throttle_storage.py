@@ -28,7 +28,7 @@ def check_storage(storage: Secret, setting: str) -> None:
         import limits  # noqa: F401
     except ImportError:
         raise ConfigurationError(
-            f"{setting} needs the library limits: pip install 'Flask-Mail[limits]'"
+            f'{setting} needs the library limits: pip install "path/to/flask-mail[limits]"'
         ) from None
     problem = ""
     try:

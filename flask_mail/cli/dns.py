@@ -114,7 +114,7 @@ def _asked(
         from dns.exception import DNSException
         from dns.resolver import Resolver
     except ImportError:
-        advice = "dnspython is missing. pip install Flask-Mail[dns]"
+        advice = 'dnspython is missing: pip install "path/to/flask-mail[dns]"'
         return not_checked("dns-missing", advice) if asked_for else DomainReport()
     report = DomainReport()
     try:

@@ -198,10 +198,10 @@ def to_path(value: object) -> str:
 
 
 def to_url_prefix(value: object) -> str:
-    """Read a URL prefix such as ``"/_mail"``."""
+    """Read a URL prefix such as ``"/mail-events"``."""
     prefix = value.rstrip("/") if isinstance(value, str) else ""
     if not _PREFIX.fullmatch(prefix):
-        raise ValueError('a URL prefix such as "/_mail"')
+        raise ValueError('a URL prefix, which begins with "/"')
     return prefix
 
 

@@ -12,6 +12,8 @@ from .table import BY_KEY, FAIL_SILENTLY, is_unset
 _log = logging.getLogger("flask_mail")
 _PREFIX = "MAIL_"
 _ALIKE = 0.8  # strict, as other programs use this prefix too
+_ELSEWHERE = {"HOST": "SERVER", "USER": "USERNAME"}
+"""Names of options in other mail libraries, and ours."""
 
 
 def warn_of_misspelt(
@@ -31,9 +33,19 @@ def warn_of_misspelt(
     for key in sorted(unknown):
         if is_unset(config.get(key)):
             continue
-        near = difflib.get_close_matches(key.removeprefix(_PREFIX), names, n=1, cutoff=_ALIKE)
-        if near:
-            _log.warning("%s is not a setting; did you mean %s?", key, names[near[0]])
+        short = key.removeprefix(_PREFIX)
+        near = difflib.get_close_matches(short, names, n=1, cutoff=_ALIKE)
+        meant = names.get(near[0] if near else _ELSEWHERE.get(short, ""))
+        # A program may have a MAIL_HOST of its own, from which it sets MAIL_SERVER.
+        if meant is not None and (near or is_unset(config.get(meant))):
+            _log.warning("%s is not a setting; did you mean %s?", key, meant)
+
+
+def meant_option(name: str, known: Iterable[str]) -> str | None:
+    """Return the option for which `name`, in lowercase, is known elsewhere, or with a prefix."""
+    meant = name.removeprefix(_PREFIX.lower())
+    meant = _ELSEWHERE.get(meant.upper(), meant).lower()
+    return meant if meant in known else None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

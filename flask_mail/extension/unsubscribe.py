@@ -44,8 +44,9 @@ def unsubscribe_url(
     :raises ConfigurationError: a setting is missing, or the page does not exist.
     """
     name = check_text(list_name, "unsubscribe")
-    if not name.strip():
-        raise MessageError('unsubscribe is empty: name the mailing list, such as "newsletter".')
+    if isinstance(list_name, bool) or not name.strip():  # True is not a list named True
+        given = list_name if isinstance(list_name, bool) else "empty"
+        raise MessageError(f'unsubscribe is {given}: name the mailing list, such as "newsletter".')
     prefix = settings.lookup(config, UNSUBSCRIBE)
     if prefix is None:
         raise ConfigurationError(

@@ -17,7 +17,7 @@ from .cascade import Entry, cascade
 from .start_tags import StartTag, start_tags
 from .stylesheets import declarations_of, rules_of
 
-EXTRA = "pip install Flask-Mail[css]"
+EXTRA = 'pip install "path/to/flask-mail[css]"'
 
 _NUMBER: Final = "data-flask-mail-number"
 _HIDDEN_AS: Final = "data-flask-mail-"

@@ -360,7 +360,7 @@ class TestOptions:
 
     def test_missing_library_names_the_extra(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "cryptography", None)
-        with pytest.raises(ConfigurationError, match=r"pip install Flask-Mail\[dkim\]"):
+        with pytest.raises(ConfigurationError, match=r"flask-mail\[dkim\]"):
             backend_of(mail_by(DOMAINS=EXAMPLE))
 
     def test_limits_and_features_are_those_of_the_mailer(self):

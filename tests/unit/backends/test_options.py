@@ -248,6 +248,18 @@ class TestUnknownOptions:
             " options: MAIL_PIGEON_LOFT, MAIL_PIGEON_SPEED)."
         )
 
+    @pytest.mark.parametrize(
+        ("given", "meant"),
+        [("host", "server"), ("mail_server", "server"), ("mail_host", "server")],
+    )
+    def test_names_from_elsewhere_are_understood(self, given, meant):
+        class Dove:
+            def __init__(self, *, server: str = "", port: int = 1) -> None: ...
+
+        suggestion = f"; did you mean 'MAIL_PIGEON_{meant.upper()}'"
+        with pytest.raises(ConfigurationError, match=suggestion):
+            read(Dove, **{given: "h"})
+
     def test_it_is_told_before_what_is_missing(self):
         """The misspelt name of a required option is the mistake to report."""
 

@@ -296,5 +296,5 @@ class TestStorage:
 
     def test_missing_library_is_an_error_that_names_the_extra(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "limits", None)
-        with pytest.raises(ConfigurationError, match=r"pip install 'Flask-Mail\[limits\]'"):
+        with pytest.raises(ConfigurationError, match=r"flask-mail\[limits\]"):
             mail_of(STORAGE="memory://").send(hello())

@@ -316,7 +316,7 @@ def test_two_extension_objects_share_the_page(app, left):
     assert list(app.blueprints) == ["flask_mail_unsubscribe"]
 
 
-@pytest.mark.parametrize("name", ["", " ", "a\nb", b"x"])
+@pytest.mark.parametrize("name", ["", " ", "a\nb", b"x", True, False])
 def test_a_list_without_a_usable_name_is_refused(mail, name):
     message = news()
     message.unsubscribe = name

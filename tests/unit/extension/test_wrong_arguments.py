@@ -129,6 +129,8 @@ def test_an_item_that_is_no_message_is_told_by_its_receipt(item):
         ("MAIL_DEFUALT_SENDER", "MAIL_DEFAULT_SENDER"),
         ("MAIL_SUPRESS_SEND", "MAIL_SUPPRESS_SEND"),
         ("MAIL_ALLOWED_RECIPIENT", "MAIL_ALLOWED_RECIPIENTS"),
+        ("MAIL_HOST", "MAIL_SERVER"),
+        ("MAIL_USER", "MAIL_USERNAME"),
     ],
 )
 def test_a_misspelt_setting_is_warned_about_once(key, meant, caplog):
@@ -141,6 +143,11 @@ def test_a_misspelt_setting_is_warned_about_once(key, meant, caplog):
     [record] = caplog.records
     assert (record.name, record.levelno) == ("flask_mail", logging.WARNING)
     assert record.getMessage() == f"{key} is not a setting; did you mean {meant}?"
+
+
+def test_a_setting_of_the_program_itself_is_not_warned_about(caplog):
+    Mail(make_app(MAIL_HOST="example.com", MAIL_SERVER="example.com")).send(hello())
+    assert caplog.records == []
 
 
 def test_settings_of_the_program_and_of_plugins_are_not_warned_about(caplog):

@@ -354,7 +354,7 @@ def test_without_the_library_html_stays_as_it_is(render: Any) -> None:
 
 @pytest.mark.usefixtures("without_library")
 def test_wanting_it_without_the_library_is_an_error_that_names_the_extra(render: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"pip install Flask-Mail\[css\]"):
+    with pytest.raises(ConfigurationError, match=r"flask-mail\[css\]"):
         render(PAGE, MAIL_INLINE_CSS=True)
 
 
