@@ -146,6 +146,10 @@ _ASKED: Final[Mapping[Feature, _Asked]] = {
     Feature.NO_BOUNCES: lambda mail: not mail.envelope.sender,
     Feature.UNICODE_ADDRESSES: lambda mail: mail.envelope.needs_smtputf8,
     Feature.DELIVERY_OPTIONS: _asks_for_delivery_options,
-    Feature.TAGS: lambda mail: _asks_for_more(mail, "tag", tags_of(mail.message)),
-    Feature.METADATA: lambda mail: _asks_for_more(mail, "metadata", metadata_of(mail.message)),
+    Feature.TAGS: lambda mail: (
+        (tags := tags_of(mail.message)) and _asks_for_more(mail, "tag", tags)
+    ),
+    Feature.METADATA: lambda mail: (
+        (given := metadata_of(mail.message)) and _asks_for_more(mail, "metadata", given)
+    ),
 }

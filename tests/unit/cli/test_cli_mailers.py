@@ -213,6 +213,15 @@ class TestCheckOfComposites:
             (f"{__name__}:Store", "store", "ok"),
         ]
 
+    def test_steps_of_a_part_in_common_are_printed_once(self):
+        mailers = {
+            "default": {"BACKEND": "failover", "MAILERS": ["one", "other"]},
+            "one": {"BACKEND": "roundrobin", "MAILERS": ["null", Store]},
+            "other": {"BACKEND": "roundrobin", "MAILERS": [Store, "null"]},
+        }
+        steps = run_json(make_app(MAIL_MAILERS=mailers), "check")["steps"]
+        assert [each["name"] for each in steps] == ["build", "connect", "store"]
+
     def test_each_child_is_tried_and_counted_once(self, monkeypatch):
         tried = []
         probe = Store.probe
