@@ -89,10 +89,13 @@ class Backend(Inspectable, Sending[S]):
             setting.
         """
         key_of = key_of_option(cls, options)
+        given = read_options(cls, key_of, options)
+        if cls.__new__ is not object.__new__ or type(cls).__call__ is not type.__call__:
+            return cls(**given)  # made in its own way, such as only once
         # Bound first, so that errors of the constructor name the settings of the mailer.
         backend = cls.__new__(cls)
         backend.bind(app=None, mailer="", key_of=key_of)
-        backend.__init__(**read_options(cls, key_of, options))  # type: ignore[misc]
+        backend.__init__(**given)  # type: ignore[misc]
         return backend
 
     @classmethod

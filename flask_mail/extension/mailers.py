@@ -235,7 +235,8 @@ class Selection(Builder):
             check(cls, mail)
             return
         leaves = self.leaf_references(reference)
-        mail = mail.routed(self._labels(reference))
+        if mail.tags or mail.metadata:
+            mail = mail.routed(self._labels(reference))
         queue = self.queue_class(reference)
         if queue is not None:
             check(queue, mail)

@@ -49,7 +49,9 @@ def record_of(attachment: Any, files: bool, store: Store | None) -> dict[str, An
     if further := {name: each for name, each in vars(attachment).items() if name not in _OWN}:
         record["further"] = further_of(further, Attachment, _OWN)
     data: Any = attachment.data
-    is_octets = isinstance(data, (bytes, bytearray, memoryview, DataSource))
+    if isinstance(data, (bytearray, memoryview)):
+        data = bytes(data)
+    is_octets = isinstance(data, (bytes, DataSource))
     if isinstance(data, FileData) and files:
         data.check()
         record["file"] = asdict(data)

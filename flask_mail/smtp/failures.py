@@ -238,8 +238,8 @@ def _advice(cause: Exception, stage: str, knows_tls: bool) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return (
             "For a server of your own, set {tls_ca_file} to the certificate (PEM) of the authority"
-            " that signed the server's, and {server} to a name in that. Without {tls_verify}, any"
-            " certificate is accepted, even an attacker's."
+            " that signed the server's, and {server} to a name in that. With {tls_verify} off,"
+            " any certificate is accepted, even an attacker's."
         )
     if isinstance(cause, ssl.SSLError):
         return (

@@ -173,5 +173,6 @@ def _check_verified(host: Any, server: client.Server) -> None:
     if sock.context.verify_mode < server.tls.verify_mode:
         raise smtplib.SMTPNotSupportedError(
             "the replacement of smtplib.SMTP_SSL does not verify certificates: make it with the"
-            f" context of ssl.create_default_context(), or turn off {server.names['tls_verify']}"
+            f" context of ssl.create_default_context(), or set {server.names['tls_verify']}"
+            " to false"
         )

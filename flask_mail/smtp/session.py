@@ -230,8 +230,8 @@ def _start_tls(host: smtplib.SMTP, server: Server) -> None:
     if not host.has_extn("starttls"):
         raise smtplib.SMTPNotSupportedError(
             "the server does not offer STARTTLS, which {use_tls} requires (or someone is tampering"
-            " with the connection). Set {use_ssl} if the port starts with TLS (465), or turn off"
-            " {use_tls} if the connection may be unencrypted".format_map(server.names)
+            " with the connection). Set {use_ssl} if the port starts with TLS (465), or"
+            " {use_tls} to false if the connection may be unencrypted".format_map(server.names)
         )
     link = link_of(host, server)
     reply = link.ask(b"STARTTLS", "STARTTLS")

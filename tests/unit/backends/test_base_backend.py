@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import pickle
+from abc import ABCMeta
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 from flask import Flask
@@ -800,6 +802,27 @@ class TestDefaults:
 
     def test_it_is_built_without_options(self):
         assert isinstance(self.MinimalBackend.from_options({}, None), self.MinimalBackend)
+
+    def test_it_may_be_made_in_its_own_way(self):
+        class Once(ABCMeta):
+            made: ClassVar[dict] = {}
+
+            def __call__(cls, **given):
+                return cls.made.setdefault(cls, super().__call__(**given))
+
+        class Shared(self.MinimalBackend, metaclass=Once):
+            pass
+
+        class Sized(self.MinimalBackend):
+            def __new__(cls, *, size):
+                made = super().__new__(cls)
+                made.size = size
+                return made
+
+            def __init__(self, *, size: int) -> None: ...
+
+        assert Shared.from_options({}, None) is Shared.from_options({}, None)
+        assert Sized.from_options({"size": 3}, None).size == 3
 
     def test_without_deliver_it_cannot_be_built(self):
         with pytest.raises(TypeError, match="deliver"):

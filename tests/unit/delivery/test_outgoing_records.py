@@ -72,6 +72,7 @@ class Stored:
         self.data: list[bytes] = []
 
     def store(self, data: bytes | DataSource) -> str | None:
+        assert isinstance(data, (bytes, DataSource))
         if len(data) <= 10:
             return None
         self.data.append(bytes(data))
