@@ -11,6 +11,7 @@ from ..address.parser import is_pair, parse_address, parse_addresses
 from ..errors import MessageError
 from ..util.patterns import lazy_pattern
 from ..util.text import describe
+from .setting import BadItem
 
 _LONGEST = 1000  # characters of a pattern
 
@@ -76,9 +77,9 @@ def _pattern(value: object) -> re.Pattern[str]:
         return value
     if not isinstance(value, str) or len(value) > _LONGEST:
         raise ValueError(_KINDS)
+    if _is_expression(value):
+        return _compiled(value)
     try:
-        if _is_expression(value):
-            return re.compile(value[1:-1], _ANY_CASE)
         local, at, domain = value.strip().rpartition("@")
         if "*" not in value:
             address = parse_address(value, "address")
@@ -87,10 +88,29 @@ def _pattern(value: object) -> re.Pattern[str]:
             raise ValueError  # caught below
         else:
             domain = _domain(domain)
-    except (MessageError, ValueError, re.error, RecursionError, OverflowError):
-        raise ValueError(f"{_KINDS}; {describe(value)} is invalid") from None
+    except (MessageError, ValueError):
+        raise BadItem(f"{_KINDS}; {describe(value)} is invalid{_advice(value)}") from None
     # A domain contains no @, so the local part ends at the last one.
     return re.compile(rf"{_glob(local)}@(?=[^@]*\Z){_glob(domain)}", _ANY_CASE)
+
+
+def _compiled(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text[1:-1], _ANY_CASE)
+    except (ValueError, re.error, RecursionError, OverflowError) as error:
+        reason = f"{describe(text)} is not a regular expression ({error})"
+        raise BadItem(f"{_KINDS}; {reason}") from None
+
+
+def _advice(text: str) -> str:
+    """Return the pattern for a domain that was written alone, as advice, or an empty string."""
+    domain = text.strip().removeprefix("@")
+    try:
+        domain_to_ascii(domain.replace("*", "x"))
+        _domain(domain)
+    except (MessageError, ValueError):
+        return ""
+    return f': write "*@{domain}" for its addresses' if "." in domain else ""
 
 
 def _domain(domain: str) -> str:

@@ -1,4 +1,4 @@
-"""The description of one setting."""
+"""The description of one setting, and the error of one item in its value."""
 
 from __future__ import annotations
 
@@ -18,3 +18,7 @@ class Setting(NamedTuple):
     meaning: str
     group: str
     secret: bool = False
+
+
+class BadItem(ValueError):
+    """Raised for one item of a list; the text names it, so the list is not shown as well."""

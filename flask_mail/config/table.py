@@ -26,7 +26,7 @@ from .converters import (
     to_str,
 )
 from .masking import kind_of, shown, sounds_secret
-from .setting import Setting
+from .setting import BadItem, Setting
 
 TABLE: tuple[Setting, ...] = (
     Setting(
@@ -278,9 +278,10 @@ def convert(
     except ValueError as error:
         expected, advice = str(error), getattr(error, "advice", "")
         hidden = isinstance(error, Unshown) or is_secret(key, declared)
-    found = kind_of(value) if hidden else shown(value)
+        is_item = isinstance(error, BadItem)
+    found = "" if is_item else f", not {kind_of(value) if hidden else shown(value)}"
     del value  # tracebacks show it too
-    raise ConfigurationError(f"{key} must be {expected}, not {found}.{advice}")
+    raise ConfigurationError(f"{key} must be {expected}{found}.{advice}")
 
 
 def fails_silently(config: Mapping[str, Any]) -> bool:

@@ -144,6 +144,26 @@ def test_what_is_no_pattern_is_refused_by_the_name_of_the_setting(value: Any) ->
 
 
 @pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (["/[/"], "'/[/' is not a regular expression (unterminated character set at position 0)."),
+        ("/(?u)a/", "'/(?u)a/' is not a regular expression (ASCII and UNICODE flags are"),
+        (["a@b.c", "shop.example"], "'shop.example' is invalid: write \"*@shop.example\" for its"),
+        ("@shop.example", "'@shop.example' is invalid: write \"*@shop.example\" for its"),
+        (["*.shop.example"], "'*.shop.example' is invalid: write \"*@*.shop.example\" for its"),
+        (["localhost"], "'localhost' is invalid."),
+        (["*bü.example"], "'*bü.example' is invalid."),
+        (["a b@c.d"], "'a b@c.d' is invalid."),
+    ],
+)
+def test_a_pattern_that_cannot_be_used_is_named_with_the_reason(value: Any, problem: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        mail_with(MAIL_ALLOWED_RECIPIENTS=value).send(hello("a@b.c"))
+    assert f"; {problem}" in str(caught.value)
+    assert ", not " not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     "value", ["nobody", 1, ["a@b.c", ""], "a@b.c d@e.f", [], (), " ", ",", "/a@b.c/"]
 )
 def test_what_is_no_address_to_redirect_to_is_refused(value: Any) -> None:
