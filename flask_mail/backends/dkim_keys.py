@@ -195,6 +195,11 @@ def _loaded(secret: Secret) -> tuple[str, Any] | str:
     except TypeError:
         return "is encrypted with a password: store it without one, readable by the app alone."
     except (ValueError, UnsupportedAlgorithm):
+        if "-----BEGIN" in text and r"\n" in text:
+            return (
+                r'contains "\n" as two characters, as variables of the environment often do: use'
+                " real line breaks, or the path of a file."
+            )
         return 'is not a private key in PEM form, which begins with "-----BEGIN PRIVATE KEY-----".'
     if isinstance(key, Ed25519PrivateKey):
         return "ed25519", key

@@ -412,6 +412,10 @@ def public() -> str:
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
+def one_line() -> str:
+    return ed25519_pem().replace("\n", "\\n")
+
+
 class TestKeys:
     def test_rsa_key_of_1024_bits_signs_with_a_warning(self, caplog):
         table = {"SELECTOR": "s1", "KEY": rsa_pem(1024)}
@@ -432,6 +436,7 @@ class TestKeys:
             (lambda: SHORT_RSA_PEM, "has 768 bits: RSA keys need 1024, and should have 2048"),
             (cut, "is not a private key in PEM form"),
             (public, "is not a private key in PEM form"),
+            (one_line, r'contains "\\n" as two characters, .*: use real line breaks, or the path'),
         ],
     )
     @pytest.mark.parametrize("form", ["flat", "table"])
