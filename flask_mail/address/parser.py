@@ -57,7 +57,9 @@ def parse_address(value: object, field: str) -> Address:
     except MessageError as error:
         # A long name must not cut off the address.
         shown = describe(text if not name else f"{_shortened(name)} <{text}>")
-        raise type(error)(f"The {field} {shown} cannot be used: {error}.") from None
+        is_swapped = name is not None and "@" not in text and _is_address(name)
+        advice = " Are they swapped? Write (name, address)." if is_swapped else ""
+        raise type(error)(f"The {field} {shown} cannot be used: {error}.{advice}") from None
 
 
 def _shortened(name: str) -> str:

@@ -241,6 +241,23 @@ def test_an_error_shows_a_pair_as_an_address(name: str | None, shown: str) -> No
     assert str(caught.value).startswith(f"The recipient '{shown}' cannot be used: it has no dom")
 
 
+@pytest.mark.parametrize(
+    ("pair", "is_swapped"),
+    [
+        (("ann@x.org", "Ann"), True),
+        (("Ann", "ann"), False),
+        (("@home", "Ann"), False),
+        (("ann@x.org", "ann@"), False),
+    ],
+)
+def test_an_error_asks_whether_name_and_address_are_swapped(
+    pair: tuple[str, str], is_swapped: bool
+) -> None:
+    with pytest.raises(MessageError) as caught:
+        parse_address(pair, "recipient")
+    assert str(caught.value).endswith(" Are they swapped? Write (name, address).") == is_swapped
+
+
 def test_an_address_tells_its_spec_and_whether_it_needs_smtputf8() -> None:
     bob = Address("Bob", "bob", "x.org")
     assert bob.addr_spec == "bob@x.org"
