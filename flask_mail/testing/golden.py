@@ -44,6 +44,8 @@ _LEFT_OUT: Final = frozenset(
     }
 )
 _CHANCE: Final = re.compile(r"(part\d+)\.[0-9a-f]{16}(@embedded)")  # by Message.embed()
+# When an invitation was made (RFC 5545 section 3.8.7.2).
+_MADE: Final = re.compile(rb"^(DTSTAMP[^:\r\n]*:)\d{8}T\d{6}Z?", re.MULTILINE)
 _DEEPEST: Final = 20
 
 
@@ -138,6 +140,8 @@ def _part(part: Entity) -> Iterator[str]:
     kind = part.content_type.main
     name = part.disposition.parameters.get("filename") or part.content_type.parameters.get("name")
     octets = part.octets()
+    if kind in {"text/calendar", "application/ics"}:  # the second is that of attachments
+        octets = _MADE.sub(rb"\1...", octets)
     if kind.startswith("text/") and not name and part.disposition.main != "attachment":
         yield f"--- {kind}"
         yield from _text(part, octets).split("\n")

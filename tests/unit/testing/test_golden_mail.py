@@ -134,6 +134,24 @@ def test_the_same_message_matches_at_another_time(outbox, mail, updating):
     outbox.assert_matches("welcome")
 
 
+def test_an_invitation_matches_at_another_time(outbox, mail, folder, updating):
+    def invitation(made):
+        text = f"BEGIN:VCALENDAR\r\nDTSTAMP:{made}\r\nSUMMARY:Tea\r\nEND:VCALENDAR\r\n"
+        message = Message("Tea", ["ann@example.com"], body="Come.")
+        message.alts["calendar; method=REQUEST"] = text
+        message.attach("invite.ics", "application/ics", text)
+        return message
+
+    mail.send(invitation("20261201T021631Z"))
+    updating(outbox, "tea")
+    mail.send(invitation("20271231T235959Z"))
+    outbox.assert_matches("tea")
+    assert "\nDTSTAMP:...\nSUMMARY:Tea\n" in (folder / "tea.txt").read_text("utf-8")
+    mail.send(invitation("20261201T021631Z\r\nDTSTART:20261224T180000Z"))
+    with pytest.raises(AssertionError, match=r"\+DTSTART:20261224T180000Z"):
+        outbox.assert_matches("tea")
+
+
 def test_another_message_is_a_failure_with_the_difference(outbox, mail, folder, updating):
     mail.send(welcome())
     updating(outbox, "welcome")
