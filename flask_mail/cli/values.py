@@ -162,8 +162,13 @@ def _entry(key: str, config: Mapping[str, Any], assigned: Mapping[str, Any]) -> 
 def _source(key: str, value: object) -> str:
     """Return the source of a value of the configuration, which does not record it.
 
-    Whatever read the environment, a variable has the name of the setting, maybe with a prefix.
+    Whatever read the environment, a variable has the name of the setting, maybe with a prefix. Two
+    underscores lead into a dict, as with :meth:`flask.Config.from_prefixed_env`.
     """
+    if isinstance(value, Mapping):
+        sources = {_source(f"{key}__{name}", each) for name, each in value.items()}
+        if sources == {"environment"}:
+            return "environment"
     is_there = any(
         value in (text, _from_json(text))
         for name, text in os.environ.items()

@@ -95,7 +95,10 @@ def plain(text: str, longest: int) -> str:
 def _parts(message: Message) -> str:
     found = ["text"] if message.body else []
     found += sorted(message.alts)
-    return listed([*found, *(str(each.filename) for each in message.attachments)], most=5)
+    found += (
+        str(each.filename or f"{each.content_type} without a name") for each in message.attachments
+    )
+    return listed(found, most=5)
 
 
 def _lines(fields: Iterable[tuple[str, str]]) -> Iterator[str]:

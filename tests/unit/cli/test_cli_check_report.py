@@ -265,3 +265,16 @@ def test_control_characters_of_the_dialogue_are_escaped() -> None:
         result = run(app, "check", "-v", status=1)
 
     assert "S: 554 go \\x1b[31m away" in result.stderr
+
+
+def test_mailers_of_the_environment_are_named_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLASK_MAIL_MAILERS__relay__SERVER", "mx.example.com")
+    monkeypatch.setenv("FLASK_MAIL_MAILERS__relay__PORT", "2525")
+    for options, source in (
+        ({"SERVER": "mx.example.com", "PORT": 2525}, "environment"),
+        ({"SERVER": "mx.example.com", "PORT": 2526}, "config"),
+        ({}, "config"),
+    ):
+        app = local_app(MAIL_MAILERS={"relay": options})
+        entries = {each["key"]: each for each in run_json(app, "check")["settings"]}
+        assert entries["MAIL_MAILERS"]["source"] == source

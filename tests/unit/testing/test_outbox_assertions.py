@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
@@ -107,6 +108,14 @@ def test_a_failure_shows_what_was_expected_and_what_was_there(
     assert "The nearest is message 1, which has" in text
     assert f"  {found}" in text
     outbox.assert_not_sent(**expected)
+
+
+def test_the_table_shows_the_type_of_parts_without_a_name(outbox, mail):
+    message = Message("Logo", ["eve@example.com"], html="<b>!</b>")
+    message.embed(io.BytesIO(b"GIF89a"), content_type="image/gif")
+    mail.send(message)
+    with pytest.raises(AssertionError, match="html, image/gif without a name"):
+        outbox.assert_no_mail()
 
 
 def test_a_failure_prints_the_nearest_miss_and_a_table_of_everything(outbox, order, mail):
