@@ -74,12 +74,15 @@ def status(as_json: bool, max_age: float | None, mailer: str | None) -> None:
         for each in alive:
             is_late = "" if each["left"] > 0 else "  does not respond"
             click.echo(f"Worker: {each['host']} {each['pid']}{is_late}")
+        if not alive and oldest is not None:
+            click.echo("Worker: none. Start one: flask mail work")
         for each in paused:
             click.echo(f"Paused: {each['mailer'] or 'all mailers'}, for {each['paused']:.0f} s")
         if event is not None:
             ago = f"{event['age']:.0f} s ago"
             click.echo(f"Last event: {event['kind']}, by {printable(event['mailer'])}, {ago}")
     if max_age is not None and (oldest or 0.0) > max_age:
+        click.echo(f"Mail is overdue: {oldest:.0f} s is more than {max_age:.0f} s.", err=True)
         raise click.exceptions.Exit(1)
 
 

@@ -92,7 +92,10 @@ def test_status_counts_and_fails_if_mail_is_late(shop, run):
     found = json.loads(run(queue, "status", "--json").output)
     assert found["counts"] == [{"mailer": "peer", "state": "queued", "count": 1}]
     assert found["oldest_due_seconds"] > 0
-    assert run(queue, "status", "--max-age", "5m").exit_code == 1
+    late = run(queue, "status", "--max-age", "5m")
+    assert late.exit_code == 1
+    assert "Worker: none. Start one: flask mail work\n" in late.stdout
+    assert re.search(r"^Mail is overdue: \d+ s is more than 300 s\.$", late.stderr, re.MULTILINE)
     shop.work()
     assert run(queue, "status", "--max-age", "5m").exit_code == 0
 
