@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import mmap
 import os
 import random
 import signal
@@ -182,15 +183,25 @@ class Storm:
         return 1
 
     def fail(self, failure):
-        """Let the server fail while a worker sends, and another one works."""
+        """Let the server fail while a worker sends, and another one works.
+
+        Return 0 if the other one has left it too few messages to reach that point.
+        """
         self.enqueue(PER_FAILURE)
         points = self.random.randrange(1, POINTS_OF_FAILURE)
-        process = self.fork_with(Countdown(points, lambda: ask(failure)), from_the_start=False)
+        has_failed = mmap.mmap(-1, 1)  # shared with the worker
+
+        def let_fail():
+            has_failed[0] = 1
+            ask(failure)
+
+        process = self.fork_with(Countdown(points, let_fail), from_the_start=False)
         other = self.fork()
         self.judged(os.waitpid(process, 0)[1])
         os.waitpid(other, 0)  # one that had no connection yet ends with an error
         for each in (process, other):  # which could not sign off
             self.expire(each)
+        return has_failed[0]
 
     def is_locked(self, process):
         """Return True if a suspended worker has locked what this program needs."""
@@ -244,13 +255,13 @@ class Storm:
 
 def main(url, ledger, kills, stops, failures, seed):
     storm = Storm(url, ledger, int(seed))
-    killed = stopped = 0
+    killed = stopped = failed = 0
     while killed < int(kills):
         killed += storm.kill()
     while stopped < int(stops):
         stopped += storm.suspend()
-    for number in range(int(failures)):
-        storm.fail(FAILURES[number % len(FAILURES)])
+    while failed < int(failures):
+        failed += storm.fail(FAILURES[failed % len(FAILURES)])
     storm.finish()
     json.dump({**storm.result(ledger), "killed": killed, "stopped": stopped}, sys.stdout)
 
