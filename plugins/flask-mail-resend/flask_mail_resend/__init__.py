@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from flask_mail.backends import (
     Backend,
+    BackendUnavailable,
     DeliveryError,
     DeliveryEvent,
     DeliveryUnknown,
@@ -26,6 +27,9 @@ from .events import event_of
 from .payload import key_of, payload_of
 
 __all__ = ["ResendBackend"]
+
+_INVALID_KEY: Final = "API key is invalid"
+"""The text of an answer of 400, which otherwise means that the message is invalid."""
 
 
 class ResendBackend(HttpBackend):
@@ -76,6 +80,8 @@ class ResendBackend(HttpBackend):
 
     def failure(self, mail: Outgoing, answer: Answer) -> DeliveryError:
         name = answer.find("name")
+        if answer.status == 400 and answer.find("message") == _INVALID_KEY:
+            return self.error(BackendUnavailable, "login", answer=answer)
         if name == "concurrent_idempotent_requests":
             # The request that is under way decides: only with the same key, which a queue uses, may
             # the message be sent again, and not by another mailer of a failover.

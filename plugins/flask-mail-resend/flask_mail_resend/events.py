@@ -21,8 +21,10 @@ _KINDS: Final = {
     "email.suppressed": EventKind.REFUSED,
 }
 _DETAILS: Final = ("bounce", "failed", "suppressed")
-_SUPPRESSED: Final = "suppressed sending"
-"""In the text of a bounce that was none, as Resend has written it before ``email.suppressed``."""
+_SUPPRESSED: Final = frozenset({"Suppressed", "OnAccountSuppressionList"})
+"""Subtypes of bounces for messages that Resend has not sent."""
+_SAID: Final = "suppressed sending"
+"""In the text of such a bounce, as Resend has written it before it had subtypes."""
 
 
 def event_of(number: str, found: Mapping[str, Any], *, mailer: str, backend: str) -> DeliveryEvent:
@@ -40,7 +42,8 @@ def event_of(number: str, found: Mapping[str, Any], *, mailer: str, backend: str
         for each in ("type", "subType", "message", "reason")
         if isinstance(details.get(each), str)
     )
-    if kind is EventKind.BOUNCED and _SUPPRESSED in reason:
+    is_suppressed = str(details.get("subType")) in _SUPPRESSED or _SAID in reason
+    if kind is EventKind.BOUNCED and is_suppressed:
         kind = EventKind.REFUSED
     if name == "contact.updated" and data.get("unsubscribed") is True:
         kind = EventKind.UNSUBSCRIBED

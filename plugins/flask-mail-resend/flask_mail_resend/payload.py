@@ -16,6 +16,7 @@ _SPECIAL: Final = re.compile(r'[()<>\[\]:;@\\,"]|=\?')
 ID_TAG: Final = "flask_mail_id"
 """The tag with the Message-ID, which Resend replaces: its events return the tag."""
 _LONGEST_TAG: Final = 256
+_MOST_TAGS: Final = 75
 _LONGEST_WORD: Final = 45
 """Octets in an encoded-word, which has up to 75 characters (RFC 2047 section 2)."""
 
@@ -111,6 +112,8 @@ def _tags(mail: Outgoing, unsupported: Unsupported) -> list[dict[str, str]]:
     number = base64.urlsafe_b64encode(mail.message_id.encode()).decode().rstrip("=")
     if len(number) <= _LONGEST_TAG:
         tags[ID_TAG] = number
+    if len(tags) > _MOST_TAGS:
+        raise unsupported(f"more than {_MOST_TAGS} tags and metadata, with {ID_TAG}")
     return [{"name": name, "value": value} for name, value in tags.items()]
 
 

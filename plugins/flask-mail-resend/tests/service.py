@@ -96,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return None
         if self.headers["Authorization"] != f"Bearer {KEY}":
-            return self.answer(Answer(403, "invalid_api_key", "API key is invalid"))
+            return self.answer(Answer(401, "validation_error", "API key is invalid"))
         if self.path != "/emails":
             return self.answer(Answer(404, "not_found", "The requested endpoint does not exist"))
         request = json.loads(body)
@@ -144,6 +144,8 @@ def invalid(request: dict[str, Any]) -> Answer | None:
         fault = "Missing `html` or `text` field."
     elif len(request["to"]) > 50:
         fault = "The `to` field has more than 50 addresses."
+    elif len(request.get("tags", ())) > 75:
+        fault = "More than 75 tags."
     elif not all(TAG.fullmatch(each[key]) for each in request.get("tags", ()) for key in each):
         fault = "Tags should only contain ASCII letters, numbers, underscores, or dashes."
     return Answer(422, "validation_error", fault) if fault else None

@@ -82,6 +82,14 @@ def test_event_has_the_ids_the_time_and_the_recipient(service):
             *(EventKind.BOUNCED, False, "Transient Full"),
         ),
         (
+            event("email.bounced", bounce={"type": "Permanent", "subType": "Suppressed"}),
+            *(EventKind.REFUSED, False, "Permanent Suppressed"),
+        ),
+        (
+            event("email.bounced", bounce={"type": "Permanent", "subType": ["Suppressed"]}),
+            *(EventKind.BOUNCED, True, "Permanent"),
+        ),
+        (
             event("email.bounced", bounce={"message": "Resend has suppressed sending to it"}),
             *(EventKind.REFUSED, False, "Resend has suppressed sending to it"),
         ),

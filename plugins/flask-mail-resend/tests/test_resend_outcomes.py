@@ -22,6 +22,7 @@ from flask_mail import (
     ("answer", "error", "stage"),
     [
         (Answer(400, "validation_error", "Invalid"), MessageRefused, "accept"),
+        (Answer(400, "validation_error", "API key is invalid"), BackendUnavailable, "login"),
         (Answer(401, "missing_api_key", "Missing"), BackendUnavailable, "login"),
         (Answer(403, "invalid_api_key", "Invalid"), BackendUnavailable, "login"),
         (Answer(403, "validation_error", "Not verified"), BackendUnavailable, "login"),

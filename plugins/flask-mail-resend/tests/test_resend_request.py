@@ -130,6 +130,7 @@ def test_repeated_header_is_one_with_a_list(service):
         {"metadata": {"name": ""}},
         {"tags": ["order"], "metadata": {"order": 1}},
         {"metadata": {"flask_mail_id": "1"}},
+        {"metadata": {f"n{number}": "1" for number in range(75)}},
         {"alts": {"html": "<b>Hi</b>", "calendar": "BEGIN:VCALENDAR"}},
         {"recipients": [], "bcc": ["one@example.com", "two@example.com"]},
         {"recipients": [], "cc": ["bob@example.com"]},
@@ -142,6 +143,11 @@ def test_what_resend_cannot_express_is_unsupported(service, fields):
     with pytest.raises(UnsupportedFeature, match="resend backend does not support"):
         new_backend(service).send(message(**fields))
     assert service.requests == []
+
+
+def test_message_may_have_75_tags_with_that_of_its_id(service):
+    assert new_backend(service).send(message(metadata={f"n{n}": "1" for n in range(74)})).sent
+    assert len(service.requests[0]["tags"]) == 75
 
 
 def test_message_over_40_megabytes_is_unsupported(service, tmp_path):

@@ -24,7 +24,14 @@ _DETAILS: Final = {
     "Send": "send",
     "Subscription": "subscription",
 }
-_SUPPRESSED: Final = frozenset({"Suppressed", "OnAccountSuppressionList"})
+# Subtypes of bounces and complaints for messages that Amazon SES has not sent.
+_SUPPRESSED: Final = frozenset(
+    {
+        *("Suppressed", "OnAccountSuppressionList", "OnTenantSuppressionList"),
+        "EmailValidationSuppressed",
+        "UnsubscribedRecipient",  # of a contact list: other mail may reach it
+    }
+)
 
 
 class _Found(NamedTuple):

@@ -84,6 +84,9 @@ def test_a_bounce_has_all_that_is_known_of_it(key):
         ("Undetermined", "Undetermined", ("bounced", False)),
         ("Permanent", "Suppressed", ("refused", True)),
         ("Permanent", "OnAccountSuppressionList", ("refused", True)),
+        ("Permanent", "OnTenantSuppressionList", ("refused", True)),
+        ("Permanent", "EmailValidationSuppressed", ("refused", True)),
+        ("Permanent", "UnsubscribedRecipient", ("refused", True)),
     ],
 )
 def test_only_some_bounces_are_permanent(kind, subtype, expected):
