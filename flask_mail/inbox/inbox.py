@@ -169,9 +169,14 @@ class Inbox:
         return None
 
     def beside(self, name: str, query: Query) -> str | None:
-        """Return the id of the next older message that matches, else of the next newer one."""
+        """Return the id of the next older message that matches, else of the next newer one.
+
+        ``None`` if there is no other one, or the message itself is gone.
+        """
         kept = self.kept()
-        place = next((place for place, each in enumerate(kept) if each.id == name), len(kept))
+        place = next((place for place, each in enumerate(kept) if each.id == name), None)
+        if place is None:
+            return None
         for others in (kept[place + 1 :], kept[:place][::-1]):
             for found in self.search(query, others, 1, MOST_READ).messages:
                 return found.id

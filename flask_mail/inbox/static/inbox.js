@@ -78,7 +78,7 @@
     try {
       page = await load(url, { "X-Mail-Pane": "1" });
     } catch {
-      location.href = url; // to show what is wrong
+      if (url === wanted) location.href = url; // to show what is wrong
       return;
     }
     if (url !== wanted) return; // answered late: another one was chosen since

@@ -152,8 +152,15 @@ class TestList:
         [found] = browser.messages()
         path = f"/messages/{found['id']}/delete"
         assert browser.post(path).location == "/_mail/"
-        mail.send(welcome())
-        assert browser.post(path).location == f"/_mail/messages/{browser.messages()[0]['id']}"
+
+    def test_deleting_a_message_twice_opens_no_other(self, mail, browser):
+        for _ in range(3):
+            mail.send(welcome())
+        newest, *others = [each["id"] for each in browser.messages()]
+        path = f"/messages/{newest}/delete"
+        assert browser.post(path).location == f"/_mail/messages/{others[0]}"
+        assert browser.post(path).location == "/_mail/"
+        assert [each["id"] for each in browser.messages()] == others
 
     def test_a_message_without_headers_is_a_row_too(self, tmp_path):
         (tmp_path / "a.eml").write_bytes(b"\nHi")
