@@ -78,6 +78,7 @@ def show_route(
     """Print the mailer that a message would take.
 
     Also prints the rule of `routes` that chooses it. Nothing is sent, and no connection is opened.
+    The exit status is 1 if the message would not be sent.
     """
     pairs = dict(pair(each, "=", "--metadata", "KEY=VALUE") for each in metadata)
     with mail_state() as state:
@@ -98,9 +99,10 @@ def show_route(
             raise click.ClickException(str(error)) from None
     if as_json:
         say_json({"steps": steps})
-        return
-    for step in steps:
-        say(_line(step))
+    else:
+        for step in steps:
+            say(_line(step))
+    click.get_current_context().exit(1 if "problem" in steps[-1] else 0)
 
 
 def _steps(backend: Backend[Any], mail: Outgoing) -> Iterator[dict[str, Any]]:

@@ -95,7 +95,8 @@ def test_mailer_that_would_not_send_the_message_says_so(mailer, before):
         "chosen": {"BACKEND": "routes", "RULES": rules},
     }
     arguments = ["--to", "a@example.com", "--tag", "news", "--mailer", mailer]
-    *steps, last = run(make_app(MAIL_MAILERS=mailers), "route", *arguments).output.splitlines()
+    result = run(make_app(MAIL_MAILERS=mailers), "route", *arguments, status=1)
+    *steps, last = result.output.splitlines()
     assert [each.partition(": to")[0] for each in steps] == before
     assert re.fullmatch(r"(large|unable) \(\w+\): not sent\. .* does not support tags: .*", last)
 
