@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 from weakref import WeakSet
@@ -25,6 +25,10 @@ from .building import Builder
 from .definitions import Definition, is_composite, wanted_backend
 from .notes import Notes
 
+Labels: TypeAlias = frozenset[tuple[str, str]]
+"""Tags and keys of metadata."""
+
+_NO_LABELS: Labels = frozenset()
 _NOT_ASSIGNED = object()
 _everywhere = ForkSafeLock()
 _selections: WeakSet[Selection] = WeakSet()
@@ -234,29 +238,37 @@ class Selection(Builder):
         if not is_composite(cls):
             check(cls, mail)
             return
-        leaves = self.leaf_references(reference)
+        leaves = [(each, _NO_LABELS) for each in self.leaf_references(reference)]
         if mail.tags or mail.metadata:
-            mail = mail.routed(self._labels(reference))
+            leaves = list(self._labelled_leaves(reference, _NO_LABELS))
         queue = self.queue_class(reference)
         if queue is not None:
-            check(queue, mail)
+            check(queue, mail.routed(_NO_LABELS.union(*(labels for _, labels in leaves))))
         errors: list[MessageError] = []
-        for each in leaves:
+        for leaf, labels in leaves:
             try:
-                check(self.backend_class(each), mail)
+                check(self.backend_class(leaf), mail.routed(labels))
             except MessageError as error:
                 errors.append(error)
             else:
                 return
         raise errors[0]
 
-    def _labels(self, reference: Any) -> frozenset[tuple[str, str]]:
-        """Return the tags and keys of metadata by which a composite, or a part, chooses."""
+    def _labelled_leaves(self, reference: Any, labels: Labels) -> Iterator[tuple[Any, Labels]]:
+        """Yield the leaves of a reference, each with the labels by which mail may be sent to it.
+
+        :param labels: those of the composites that `reference` is a part of.
+        """
         from ..backends.composite import Composite
 
         cls = self.backend_class(reference)
-        own = cls.labels(self.options(reference)) if issubclass(cls, Composite) else frozenset()
-        return own.union(*(self._labels(each) for each in self.parts(reference)))
+        if issubclass(cls, Composite):
+            labels |= cls.labels(self.options(reference))
+        parts = self.parts(reference)
+        if not parts:
+            yield reference, labels
+        for part in parts:
+            yield from self._labelled_leaves(part, labels)
 
 
 Capture: TypeAlias = Callable[[Selection, Any, Any], "Backend[Any] | None"]

@@ -12,6 +12,7 @@ from flask import Flask
 
 from flask_mail import ConfigurationError, Mail, Message, Outcome, Outgoing, UnsupportedFeature
 from flask_mail.backends import Backend
+from flask_mail.backends.features import ORDINARY, Feature
 from flask_mail.backends.routes import RoutesBackend
 from flask_mail.testing.contract import ScriptedBackend
 from flask_mail.testing.contract.composing import outcomes_of
@@ -283,6 +284,28 @@ def test_parts_of_composites_get_what_chose_them():
     assert Mail(app).send(hello(tags=["news"])).backend == "plain"
     app.config["TESTING"] = True
     assert Mail(app).send(hello(tags=["news"])).sent
+
+
+class _MetadataBackend(_PlainBackend):
+    name = "metadata"
+    features = ORDINARY | {Feature.METADATA}
+
+
+def test_under_testing_a_mailer_beside_the_rules_must_support_the_tags():
+    rules = [{"tag": "news", "mailer": "plain"}, {"mailer": "plain"}]
+    app = Flask(__name__)
+    app.config["TESTING"] = True
+    app.config["MAIL_MAILERS"] = {
+        "default": {"BACKEND": "failover", "MAILERS": ["beside", "chosen"]},
+        "chosen": {"BACKEND": "routes", "RULES": rules},
+        "plain": _PlainBackend,
+        "beside": _MetadataBackend,
+    }
+    mail = Mail(app)
+    assert mail.send(hello(tags=["news"])).sent
+    assert mail.send(hello(metadata={"shop": "de"})).sent
+    with pytest.raises(UnsupportedFeature, match="The metadata backend does not support tags"):
+        mail.send(hello(tags=["news"], metadata={"shop": "de"}))
 
 
 def test_serialized_message_keeps_what_chose_its_mailer():
