@@ -16,9 +16,9 @@ SOURCE = """
 
     @click.command()
     @with_appcontext
-    def queue():
-        "Work on the queue."
-        click.echo(f"queue of {current_app.name}")
+    def flights():
+        "Work on the flights."
+        click.echo(f"flights of {current_app.name}")
 
     number = 5
 """
@@ -26,15 +26,15 @@ SOURCE = """
 
 @pytest.fixture
 def declare(monkeypatch, tmp_path):
-    """Install a distribution that declares commands of a module ``queue_m``."""
+    """Install a distribution that declares commands of a module ``flights_m``."""
 
     def declare(name, commands):
-        install(monkeypatch, tmp_path, name, queue_m=SOURCE)
+        install(monkeypatch, tmp_path, name, flights_m=SOURCE)
         info = tmp_path / f"{name}-1.0" / f"{name}-1.0.dist-info"
         (info / "entry_points.txt").write_text(f"[flask_mail.commands]\n{commands}\n")
 
     yield declare
-    sys.modules.pop("queue_m", None)
+    sys.modules.pop("flights_m", None)
 
 
 def local_app():
@@ -42,30 +42,30 @@ def local_app():
 
 
 def test_a_plugin_adds_a_command(declare):
-    declare("Queue", "queue = queue_m:queue")
-    assert run(make_app(), "queue").stdout == "queue of shop\n"
-    assert re.search("^  queue +Work on the queue.$", run(make_app(), "--help").stdout, re.M)
+    declare("Flights", "flights = flights_m:flights")
+    assert run(make_app(), "flights").stdout == "flights of shop\n"
+    assert re.search("^  flights +Work on the flights.$", run(make_app(), "--help").stdout, re.M)
 
 
 def test_other_commands_do_not_import_those_of_plugins(declare):
-    declare("Queue", "queue = queue_m:queue")
+    declare("Flights", "flights = flights_m:flights")
     run(local_app(), "backends")
-    assert "queue_m" not in sys.modules
+    assert "flights_m" not in sys.modules
 
 
 @pytest.mark.parametrize(
     ("target", "problem"),
     [
-        ("nosuch_m:queue", "could not be imported from 'nosuch_m:queue': ModuleNotFoundError"),
-        ("queue_m:nosuch", "could not be imported from 'queue_m:nosuch': AttributeError"),
-        ("queue_m:number", "is not a click.Command: 'queue_m:number' has the type int."),
+        ("nosuch_m:flights", "could not be imported from 'nosuch_m:flights': ModuleNotFoundError"),
+        ("flights_m:nosuch", "could not be imported from 'flights_m:nosuch': AttributeError"),
+        ("flights_m:number", "is not a click.Command: 'flights_m:number' has the type int."),
     ],
 )
 def test_a_broken_command_reports_its_error_and_others_work(declare, target, problem):
-    declare("Queue", f"queue = {target}\nother = queue_m:queue")
-    result = run(local_app(), "queue", "--any", "thing", status=1)
-    assert result.stderr.startswith(f"Error: The command 'queue' of Queue 1.0 {problem}")
-    assert run(local_app(), "other").stdout == "queue of shop\n"
+    declare("Flights", f"flights = {target}\nother = flights_m:flights")
+    result = run(local_app(), "flights", "--any", "thing", status=1)
+    assert result.stderr.startswith(f"Error: The command 'flights' of Flights 1.0 {problem}")
+    assert run(local_app(), "other").stdout == "flights of shop\n"
     assert "Broken: run it to see why." in run(local_app(), "--help").stdout
     (finding,) = run_json(local_app(), "check")["findings"]
     assert (finding["level"], finding["code"]) == ("warning", "command")
@@ -73,28 +73,30 @@ def test_a_broken_command_reports_its_error_and_others_work(declare, target, pro
 
 
 def test_a_built_in_command_takes_precedence(declare):
-    declare("Queue", "backends = queue_m:queue")
+    declare("Flights", "backends = flights_m:flights")
     assert "NAME" in run(local_app(), "backends").stdout
     (finding,) = run_json(local_app(), "check")["findings"]
     assert finding["advice"] == (
-        "The command 'backends' of Queue 1.0 has the name of a built-in one, which runs instead."
+        "The command 'backends' of Flights 1.0 has the name of a built-in one, which runs instead."
     )
 
 
 def test_a_command_of_two_plugins_is_an_error(declare):
-    declare("Queue", "queue = queue_m:queue")
-    declare("Other", "queue = other_m:queue")
-    output = run(make_app(), "queue", status=1).output
-    assert output == "Error: Other 1.0 and Queue 1.0 claim the command 'queue': uninstall one.\n"
+    declare("Flights", "flights = flights_m:flights")
+    declare("Other", "flights = other_m:flights")
+    output = run(make_app(), "flights", status=1).output
+    assert (
+        output == "Error: Flights 1.0 and Other 1.0 claim the command 'flights': uninstall one.\n"
+    )
 
 
 def test_a_group_of_the_app_has_the_commands_of_plugins(declare):
-    declare("Queue", "queue = queue_m:queue\nbroken = nosuch_m:x")
+    declare("Flights", "flights = flights_m:flights\nbroken = nosuch_m:x")
     app = make_app()
     app.cli.add_command(AppGroup("mail"))
     info = ScriptInfo(create_app=lambda: app)
-    result = app.test_cli_runner().invoke(FlaskGroup(), args=["mail", "queue"], obj=info)
-    assert result.output == "queue of shop\n"
+    result = app.test_cli_runner().invoke(FlaskGroup(), args=["mail", "flights"], obj=info)
+    assert result.output == "flights of shop\n"
 
 
 def test_no_short_help_is_cut():
