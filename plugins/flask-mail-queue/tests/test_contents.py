@@ -32,7 +32,7 @@ def dump(shop):
     return repr(rows)
 
 
-@pytest.mark.parametrize("key", [None, KEY])
+@pytest.mark.parametrize("key", [None, KEY], ids=["plain", "sealed"])
 def test_no_table_has_an_address_or_content_after_messages_were_sent(url, key):
     with Shop(url, KEY=key) as shop:
         for number in range(20):
@@ -73,7 +73,7 @@ def test_a_row_sent_a_minute_ago_is_deleted_and_no_other_mailers(url):
         assert shop.states() == []
 
 
-@pytest.mark.parametrize("key", [None, KEY])
+@pytest.mark.parametrize("key", [None, KEY], ids=["plain", "sealed"])
 def test_recipients_are_kept_without_the_content(url, key):
     with Shop(url, KEEP="recipients", KEY=key) as shop:
         shop.peer.script = [None, DeliveryUnknown("Lost."), DeliveryUnknown("Lost.")]
