@@ -66,7 +66,12 @@ class Composite(Backend[Sessions]):
     def last_events(self) -> list[DeliveryEvent]:
         return [event for each in self.children for event in each.last_events()]
 
+    def own_steps(self, sender: str | None) -> Iterable[ProbeStep]:
+        """Return the steps of :meth:`probe` that are not those of its children."""
+        return ()
+
     def probe(self, sender: str | None = None) -> Iterator[ProbeStep]:
+        yield from self.own_steps(sender)
         for each in self.children:
             yield from each.probe(sender)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
+from ..address.domain import domain_to_ascii
 from ..config.converters import to_positive
 from ..config.table import convert
 from ..errors import ConfigurationError, MessageError
@@ -28,12 +29,16 @@ from .dkim_keys import SigningKey, read_keys
 from .features import Feature
 from .options import key_of_option, read_options
 from .sessions import Sessions
+from .values import ProbeStep
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..delivery.outgoing import Outgoing
     from .values import DkimRecord
+
+_SHOWN: Final = 5
+"""Number of domains that `flask mail check` names."""
 
 
 class DkimBackend(Composite):
@@ -130,17 +135,11 @@ class DkimBackend(Composite):
         header, body_hash = _read(octets)
         fields = read_fields(header)
         domain = _domain_of(fields)
-        signing = next((each for each in _with_parents(domain) if each in keys), None)
-        if signing is None and not self._align:
-            signing = next(iter(keys))
+        signing = self._signing(domain)
         if signing is None:
             if self._missing == "pass":
                 return mail
-            raise MessageError(
-                f"The dkim backend has no key for mail from {domain}: add one to"
-                f' {self.setting("domains")}, or set {self.setting("missing")} to "pass" to send'
-                " such mail without a signature."
-            )
+            raise MessageError(self._no_key(domain))
         signatures = b"".join(
             [_signature(key, fields, body_hash, self._expires) for key in keys[signing]]
         )
@@ -149,6 +148,37 @@ class DkimBackend(Composite):
             if isinstance(octets, bytes)
             else Content((signatures, *octets.pieces))
         )
+
+    def _signing(self, domain: str) -> str | None:
+        """Return the domain that signs mail from `domain`, or ``None``."""
+        keys = self.keys()
+        signing = next((each for each in _with_parents(domain) if each in keys), None)
+        return signing if signing is not None or self._align else next(iter(keys))
+
+    def _no_key(self, domain: str) -> str:
+        return (
+            f"The dkim backend has no key for mail from {domain}: add one to"
+            f' {self.setting("domains")}, or set {self.setting("missing")} to "pass" to send such'
+            " mail without a signature."
+        )
+
+    def own_steps(self, sender: str | None) -> Iterator[ProbeStep]:
+        """Yield the domains and keys that sign, or why mail of `sender` is not signed."""
+        keys = self.keys()
+        domain = domain_to_ascii(sender.rpartition("@")[2]).lower() if sender else ""
+        signing = self._signing(domain) if domain else next(iter(keys))
+        if signing is not None:
+            # The one of the default sender first.
+            names = list(dict.fromkeys([signing, *keys]))
+            shown = [f"{name} by {' and '.join(map(str, keys[name]))}" for name in names[:_SHOWN]]
+            more = len(names) - len(shown)
+            text = f"{'; '.join(shown)}{f'; and {more} more domains' if more else ''}"
+            yield ProbeStep("sign", "ok", text)
+        elif self._missing == "refuse":
+            yield ProbeStep("sign", "failed", self._no_key(domain))
+        else:
+            text = f"mail from {domain} is sent without a signature ({self.setting('missing')})"
+            yield ProbeStep("sign", "skipped", text)
 
     def dkim_records(self) -> list[DkimRecord]:
         own = [key.record for keys in self.keys().values() for key in keys]

@@ -39,6 +39,10 @@ class SigningKey:
     """``"rsa"`` or ``"ed25519"``."""
     private: Any = field(repr=False)
 
+    def __str__(self) -> str:
+        size = "" if self.kind == "ed25519" else f", {self.private.key_size} bits"
+        return f"{self.selector} ({self.kind}{size})"
+
     def sign(self, data: bytes) -> bytes:
         """Return the signature of `data` (RFC 6376 section 3.3.1, RFC 8463 section 3)."""
         signature: bytes

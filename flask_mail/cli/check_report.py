@@ -186,7 +186,8 @@ def _say_records(records: list[Record]) -> None:
         say()
     for record in records:
         for value in record.values or ["not found"]:
-            say(f"{record.purpose:<8}{record.name}: {value or 'null MX'}")
+            note = f" ({record.note})" if record.note else ""
+            say(f"{record.purpose:<8}{record.name}: {value or 'null MX'}{note}")
 
 
 def _entry_as_json(entry: Entry, entries: Entries) -> dict[str, object]:

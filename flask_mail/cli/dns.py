@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ..config.converters import to_port
@@ -45,6 +45,7 @@ class Record:
     purpose: str
     name: str
     values: list[str]
+    note: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,9 @@ class DomainReport:
 
     def with_others(self, other: DomainReport) -> DomainReport:
         """Return this report with the records and the problems of another one, each once."""
-        records = [each for each in other.records if each not in self.records]
+        records = [each for each in self.records if each not in other.records]
         findings = [each for each in other.findings if each not in self.findings]
-        return DomainReport([*self.records, *records], [*self.findings, *findings])
+        return DomainReport([*records, *other.records], [*self.findings, *findings])
 
 
 def is_public(domain: str) -> bool:
@@ -101,8 +102,10 @@ def report_on_keys(
     def ask(resolver: Resolver, report: DomainReport) -> None:
         for each in progress(expected, _LABEL, least=1):
             record = _find(resolver, "DKIM", [each.name])
-            report.records.append(record)
-            report.findings.extend(_key_problems(record, each))
+            problems = list(_key_problems(record, each))
+            note = "" if problems else "matches the key that signs"
+            report.records.append(replace(record, note=note))
+            report.findings.extend(problems)
 
     return _asked(ask, server, asked_for)
 

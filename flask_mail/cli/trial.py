@@ -56,11 +56,13 @@ class Trials:
             yield Step("build", "ok", type(backend).__name__)
             step = "probe"
             # A composite would not name the child of a step, and try those it has in common again.
-            steps = () if isinstance(backend, Composite) else backend.probe(self._sender)
-            for each in steps:
+            composite = backend if isinstance(backend, Composite) else None
+            probe = composite.own_steps if composite else backend.probe
+            for each in probe(self._sender):
                 found.append(_shown(each))
                 yield found[-1]
-            is_whole = bool(found) and not backend.is_queue  # a plugin that tries its parts
+            # A plugin tries its parts.
+            is_whole = bool(found) and not (composite or backend.is_queue)
             parts = [] if is_whole else self._selection.parts(reference)
         except Exception as error:  # noqa: BLE001 (a plugin may raise anything)
             yield Step(step, "failed", str(error) or type(error).__name__)

@@ -244,7 +244,7 @@ class Composing:
     def test_steps_of_the_children_are_passed_on(self, compose: Compose) -> None:
         """`flask mail check` tries each child."""
         backend, children = self._made(compose)
-        found = [each.detail for each in backend.probe()]
+        found = [each.detail for each in backend.probe() if each.name == "script"]
         assert found == [each.mailer for each in children], f"probe() yields the steps of {found}."
 
 

@@ -642,7 +642,7 @@ class TestDelivery:
         child = ScriptedBackend()
         backend = DkimBackend(mailer=child, domains=EXAMPLE)
         assert backend.kept() is None
-        assert list(backend.probe("me@example.com")) == [
+        assert list(backend.probe("me@example.com"))[1:] == [
             ProbeStep("connect", "ok", "me@example.com")
         ]
         names = [each.name for each in backend.dkim_records()]
@@ -653,3 +653,38 @@ class TestDelivery:
             mailer=LocmemBackend(), domain="example.com", selector="s1", key=Secret(ed25519_pem())
         )
         assert backend.send(hello(), backend.open()).sent
+
+
+class TestTrial:
+    """The step of `flask mail check`: who signs mail of the default sender."""
+
+    @pytest.mark.parametrize(
+        ("sender", "options", "status", "words"),
+        [
+            (None, {}, "ok", "example.com by s1 (ed25519); b.test by r1 (rsa, 2048 bits)"),
+            ("me@news.B.test", {}, "ok", "b.test by r1 (rsa, 2048 bits); example.com by s1"),
+            (
+                "me@other.test",
+                {},
+                "failed",
+                "has no key for mail from other.test: add one to MAIL_",
+            ),
+            ("me@other.test", {"missing": "pass"}, "skipped", "without a signature (MAIL_DKIM_MIS"),
+            ("me@other.test", {"align": False}, "ok", "example.com by s1 (ed25519); b.test"),
+        ],
+    )
+    def test_names_the_keys_of_the_sender_first(self, sender, options, status, words):
+        domains = {**EXAMPLE, "b.test": {"SELECTOR": "r1", "KEY": rsa_pem()}}
+        backend = DkimBackend(mailer=ScriptedBackend(), domains=domains, **options)
+        step = next(iter(backend.probe(sender)))
+        assert (step.name, step.status) == ("sign", status)
+        assert words in step.detail
+
+    def test_names_both_keys_of_a_domain_and_counts_many_domains(self):
+        keys = [{"SELECTOR": name, "KEY": ed25519_pem()} for name in ("s1", "s2")]
+        domains = {f"d{number}.test": keys for number in range(7)}
+        step = next(iter(DkimBackend(mailer=ScriptedBackend(), domains=domains).probe()))
+        assert step.detail.startswith("d0.test by s1 (ed25519) and s2 (ed25519); d1.test by")
+        assert step.detail.endswith(
+            "; d4.test by s1 (ed25519) and s2 (ed25519); and 2 more domains"
+        )

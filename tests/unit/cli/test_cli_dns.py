@@ -226,7 +226,8 @@ def test_records_of_a_named_domain_are_printed() -> None:
     assert lines[start + 2].startswith("DKIM    s1._domainkey.example.com: v=DKIM1; k=rsa; p=")
     assert lines[start + 3] == "DMARC   _dmarc.example.com: not found"
     assert "no-dmarc: _dmarc.example.com has no DMARC record" in printed
-    assert report["dns"][0] == {"purpose": "MX", "name": "example.com", "values": [""]}
+    first = {"purpose": "MX", "name": "example.com", "values": [""], "note": ""}
+    assert report["dns"][0] == first
     assert report["dns"][3]["values"] == []
 
 
@@ -320,6 +321,7 @@ def test_published_key_must_be_that_of_the_signer(published: str, expected: list
         found = report_on_keys([OWN.record], address, asked_for=True)
     assert [(each.level, each.code) for each in found.findings] == expected
     assert [(each.purpose, each.name) for each in found.records] == [("DKIM", OWN.record.name)]
+    assert ["matches the key" in each.note for each in found.records] == [not expected]
     for each in found.findings:
         assert each.level == "warning" or f'publish "{OWN.record.value}"' in each.advice
 
@@ -344,6 +346,19 @@ def test_command_looks_for_the_keys_of_each_mailer_that_signs() -> None:
     assert [each["code"] for each in report["findings"]].count("no-dkim") == 1
     assert [each["name"] for each in report["dns"]] == ["s1._domainkey.shop.org"]
     assert "PRIVATE" not in json.dumps(report)
+
+
+def test_command_says_that_a_published_key_matches() -> None:
+    key = {"SELECTOR": "s1", "KEY": ed25519_pem()}
+    signer = {"BACKEND": "dkim", "MAILER": "locmem", "DOMAINS": {"shop.org": key}}
+    app = make_app(MAIL_MAILERS={"default": signer}, MAIL_DEFAULT_SENDER="me@shop.org")
+    with name_server({**GOOD, (OWN.record.name, "TXT"): [f'"{OWN.record.value}"']}) as address:
+        command = ("check", "--dns", "--dns-server", address, "--dkim-selector", "s1")
+        lines = run(app, *command).stdout.splitlines()
+    assert "ok      sign     shop.org by s1 (ed25519)" in lines
+    assert "skipped locmem: connect the locmem backend has no connection to test" in lines
+    (line,) = [each for each in lines if each.startswith("DKIM")]
+    assert line == (f"DKIM    {OWN.record.name}: {OWN.record.value} (matches the key that signs)")
 
 
 def test_missing_library_is_one_finding_with_keys_too(monkeypatch: pytest.MonkeyPatch) -> None:
