@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from flask_mail.backends import (
     Backend,
+    BackendUnavailable,
     ConfigurationError,
     DeliveryError,
     Feature,
-    MessageRefused,
     Outgoing,
     Receipt,
     Secret,
@@ -22,7 +22,14 @@ from .tokens import Tokens
 
 __all__ = ["GraphBackend"]
 
+_ENTRA: Final = ("tenant", "client_id", "client_secret")
 _MAILBOX: Final = re.compile(r"[^@\s]+@[^@\s]+|[0-9a-fA-F-]{36}")
+_OF_MAILBOX: Final = re.compile(
+    "Error(AccountSuspend|Exceeded(Hourly)?MessageLimit|ExceededMaxRecipientLimit|QuotaExceeded"
+    "|SubmissionQuotaExceeded|MessageSubmissionBlocked|MessageThrottled|MessageTransientError"
+    "|MailboxMoveInProgress|MailboxStoreUnavailable|SendAsDenied)(ShowTierUpgrade)?"
+)
+"""Codes of Exchange for a mailbox that may not send at all, for now, or as this sender."""
 
 
 class GraphBackend(HttpBackend):
@@ -66,19 +73,24 @@ class GraphBackend(HttpBackend):
                 f"{self.setting('mailbox')} must be the address or the id of a mailbox."
             )
         super().__init__(url=url, **options)
-        self._mailbox, self._save, self._token = mailbox, save_to_sent_items, token
-        self._client_secret, self._tokens = client_secret, None
+        self._mailbox, self._save = mailbox, save_to_sent_items
+        self._token, self._client_secret = token, client_secret  # hidden in errors
+        settings = "{}, {} and {}".format(*map(self.setting, _ENTRA))
         if token is None and tenant and client_id and client_secret:
-            self._tokens = Tokens(
-                authority or f"https://login.microsoftonline.com/{tenant}",
-                *(client_id, client_secret),
+            tokens = Tokens(
+                client_secret,
                 scope=f"{url.rstrip('/')}/.default",
                 timeout=options.get("timeout", 20.0),
+                settings=settings,
+                client_id=client_id,
+                authority=authority or f"https://login.microsoftonline.com/{tenant}",
             )
-        elif token is None or (tenant, client_id, client_secret) != (None, None, None):
+            self._bearer, self._forget = tokens.token, tokens.forget
+        elif token is not None and (tenant, client_id, client_secret) == (None, None, None):
+            self._bearer, self._forget = token.reveal, lambda: None
+        else:
             raise ConfigurationError(
-                f"The graph backend needs {self._three()}, or {self.setting('token')} in place of"
-                " them."
+                f"The graph backend needs {settings}, or {self.setting('token')} in place of them."
             )
 
     def request(self, mail: Outgoing) -> Request:
@@ -92,8 +104,7 @@ class GraphBackend(HttpBackend):
         return request
 
     def renew_login(self) -> bool:
-        if self._tokens is not None:
-            self._tokens.forget()
+        self._forget()
         return True
 
     def outcome(self, mail: Outgoing, answer: Answer) -> Receipt:
@@ -102,17 +113,7 @@ class GraphBackend(HttpBackend):
         return self.accepted(mail, response=f"request {answer.headers.get('request-id', '')}")
 
     def failure(self, mail: Outgoing, answer: Answer) -> DeliveryError:
-        if answer.find("error", "code") == "ErrorSendAsDenied":  # a mistake in From, not a login
-            return self.error(MessageRefused, answer=answer)
+        if answer.status < 500 and _OF_MAILBOX.fullmatch(answer.find("error", "code")):
+            # Another mailbox may send the message, so it is not of the login.
+            return self.error(BackendUnavailable, answer=answer)
         return super().failure(mail, answer)
-
-    def _bearer(self) -> str:
-        if self._token is not None:
-            return self._token.reveal()
-        assert self._tokens is not None  # noqa: S101 (one of the two is set)
-        return self._tokens.token(self._three)
-
-    def _three(self) -> str:
-        """Return the settings for tokens of Entra, for errors."""
-        tenant, client_id, secret = map(self.setting, ("tenant", "client_id", "client_secret"))
-        return f"{tenant}, {client_id} and {secret}"

@@ -34,7 +34,7 @@ def payload_of(mail: Outgoing, unsupported: Unsupported, *, save: bool) -> dict[
     for each in fields.alternatives:
         raise unsupported(f"the alternative {each}")
     is_html = fields.html is not None
-    message = {
+    members = {
         "subject": fields.subject,
         "body": {
             "contentType": "html" if is_html else "text",
@@ -42,20 +42,15 @@ def payload_of(mail: Outgoing, unsupported: Unsupported, *, save: bool) -> dict[
         },
         "from": _recipients([fields.sender])[0],
         "internetMessageId": mail.message_id,
-        **{
-            field: value
-            for field, value in (
-                ("toRecipients", _recipients(roles.to)),
-                ("ccRecipients", _recipients(roles.cc)),
-                ("bccRecipients", _recipients(roles.bcc)),
-                ("replyTo", _recipients(fields.reply_to)),
-                ("importance", mail.message.priority),
-                ("internetMessageHeaders", _headers(mail, fields, unsupported)),
-                ("attachments", [_attachment(each, unsupported) for each in fields.files]),
-            )
-            if value
-        },
+        "toRecipients": _recipients(roles.to),
+        "ccRecipients": _recipients(roles.cc),
+        "bccRecipients": _recipients(roles.bcc),
+        "replyTo": _recipients(fields.reply_to),
+        "importance": mail.message.priority,
+        "internetMessageHeaders": _headers(mail, fields, unsupported),
+        "attachments": [_attachment(each, unsupported) for each in fields.files],
     }
+    message = {name: value for name, value in members.items() if value}
     # To be given only if it is false.
     return {"message": message} if save else {"message": message, "saveToSentItems": False}
 

@@ -40,6 +40,41 @@ def test_threads_share_the_token(graph, entra):
     assert len(entra.given) == 1
 
 
+def test_threads_that_start_together_get_one_token(graph, entra):
+    backend = with_msal(graph, entra)
+    start = threading.Barrier(8)
+
+    def send(sent):
+        start.wait(20)
+        return backend.send(sent)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(list(threads.map(send, [message() for _ in range(8)])))
+    assert len(entra.given) == 1
+
+
+def test_thread_waits_for_another_ones_token_only_for_a_time(graph, entra, monkeypatch):
+    client = msal.ConfidentialClientApplication
+    acquire = client.acquire_token_for_client
+    asked, is_over = threading.Event(), threading.Event()
+
+    def silent(self, scopes):
+        monkeypatch.setattr(client, "acquire_token_for_client", acquire)
+        asked.set()
+        is_over.wait(20)
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(client, "acquire_token_for_client", silent)
+    backend = with_msal(graph, entra, timeout=0.2)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(error_of, backend)
+        assert asked.wait(20)
+        assert backend.send(message()).sent
+        assert not first.done()
+        is_over.set()
+        assert first.result().stage == "login"
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_child_process_does_not_wait_for_a_thread_of_its_parent(graph, entra, monkeypatch):
