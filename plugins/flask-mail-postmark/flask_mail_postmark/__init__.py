@@ -89,7 +89,7 @@ class PostmarkBackend(HttpBackend):
         return self.accepted(mail, response=answer.require("MessageID"), refused=refused)
 
     def failure(self, mail: Outgoing, answer: Answer) -> DeliveryError:
-        code = answer.find("ErrorCode") if answer.status == 422 else ""
+        code = answer.find("ErrorCode")
         advice = ADVICE.get(code, "").format(stream=self.setting("message_stream"))
         if code == INACTIVE:
             recipients = mail.envelope.recipients

@@ -24,6 +24,7 @@ _KINDS: Final = {
     "ManuallyDeactivated": EventKind.REFUSED,
     "Unsubscribe": EventKind.UNSUBSCRIBED,
 }
+_NOT_RECIPIENTS: Final = frozenset({"Customer", "Admin"})
 _PERMANENT: Final = frozenset({"HardBounce", "BadEmailAddress"})
 
 
@@ -41,8 +42,10 @@ def events_in(found: Mapping[str, Any]) -> Iterator[DeliveryEvent]:
         reason = f"{bounce} {_text(found, 'Description')}".strip()
     elif record == "SubscriptionChange" and found.get("SuppressSending") is True:
         reason = _text(found, "SuppressionReason")
-        # Hard bounces and complaints are reported by events of their own.
-        kind = EventKind.UNSUBSCRIBED if reason == "ManualSuppression" else EventKind.OTHER
+        # Hard bounces and complaints are reported by events of their own, and the sender, or
+        # Postmark, suppresses an address without the recipient's wish.
+        if reason == "ManualSuppression" and _text(found, "Origin") not in _NOT_RECIPIENTS:
+            kind = EventKind.UNSUBSCRIBED
     tag = _text(found, "Tag")
     metadata = found.get("Metadata")
     yield DeliveryEvent(

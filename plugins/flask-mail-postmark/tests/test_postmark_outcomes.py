@@ -65,6 +65,13 @@ def test_error_code_decides_the_outcome(postmark, code, kind, stage, says):
     assert caught.value.stage == stage
 
 
+@pytest.mark.parametrize("status", [422, 503])
+def test_maintenance_is_not_sent_with_any_status(postmark, status):
+    postmark.service.plan(Plan(error(status, 100, "Offline for maintenance.")))
+    with pytest.raises(BackendUnavailable, match="Try again later"):
+        backend_at(postmark.url).send(message())
+
+
 def test_wrong_token_is_named(postmark):
     with pytest.raises(BackendUnavailable, match=r"Check MAIL_POSTMARK_TOKEN") as caught:
         backend_at(postmark.url, token="another-token-of-mine").send(message())

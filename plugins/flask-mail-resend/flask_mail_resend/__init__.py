@@ -82,6 +82,10 @@ class ResendBackend(HttpBackend):
         name = answer.find("name")
         if answer.status == 400 and answer.find("message") == _INVALID_KEY:
             return self.error(BackendUnavailable, "login", answer=answer)
+        if answer.status == 403 and name == "validation_error":
+            # The domain of the sender is not verified, or an account without one may only write to
+            # itself. Other messages of the same account may be sent, so it is not of the login.
+            return self.error(BackendUnavailable, answer=answer)
         if name == "concurrent_idempotent_requests":
             # The request that is under way decides: only with the same key, which a queue uses, may
             # the message be sent again, and not by another mailer of a failover.

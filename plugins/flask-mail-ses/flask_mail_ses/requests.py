@@ -18,6 +18,7 @@ MAX_RECIPIENTS: Final = 50
 """Recipients per request (Amazon SES quotas)."""
 
 _ADDRESS: Final = re.compile(r"""[^\s,;:<>"]+@[^\s,;:<>"]+""")
+_NOT_VERIFIED: Final = "Email address is not verified"
 _NOT_SENT: Final = Refusal(451, "4.3.0", "not sent: an earlier request failed")
 
 
@@ -64,6 +65,13 @@ class Requests:
                 self.ids.append(self._send(group))
             except MessageRefused as error:
                 named = _named(error.response, group)
+                if not named and _NOT_VERIFIED in error.response:
+                    # Of the account: another service may know the sender.
+                    raise BackendUnavailable(
+                        f"{str(error).rstrip('.')}. Verify the sender at Amazon SES.",
+                        stage="accept",
+                        response=error.response,
+                    ) from None
                 refusal = Refusal(550, "5.0.0", error.response or str(error))
                 if not named or len(named) == len(group):
                     self.refused.update(dict.fromkeys(group, refusal))

@@ -12,6 +12,7 @@ from service import HANG_UP, Answer
 from ses_backend import NOT_VERIFIED, message, new_backend, refuse
 
 from flask_mail import (
+    BackendUnavailable,
     DeliveryUnknown,
     MessageRefused,
     Outcome,
@@ -44,10 +45,21 @@ def test_others_are_sent_to_if_some_recipients_are_refused(service):
     assert sorted(taken) == sorted(set(many(70)) - {"r3@example.com", "r60@example.com"})
 
 
-def test_refused_sender_is_not_taken_for_a_recipient(service):
+def test_sender_that_is_not_verified_is_of_the_account(service):
+    """No recipient is refused, and a failover sends it another way."""
     service.decide = lambda _: Answer(
         400, "MessageRejected", NOT_VERIFIED.format("ann@example.com")
     )
+    with pytest.raises(BackendUnavailable, match="Verify the sender") as caught:
+        new_backend(service).send(message(recipients=many(60)))
+
+    assert len(service.requests) == 1
+    assert caught.value.stage == "accept"
+    assert "550" not in str(caught.value.receipt.refused)
+
+
+def test_refusal_without_a_name_is_of_all_recipients(service):
+    service.decide = lambda _: Answer(400, "MessageRejected", "By content, says eve@example.com.")
     with pytest.raises(MessageRefused) as caught:
         new_backend(service).send(message(recipients=many(60)))
 
