@@ -2,60 +2,18 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from contextlib import contextmanager, suppress
-
 import pytest
 from flask import Flask
-from service import HANG_UP, KEY, KEY_ID, Answer, serving
+from service import HANG_UP, KEY, KEY_ID, Answer
+from smtp_peer import smtp_peer
 
 from flask_mail import BackendUnavailable, DeliveryUnknown, Mail, Message, Outcome
 
 
-@contextmanager
-def smtp_server(*, reply_to_content):
-    """Serve SMTP to one client after the other; close the connection if there is no reply."""
-    accepted = []
-
-    def serve():
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:  # the end of the test
-                return
-            # A client may close without reading the last reply, which resets the connection.
-            with connection, connection.makefile("rb") as lines, suppress(ConnectionError):
-                talk(connection, lines)
-
-    def talk(connection, lines):
-        connection.sendall(b"220 mx.test\r\n")
-        for line in lines:
-            if line.upper().startswith(b"DATA"):
-                connection.sendall(b"354 Go on\r\n")
-                content = b"".join(iter(lines.readline, b".\r\n"))
-                if reply_to_content is None:
-                    return
-                if reply_to_content.startswith(b"250"):
-                    accepted.append(content)
-                connection.sendall(reply_to_content + b"\r\n")
-            else:
-                connection.sendall(b"250 OK\r\n")
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"smtp://127.0.0.1:{listening.getsockname()[1]}", accepted
-        finally:
-            listening.shutdown(socket.SHUT_RDWR)
-            thread.join()
-
-
 @pytest.fixture
-def service():
-    with serving() as service:
-        yield service
+def peer():
+    with smtp_peer() as peer:
+        yield peer
 
 
 @pytest.fixture
@@ -95,33 +53,29 @@ def test_ses_gets_what_a_server_that_is_down_did_not(mail, service):
     assert len(service.accepted) == 3
 
 
-def test_ses_gets_what_the_server_has_rejected_for_now(mail, service):
-    with smtp_server(reply_to_content=b"451 4.3.0 Later") as (url, _):
-        mail.app.config["MAIL_MAILERS"]["own"] = url
-        receipt = mail.send(hello())
-        mail.close()
+def test_ses_gets_what_the_server_has_rejected_for_now(mail, service, peer):
+    mail.app.config["MAIL_MAILERS"]["own"] = peer.url
+    peer.reply = b"451 4.3.0 Later"
+    receipt = mail.send(hello())
     assert (receipt.mailer, len(service.accepted)) == ("service", 1)
     assert "451" in receipt.earlier[0].reason
 
 
-def test_ses_gets_nothing_that_the_server_may_have_accepted(mail, service):
-    with smtp_server(reply_to_content=None) as (url, _):
-        mail.app.config["MAIL_MAILERS"]["own"] = url
-        with pytest.raises(DeliveryUnknown):
-            mail.send(hello())
-        mail.close()
+def test_ses_gets_nothing_that_the_server_may_have_accepted(mail, service, peer):
+    mail.app.config["MAIL_MAILERS"]["own"] = peer.url
+    peer.reply = b""
+    with pytest.raises(DeliveryUnknown):
+        mail.send(hello())
     assert service.requests == []
 
 
-def test_server_gets_what_ses_throttles_and_nothing_that_it_may_have_accepted(mail, service):
+def test_server_gets_what_ses_throttles_and_nothing_that_it_may_have_accepted(mail, service, peer):
+    mail.app.config["MAIL_MAILERS"]["own"] = peer.url
     answers = iter([Answer(429, "TooManyRequestsException", "slow down"), HANG_UP])
     service.decide = lambda request: next(answers)
-    with smtp_server(reply_to_content=b"250 2.0.0 Taken") as (url, accepted):
-        mail.app.config["MAIL_MAILERS"]["own"] = url
-        throttled = mail.using("reverse").send(hello())
-        assert (throttled.mailer, len(accepted)) == ("own", 1)
-        assert isinstance(throttled.earlier[0].error, BackendUnavailable)
-        with pytest.raises(DeliveryUnknown):
-            mail.using("reverse").send(hello())
-        mail.close()
-    assert len(accepted) == 1
+    throttled = mail.using("reverse").send(hello())
+    assert (throttled.mailer, len(peer.accepted)) == ("own", 1)
+    assert isinstance(throttled.earlier[0].error, BackendUnavailable)
+    with pytest.raises(DeliveryUnknown):
+        mail.using("reverse").send(hello())
+    assert len(peer.accepted) == 1

@@ -1,4 +1,7 @@
-"""A server of SMTP that replies to content as told."""
+"""A server of SMTP that replies to content as told, for tests of failover.
+
+Those of plugins import it too, so it needs only the standard library.
+"""
 
 from __future__ import annotations
 
