@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from .attachment_records import Load, Store
     from .message import AddressLike
 
+_ELSEWHERE = {
+    **dict.fromkeys(("to", "to_emails", "to_addrs", "recipient", "recipient_list"), "recipients"),
+    **dict.fromkeys(("from_", "from_email", "from_addr", "mail_from"), "sender"),
+}
+"""Names of parameters in other mail libraries, and ours."""
+
 
 class Forms:
     """Mixin: alternative constructors and serialization."""
@@ -75,8 +81,8 @@ class Forms:
         :param embed: images, each a path, bytes or an open file, by the name of a template variable
             for its URL: ``<img src="{{ logo }}">``.
         :raises jinja2.TemplateNotFound: all are missing; it is also a :class:`MessageError`.
-        :raises MessageError: a `body` or `html` is given that a template writes, or the locale
-            does not exist.
+        :raises MessageError: a `body` or `html` is given that a template writes, addresses are
+            given as ``to`` or ``from_email`` and not as a field, or the locale does not exist.
         :raises RuntimeError: there is no app context; :meth:`Mail.render` needs none.
         """
         from . import css as inlining
@@ -88,6 +94,7 @@ class Forms:
         fields = {field: given.pop(field) for field in _parameters() if field in given}
         if recipients is not None and fields.setdefault("recipients", recipients) is not recipients:
             raise TypeError("from_template() got multiple values for argument 'recipients'")
+        _refuse_names_of_others(given, fields)
         if fields.get("unsubscribe") is not None:
             variables = {"unsubscribe_url": _unsubscribe_url(fields), **variables}
         source, subject = _context.app_templates(), fields.get("subject")
@@ -188,6 +195,22 @@ def _content_ids(names: Iterable[str]) -> dict[str, str]:
 def _embed(message: Any, contents: Mapping[str, Any], ids: Mapping[str, str]) -> None:
     for name, content in contents.items():
         message.embed(content, content_id=ids[name])
+
+
+def _refuse_names_of_others(given: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+    """Refuse addresses for a template variable that other libraries take for a field."""
+    for name, field in _ELSEWHERE.items():
+        if fields.get(field) is None and _has_address(given.get(name)):
+            raise MessageError(
+                f"{name} is not a field of the message: use {field}=.... Give a template variable"
+                f" of that name as variables={{{name!r}: ...}}."
+            )
+
+
+def _has_address(value: object) -> bool:
+    if isinstance(value, str):
+        return "@" in value
+    return isinstance(value, (list, tuple, set, frozenset)) and any(map(_has_address, value))
 
 
 @cache

@@ -488,6 +488,38 @@ def test_a_body_that_a_template_writes_is_given_once(outside: Mail) -> None:
         outside.render("a", body="other")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "field"),
+    [
+        ("to", "ann@example.com", "recipients"),
+        ("to", ["ann@example.com"], "recipients"),
+        ("to", [("Ann", "ann@example.com")], "recipients"),
+        ("recipient_list", {"ann@example.com"}, "recipients"),
+        ("from_email", "shop@example.org", "sender"),
+        ("from_", ("Shop", "shop@example.org"), "sender"),
+    ],
+)
+def test_names_of_other_libraries_are_refused(
+    outside: Mail, name: str, value: object, field: str
+) -> None:
+    """Mail would go to nobody, or come from the default sender, without a word."""
+    expected = rf"^{name} is not a field.*: use {field}=.*variables=\{{'{name}': \.\.\.\}}"
+    with pytest.raises(MessageError, match=expected):
+        outside.render("a", **{name: value})
+
+
+@pytest.mark.parametrize("value", ["Ann", 3, {"name": "ann@example.com"}, ["Ann", 3], None])
+def test_names_of_other_libraries_can_be_variables(outside: Mail, value: object) -> None:
+    assert outside.render("a", to=value, from_email=value).recipients == []
+
+
+def test_addresses_can_be_variables_beside_the_field(outside: Mail) -> None:
+    message = outside.render("a", ["b@example.com"], to="x@example.com", name="Ann")
+    assert message.recipients == ["b@example.com"]
+    message = outside.render("a", variables={"to": "x@example.com"})
+    assert message.recipients == []
+
+
 def test_recipients_are_given_once(outside: Mail) -> None:
     with pytest.raises(TypeError, match="multiple values for argument 'recipients'"):
         outside.render("a", ["a@example.com"], recipients=["b@example.com"])
