@@ -68,7 +68,7 @@ class Receipt:
     else:
         error: InitVar[BaseException | None] = None
     """The error that :meth:`Mail.send` raises; ``None`` if the message was sent."""
-    reason: str = field(init=False, default="", compare=False, repr=False)
+    reason: str = field(init=False, default="", compare=False)
     """Text of the error, empty if the message was sent. Only the class name for errors that are not
     Flask-Mail's, whose text may contain secrets."""
 

@@ -104,6 +104,15 @@ def test_the_text_of_a_foreign_error_is_not_in_it(encoded, error):
     receipt = Receipt("<1@x>", "smtp", Outcome.UNKNOWN, error=error)
 
     assert encoded(receipt)["reason"] == type(error).__name__
+    assert f"reason={type(error).__name__!r}" in repr(receipt)
+    assert "s3cret" not in repr(receipt)
+
+
+def test_repr_has_the_reason():
+    """A list of receipts that is printed shows why some of them failed."""
+    receipt = Receipt("<1@x>", "smtp", Outcome.REFUSED, error=MessageRefused("550 no such user"))
+    assert "outcome=<Outcome.REFUSED: 'refused'>" in repr(receipt)
+    assert "reason='550 no such user'" in repr(receipt)
 
 
 def test_any_mapping_of_refusals_is_json(encoded):
