@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..backends.base import Backend
 from ..backends.options import declared
+from ..config.misspelt import known_elsewhere
 from ..config.table import BY_KEY, FAIL_SILENTLY, OLD_NAMES, is_unset
 from .finding import Finding
 
@@ -39,10 +40,16 @@ def judge_names(entries: Entries, choice: Choice, plugins: list[Plugin]) -> Iter
         f"MAIL_{plugin.declared.name.upper()}_" for plugin in plugins if plugin.backend is None
     }
     prefixes = sorted({*backends, *broken}, key=len, reverse=True)
-    for key in (entry.key for entry in entries if entry.key not in known):
+    config = entries.config
+    given = [key for key in map(str, list(config)) if not is_unset(config.get(key))]
+    elsewhere = known_elsewhere(given, config)
+    for key in dict.fromkeys([*(entry.key for entry in entries), *elsewhere]):
+        if key in known:
+            continue
         prefix = next((each for each in prefixes if key.startswith(each)), None)
         if prefix is None:
-            problem = f"{key} is not a setting of Flask-Mail{_hint(key, known)}"
+            hint = f"; did you mean {elsewhere[key]}?" if key in elsewhere else _hint(key, known)
+            problem = f"{key} is not a setting of Flask-Mail{hint}"
             yield Finding("warning", "unknown-key", (key,), problem)
         elif prefix in backends:
             yield from _option(key, prefix, backends[prefix], choice)
@@ -54,6 +61,7 @@ def judge_environment(entries: Entries) -> Iterator[Finding]:
 
     Flask's ``from_prefixed_env()`` writes nested options after two underscores.
     """
+    yield from _elsewhere(entries.config)
     known = {entry.key for entry in entries if entry.is_default}
     unread = {
         name: key
@@ -74,6 +82,20 @@ def judge_environment(entries: Entries) -> Iterator[Finding]:
             "unread-environment",
             tuple(unread.values()),
             f"{advice}call app.config.from_prefixed_env().",
+        )
+
+
+def _elsewhere(config: Mapping[str, Any]) -> Iterator[Finding]:
+    names = {name.removeprefix(_PREFIX): name for name in sorted(os.environ) if os.environ[name]}
+    found = known_elsewhere([each for each in names if each not in config], config)
+    if found:
+        renamed = [f"{names[each]} to {_PREFIX}{found[each]}" for each in found]
+        yield Finding(
+            "warning",
+            "unread-environment",
+            tuple(found.values()),
+            f"The environment has names that Flask-Mail does not read: rename {', '.join(renamed)},"
+            " and call app.config.from_prefixed_env().",
         )
 
 

@@ -273,6 +273,27 @@ class TestEnvironment:
         monkeypatch.setenv("MAIL_HOME", "/root")
         assert "unread-environment" not in findings_of(local_app(MAIL_SERVER="mx.example.com"))
 
+    def test_variables_of_other_libraries_are_found(self, monkeypatch):
+        monkeypatch.setenv("EMAIL_HOST", "mx.example.com")
+        monkeypatch.setenv("FLASK_MAIL_FROM", "me@example.com")
+        monkeypatch.setenv("EMAIL_PORT", "587")
+        monkeypatch.setenv("EMAIL_HOST_USER", "")
+        app = local_app(MAIL_PORT=25, MAIL_DEFAULT_SENDER=None)
+        finding = findings_of(app)["unread-environment"]
+        assert finding["keys"] == ["MAIL_SERVER", "MAIL_DEFAULT_SENDER"]
+        assert finding["advice"] == (
+            "The environment has names that Flask-Mail does not read: rename EMAIL_HOST to"
+            " FLASK_MAIL_SERVER, FLASK_MAIL_FROM to FLASK_MAIL_DEFAULT_SENDER, and call"
+            " app.config.from_prefixed_env()."
+        )
+
+    @pytest.mark.parametrize(
+        "config", [{"MAIL_SERVER": "mx.example.com"}, {"MAIL_URL": "null://"}, {"EMAIL_HOST": "x"}]
+    )
+    def test_a_variable_that_the_app_reads_is_no_finding(self, monkeypatch, config):
+        monkeypatch.setenv("EMAIL_HOST", "mx.example.com")
+        assert "unread-environment" not in findings_of(local_app(**config))
+
 
 class TestNames:
     @pytest.mark.parametrize(
@@ -282,12 +303,30 @@ class TestNames:
             ("MAIL_SEVER", "MAIL_SERVER"),
             ("MAIL_DEFAULT_SENDR", "MAIL_DEFAULT_SENDER"),
             ("MAIL_USER", "MAIL_USERNAME"),
+            ("MAIL_HOST", "MAIL_SERVER"),
+            ("MAIL_FROM", "MAIL_DEFAULT_SENDER"),
+            ("EMAIL_HOST", "MAIL_SERVER"),
+            ("DEFAULT_FROM_EMAIL", "MAIL_DEFAULT_SENDER"),
         ],
     )
     def test_an_unknown_key_gets_the_nearest_known_one(self, typo, meant):
-        finding = findings_of(local_app(**{typo: "x"}))["unknown-key"]
+        app = local_app(**{"MAIL_DEFAULT_SENDER": None, typo: "x"})
+        finding = findings_of(app)["unknown-key"]
         assert (finding["level"], finding["keys"]) == ("warning", [typo])
         assert finding["advice"] == f"{typo} is not a setting of Flask-Mail; did you mean {meant}?"
+
+    def test_an_app_may_have_the_names_of_other_libraries(self):
+        app = local_app(MAIL_HOST="x", EMAIL_HOST="x", EMAIL_PORT="", MAIL_SERVER="x")
+        assert findings_of(app)["unknown-key"]["advice"] == (
+            "MAIL_HOST is not a setting of Flask-Mail: remove it, unless your app uses it."
+        )
+
+    def test_an_option_of_a_plugin_is_not_the_name_of_another_library(self, monkeypatch, tmp_path):
+        source = backend_source("post", "host=''").replace(
+            "name =", "option_prefix = 'MAIL_'; name ="
+        )
+        install(monkeypatch, tmp_path, "Post", backends="post = post_b:Plugin", post_b=source)
+        assert "unknown-key" not in findings_of(local_app(MAIL_HOST="x"))
 
     def test_an_app_may_have_keys_of_its_own(self):
         app = local_app(MAIL_SUBJECT_PREFIX="[shop]")

@@ -131,6 +131,9 @@ def test_an_item_that_is_no_message_is_told_by_its_receipt(item):
         ("MAIL_ALLOWED_RECIPIENT", "MAIL_ALLOWED_RECIPIENTS"),
         ("MAIL_HOST", "MAIL_SERVER"),
         ("MAIL_USER", "MAIL_USERNAME"),
+        ("EMAIL_HOST", "MAIL_SERVER"),
+        ("EMAIL_HOST_PASSWORD", "MAIL_PASSWORD"),
+        ("EMAIL_USE_TLS", "MAIL_USE_TLS"),
     ],
 )
 def test_a_misspelt_setting_is_warned_about_once(key, meant, caplog):
@@ -145,8 +148,18 @@ def test_a_misspelt_setting_is_warned_about_once(key, meant, caplog):
     assert record.getMessage() == f"{key} is not a setting; did you mean {meant}?"
 
 
-def test_a_setting_of_the_program_itself_is_not_warned_about(caplog):
-    Mail(make_app(MAIL_HOST="example.com", MAIL_SERVER="example.com")).send(hello())
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"MAIL_HOST": "example.com", "MAIL_SERVER": "example.com"},
+        {"EMAIL_HOST": "example.com", "MAIL_SERVER": "example.com"},
+        {"EMAIL_HOST": "example.com", "MAIL_URL": "locmem://"},
+        {"EMAIL_HOST": "", "EMAIL_PORT": None},
+        {"DEFAULT_FROM_EMAIL": "me@example.com"},  # which messages may name
+    ],
+)
+def test_a_setting_of_the_program_itself_is_not_warned_about(config, caplog):
+    Mail(make_app(**config)).send(hello())
     assert caplog.records == []
 
 
