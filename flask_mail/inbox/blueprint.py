@@ -12,7 +12,7 @@ from ..extension.development import is_developed
 from ..util.text import describe
 from . import actions, api, failures, pages, protection
 from .backlog import has_queue
-from .filters import mailboxes_in, moment_text, size_text
+from .filters import moment_text, size_text
 from .inbox import Inbox
 from .views import inbox_here
 
@@ -46,7 +46,6 @@ def inbox_blueprint(name: str = "flask_mail_inbox") -> Blueprint:
     blueprint.context_processor(
         lambda: {
             "app_name": inbox_here().app.name,
-            "mailboxes_in": mailboxes_in,
             "size_text": size_text,
             "moment_text": moment_text,
             "token": protection.token,

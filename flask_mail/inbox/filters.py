@@ -1,12 +1,8 @@
-"""Sizes, times and lists of mailboxes, as people are shown them."""
+"""Sizes and times, as people are shown them."""
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
-from typing import Final
-
-_MAILBOX: Final = re.compile(r'(?:"[^"]*"|[^,])+')
 
 
 def size_text(octets: int) -> str:
@@ -23,8 +19,3 @@ def moment_text(moment: datetime, now: datetime | None = None) -> str:
     local = moment.astimezone()
     today = (now or datetime.now().astimezone()).date()
     return f"{local:%H:%M:%S}" if local.date() == today else f"{local:%Y-%m-%d %H:%M}"
-
-
-def mailboxes_in(text: str) -> list[str]:
-    """Return the mailboxes in the value of an address header; a quoted name may have commas."""
-    return [each.strip() for each in _MAILBOX.findall(text)]

@@ -11,11 +11,14 @@ from ..message.finding import Finding
 from ..message.lint import lint
 from ..message.message import Message
 from ..message.parse import fields_in
+from ..mime.fields import list_items
 from ..mime.parser import Entity, decode_text
 from ..mime.parts import alternative_type
 from ..util.text import clean_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..message.attachment import Attachment
     from ..receipt import Envelope
 
@@ -71,6 +74,8 @@ class Letter:
     """Name and value of each header field, unfolded and decoded, in order."""
     message: Message | None
     """The message, or None if it cannot be parsed."""
+    fields: Sequence[tuple[str, str]] = ()
+    """The header fields as they are, not decoded."""
     text: str | None = None
     html: str | None = None
     others: dict[str, str] = field(default_factory=dict)
@@ -82,28 +87,39 @@ class Letter:
     def of(cls, content: bytes) -> Letter:
         """Read a message of any origin. Never raises: :attr:`error` says what cannot be read."""
         headers: list[tuple[str, str]] = []
+        fields: Sequence[tuple[str, str]] = ()
         try:
             entity = Entity.of(content)
+            fields = entity.fields
             headers += [(clean_text(n), clean_text(decode_text(v))) for n, v in entity.fields]
             message = Message()
             for name, value in fields_in(entity).items():
                 setattr(message, name, value)
             parts = [Part.of(number, each) for number, each in enumerate(message.attachments)]
         except MessageError as error:
-            return cls(content, headers, None, error=str(error))
+            return cls(content, headers, None, fields, error=str(error))
         except Exception as error:  # noqa: BLE001 (one message must not take the list down)
             reason = f"This message cannot be read: {type(error).__name__}."
-            return cls(content, headers, None, error=reason)
+            return cls(content, headers, None, fields, error=reason)
         texts = {kind: clean_text(text) for kind, text in message.alts.items()}
         body = None if message.body is None else clean_text(message.body)
         html = texts.pop("html", None)
         others = {alternative_type(clean_text(kind)): text for kind, text in texts.items()}
-        return cls(content, headers, message, body, html, others, parts)
+        return cls(content, headers, message, fields, body, html, others, parts)
 
     def header(self, name: str) -> str:
         """Return the fields of that name, as one text."""
         wanted = name.lower()
         return ", ".join(value for each, value in self.headers if each.lower() == wanted)
+
+    def mailboxes(self, *names: str) -> list[str]:
+        """Return the mailboxes in the fields of these names, each decoded by itself.
+
+        A comma that is encoded or quoted is part of a display name.
+        """
+        values = (value for name in names for each, value in self.fields if each.lower() == name)
+        items = (clean_text(decode_text(each)).strip() for v in values for each in list_items(v))
+        return [each for each in items if each]
 
     @property
     def subject(self) -> str:

@@ -11,6 +11,7 @@ from ..mime.html_text import text_of_html
 from .rendered import Letter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from ..backends.values import StoredMessage
@@ -36,7 +37,7 @@ _MARKUP: Final = re.compile(
 _LINKS_AND_IMAGES: Final = re.compile(r"<(?:a|area|img)\s([^<>]*)", re.IGNORECASE)
 _SHOWN: Final = frozenset({"alt", "href", "title"})
 """Attributes that readers see or copy."""
-_MAILBOX: Final = re.compile(r"([^<>,]*)<([^<>]*)>")
+_ESCAPED: Final = re.compile(r"\\(.)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,11 @@ class Summary:
     id: str
     moment: datetime
     sender: str
+    from_name: str
+    """The name of the sender, else the address."""
     to: str
+    to_names: str
+    """The names of the recipients, each else its address; shortened."""
     subject: str
     size: int
     attachments: int
@@ -81,7 +86,9 @@ class Summary:
             entry.id,
             entry.kept.date,
             sender,
+            names_of(letter.mailboxes("from")),
             to,
+            names_of(letter.mailboxes("to", "cc") or recipients),
             subject,
             stored.size,
             len(letter.attachments),
@@ -102,16 +109,6 @@ class Summary:
         return (
             _LEAST + len(self.searched) + sum(map(len, (self.to, self.subject, *self.recipients)))
         )
-
-    @property
-    def from_name(self) -> str:
-        """The name of the sender, else the address."""
-        return names_in(self.sender)
-
-    @property
-    def to_names(self) -> str:
-        """The names of the recipients, each else its address."""
-        return names_in(self.to or ", ".join(self.recipients))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +150,21 @@ def snippet_of(letter: Letter) -> str:
     return line if len(line) <= _SNIPPET else f"{line[:_SNIPPET].rstrip()}…"
 
 
-def names_in(mailboxes: str) -> str:
-    """Return the value of an address header with only the names of mailboxes that have one."""
-    return _MAILBOX.sub(_name, mailboxes[:_MOST_NAMES]).strip()
+def names_of(mailboxes: Iterable[str]) -> str:
+    """Return the names of mailboxes, each else its address, up to about 300 characters."""
+    names: list[str] = []
+    length = 0
+    for each in mailboxes:
+        names.append(_name(each))
+        length += len(names[-1])
+        if length > _MOST_NAMES:
+            break
+    return ", ".join(names)[:_MOST_NAMES]
 
 
-def _name(mailbox: re.Match[str]) -> str:
-    before, address = mailbox.groups()
-    name = before.strip().strip('"').strip()
-    return f"{before[: len(before) - len(before.lstrip())]}{name or address}"
+def _name(mailbox: str) -> str:
+    name, _, address = mailbox.rpartition("<")
+    name = name.strip()
+    if name.startswith('"') and name.endswith('"'):
+        name = _ESCAPED.sub(r"\1", name[1:-1]).strip()
+    return name or address.rstrip("> ")
