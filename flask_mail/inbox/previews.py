@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -131,9 +132,12 @@ def locales(inbox: Inbox) -> list[str]:
     """Return the locales of the app; none without Flask-Babel, or if there is only one."""
     if not locale_blocks.has_babel(inbox.app.extensions):
         return []
-    with inbox.app.app_context():
+    # Flask-Babel fails for all if a folder of translations has an odd name.
+    with inbox.app.app_context(), suppress(Exception):
         babel: Any = inbox.app.extensions["babel"]
         # Flask-Babel 3 keeps its configuration there, older versions themselves.
-        found = getattr(babel, "instance", babel).list_translations()
-    names = sorted({str(each) for each in found})
-    return names if len(names) > 1 else []
+        babel = getattr(babel, "instance", babel)
+        # Older versions do not list the default, which is the language of the templates.
+        names = sorted({str(each) for each in (babel.default_locale, *babel.list_translations())})
+        return names if len(names) > 1 else []
+    return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from datetime import datetime
+from types import SimpleNamespace
 
 import pytest
 from flask import url_for
@@ -14,6 +15,7 @@ from markupsafe import escape
 
 from flask_mail import ConfigurationError, Mail, Message, email_sending
 from flask_mail.inbox.parameters import parameters_of, values_for
+from flask_mail.inbox.previews import locales
 
 
 @pytest.fixture
@@ -257,6 +259,19 @@ class TestLocale:
         (tmp_path / "de" / "LC_MESSAGES" / "messages.mo").unlink()
         assert 'aria-label="Language"' not in browser.text("/previews")
         assert 'aria-label="Language"' not in browser.text("/previews/locale")
+
+    def test_the_default_is_a_choice_in_older_versions(self, mail, monkeypatch):
+        """Flask-Babel 2 lists it only if there are no translations."""
+        older = SimpleNamespace(default_locale="en", list_translations=lambda: ["de"])
+        monkeypatch.setitem(mail.app.extensions, "babel", older)
+        assert locales(SimpleNamespace(app=mail.app)) == ["de", "en"]
+
+    def test_a_folder_with_an_odd_name_leaves_the_previews(self, browser, tmp_path):
+        odd = tmp_path / "en-odd" / "LC_MESSAGES"
+        odd.mkdir(parents=True)
+        (odd / "messages.mo").write_bytes(b"")
+        assert 'aria-label="Language"' not in browser.text("/previews")
+        assert "In de" in browser.text("/previews/locale?locale=de")
 
     def test_the_choice_is_kept_on_the_way_to_a_preview(self, browser):
         assert '"/_mail/previews/locale?locale=de"' in browser.text("/previews?locale=de")
