@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, overload
 
 from .. import _context
 from ..errors import ConfigurationError, MessageError
@@ -35,32 +36,53 @@ class Previewing:
         kept: dict[str, Preview] = self.__dict__.setdefault("_previews", {})
         return kept
 
-    def preview(self, name: str) -> Callable[[P], P]:
+    @overload
+    def preview(self, name: P, /) -> P: ...
+
+    @overload
+    def preview(self, name: str | None = None) -> Callable[[P], P]: ...
+
+    def preview(self, name: str | Preview | None = None) -> Any:
         """Register a function that returns a message with sample data, for the inbox to show.
 
-        Used as ``@mail.preview("welcome")``. The function is called in a request context of the
-        app each time its preview is shown; nothing is sent. Its parameters with defaults can be set
-        in the URL, as ``?name=Ann``. A later function with the same name replaces the earlier one.
+        Used as ``@mail.preview("welcome")``, or as ``@mail.preview``. The function is called in a
+        request context of the app each time its preview is shown; nothing is sent. Its parameters
+        with defaults can be set in the URL, as ``?name=Ann``. A later function with the same name
+        replaces the earlier one.
 
-        :param name: slashes make groups, as in ``"user/welcome"``.
+        :param name: slashes make groups, as in ``"user/welcome"``; default: the function's name.
         :raises ConfigurationError: `name` has characters other than letters, digits, ``-``, ``_``,
             ``.`` and ``/``, or a part after a slash is ``html``, ``eml``, ``parts`` or ``resend``.
         """
-        if not _NAME.fullmatch(name) or len(name) > _LONGEST:
-            raise ConfigurationError(
-                f"The preview {describe(name)} needs another name: use letters, digits, '-', '_'"
-                " and '.', with a letter or digit first, and slashes for groups."
-            )
-        if taken := _TAKEN.intersection(name.split("/")[1:]):
-            raise ConfigurationError(
-                f"The preview {describe(name)} needs another name: the inbox uses /{min(taken)}."
-            )
+        if callable(name):
+            return self._register(None, name)
+        if name is not None:
+            _check_name(name)
+        return partial(self._register, name)
 
-        def register(function: P) -> P:
-            self.previews[name] = function
-            return function
+    def _register(self, name: str | None, function: P) -> P:
+        if not callable(function):
+            raise TypeError(
+                f"mail.preview() registers a function, not {type(function).__name__}: write"
+                ' @mail.preview("name") above it.'
+            )
+        if name is None:
+            name = getattr(function, "__name__", "")
+            _check_name(name)
+        self.previews[name] = function
+        return function
 
-        return register
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > _LONGEST:
+        raise ConfigurationError(
+            f"The preview {describe(name)} needs another name: use letters, digits, '-', '_'"
+            " and '.', with a letter or digit first, and slashes for groups."
+        )
+    if taken := _TAKEN.intersection(name.split("/")[1:]):
+        raise ConfigurationError(
+            f"The preview {describe(name)} needs another name: the inbox uses /{min(taken)}."
+        )
 
 
 class _HasPreviews(Protocol):

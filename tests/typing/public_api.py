@@ -82,6 +82,14 @@ def welcome(name: str = "Ann") -> Message:
 
 assert_type(welcome("Bob"), Message)
 
+
+@mail.preview
+def goodbye(name: str = "Ann") -> Message:
+    return Message(f"Goodbye, {name}")
+
+
+assert_type(goodbye("Bob"), Message)
+
 receipt = mail.send(message)
 assert_type(receipt.outcome, Outcome)
 assert_type(receipt.refused, Mapping[str, Refusal])

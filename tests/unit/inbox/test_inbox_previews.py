@@ -162,6 +162,24 @@ def test_the_decorated_function_stays_what_it_is(mail):
     assert mail.preview("welcome")(welcome) is welcome
 
 
+def test_the_name_of_the_function_is_the_default(mail):
+    assert mail.preview(welcome) is welcome
+    del mail.previews["welcome"]
+    assert mail.preview()(welcome) is welcome
+    assert mail.previews == {"welcome": welcome}
+
+
+def test_a_function_without_a_usable_name_needs_one(mail):
+    with pytest.raises(ConfigurationError, match="'<lambda>' needs another name"):
+        mail.preview(lambda: Message("Hi", ["a@b.example"]))
+
+
+@pytest.mark.parametrize("value", ["welcome", 3, None])
+def test_only_a_function_is_a_preview(mail, value):
+    with pytest.raises(TypeError, match=r"not (str|int|NoneType): write @mail.preview"):
+        mail.preview("welcome")(value)
+
+
 def test_of_two_with_one_name_the_later_counts(mail, browser):
     mail.preview("welcome")(lambda: Message("First", ["a@b.example"]))
     mail.preview("welcome")(lambda: Message("Second", ["a@b.example"]))
@@ -180,7 +198,21 @@ def test_one_mail_shows_its_previews_in_all_of_its_apps():
 
 @pytest.mark.parametrize(
     "name",
-    ["", "/a", "a/", "a//b", "../a", "a/../b", ".a", "a b", "ü", "x" * 101, "a/html", "a/parts/1"],
+    [
+        "",
+        "/a",
+        "a/",
+        "a//b",
+        "../a",
+        "a/../b",
+        ".a",
+        "a b",
+        "ü",
+        "x" * 101,
+        "a/html",
+        "a/parts/1",
+        3,
+    ],
 )
 def test_a_name_that_fits_in_no_address_is_refused(mail, name):
     with pytest.raises(ConfigurationError, match="needs another name"):
