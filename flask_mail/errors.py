@@ -160,12 +160,21 @@ def attach(error: BaseException, name: str, value: object) -> None:
 def name_mailer(error: BaseException, mailer: str) -> None:
     """Begin the text of an error of Flask-Mail with the name of a mailer, unless it names one.
 
-    Backends name the flat settings, such as MAIL_SERVER, which are those of ``"default"``.
+    Backends name the flat settings, such as MAIL_SERVER, which are those of ``"default"``. A URL of
+    several parts is named once: "the host in MAIL_URL and the port".
     """
-    concerns_it = isinstance(error, (ConfigurationError, DeliveryError))
-    text = str(error) if concerns_it and mailer not in ("", "default") else ""
-    if text and not text.startswith("Mailer '") and "MAIL_MAILERS[" not in text:
-        error.args = (f"Mailer {mailer!r}: {text}", *error.args[1:])
+    if not isinstance(error, (ConfigurationError, DeliveryError)):
+        return
+    text = before = str(error)
+    for url in (" in MAIL_URL", f" in MAIL_MAILERS[{mailer!r}]"):
+        first, _, rest = text.partition(url)
+        if url in rest:
+            text = first + url + rest.replace(url, "")
+    is_named = text.startswith("Mailer '") or "MAIL_MAILERS[" in text
+    if mailer not in ("", "default") and not is_named:
+        text = f"Mailer {mailer!r}: {text}"
+    if text != before:
+        error.args = (text, *error.args[1:])
 
 
 def _bare(cls: type[DeliveryError], args: tuple[object, ...]) -> DeliveryError:

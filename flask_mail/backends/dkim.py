@@ -88,7 +88,9 @@ class DkimBackend(Composite):
         setting = key_of_option(cls, options)
         given = read_options(cls, setting, options)
         if "expires" in given:
-            given["expires"] = convert(setting("expires"), to_positive, given["expires"])
+            given["expires"] = convert(
+                setting("expires"), to_positive, given["expires"], secret=False
+            )
         backend = cls(**{**given, "mailer": build(given["mailer"])})
         backend.bind(app=None, mailer="", key_of=setting)
         backend.keys()

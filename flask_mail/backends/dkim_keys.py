@@ -164,7 +164,7 @@ def _signing_key(
             f" and dots (RFC 6376 section 3.1), not {describe(selector)}."
         )
     place = setting("key")
-    secret = Secret(convert(place, to_secret, key, (place,)), place)
+    secret = Secret(convert(place, to_secret, key, secret=True), place)
     del key
     loaded = _loaded(secret)
     # Raised here, as tracebacks show the variables of a frame that has read the key.

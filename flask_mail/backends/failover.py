@@ -79,7 +79,7 @@ class FailoverBackend(Composite):
         given = read_options(cls, key_of, options)
         for name, read in (("mailers", to_names), ("retry_after", to_seconds)):
             if name in given:
-                given[name] = convert(key_of(name), read, given[name])
+                given[name] = convert(key_of(name), read, given[name], secret=False)
         return given
 
     def open(self) -> Sessions:

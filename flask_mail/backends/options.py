@@ -22,6 +22,7 @@ from ..config.converters import (
     to_secrets,
     to_str,
 )
+from ..config.masking import sounds_secret
 from ..config.misspelt import meant_option, nearest
 from ..config.table import convert, is_unset
 from ..errors import ConfigurationError
@@ -71,9 +72,10 @@ def read_options(
     given = {name: value for name, value in options.items() if not is_unset(value)}
     for name in given:
         if name not in parameters and not takes_any:
-            known = ", ".join(map(_short_key_of(key_of, options), parameters)) or "none"
-            meant = meant_option(name, parameters)
-            hint = nearest(key_of(meant or name), map(key_of, parameters))
+            short_key_of = _short_key_of(key_of, options)
+            known = ", ".join(map(short_key_of, parameters)) or "none"
+            # Not of the keys, which begin or end alike.
+            hint = nearest(meant_option(name, parameters) or name, parameters, short_key_of)
             raise ConfigurationError(
                 f"{key_of(name)} is not an option of {cls.__name__}{hint} (its options: {known})."
             )
@@ -81,14 +83,16 @@ def read_options(
         if parameter.default is parameter.empty and name not in given:
             raise ConfigurationError(f"{cls.__name__} needs {key_of(name)}: set it.")
     secrets, readers = secrets_of(cls), _readers_of(cls)
-    return {
-        name: secrets[name](
-            convert(key_of(name), reader_of(secrets[name]), value, (key_of(name),)), key_of(name)
-        )
-        if name in secrets and not isinstance(value, secrets[name])
-        else convert(key_of(name), readers.get(name, to_anything), value)
-        for name, value in given.items()
-    }
+    found = {}
+    for name, value in given.items():
+        key, kind = key_of(name), secrets.get(name)
+        if kind is not None and not isinstance(value, kind):
+            found[name] = kind(convert(key, reader_of(kind), value, secret=True), key)
+        else:
+            # The name of a mailer, which is in its keys, does not decide what is secret.
+            is_secret = sounds_secret(name) if isinstance(options, Options) else None
+            found[name] = convert(key, readers.get(name, to_anything), value, secret=is_secret)
+    return found
 
 
 class Options(dict[str, Any]):

@@ -51,7 +51,7 @@ class RoundRobinBackend(FailoverBackend):
         given = super()._read(options, key_of)
         if "weights" in given:
             key, mailers = key_of("weights"), given["mailers"]
-            given["weights"] = convert(key, _to_weights, given["weights"])
+            given["weights"] = convert(key, _to_weights, given["weights"], secret=False)
             if len(given["weights"]) != len(mailers):
                 raise ConfigurationError(
                     f"{key} must have one number for each of the {len(mailers)} mailers, not"

@@ -191,6 +191,9 @@ def reader(names: SettingNames) -> Callable[[str, object], Any]:
 
     It raises `ConfigurationError` if the value is not of the setting's kind.
     """
-    return lambda option, value: convert(
-        sentence(names[option]), BY_KEY[f"MAIL_{option.upper()}"].read, value
-    )
+
+    def read(option: str, value: object) -> Any:
+        setting = BY_KEY[f"MAIL_{option.upper()}"]
+        return convert(sentence(names[option]), setting.read, value, secret=setting.secret)
+
+    return read

@@ -129,7 +129,7 @@ class ThrottleBackend(Composite):
         given = read_options(cls, key_of, options)
         for name, read in _READERS.items():
             if name in given:
-                given[name] = convert(key_of(name), read, given[name])
+                given[name] = convert(key_of(name), read, given[name], secret=False)
         if "storage" in given:
             from .throttle_storage import check_storage
 

@@ -85,7 +85,10 @@ def meant_option(name: str, known: Iterable[str]) -> str | None:
     return meant if meant in known else None
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the best match, or an empty string."""
+def nearest(name: str, known: Iterable[str], shown: Callable[[str], str] = str) -> str:
+    """Return ``"; did you mean 'x'?"`` for the best match, or an empty string.
+
+    :param shown: returns what is shown for a name.
+    """
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
+    return f"; did you mean {shown(matches[0])!r}?" if matches else ""

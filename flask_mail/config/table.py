@@ -263,11 +263,11 @@ def is_secret(key: str, declared: Collection[str] = ()) -> bool:
 
 
 def convert(
-    key: str, read: Callable[[object], Any], value: object, declared: Collection[str] = ()
+    key: str, read: Callable[[object], Any], value: object, *, secret: bool | None = None
 ) -> Any:
     """Return ``read(value)``.
 
-    :param declared: further settings that are secret.
+    :param secret: True if errors must not show the value; by default, this depends on `key`.
     :raises ConfigurationError: raised by ``read``, or ``read`` raised a ValueError, whose text is
         the expected kind of value; the error names `key` and shows the value unless it is secret.
     """
@@ -277,7 +277,7 @@ def convert(
         raise
     except ValueError as error:
         expected, advice = str(error), getattr(error, "advice", "")
-        hidden = isinstance(error, Unshown) or is_secret(key, declared)
+        hidden = isinstance(error, Unshown) or (is_secret(key) if secret is None else secret)
         is_item = isinstance(error, BadItem)
     found = "" if is_item else f", not {kind_of(value) if hidden else shown(value)}"
     del value  # tracebacks show it too

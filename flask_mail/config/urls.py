@@ -36,8 +36,23 @@ class MailURL:
                 return f"{scheme}://"
         for part, named in url_parts.items():
             if named == option:
-                return f"the {'user name' if part == 'username' else part}"
+                if part != "username":
+                    return f"the {part}"
+                # Of a service, it is the key.
+                return "the user name" if option == part else f"the user name ({option})"
         return f"?{option}="
+
+
+def form_of(backend: str, url_parts: Mapping[str, str]) -> str:
+    """Return the form of the URLs of a backend, such as ``resend://KEY@?option=value``."""
+    marks = {"username": "{}", "password": ":{}", "host": "{}", "port": ":{}", "path": "/{}"}
+    parts = {
+        part: mark.format(url_parts[part].upper())
+        for part, mark in marks.items()
+        if part in url_parts
+    }
+    login = "".join(parts.pop(each, "") for each in ("username", "password"))
+    return f"{backend}://{login and login + '@'}{''.join(parts.values())}?option=value"
 
 
 def read_url(value: str) -> MailURL | str:

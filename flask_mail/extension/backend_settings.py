@@ -83,7 +83,7 @@ class BackendSettings:
         if settings.is_unset(self._raw(key, name, assigned)):
             return None
         read = reader_of(secret)
-        return secret(settings.convert(key, read, self._raw(key, name, assigned), (key,)), key)
+        return secret(settings.convert(key, read, self._raw(key, name, assigned), secret=True), key)
 
     def _raw(self, key: str, name: str, assigned: Assigned) -> Any:
         if key in settings.BY_KEY and name in assigned():

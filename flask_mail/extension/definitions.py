@@ -12,7 +12,7 @@ from ..backends.options import Options, declared, hidden, reader_of, secrets_of
 from ..config import table as settings
 from ..config.masking import kind_of, sounds_secret
 from ..config.misspelt import nearest
-from ..config.urls import MailURL, read_url
+from ..config.urls import MailURL, form_of, read_url
 from ..delivery.policy import DEFAULT
 from ..errors import ConfigurationError, MailerNotFound
 from ..util.secret import Secret
@@ -89,7 +89,8 @@ class Definition:
                 f" table in {_MAILERS}."
             )
         if unknown := [part for part in url.parts if part not in cls.url_parts]:
-            return f"has a {unknown[0]}, which the {cls.name} backend does not take from a URL."
+            form = form_of(cls.name, cls.url_parts)
+            return f"has a {unknown[0]}, but URLs of the {cls.name} backend have the form {form}."
         parts = {cls.url_parts[part]: value for part, value in url.parts.items()}
         if twice := (parts.keys() | url.implied.keys()) & url.options.keys():
             return f"gives the option {min(twice)!r} twice."
@@ -256,7 +257,9 @@ def _secret(
         if name in given and not isinstance(given[name], Secret):
             key = key_of(name)
             try:
-                given[name] = kind(settings.convert(key, reader_of(kind), given[name], (key,)), key)
+                given[name] = kind(
+                    settings.convert(key, reader_of(kind), given[name], secret=True), key
+                )
             except ConfigurationError as error:
                 return str(error)
     parameters, takes_any = declared(cls)

@@ -34,10 +34,7 @@ def test_login_error_names_the_url(without_login: str) -> None:
         "the user name in MAIL_URL is set, but the server offers no supported login method"
         in str(caught.value)
     )
-    advice = (
-        "set ?use_tls= in MAIL_URL or smtps:// in MAIL_URL, or remove the user name in MAIL_URL"
-    )
-    assert advice in str(caught.value)
+    assert "set ?use_tls= or smtps://, or remove the user name." in str(caught.value)
     assert "MAIL_USE" not in str(caught.value)
 
 
@@ -60,10 +57,13 @@ def test_check_advises_what_the_url_can_have(without_login: str) -> None:
     ("config", "advice"),
     [
         ({}, 'Check MAIL_SERVER and MAIL_PORT, or set MAIL_BACKEND="console"'),
-        ({"MAIL_URL": "{url}"}, 'the port in MAIL_URL, or set MAIL_BACKEND="console"'),
+        (
+            {"MAIL_URL": "{url}"},
+            'Check the host in MAIL_URL and the port, or set MAIL_BACKEND="console"',
+        ),
         (
             {"MAIL_MAILERS": {"default": "{url}"}},
-            "Check the host in MAIL_MAILERS['default'] and the port in MAIL_MAILERS['default'], or"
+            "Check the host in MAIL_MAILERS['default'] and the port, or"
             " set MAIL_MAILERS['default']=\"console\"",
         ),
         (

@@ -80,23 +80,27 @@ def test_password_travels_to_another_host_by_tls(url, starttls, implicit):
         ("smtp://ann:s3cret@h:x", "port that is not valid"),
         ("smtp://ann:s3cret@h:99999", "port that is not valid"),
         ("smtp://ann:s3cret@[::1", "port that is not valid"),
-        ("smtp://ann:s3cret@h/inbox", "has a path, which the smtp backend does not take"),
+        ("smtp://ann:s3cret@h/inbox", "has a path, but URLs of the smtp backend have the form"),
         ("smtp://ann:s3cret@h?port", "?option=value"),
         ("smtp://ann:s3cret@h?=1", "?option=value"),
         ("smtp://ann:s3cret@h?timeout=1&timeout=2", "'timeout' twice"),
         ("smtp://ann:s3cret@h?TIMEOUT=1&timeout=2", "'timeout' twice"),
         ("smtp://ann:s3cret@h:25?port=26", "'port' twice"),
         ("smtps://ann:s3cret@h?use_ssl=false", "'use_ssl' twice"),
-        ("smtp://ann:s3cret@h?tiemout=1", "did you mean '?timeout= in MAIL_URL'"),
+        ("smtp://ann:s3cret@h?tiemout=1", "did you mean 'timeout'?"),
         ("smtp://ann:s3cret@h?tiemout=1", "(its options: server, port,"),
-        ("smtp://ann:s3cret@h?timeout=soon", "?timeout= in MAIL_URL must be"),
+        ("smtp://ann:s3cret@h?timeout=soon", "?timeout= in MAIL_URL must be a number, not 'soon'"),
+        ("smtp://ann:s3cret@h?foo=1", "is not an option of SmtpBackend (its options"),
         ("smtp://ann:s3cret@h?use_ssl=maybe", "must be true or false"),
         ("failover://ann:s3cret@h", "is made of other mailers"),
-        ("smtp://ann@h", "neither the password in MAIL_URL nor"),
+        ("smtp://ann@h", "but neither the password nor ?oauth2_token=: set"),
         ("ann:s3cret@h", "is not a URL"),
         ("Smtp+x://ann:s3cret@h", "is not a URL"),
         ("pigeon://ann:s3cret@h", "is not installed"),
-        ("console://ann:s3cret@h", "which the console backend does not take from a URL"),
+        (
+            "console://ann:s3cret@h",
+            "URLs of the console backend have the form console://?option=value",
+        ),
     ],
 )
 def test_bad_url_is_an_error_that_shows_nothing_of_it(url, problem):
@@ -160,3 +164,35 @@ def test_any_name_and_password_survive_percent_encoding(username, password):
 def test_any_text_is_read_or_refused_without_showing_it(value):
     read = read_url(f"smtp://ann:s3cret{value}")
     assert "s3cret" not in (read if isinstance(read, str) else repr(read))
+
+
+@pytest.fixture
+def letter(tmp_path, monkeypatch):
+    """A module with a backend whose key is the user name of its URL."""
+    (tmp_path / "letter_backend.py").write_text(
+        "from flask_mail.backends import Backend, Secret\n"
+        "class LetterBackend(Backend):\n"
+        "    name = 'letter'\n"
+        "    url_parts = {'username': 'key', 'password': 'code', 'path': 'box'}\n"
+        "    def __init__(self, *, key: Secret, code: int = 0, box: str = '', port: int = 0): ...\n"
+        "    def deliver(self, mail, session): ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    from letter_backend import LetterBackend
+
+    return LetterBackend
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("letter://k3y", "have the form letter://KEY:CODE@/BOX?option=value."),
+        ("letter:///home", "needs the user name (key) in MAIL_URL: set it."),
+        ("letter://k3y@?port=x", "?port= in MAIL_URL must be a whole number, not 'x'."),
+        ("letter://k3y:x@", "the password in MAIL_URL must be a whole number, not 'x'."),
+        ("letter://k3y@?pork=1", "did you mean 'port'? (its options: key, code, box, port)."),
+    ],
+)
+def test_parts_that_a_plugin_names_are_explained(letter, monkeypatch, url, problem):
+    monkeypatch.setattr("flask_mail.backends.loader.load", lambda chosen, setting: letter)
+    assert problem in problem_of(url)

@@ -237,6 +237,25 @@ def test_wrong_definition_is_an_error_that_names_it(tables, problem):
         mail_of(MAIL_MAILERS=tables).using("bulk").send(hello())
 
 
+@pytest.mark.parametrize("name", ["turnkey", "pass_through", "url"])
+@pytest.mark.parametrize(
+    ("mailer", "shown"),
+    [
+        ({"PORT": "x"}, True),
+        ("smtp://localhost?port=x", True),
+        ({"BACKEND": "throttle", "MAILER": "null", "RATE": "x"}, True),
+        ({"BACKEND": "failover", "MAILERS": ["null"], "RETRY_AFTER": "x"}, True),
+        ({"BACKEND": "roundrobin", "MAILERS": ["null"], "WEIGHTS": "x"}, True),
+        ({"TIMEOUT": -1}, True),
+        ({"PASSWORD": ["x"]}, False),
+    ],
+)
+def test_name_of_a_mailer_does_not_decide_what_is_secret(name, mailer, shown):
+    with pytest.raises(ConfigurationError) as raised:
+        mail_of(MAIL_MAILERS={name: mailer}).using(name).send(hello())
+    assert ("a value of type" not in str(raised.value)) is shown
+
+
 def test_mailer_may_not_have_the_name_of_another_backend():
     mail = mail_of(MAIL_MAILERS={"console": {"BACKEND": "null"}, "null": {"BACKEND": "null"}})
     with pytest.raises(ConfigurationError, match="has the name of the backend 'console'"):
