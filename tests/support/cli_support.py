@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import sys
 from textwrap import dedent
 
 import trustme
@@ -49,6 +50,7 @@ def install(monkeypatch, folder, name, version="1.0", backends="", **modules) ->
     (info / "entry_points.txt").write_text(f"[flask_mail.backends]\n{dedent(backends)}\n")
     for module, source in modules.items():
         (site / f"{module}.py").write_text(dedent(source), "utf-8")
+        monkeypatch.delitem(sys.modules, module, raising=False)  # of another test
     monkeypatch.syspath_prepend(site)
 
 
