@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from flask_mail.backends import DeliveryEvent, EventKind
 
+from .payload import ID_FIELD
+
 # Types of bounces, which are reported by one kind of event.
 _KINDS: Final = {
     **dict.fromkeys(("AutoResponder", "Subscribe", "AddressChange"), EventKind.OTHER),
@@ -47,20 +49,23 @@ def events_in(found: Mapping[str, Any]) -> Iterator[DeliveryEvent]:
         if reason == "ManualSuppression" and _text(found, "Origin") not in _NOT_RECIPIENTS:
             kind = EventKind.UNSUBSCRIBED
     tag = _text(found, "Tag")
-    metadata = found.get("Metadata")
+    given = found.get("Metadata")
+    metadata = (
+        {str(name): str(each) for name, each in given.items()} if isinstance(given, dict) else {}
+    )
+    number = metadata.pop(ID_FIELD, "")
     yield DeliveryEvent(
         kind,
         _time(found),
         id=_id(record, found),
+        message_id=number and f"<{number}>",
         peer_id=_text(found, "MessageID"),
         recipient=_text(found, "Recipient", "Email"),
         permanent=permanent,
         reason=reason or record,
         response=_text(found, "Details"),
         tags=(tag,) if tag else (),
-        metadata={str(name): str(value) for name, value in metadata.items()}
-        if isinstance(metadata, dict)
-        else {},
+        metadata=metadata,
         raw=found,
     )
 

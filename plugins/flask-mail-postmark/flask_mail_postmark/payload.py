@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from flask_mail.backends import File, Outgoing, UnsupportedFeature
 
+ID_FIELD: Final = "flask_mail_id"
+"""The metadata with the Message-ID: events return it, but not the Message-ID itself."""
 _LONGEST_TAG: Final = 1000
 _MOST_METADATA: Final = 10
 _LONGEST_KEY: Final = 20
@@ -86,6 +88,8 @@ def _tag(mail: Outgoing, unsupported: Unsupported) -> str:
 
 def _metadata(mail: Outgoing, unsupported: Unsupported) -> dict[str, str]:
     metadata = mail.metadata
+    if ID_FIELD in metadata:
+        raise unsupported(f"metadata with the name {ID_FIELD}")
     if len(metadata) > _MOST_METADATA:
         raise unsupported(f"more than {_MOST_METADATA} metadata")
     for name, value in metadata.items():
@@ -94,7 +98,9 @@ def _metadata(mail: Outgoing, unsupported: Unsupported) -> dict[str, str]:
                 f"the metadata {name!r} (a name has up to {_LONGEST_KEY} characters, a value"
                 f" {_LONGEST_VALUE})"
             )
-    return metadata
+    number = mail.message_id[1:-1]
+    is_short = len(metadata) < _MOST_METADATA and len(number) <= _LONGEST_VALUE
+    return {**metadata, ID_FIELD: number} if is_short else metadata
 
 
 def _attachment(file: File, unsupported: Unsupported) -> dict[str, Any]:

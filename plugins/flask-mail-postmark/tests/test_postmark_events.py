@@ -7,7 +7,7 @@ import json
 from datetime import datetime, timezone
 
 import pytest
-from postmark import TOKEN, backend_at
+from postmark import TOKEN, backend_at, message
 
 from flask_mail import EventKind, EventsRefused
 from flask_mail.testing.contract import ReportsEvents
@@ -72,6 +72,30 @@ def test_bounce_is_read():
     assert event.response == "550 5.1.1 no such user"
     assert (event.tags, event.metadata) == (("welcome",), {"order": "42"})
     assert event.raw == BOUNCE
+
+
+def test_event_names_the_message_id_that_was_sent(postmark):
+    """Postmark does not return it, and its own id is not known of a message without an answer."""
+    receipt = backend_at(postmark.url).send(message(metadata={"order": 42}))
+    (event,) = read({**DELIVERY, "Metadata": postmark.accepted[0]["Metadata"]})
+    assert (event.message_id, event.metadata) == (receipt.message_id, {"order": "42"})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"metadata": {f"m{number}": 1 for number in range(10)}},
+        {"sender": f"ann@{'x' * 60}.example.com"},
+    ],
+    ids=["ten entries", "a long id"],
+)
+def test_message_id_that_does_not_fit_is_left_out(postmark, fields):
+    postmark.senders |= {fields.get("sender", "")}
+    sent = message(**fields)
+    assert backend_at(postmark.url).send(sent).sent
+    given = postmark.accepted[0].get("Metadata", {})
+    assert "flask_mail_id" not in given
+    assert read({**DELIVERY, "Metadata": given})[0].message_id == ""
 
 
 def test_delivery_is_read():

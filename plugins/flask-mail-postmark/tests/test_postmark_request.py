@@ -36,7 +36,7 @@ def test_message_is_sent_in_fields(postmark):
         "TextBody": "Hi",
         "HtmlBody": "<p>Hi</p>",
         "Tag": "welcome",
-        "Metadata": {"order": "42", "paid": "true"},
+        "Metadata": {"order": "42", "paid": "true", "flask_mail_id": receipt.message_id[1:-1]},
     }
     (request,) = postmark.service.requests
     assert f"X-Postmark-Server-Token: {TOKEN}".encode() in request.split(b"\r\n")
@@ -87,6 +87,7 @@ def test_stream_of_a_message_precedes_that_of_the_settings(postmark):
         ({"tags": ["one", "two"]}, "more than one tag"),
         ({"tags": ["x" * 1001]}, "tags of more than 1000"),
         ({"metadata": {f"m{number}": 1 for number in range(11)}}, "more than 10 metadata"),
+        ({"metadata": {"flask_mail_id": 1}}, "with the name flask_mail_id"),
         ({"metadata": {"x" * 21: 1}}, "up to 20 characters"),
         ({"metadata": {"x": "y" * 81}}, "a value 80"),
         ({"alts": {"calendar": "BEGIN:VCALENDAR"}}, "the alternative text/calendar"),
