@@ -7,10 +7,10 @@ from typing import Any
 
 from content import HTML, SENDER, SUBJECT, TEXT
 from flask import Flask
-from flask_mail_queue.finding import queues_of
-from flask_mail_queue.stopping import Stop
-from flask_mail_queue.supervisor import Supervisor
-from flask_mail_queue.worker import Worker
+from flask_mail_queue.queues import queues_of
+from flask_mail_queue.worker.stopping import Stop
+from flask_mail_queue.worker.supervisor import Supervisor
+from flask_mail_queue.worker.worker import Worker
 from flask_sqlalchemy import SQLAlchemy
 from queueing import ONE, clock
 from sqlalchemy import func, select

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import MetaData
 
 from .backend import QueueBackend
-from .finding import queues_of, replaced
-from .schema import Tables
+from .database.schema import Tables
+from .queues import queues_of, replaced
 
 __all__ = ["QueueBackend", "define_tables", "wake"]
 
@@ -33,7 +33,7 @@ def wake(app: Any, *, queue: str | None = None, seconds: float | None = None) ->
     :param queue: the name of a mailer, if the app has queues in several databases.
     :param seconds: end after this time.
     """
-    from .worker import Worker
+    from .worker.worker import Worker
 
     queues = queues_of(app, queue)
     for each in queues:

@@ -23,13 +23,13 @@ from flask_mail.backends import (
     Secret,
 )
 
-from .contents import Contents, Keep
-from .files import piece_of
-from .records import LONGEST, QueueOptions
-from .showing import backlog_of, last_events_of, tried
-from .store import Store, describe_failure
-from .storing import Storing, parts_of
-from .transactions import Transactions
+from .database.contents import Contents, Keep
+from .database.files import piece_of
+from .database.records import LONGEST, QueueOptions
+from .database.store import Store, describe_failure
+from .enqueue.storing import Storing, parts_of
+from .enqueue.transactions import Transactions
+from .inspection import backlog_of, last_events_of, tried
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -125,7 +125,7 @@ class QueueBackend(Backend[None]):
 
     @classmethod
     def prepare_app(cls, app: Any) -> None:
-        from .listening import listen
+        from .feedback.receivers import listen
 
         listen(app)
 

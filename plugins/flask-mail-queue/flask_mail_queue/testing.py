@@ -8,9 +8,9 @@ from sqlalchemy import update
 
 from flask_mail import ConfigurationError
 
-from .finding import queues_of
-from .schema import State, now
-from .worker import Worker
+from .database.schema import State, now
+from .queues import queues_of
+from .worker.worker import Worker
 
 
 def work_off(app: Any, *, queue: str | None = None) -> int:

@@ -11,8 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flask_mail.backends import Outgoing
 
-from . import upkeep
-from .store import Store, describe_failure
+from .database import queries
+from .database.store import Store, describe_failure
 
 _log = logging.getLogger("flask_mail.queue")
 
@@ -38,7 +38,7 @@ def observe(app: Any, store: Store, mailers: Sequence[str]) -> None:
     def backlog() -> dict[str, tuple[int, float]]:
         try:
             with store.reading() as connection:
-                found = upkeep.backlog(connection, store.tables)
+                found = queries.backlog(connection, store.tables)
         except SQLAlchemyError as error:
             _log.warning("The backlog was not measured: %s.", describe_failure(error))
             return {}

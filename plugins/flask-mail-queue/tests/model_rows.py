@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask_mail_queue.claims import Claimed
-from flask_mail_queue.leases import Leases
-from flask_mail_queue.protocol import Protocol
-from flask_mail_queue.schema import State
+from flask_mail_queue.database.schema import State
+from flask_mail_queue.worker.claims import Claimed
+from flask_mail_queue.worker.leases import Leases
+from flask_mail_queue.worker.protocol import Protocol
 
 
 @dataclass

@@ -9,8 +9,8 @@ import sys
 
 import click
 from flask.cli import ScriptInfo
-from flask_mail_queue import supervisor
-from flask_mail_queue.commands import work
+from flask_mail_queue.cli.work import work
+from flask_mail_queue.worker import supervisor
 from shop import Shop
 
 supervisor._DELAY = 0.0  # noqa: SLF001

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from flask import Flask
-from flask_mail_queue import upkeep
-from flask_mail_queue.finding import queues_of
-from flask_mail_queue.worker import Worker
+from flask_mail_queue.database import queries
+from flask_mail_queue.queues import queues_of
+from flask_mail_queue.worker.worker import Worker
 
 from flask_mail import (
     Mail,
@@ -103,11 +103,11 @@ class Shop:
 
     def rows(self):
         with self.store.begin() as connection:
-            return list(reversed(upkeep.listed(connection, self.store.tables, [], 1e6, 100_000)))
+            return list(reversed(queries.listed(connection, self.store.tables, [], 1e6, 100_000)))
 
     def row(self, number):
         with self.store.begin() as connection:
-            return upkeep.row(connection, self.store.tables, number)
+            return queries.row(connection, self.store.tables, number)
 
     def states(self):
         return [row["state"] for row in self.rows()]

@@ -20,8 +20,8 @@ from collections import Counter
 from pathlib import Path
 
 from flask import Flask
-from flask_mail_queue.finding import queues_of
-from flask_mail_queue.worker import Worker
+from flask_mail_queue.queues import queues_of
+from flask_mail_queue.worker.worker import Worker
 from sqlalchemy import event, select
 from sqlalchemy.exc import OperationalError
 

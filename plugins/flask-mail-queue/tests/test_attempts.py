@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from flask_mail_queue.schema import SECOND
+from flask_mail_queue.database.schema import SECOND
 
 from flask_mail import UnsupportedFeature
 from flask_mail.backends import BackendUnavailable, DeliveryUnknown, MessageRefused

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-from flask_mail_queue import QueueBackend, storing, suppressed
-from flask_mail_queue.suppressed import Reason
+from flask_mail_queue import QueueBackend
+from flask_mail_queue.enqueue import storing
+from flask_mail_queue.feedback import suppression_list
+from flask_mail_queue.feedback.suppression_list import Reason
 from models import Order
 from shop import Shop
 from sqlalchemy import event
@@ -88,7 +90,7 @@ def test_a_list_without_a_valid_message_stores_nothing(shop):
 
 def test_suppressed_messages_of_a_list_are_refused(shop):
     with shop.store.begin() as connection:
-        suppressed.add(connection, shop.store.tables, "bob@example.com", Reason.BOUNCE)
+        suppression_list.add(connection, shop.store.tables, "bob@example.com", Reason.BOUNCE)
     other = Message("1", ["bob@example.com"], "Hello.")
     both = Message("2", ["bob@example.com", "ann@example.com"], "Hello.")
     receipts = shop.mail.send_many([message(0), other, both])

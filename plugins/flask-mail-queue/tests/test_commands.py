@@ -8,7 +8,9 @@ import time
 
 import pytest
 from flask.cli import ScriptInfo
-from flask_mail_queue.commands import queue, suppressed, work
+from flask_mail_queue.cli.queue import queue
+from flask_mail_queue.cli.suppressed import suppressed
+from flask_mail_queue.cli.work import work
 from sqlalchemy.exc import OperationalError
 
 from flask_mail.backends import BackendUnavailable, DeliveryUnknown, MessageRefused

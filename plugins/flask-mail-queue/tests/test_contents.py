@@ -7,10 +7,10 @@ import sys
 import pytest
 from cryptography.fernet import Fernet
 from flask.cli import ScriptInfo
-from flask_mail_queue import upkeep
-from flask_mail_queue.commands import queue
-from flask_mail_queue.contents import Contents
-from flask_mail_queue.schema import State
+from flask_mail_queue.cli.queue import queue
+from flask_mail_queue.database import upkeep
+from flask_mail_queue.database.contents import Contents
+from flask_mail_queue.database.schema import State
 from shop import Shop
 from sqlalchemy import select
 

@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 
 import pytest
 from flask.cli import ScriptInfo
-from flask_mail_queue import events
-from flask_mail_queue.commands import queue
-from flask_mail_queue.schema import SECOND, State
+from flask_mail_queue.cli.queue import queue
+from flask_mail_queue.database.schema import SECOND, State
+from flask_mail_queue.feedback import events
 from shop import Peer, Shop
 from sqlalchemy import select, update
 from test_recovery import dead_worker

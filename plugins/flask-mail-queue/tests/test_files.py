@@ -15,12 +15,12 @@ from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from flask.cli import ScriptInfo
-from flask_mail_queue import files, upkeep
-from flask_mail_queue.claims import Result
-from flask_mail_queue.commands import queue
-from flask_mail_queue.contents import Contents
-from flask_mail_queue.protocol import Protocol
-from flask_mail_queue.schema import State
+from flask_mail_queue.cli.queue import queue
+from flask_mail_queue.database import files, upkeep
+from flask_mail_queue.database.contents import Contents
+from flask_mail_queue.database.schema import State
+from flask_mail_queue.worker.claims import Result
+from flask_mail_queue.worker.protocol import Protocol
 from models import Base, Order
 from shop import Peer, Shop
 from sqlalchemy import inspect, select, text

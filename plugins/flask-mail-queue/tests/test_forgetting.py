@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from cryptography.fernet import Fernet
 from flask.cli import ScriptInfo
-from flask_mail_queue import forgetting, upkeep
-from flask_mail_queue.claims import Result
-from flask_mail_queue.commands import queue
-from flask_mail_queue.schema import State
+from flask_mail_queue import erasure
+from flask_mail_queue.cli.queue import queue
+from flask_mail_queue.database import changes
+from flask_mail_queue.database.schema import State
+from flask_mail_queue.worker.claims import Result
 from shop import Shop
 from test_recovery import dead_worker
 
@@ -108,7 +109,7 @@ def test_a_row_settled_while_it_is_forgotten_does_not_keep_the_address(shop, for
     assert remains is not None
     assert "Content deleted: 1" in forget("ann@example.com").output
     with shop.store.begin() as connection:
-        assert upkeep.settle(connection, tables, 1, State.SENT, remains)
+        assert changes.settle(connection, tables, 1, State.SENT, remains)
     assert shop.states() == ["sent"]
     assert shop.row(1)["record"] is None
 
@@ -122,10 +123,10 @@ def test_a_row_forgotten_while_it_is_settled_does_not_keep_the_address(shop, for
 
     def contents_of(queues, mailer):
         with shop.store.begin() as connection:
-            assert upkeep.settle(connection, shop.store.tables, 1, State.SENT, remains)
+            assert changes.settle(connection, shop.store.tables, 1, State.SENT, remains)
         return shop.queue.contents
 
-    monkeypatch.setattr(forgetting, "contents_of", contents_of)
+    monkeypatch.setattr(erasure, "contents_of", contents_of)
     assert "Content deleted: 1" in forget("ann@example.com").output
     assert shop.states() == ["sent"]
     assert shop.row(1)["record"] is None
@@ -138,10 +139,10 @@ def test_a_row_retried_while_it_is_forgotten_is_left(shop, forget, monkeypatch):
 
     def contents_of(queues, mailer):
         with shop.store.begin() as connection:
-            assert upkeep.retry(connection, shop.store.tables, [1]) == {1}
+            assert changes.retry(connection, shop.store.tables, [1]) == {1}
         return shop.queue.contents
 
-    monkeypatch.setattr(forgetting, "contents_of", contents_of)
+    monkeypatch.setattr(erasure, "contents_of", contents_of)
     assert "Not finished: 1." in forget("ann@example.com").output
     assert shop.row(1)["record"] is not None
 

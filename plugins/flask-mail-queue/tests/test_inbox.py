@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from flask_mail_queue.schema import State
+from flask_mail_queue.database.schema import State
 from shop import Shop
 
 from flask_mail.backends import BackendUnavailable, ConfigurationError, MessageRefused

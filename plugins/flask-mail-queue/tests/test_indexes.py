@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 
 import pytest
-from flask_mail_queue import upkeep
-from flask_mail_queue.leases import Leases
-from flask_mail_queue.protocol import Protocol
+from flask_mail_queue.database import queries
+from flask_mail_queue.worker.leases import Leases
+from flask_mail_queue.worker.protocol import Protocol
 from sqlalchemy import event, text
 
 from flask_mail import BackendUnavailable, MessageRefused
@@ -72,7 +72,7 @@ def test_no_statement_of_a_worker_reads_all_rows(full):
     full.work()
     event.remove(full.store.engine, "before_cursor_execute", note)
     with full.store.begin() as connection:
-        states = {each["state"] for each in upkeep.counts(connection, tables)}
+        states = {each["state"] for each in queries.counts(connection, tables)}
     assert states > {"unknown", "queued", "expired"}
 
     assert len(statements) > 20

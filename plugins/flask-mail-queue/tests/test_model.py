@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 
 import pytest
-from flask_mail_queue import upkeep
-from flask_mail_queue.claims import Claimed, Result
-from flask_mail_queue.leases import MOST_LOSSES, LeaseLost
-from flask_mail_queue.protocol import Protocol
-from flask_mail_queue.schema import FINISHED, HELD, State
-from flask_mail_queue.store import Store
+from flask_mail_queue.database import changes, queries, upkeep
+from flask_mail_queue.database.schema import FINISHED, HELD, State
+from flask_mail_queue.database.store import Store
+from flask_mail_queue.worker.claims import Claimed, Result
+from flask_mail_queue.worker.leases import MOST_LOSSES, LeaseLost
+from flask_mail_queue.worker.protocol import Protocol
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -337,7 +337,7 @@ class Queue(RuleBasedStateMachine):
 
     def retry_one(self, row, consent):
         with self.store.begin() as connection:
-            found = upkeep.retry(connection, self.store.tables, [row.id], may_arrive_twice=consent)
+            found = changes.retry(connection, self.store.tables, [row.id], may_arrive_twice=consent)
         states = (*SENDABLE_AGAIN, State.UNKNOWN) if consent else SENDABLE_AGAIN
         may = row.state in states and row.content
         assert found == ({row.id} if may else set())
@@ -347,7 +347,7 @@ class Queue(RuleBasedStateMachine):
             row.attempts, row.losses, row.claims = 0, 0, row.claims + 1
             row.expires = False
             with self.store.begin() as connection:  # a claim may follow in the same step
-                row.due_at = upkeep.row(connection, self.store.tables, row.id)["due_at"]
+                row.due_at = queries.row(connection, self.store.tables, row.id)["due_at"]
 
     @precondition(lambda self: self.rows)
     @rule(data=st.data(), state=st.sampled_from([State.SENT, State.REFUSED]), again=st.booleans())
@@ -356,7 +356,7 @@ class Queue(RuleBasedStateMachine):
 
     def settle_one(self, row, state, again):
         with self.store.begin() as connection:
-            found = upkeep.settle(connection, self.store.tables, row.id, state)
+            found = changes.settle(connection, self.store.tables, row.id, state)
         assert found is (row.state is State.UNKNOWN)
         if found:
             row.end(state)
@@ -370,7 +370,7 @@ class Queue(RuleBasedStateMachine):
     def cancel(self, data):
         row = self.drawn(data)
         with self.store.begin() as connection:
-            found = upkeep.cancel(connection, self.store.tables, [row.id])
+            found = changes.cancel(connection, self.store.tables, [row.id])
         assert found == ({row.id: "cancelled"} if row.state is State.QUEUED else {})
         if found:
             row.state = State.CANCELLED
@@ -391,9 +391,9 @@ class Queue(RuleBasedStateMachine):
     def pause(self, is_paused):
         with self.store.begin() as connection:
             if is_paused:
-                upkeep.pause(connection, self.store.tables, "peer")
+                changes.pause(connection, self.store.tables, "peer")
             else:
-                assert upkeep.resume(connection, self.store.tables) is self.is_paused
+                assert changes.resume(connection, self.store.tables) is self.is_paused
         self.is_paused = is_paused
 
     def drawn(self, data):
@@ -430,7 +430,7 @@ class Queue(RuleBasedStateMachine):
                 self.try_wrong(connection, sender.protocol, stale, foreign, own)
             Protocol(self.store.tables, "stranger").release(connection)
             assert connection.execute(columns).all() == before
-            upkeep.pause(connection, self.store.tables, "peer")
+            changes.pause(connection, self.store.tables, "peer")
             for sender in self.senders:
                 claims = [each for owner, each in last if owner is sender]
                 assert sender.protocol.mark(connection, claims, again=True) == set()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from flask_mail_queue import QueueBackend
-from flask_mail_queue.contents import Contents
-from flask_mail_queue.records import without_addresses
-from flask_mail_queue.store import Store
+from flask_mail_queue.database.contents import Contents
+from flask_mail_queue.database.records import without_addresses
+from flask_mail_queue.database.store import Store
 from shop import Shop
 
 from flask_mail import ConfigurationError, Message, MessageError

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 from flask.cli import ScriptInfo
-from flask_mail_queue.commands import work
-from flask_mail_queue.stopping import Interrupted, Stop
-from flask_mail_queue.store import Store
-from flask_mail_queue.supervisor import Supervisor
+from flask_mail_queue.cli.work import work
+from flask_mail_queue.database.store import Store
+from flask_mail_queue.worker.stopping import Interrupted, Stop
+from flask_mail_queue.worker.supervisor import Supervisor
 from shop import Shop
 from sqlalchemy import create_engine, select, text
 

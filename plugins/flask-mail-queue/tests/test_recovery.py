@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from flask_mail_queue import upkeep
-from flask_mail_queue.claims import Result
-from flask_mail_queue.leases import MOST_LOSSES, Leases
-from flask_mail_queue.protocol import Protocol
-from flask_mail_queue.schema import State
+from flask_mail_queue.database import changes, queries, upkeep
+from flask_mail_queue.database.schema import State
+from flask_mail_queue.worker.claims import Result
+from flask_mail_queue.worker.leases import MOST_LOSSES, Leases
+from flask_mail_queue.worker.protocol import Protocol
 from shop import Shop
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -59,7 +59,7 @@ def test_a_late_outcome_does_not_end_what_a_person_has_queued_again(shop):
             found.append(protocol.record(connection, [Result(rows[0], State.SENT)]))
 
     with shop.store.begin() as connection:
-        upkeep.retry(connection, shop.store.tables, [1], may_arrive_twice=True)
+        changes.retry(connection, shop.store.tables, [1], may_arrive_twice=True)
     record(None)
     shop.peer.before = record
     shop.work()
@@ -122,7 +122,7 @@ def test_a_worker_whose_lease_was_taken_goes_on_under_another_name(shop):
 def test_a_commit_that_fails_is_repeated_and_told_once(shop, monkeypatch, error):
     for number in range(7):
         shop.send(f"Mail {number}")
-    monkeypatch.setattr("flask_mail_queue.worker._FIRST_WAIT", 0.0)
+    monkeypatch.setattr("flask_mail_queue.worker.worker._FIRST_WAIT", 0.0)
     original, failed = Protocol.exchange, []
 
     def exchange(self, connection, results, rows, **options):
@@ -134,7 +134,7 @@ def test_a_commit_that_fails_is_repeated_and_told_once(shop, monkeypatch, error)
         return found
 
     monkeypatch.setattr(Protocol, "exchange", exchange)
-    monkeypatch.setattr("flask_mail_queue.worker.rehearse", lambda *arguments: None)
+    monkeypatch.setattr("flask_mail_queue.worker.worker.rehearse", lambda *arguments: None)
     shop.work()
     assert failed
     assert shop.states() == ["sent"] * 7
@@ -145,8 +145,8 @@ def test_a_commit_that_fails_is_repeated_and_told_once(shop, monkeypatch, error)
 def test_a_sent_row_that_was_deleted_while_its_commit_was_in_doubt_is_told(
     url, monkeypatch, caplog
 ):
-    monkeypatch.setattr("flask_mail_queue.worker._FIRST_WAIT", 0.0)
-    monkeypatch.setattr("flask_mail_queue.worker.rehearse", lambda *arguments: None)
+    monkeypatch.setattr("flask_mail_queue.worker.worker._FIRST_WAIT", 0.0)
+    monkeypatch.setattr("flask_mail_queue.worker.worker.rehearse", lambda *arguments: None)
     original, failed = Protocol.exchange, []
 
     def exchange(self, connection, results, rows, **options):
@@ -172,7 +172,7 @@ def test_a_sent_row_that_was_deleted_while_its_commit_was_in_doubt_is_told(
 
 def test_a_lease_whose_commit_is_in_doubt_is_registered_again(shop, monkeypatch):
     shop.send()
-    monkeypatch.setattr("flask_mail_queue.worker._FIRST_WAIT", 0.0)
+    monkeypatch.setattr("flask_mail_queue.worker.worker._FIRST_WAIT", 0.0)
     original, failed = Leases.register, []
 
     def register(self, connection, host, pid):
@@ -192,8 +192,8 @@ def test_a_lease_whose_commit_is_in_doubt_is_registered_again(shop, monkeypatch)
 def test_what_ended_is_told_when_the_database_is_back(shop, monkeypatch):
     shop.send()
     dead_worker(shop, State.SENDING)
-    monkeypatch.setattr("flask_mail_queue.worker._FIRST_WAIT", 0.0)
-    original, failed = upkeep.row, []
+    monkeypatch.setattr("flask_mail_queue.worker.worker._FIRST_WAIT", 0.0)
+    original, failed = queries.row, []
 
     def row(*arguments, **named):
         if not failed:
@@ -201,7 +201,7 @@ def test_what_ended_is_told_when_the_database_is_back(shop, monkeypatch):
             raise DBAPIError("SELECT", {}, OSError())
         return original(*arguments, **named)
 
-    monkeypatch.setattr(upkeep, "row", row)
+    monkeypatch.setattr(queries, "row", row)
     shop.work()
     assert failed
     assert shop.told[-1] == ("email-failed", "Hello", "unknown")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from flask_mail_queue import suppressed, upkeep
-from flask_mail_queue.claims import Result
-from flask_mail_queue.delivery import key_of
-from flask_mail_queue.leases import MOST_LOSSES, Leases
-from flask_mail_queue.protocol import Protocol
-from flask_mail_queue.schema import SECOND, State
+from flask_mail_queue.database import changes
+from flask_mail_queue.database.schema import SECOND, State
+from flask_mail_queue.feedback.suppression_list import Reason, add
+from flask_mail_queue.worker.claims import Result
+from flask_mail_queue.worker.delivery import key_of
+from flask_mail_queue.worker.leases import MOST_LOSSES, Leases
+from flask_mail_queue.worker.protocol import Protocol
 from shop import Peer, Shop
 
 from flask_mail import BackendUnavailable, DeliveryUnknown, MessageError, MessageRefused
@@ -172,7 +173,7 @@ def test_an_address_suppressed_after_an_unknown_attempt_leaves_it_unknown(shop):
     shop.peer.script = [DeliveryUnknown("No reply.")]
     shop.work()
     with shop.store.begin() as connection:
-        suppressed.add(connection, shop.store.tables, "ann@example.com", suppressed.Reason.BOUNCE)
+        add(connection, shop.store.tables, "ann@example.com", Reason.BOUNCE)
     shop.make_due()
     shop.work()
     assert shop.states() == ["unknown"]
@@ -250,7 +251,7 @@ def test_a_row_in_doubt_that_expires_is_unknown(shop):
 def test_a_row_in_doubt_that_is_cancelled_is_unknown(shop):
     in_doubt(shop)
     with shop.store.begin() as connection:
-        assert upkeep.cancel(connection, shop.store.tables, [1]) == {1: "unknown"}
+        assert changes.cancel(connection, shop.store.tables, [1]) == {1: "unknown"}
     assert shop.states() == ["unknown"]
 
 
@@ -266,8 +267,8 @@ def test_a_row_in_doubt_that_kills_workers_is_unknown(shop):
 def test_a_person_may_queue_an_unknown_row_again(shop):
     in_doubt(shop)
     with shop.store.begin() as connection:
-        upkeep.cancel(connection, shop.store.tables, [1])
-        assert upkeep.retry(connection, shop.store.tables, [1], may_arrive_twice=True) == {1}
+        changes.cancel(connection, shop.store.tables, [1])
+        assert changes.retry(connection, shop.store.tables, [1], may_arrive_twice=True) == {1}
     assert shop.row(1)["repeat_until"] is None
     shop.work()
     assert shop.states() == ["sent"]

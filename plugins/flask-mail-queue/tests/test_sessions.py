@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from flask_mail_queue import define_tables, joining
+from flask_mail_queue import define_tables
+from flask_mail_queue.enqueue import sessions
 from models import Base, Order
 from shop import Shop
 from sqlalchemy import (
@@ -73,7 +74,7 @@ def test_migrations_see_the_tables():
 def test_a_connection_that_fails_its_ping_is_replaced(url):
     engine = create_engine(url, pool_pre_ping=True)
     with Session(engine) as session:
-        joining.join(session, lambda reason, in_doubt: None, lambda: None)
+        sessions.join(session, lambda reason, in_doubt: None, lambda: None)
         session.commit()
         stale = session.connection().connection.dbapi_connection
     stale.close()

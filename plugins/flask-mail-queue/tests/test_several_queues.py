@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from cryptography.fernet import Fernet
 from flask.cli import ScriptInfo
-from flask_mail_queue.commands import work
-from flask_mail_queue.finding import contents_of, declared, queues_of
+from flask_mail_queue.cli.work import work
+from flask_mail_queue.queues import contents_of, declared, queues_of
 from shop import Peer, Shop
 
 from flask_mail import ConfigurationError, Message, MessageRefused, Outcome

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from flask_mail_queue.stopping import Interrupted, Stop
+from flask_mail_queue.worker.stopping import Interrupted, Stop
 from sqlalchemy import select
 
 

@@ -7,9 +7,9 @@ import traceback
 import pytest
 from flask import Flask
 from flask.cli import ScriptInfo
-from flask_mail_queue import suppressed as table_of
-from flask_mail_queue.commands import suppressed
-from flask_mail_queue.suppressed import Reason, find, key_of
+from flask_mail_queue.cli.suppressed import suppressed
+from flask_mail_queue.feedback import suppression_list as table_of
+from flask_mail_queue.feedback.suppression_list import Reason, find, key_of
 from shop import Peer, Shop
 from sqlalchemy import event
 from test_events import report

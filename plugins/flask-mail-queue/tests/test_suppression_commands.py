@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from flask_mail_queue import command_suppressed
+from flask_mail_queue.cli import suppressed
 from test_suppression import entries, refused, run, send
 
 
@@ -72,8 +72,8 @@ def test_the_standard_input_is_imported(shop):
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_progress_of_a_long_import_is_shown_on_a_terminal(shop, monkeypatch, count, is_terminal):
-    monkeypatch.setattr(command_suppressed, "_AT_ONCE", 2)
-    monkeypatch.setattr(command_suppressed, "_is_terminal", lambda stream: is_terminal)
+    monkeypatch.setattr(suppressed, "_AT_ONCE", 2)
+    monkeypatch.setattr(suppressed, "_is_terminal", lambda stream: is_terminal)
     addresses = "".join(f"ann{number}@example.com\n" for number in range(count))
     done = run(shop, "import", "-", input=addresses)
     assert done.stdout == f"Added: {count}\n"

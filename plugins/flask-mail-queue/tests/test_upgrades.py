@@ -6,7 +6,7 @@ import json
 
 import pytest
 from flask.cli import ScriptInfo
-from flask_mail_queue.commands import queue
+from flask_mail_queue.cli.queue import queue
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask
-from flask_mail_queue.finding import queues_of
+from flask_mail_queue.queues import queues_of
 from flask_mail_queue.testing import work_off
 from flask_sqlalchemy import SQLAlchemy
 

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 
 import pytest
-from flask_mail_queue import upkeep, wake
-from flask_mail_queue.schema import SECOND
+from flask_mail_queue import wake
+from flask_mail_queue.database import changes
+from flask_mail_queue.database.schema import SECOND
 
 from flask_mail import BackendUnavailable, Message, MessageRefused, UnsupportedFeature
 
@@ -137,7 +138,7 @@ def test_a_worker_stops_within_a_window_if_its_mailer_is_paused(shop):
 
     def pause(mail):
         with shop.store.begin() as connection:
-            upkeep.pause(connection, shop.store.tables, "peer")
+            changes.pause(connection, shop.store.tables, "peer")
 
     shop.peer.before = pause
     shop.work()
@@ -145,7 +146,7 @@ def test_a_worker_stops_within_a_window_if_its_mailer_is_paused(shop):
     assert len(shop.peer.taken) == 5
     shop.peer.before = lambda mail: None
     with shop.store.begin() as connection:
-        upkeep.resume(connection, shop.store.tables)
+        changes.resume(connection, shop.store.tables)
     shop.work()
     assert shop.states() == ["sent"] * 12
     assert {row["attempts"] for row in shop.rows()} == {1}

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "flask-mail-queue" / "tests"))
 
-from flask_mail_queue.schema import State, now
+from flask_mail_queue.database.schema import State, now
 from flask_mail_resend import ResendBackend
 from service import ACCEPT_AND_HANG_UP, HANG_UP, KEY, Service
 from storm import Storm

@@ -18,22 +18,23 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from flask_mail import MailError
 
-from . import events, upkeep
-from .aftermath import tell_ended
-from .backend import QueueBackend
+from ..backend import QueueBackend
+from ..database import queries, upkeep
+from ..database.files import wipe_unused
+from ..database.schema import State
+from ..database.store import describe_failure
+from ..feedback import events
+from ..queues import contents_of
+from ..tracing import observe
 from .claims import Claimed, Result
 from .delivery import Delivery, Mailer
-from .files import wipe_unused
-from .finding import contents_of
 from .jitter import spread
 from .leases import LeaseLost, Leases
 from .protocol import Protocol
 from .rehearsal import rehearse
 from .renewal import Renewal
-from .schema import State
+from .signals import signal_ended
 from .stopping import Stop
-from .store import describe_failure
-from .tracing import observe
 
 _log = logging.getLogger("flask_mail.queue")
 _T = TypeVar("_T")
@@ -137,13 +138,13 @@ class Worker:
         ended = self._committed(lambda c: [*self._leases.reap(c), *upkeep.expire(c, tables)])
         self._reaped = time.monotonic()
         for number in ended:
-            row = self._committed(partial(upkeep.row, tables=tables, number=number))
+            row = self._committed(partial(queries.row, tables=tables, number=number))
             if row is not None:
-                tell_ended(self._app, row, contents_of(queues, row["mailer"]))
+                signal_ended(self._app, row, contents_of(queues, row["mailer"]))
         for number, state in self._committed(lambda c: events.settle_earlier(c, queues)):
             _log.info("Row %d %s, as an event has said before", number, state.value)
         self._committed(lambda c: wipe_unused(c, tables))
-        for name in self._committed(lambda c: upkeep.mailers_due(c, tables)):
+        for name in self._committed(lambda c: queries.mailers_due(c, tables)):
             if name not in self._queues:  # another worker may send its mail, if it exists
                 self._target(name)
         if gone := [each.target for each in queues if each.contents.keep == "nothing"]:

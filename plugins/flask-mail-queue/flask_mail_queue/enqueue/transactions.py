@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from flask_mail.backends import ConfigurationError, Secret
 
-from . import joining
+from . import sessions
 
 if TYPE_CHECKING:
-    from .backend import QueueBackend
+    from ..backend import QueueBackend
 
 
 class Transactions:
@@ -97,7 +97,7 @@ class Transactions:
                     f" session: set {self._queue.setting('session')}, or use Flask-SQLAlchemy."
                 )
             return session
-        if session is None or not joining.has_written(session):
+        if session is None or not sessions.has_written(session):
             return None
         if self._transaction == "auto":
             return session

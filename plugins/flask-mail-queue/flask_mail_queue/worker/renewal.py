@@ -9,8 +9,8 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from ..database.store import Store, describe_failure
 from .leases import LeaseLost, Leases
-from .store import Store, describe_failure
 
 _log = logging.getLogger("flask_mail.queue")
 _HUNG: Final = 900.0

@@ -1,4 +1,4 @@
-"""The commands ``flask mail work``, ``flask mail queue`` and ``flask mail suppressed``."""
+"""The command ``flask mail queue``."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ import re
 import click
 from flask.cli import with_appcontext
 
-from . import upkeep
-from .command_options import errors, of_queue, queues_in, read_seconds, store_of, transaction
-from .command_rows import contents_in, list_rows, printable, show
-from .command_suppressed import suppressed
-from .command_work import work
-from .forgetting import forget as forget_address
-from .schema import ALL_MAILERS, SECOND, State
-
-__all__ = ["queue", "suppressed", "work"]
+from ..database import changes, queries, upkeep
+from ..database.schema import ALL_MAILERS, SECOND, State
+from ..erasure import forget as forget_address
+from .options import errors, of_queue, queues_in, read_seconds, store_of, transaction
+from .rows import contents_in, list_rows, printable, show
 
 
 @click.group("queue")
@@ -54,11 +50,11 @@ def create(mailer: str | None) -> None:
 def status(as_json: bool, max_age: float | None, mailer: str | None) -> None:
     """Count the messages, and show the workers."""
     with transaction(mailer) as (connection, tables):
-        counts = [dict(each) for each in upkeep.counts(connection, tables)]
-        oldest = upkeep.oldest_due(connection, tables)
-        alive = [dict(each) for each in upkeep.workers(connection, tables)]
-        paused = [dict(each) for each in upkeep.paused(connection, tables)]
-        last = upkeep.last_event(connection, tables)
+        counts = [dict(each) for each in queries.counts(connection, tables)]
+        oldest = queries.oldest_due(connection, tables)
+        alive = [dict(each) for each in queries.workers(connection, tables)]
+        paused = [dict(each) for each in queries.paused(connection, tables)]
+        last = queries.last_event(connection, tables)
         event = None if last is None else {**last, "age": last["age"] / SECOND}
     for each in alive:
         each["left"] = each["left"] / SECOND
@@ -96,7 +92,7 @@ def status(as_json: bool, max_age: float | None, mailer: str | None) -> None:
 def retry(numbers: tuple[int, ...], may_arrive_twice: bool, mailer: str | None) -> None:
     """Queue messages again that were not sent."""
     with transaction(mailer) as (connection, tables):
-        done = upkeep.retry(connection, tables, numbers, may_arrive_twice=may_arrive_twice)
+        done = changes.retry(connection, tables, numbers, may_arrive_twice=may_arrive_twice)
     _report(
         numbers, dict.fromkeys(done, "queued again"), "An unknown one needs --may-arrive-twice."
     )
@@ -113,9 +109,9 @@ def settle(number: int, outcome: str, mailer: str | None) -> None:
     Its content is deleted as KEEP says.
     """
     with transaction(mailer) as (connection, tables):
-        row = upkeep.row(connection, tables, number)
+        row = queries.row(connection, tables, number)
         remains = row and contents_in(mailer, row).remains_of(row["record"], State(outcome))
-        done = upkeep.settle(connection, tables, number, State(outcome), remains)
+        done = changes.settle(connection, tables, number, State(outcome), remains)
     _report((number,), {number: outcome} if done else {}, "It is not unknown.")
 
 
@@ -126,7 +122,7 @@ def settle(number: int, outcome: str, mailer: str | None) -> None:
 def cancel(numbers: tuple[int, ...], mailer: str | None) -> None:
     """Cancel messages that no worker has claimed."""
     with transaction(mailer) as (connection, tables):
-        done = upkeep.cancel(connection, tables, numbers)
+        done = changes.cancel(connection, tables, numbers)
     _report(numbers, done, "Only queued messages can be cancelled.")
 
 
@@ -141,7 +137,7 @@ def pause(name: str | None, mailer: str | None) -> None:
     if name is not None and name not in known:
         raise click.ClickException(f"No queue has the mailer {name}; they have {', '.join(known)}.")
     with transaction(mailer) as (connection, tables):
-        upkeep.pause(connection, tables, name or ALL_MAILERS)
+        changes.pause(connection, tables, name or ALL_MAILERS)
     click.echo(f"Paused: {name or 'all mailers'}")
 
 
@@ -152,8 +148,8 @@ def pause(name: str | None, mailer: str | None) -> None:
 def resume(name: str | None, mailer: str | None) -> None:
     """Send the mail of a mailer again, or of all of them."""
     with transaction(mailer) as (connection, tables):
-        is_done = upkeep.resume(connection, tables, name)
-        left = [each["mailer"] for each in upkeep.paused(connection, tables)]
+        is_done = changes.resume(connection, tables, name)
+        left = [each["mailer"] for each in queries.paused(connection, tables)]
     if ALL_MAILERS in left:
         raise click.ClickException("All mailers are paused: call `resume` without a mailer.")
     if not is_done:

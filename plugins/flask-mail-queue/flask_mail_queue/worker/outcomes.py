@@ -15,11 +15,11 @@ from flask_mail.backends import (
     Receipt,
 )
 
+from ..database.contents import Contents
+from ..database.records import without_addresses
+from ..database.schema import State
 from .claims import Claimed, Result
-from .contents import Contents
 from .jitter import spread
-from .records import without_addresses
-from .schema import State
 
 _OPENING: Final = ("connect", "greeting", "tls", "login")
 _SHORTEST, _LONGEST = 60.0, 3600.0

@@ -13,11 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from flask_mail import ConfigurationError, DeliveryEvent, email_reported, email_unsubscribed
 from flask_mail.backends import BackendUnavailable
 
-from . import events, suppressed
-from .finding import by_database, declared, taker
-from .store import Store, describe_failure
-from .suppressed import Reason
-from .suppression import OFF, QUEUE, Suppression
+from ..database.store import Store, describe_failure
+from ..queues import by_database, declared, taker
+from . import events, suppression_list
+from .suppression_list import Reason
+from .withholding import OFF, QUEUE, Suppression
 
 _log = logging.getLogger("flask_mail.queue")
 
@@ -81,7 +81,7 @@ def _note_unsubscription(app: Any, address: str, list_name: str, **extra: Any) -
     for queues in noting:
         store = queues[0].store
         with _noting(store, "The unsubscription") as connection:
-            suppressed.add(
+            suppression_list.add(
                 connection,
                 store.tables,
                 address,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
-from .schema import SECOND, State
+from ..database.schema import SECOND, State
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from flask.cli import with_appcontext
 
 from flask_mail import ConfigurationError, MailError
 
-from . import upkeep
-from .command_options import of_queue, queues_in, read_seconds, transaction
-from .contents import Contents, recipients_of
-from .finding import contents_of
-from .schema import SECOND, State
-from .showing import moment
+from ..database import queries
+from ..database.contents import Contents, recipients_of
+from ..database.schema import SECOND, State
+from ..inspection import moment
+from ..queues import contents_of
+from .options import of_queue, queues_in, read_seconds, transaction
 
 _FIELDS: Final = ("mailer", "state", "priority", "attempts", "message_id", "recipients", "size")
 _TIMES: Final = {
@@ -39,7 +39,7 @@ def list_rows(
 ) -> None:
     """List messages, the newest first, without addresses. Times are in the local time zone."""
     with transaction(mailer) as (connection, tables):
-        rows = upkeep.listed(connection, tables, states, since, limit)
+        rows = queries.listed(connection, tables, states, since, limit)
     if as_json:
         click.echo(json.dumps([_as_dict(each) for each in rows], indent=2))
         return
@@ -59,8 +59,8 @@ def list_rows(
 def show(number: int, content: bool, as_json: bool, mailer: str | None) -> None:
     """Show a message and its attempts. Times are in the local time zone."""
     with transaction(mailer) as (connection, tables):
-        row = upkeep.row(connection, tables, number)
-        attempts = upkeep.attempts(connection, tables, number)
+        row = queries.row(connection, tables, number)
+        attempts = queries.attempts(connection, tables, number)
         contents = contents_in(mailer, row)
     if row is None:
         raise click.ClickException(f"The queue has no row {number}.")

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from flask_mail import MailError, sanitize_address
 
-from .schema import SECOND, Tables, now
+from ..database.schema import SECOND, Tables, now
 
 ALL_LISTS: Final = "*"
 """The scope of an entry that applies to all mail, not only to that of one mailing list."""

@@ -10,13 +10,13 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from .backend import QueueBackend
-from .command_options import errors, of_queue, queues_in, read_seconds
-from .finding import replaced
-from .schema import FINISHED, State
-from .stopping import Interrupted, Stop
-from .supervisor import Supervisor
-from .worker import Worker
+from ..backend import QueueBackend
+from ..database.schema import FINISHED, State
+from ..queues import replaced
+from ..worker.stopping import Interrupted, Stop
+from ..worker.supervisor import Supervisor
+from ..worker.worker import Worker
+from .options import errors, of_queue, queues_in, read_seconds
 
 
 @click.command("work")

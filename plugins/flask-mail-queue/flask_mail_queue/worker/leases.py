@@ -8,8 +8,8 @@ from typing import Any, Final
 from sqlalchemy import case, delete, exists, insert, select, update
 from sqlalchemy.engine import Connection
 
-from .returning import updated
-from .schema import HELD, SECOND, State, Tables, is_in, now
+from ..database.returning import updated
+from ..database.schema import HELD, SECOND, State, Tables, is_in, now
 
 MOST_LOSSES: Final = 10
 """Workers that died while they had claimed a row, until it has failed."""

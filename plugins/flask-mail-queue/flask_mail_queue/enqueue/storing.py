@@ -21,15 +21,15 @@ from flask_mail.backends import (
     Receipt,
 )
 
-from . import joining
-from .files import Bundles, large_files, undo
-from .records import row_of
-from .store import describe_failure
-from .tracing import storing
+from ..database.files import Bundles, large_files, undo
+from ..database.records import row_of
+from ..database.store import describe_failure
+from ..tracing import storing
+from . import sessions
 from .transactions import Transactions, imported
 
 if TYPE_CHECKING:
-    from .backend import QueueBackend
+    from ..backend import QueueBackend
 
 _log = logging.getLogger("flask_mail.queue")
 # Octets of the messages that are stored in one statement; databases limit its size.
@@ -201,7 +201,7 @@ class Storing:
         if session is None and mails:
             self._call_wake()
         elif session is not None and mails:
-            joining.join(
+            sessions.join(
                 session, [partial(self._tell_lost, each) for each in mails], self._call_wake
             )
 

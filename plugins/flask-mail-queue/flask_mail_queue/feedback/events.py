@@ -12,13 +12,14 @@ from sqlalchemy.engine import Connection
 
 from flask_mail import DeliveryEvent, EventKind, MailError
 
-from . import suppressed, upkeep
-from .backend import QueueBackend
-from .contents import Contents
-from .finding import contents_of
-from .records import without_addresses
-from .schema import SECOND, State, Tables, is_in, now
-from .suppressed import Reason
+from ..backend import QueueBackend
+from ..database import changes
+from ..database.contents import Contents
+from ..database.records import without_addresses
+from ..database.schema import SECOND, State, Tables, is_in, now
+from ..queues import contents_of
+from . import suppression_list
+from .suppression_list import Reason
 
 _REMEMBERED: Final = 7 * 86400
 _MAX_NAME: Final = 64
@@ -104,7 +105,7 @@ def suppress(connection: Connection, tables: Tables, event: DeliveryEvent) -> No
     }.get(event.kind)
     if reason is not None and _is_text(event.recipient, _MAX_ADDRESS):
         source = event.mailer[:_MAX_NAME]
-        suppressed.add(connection, tables, event.recipient, reason, source=source)
+        suppression_list.add(connection, tables, event.recipient, reason, source=source)
 
 
 def _ended(
@@ -121,7 +122,7 @@ def _ended(
     mail = None
     with ignoring(ValueError, MailError):  # its content was deleted, or cannot be read
         mail = contents.mail_of(row.record)
-    is_done = upkeep.settle(
+    is_done = changes.settle(
         connection,
         tables,
         row.id,

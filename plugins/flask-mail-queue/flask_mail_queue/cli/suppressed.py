@@ -14,8 +14,8 @@ from typing import Any, Final
 import click
 from flask.cli import with_appcontext
 
-from .command_options import of_queue, read_seconds, transaction
-from .suppressed import ALL_LISTS, Entry, Reason, add, listed, remove
+from ..feedback.suppression_list import ALL_LISTS, Entry, Reason, add, listed, remove
+from .options import of_queue, read_seconds, transaction
 
 _ADDRESS: Final = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 _COLUMNS: Final = {

@@ -21,12 +21,12 @@ from flask_mail.backends import (
     Receipt,
 )
 
+from ..database.contents import Contents
+from ..database.files import fetch
+from ..database.schema import State
 from .claims import Claimed, Result
-from .contents import Contents
-from .files import fetch
 from .outcomes import is_of_opening, result_of
-from .schema import State
-from .telling import tell
+from .signals import signal_outcome
 
 _log = logging.getLogger("flask_mail.queue")
 
@@ -246,7 +246,7 @@ class Delivery:
         answered, self._answered = self._answered, []
         for each in answered:
             if each.result.row.id in recorded:
-                tell(self._mailer.app, each.result, each.mail, each.receipt)
+                signal_outcome(self._mailer.app, each.result, each.mail, each.receipt)
             else:
                 _log.warning(
                     "Row %d was %s, but another worker had taken this one for dead.",

@@ -12,11 +12,11 @@ from sqlalchemy import select, update
 
 from flask_mail import MailError
 
-from . import upkeep
 from .backend import QueueBackend
-from .files import wipe_unused
-from .finding import contents_of
-from .schema import FINISHED, State, is_in, now
+from .database import upkeep
+from .database.files import wipe_unused
+from .database.schema import FINISHED, State, is_in, now
+from .queues import contents_of
 
 _AT_ONCE: Final = 20
 

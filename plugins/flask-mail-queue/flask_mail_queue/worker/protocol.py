@@ -12,12 +12,12 @@ from typing import Any
 from sqlalchemy import case, exists, func, insert, literal, or_, select, tuple_, update
 from sqlalchemy.engine import Connection
 
+from ..database.contents import WHOLE
+from ..database.files import wipe_unused
+from ..database.returning import updated_ids
+from ..database.schema import ALL_MAILERS, HELD, SECOND, State, Tables, is_in, now
 from .claims import Claimed, Result, apart, claimed
-from .contents import WHOLE
-from .files import wipe_unused
 from .leases import LeaseLost
-from .returning import updated_ids
-from .schema import ALL_MAILERS, HELD, SECOND, State, Tables, is_in, now
 
 
 class Protocol:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 from sqlalchemy.engine import Connection
 
-from . import events, files, suppressed, upkeep
-from .backend import QueueBackend
+from ..backend import QueueBackend
+from ..database import files, queries, upkeep
+from ..database.records import LONGEST
+from ..database.schema import State
+from ..feedback import events, suppression_list
 from .claims import Result
 from .leases import Leases
 from .protocol import Protocol
-from .records import LONGEST
-from .schema import State
 
 _MAILER = "rehearsal"
 
@@ -46,11 +47,11 @@ def rehearse(connection: Connection, queues: Sequence[QueueBackend]) -> None:
         upkeep.expire(connection, store.tables)
         files.wipe_unused(connection, store.tables, [_MAILER])
         files.piece_of(connection, store.tables, _MAILER, 0)
-        suppressed.find(connection, store.tables, ["ann@example.com"])
+        suppression_list.find(connection, store.tables, ["ann@example.com"])
         events.settle_earlier(connection, queues)
         events.forget_old(connection, store.tables)
-        upkeep.mailers_due(connection, store.tables)
-        upkeep.backlog(connection, store.tables)
+        queries.mailers_due(connection, store.tables)
+        queries.backlog(connection, store.tables)
         upkeep.purge_sent(connection, store.tables, [_MAILER])
         upkeep.purge(connection, store.tables, LONGEST, mailer=_MAILER)
         leases.unregister(connection)

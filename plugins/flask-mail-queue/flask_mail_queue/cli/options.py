@@ -13,10 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flask_mail import MailError
 
-from .backend import QueueBackend
-from .finding import queues_of
-from .schema import Tables
-from .store import Store, describe_failure
+from ..backend import QueueBackend
+from ..database.schema import Tables
+from ..database.store import Store, describe_failure
+from ..queues import queues_of
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 

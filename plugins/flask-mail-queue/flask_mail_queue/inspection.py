@@ -23,10 +23,10 @@ from flask_mail.backends import (
     StoredMessage,
 )
 
-from . import upkeep
-from .contents import recipients_of
-from .schema import FINISHED, SECOND, State
-from .store import describe_failure
+from .database import changes, queries
+from .database.contents import recipients_of
+from .database.schema import FINISHED, SECOND, State
+from .database.store import describe_failure
 
 if TYPE_CHECKING:
     from .backend import QueueBackend
@@ -42,7 +42,7 @@ def backlog_of(queue: QueueBackend) -> list[QueuedMessage]:
     :raises ConfigurationError: the database fails, or is not set.
     """
     with _explained(), queue.store.begin() as connection:
-        rows = upkeep.unsent(connection, queue.store.tables, queue.target, _UNSENT, _MOST)
+        rows = queries.unsent(connection, queue.store.tables, queue.target, _UNSENT, _MOST)
     # Unique among the queues of an app; the identity contains a password.
     place = sha256("\0".join(queue.store.identity).encode()).hexdigest()[:12]
     return [_shown(queue, place, each) for each in rows]
@@ -116,7 +116,7 @@ def _shown(queue: QueueBackend, place: str, row: RowMapping) -> QueuedMessage:
 
 def _read(queue: QueueBackend, number: int) -> StoredMessage | None:
     with queue.store.begin() as connection:
-        row = upkeep.row(connection, queue.store.tables, number)
+        row = queries.row(connection, queue.store.tables, number)
     if row is None:
         return None
     if row["record"] is None:
@@ -144,10 +144,10 @@ def _message(queue: QueueBackend, row: Any) -> StoredMessage:
 def _retry(queue: QueueBackend, number: int, may_arrive_twice: bool) -> bool:
     with queue.store.begin() as connection:
         tables = queue.store.tables
-        done = upkeep.retry(connection, tables, [number], may_arrive_twice=may_arrive_twice)
+        done = changes.retry(connection, tables, [number], may_arrive_twice=may_arrive_twice)
     return bool(done)
 
 
 def _cancel(queue: QueueBackend, number: int) -> bool:
     with queue.store.begin() as connection:
-        return bool(upkeep.cancel(connection, queue.store.tables, [number]))
+        return bool(changes.cancel(connection, queue.store.tables, [number]))

@@ -14,9 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from flask_mail import MailError
 from flask_mail.backends import BackendUnavailable, MessageRefused, Outgoing, Refusal
 
-from .finding import declared, taker
-from .store import describe_failure
-from .suppressed import Entry, find, key_of
+from ..database.store import describe_failure
+from ..queues import declared, taker
+from .suppression_list import Entry, find, key_of
 
 _log = logging.getLogger("flask_mail.queue")
 

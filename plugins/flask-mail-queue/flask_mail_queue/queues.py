@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from flask_mail import ConfigurationError, MailError
 
 from .backend import QueueBackend
-from .contents import Contents
+from .database.contents import Contents
 
 _log = logging.getLogger("flask_mail.queue")
 

@@ -1,0 +1,1 @@
+"""The commands ``flask mail work``, ``flask mail queue`` and ``flask mail suppressed``."""

@@ -1,0 +1,1 @@
+"""Storing messages as rows, in the transaction of the program."""

@@ -1,0 +1,1 @@
+"""Feedback about sent mail: events of services, unsubscriptions, suppressed addresses."""

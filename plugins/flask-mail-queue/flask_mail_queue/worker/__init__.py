@@ -1,0 +1,1 @@
+"""Sending rows by their mailers, and recording the outcomes."""
