@@ -21,7 +21,7 @@ _KINDS: Final = {
     **dict.fromkeys(("OpenRelayTest", "ChallengeVerification"), EventKind.OTHER),
     **dict.fromkeys(("InboundError", "Unconfirmed"), EventKind.OTHER),
     **dict.fromkeys(("Transient", "DnsError"), EventKind.DELAYED),
-    **dict.fromkeys(("SpamComplaint", "SpamNotification"), EventKind.COMPLAINED),
+    "SpamComplaint": EventKind.COMPLAINED,
     **dict.fromkeys(("SMTPApiError", "TemplateRenderingFailed"), EventKind.REFUSED),
     "ManuallyDeactivated": EventKind.REFUSED,
     "Unsubscribe": EventKind.UNSUBSCRIBED,

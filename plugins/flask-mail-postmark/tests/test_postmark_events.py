@@ -113,6 +113,8 @@ def test_delivery_is_read():
         ({**BOUNCE, "Type": "SoftBounce"}, EventKind.BOUNCED, False),
         ({**BOUNCE, "Type": "BadEmailAddress"}, EventKind.BOUNCED, True),
         ({**BOUNCE, "Type": "Blocked"}, EventKind.BOUNCED, False),
+        # The server of the recipient takes it for spam, not the recipient.
+        ({**BOUNCE, "Type": "SpamNotification"}, EventKind.BOUNCED, False),
         ({**BOUNCE, "Type": "Transient"}, EventKind.DELAYED, False),
         ({**BOUNCE, "Type": "AutoResponder"}, EventKind.OTHER, False),
         ({**BOUNCE, "Type": "ManuallyDeactivated"}, EventKind.REFUSED, False),
