@@ -29,9 +29,12 @@ _SUPPRESSED: Final = frozenset(
     {
         *("Suppressed", "OnAccountSuppressionList", "OnTenantSuppressionList"),
         "EmailValidationSuppressed",
-        "UnsubscribedRecipient",  # of a contact list: other mail may reach it
     }
 )
+_LEFT_LIST: Final = "UnsubscribedRecipient"
+"""The same for a contact list that the recipient has left: other mail may reach it."""
+# Reports about authentication, and that a message was no spam (RFC 5965, RFC 6591).
+_NO_COMPLAINT: Final = frozenset({"auth-failure", "not-spam"})
 
 
 class _Found(NamedTuple):
@@ -74,33 +77,40 @@ def events_in(notice: Mapping[str, str]) -> Iterator[DeliveryEvent]:
 
 
 def _read(name: str, detail: Mapping[str, Any], mail: Mapping[str, Any]) -> _Found:
-    all_recipients = _list(mail.get("destination")) or [""]
+    all_recipients = _list(mail.get("destination"))
     if name == "Bounce":
         kind, subtype = _text(detail.get("bounceType")), _text(detail.get("bounceSubType"))
         return _Found(
-            EventKind.REFUSED if subtype in _SUPPRESSED else EventKind.BOUNCED,
-            _list(detail.get("bouncedRecipients")) or all_recipients,
+            EventKind.REFUSED if subtype in {*_SUPPRESSED, _LEFT_LIST} else EventKind.BOUNCED,
+            _list(detail.get("bouncedRecipients")) or _only(all_recipients),
             f"{kind} {subtype}".strip(),
-            permanent=kind == "Permanent",
+            permanent=kind == "Permanent" and subtype != _LEFT_LIST,
         )
     if name == "Complaint":
-        subtype = _text(detail.get("complaintSubType"))
-        return _Found(
-            EventKind.REFUSED if subtype in _SUPPRESSED else EventKind.COMPLAINED,
-            _list(detail.get("complainedRecipients")) or all_recipients,
-            _text(detail.get("complaintFeedbackType")) or subtype,
+        recipients = _list(detail.get("complainedRecipients")) or all_recipients
+        kind, subtype = (
+            _text(detail.get(each)) for each in ("complaintFeedbackType", "complaintSubType")
         )
+        if subtype in _SUPPRESSED:
+            return _Found(EventKind.REFUSED, recipients, kind or subtype)
+        # They are all recipients at the provider from which it comes, which hides who it was.
+        found = EventKind.OTHER if kind in _NO_COMPLAINT else EventKind.COMPLAINED
+        return _Found(found, _only(recipients), kind or subtype)
     if name == "Delivery":
-        recipients = _list(detail.get("recipients")) or all_recipients
+        recipients = _list(detail.get("recipients")) or _only(all_recipients)
         return _Found(EventKind.DELIVERED, recipients, response=_text(detail.get("smtpResponse")))
     if name == "DeliveryDelay":
-        recipients = _list(detail.get("delayedRecipients")) or all_recipients
+        recipients = _list(detail.get("delayedRecipients")) or _only(all_recipients)
         return _Found(EventKind.DELAYED, recipients, _text(detail.get("delayType")))
     if name == "Reject":
-        return _Found(EventKind.REFUSED, all_recipients, _text(detail.get("reason")))
+        return _Found(EventKind.REFUSED, all_recipients or [""], _text(detail.get("reason")))
     kind = EventKind.UNSUBSCRIBED if _has_left_all(detail) else EventKind.OTHER
-    # It is not said which of several recipients it was.
-    return _Found(kind, all_recipients if len(all_recipients) == 1 else [""], name)
+    return _Found(kind, _only(all_recipients), name)
+
+
+def _only(recipients: list[Any]) -> list[Any]:
+    """Return the recipient, unless there are several: the event does not say which one it is."""
+    return recipients if len(recipients) == 1 else [""]
 
 
 def _has_left_all(detail: Mapping[str, Any]) -> bool:

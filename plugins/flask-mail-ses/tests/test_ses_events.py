@@ -86,7 +86,7 @@ def test_a_bounce_has_all_that_is_known_of_it(key):
         ("Permanent", "OnAccountSuppressionList", ("refused", True)),
         ("Permanent", "OnTenantSuppressionList", ("refused", True)),
         ("Permanent", "EmailValidationSuppressed", ("refused", True)),
-        ("Permanent", "UnsubscribedRecipient", ("refused", True)),
+        ("Permanent", "UnsubscribedRecipient", ("refused", False)),
     ],
 )
 def test_only_some_bounces_are_permanent(kind, subtype, expected):
@@ -118,6 +118,14 @@ def test_each_recipient_has_an_event_with_an_id_of_its_own():
             },
             [("refused", "bob@example.com")],
         ),
+        (
+            "Complaint",
+            {
+                "complainedRecipients": [{"emailAddress": "bob@example.com"}],
+                "complaintFeedbackType": "not-spam",
+            },
+            [("other", "bob@example.com")],
+        ),
         ("Delivery", {"recipients": ["bob@example.com"]}, [("delivered", "bob@example.com")]),
         (
             "DeliveryDelay",
@@ -146,6 +154,23 @@ def test_of_one_recipient_other_events_name_it():
     one = {**MAIL, "destination": ["ann@example.com"]}
     assert shown(read("Open", mail=one)) == [("other", "ann@example.com")]
     assert shown(read("Bounce", {}, mail=one)) == [("bounced", "ann@example.com")]
+
+
+@pytest.mark.parametrize("name", ["Bounce", "Complaint", "Delivery", "DeliveryDelay"])
+def test_event_without_recipients_blames_none_of_several(name):
+    """Each of them would be suppressed otherwise."""
+    (event,) = read(name)
+    assert event.recipient == ""
+
+
+def test_complaint_blames_none_of_several_recipients_at_a_provider():
+    both = [{"emailAddress": each} for each in MAIL["destination"]]
+    assert shown(read("Complaint", {"complainedRecipients": both})) == [("complained", "")]
+    suppressed = {"complaintSubType": "OnAccountSuppressionList", "complainedRecipients": both}
+    assert shown(read("Complaint", suppressed)) == [
+        ("refused", "ann@example.com"),
+        ("refused", "bob@example.com"),
+    ]
 
 
 @pytest.mark.parametrize(
