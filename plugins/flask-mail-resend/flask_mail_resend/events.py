@@ -47,17 +47,18 @@ def event_of(number: str, found: Mapping[str, Any], *, mailer: str, backend: str
         kind = EventKind.REFUSED
     if name == "contact.updated" and data.get("unsubscribed") is True:
         kind = EventKind.UNSUBSCRIBED
-    tags = {str(key): str(value) for key, value in _mapping(data.get("tags")).items()}
-    message_id = _message_id(tags.pop(ID_TAG, ""))
+    tags = _tags(data.get("tags"))
+    message_id, _, count = _decoded(tags.pop(ID_TAG, "")).partition(" ")
     return DeliveryEvent(
         kind,
         _time(found.get("created_at")),
         id=number,
         message_id=message_id,
         peer_id=str(data.get("email_id") or ""),
-        recipient=_recipient(data),
+        recipient="" if count else _recipient(data),
         permanent=kind is EventKind.BOUNCED and details.get("type") == "Permanent",
         reason=reason,
+        response=_response(details.get("diagnosticCode")),
         # A tag has this value, and so has metadata that is True: Resend has one kind of both.
         tags=tuple(key for key, value in tags.items() if value == "true"),
         metadata=tags,
@@ -71,16 +72,36 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _tags(value: object) -> dict[str, str]:
+    """Return tags by name; Resend documents a list of names and values, and sends an object."""
+    if isinstance(value, list):
+        found = {each.get("name"): each.get("value") for each in map(_mapping, value)}
+    else:
+        found = dict(_mapping(value))
+    return {str(name): str(each) for name, each in found.items() if name}
+
+
 def _recipient(data: Mapping[str, Any]) -> str:
     """Return the recipient, unless there are several: the event does not say which one it is."""
     several = data.get("to") or data.get("email")
     given = several if isinstance(several, list) else [several]
-    if len(given) != 1 or data.get("cc") or data.get("bcc"):
+    headers = data.get("headers")
+    names = {
+        str(_mapping(each).get("name")).lower()
+        for each in (headers if isinstance(headers, list) else ())
+    }
+    if len(given) != 1 or data.get("cc") or data.get("bcc") or names & {"cc", "bcc"}:
         return ""
     return parseaddr(str(given[0] or ""))[1]
 
 
-def _message_id(tag: str) -> str:
+def _response(lines: object) -> str:
+    """Return the reply of the recipient's server, without the type in front (RFC 3464)."""
+    given = [each for each in lines if isinstance(each, str)] if isinstance(lines, list) else []
+    return " ".join(each.strip().removeprefix("smtp;").strip() for each in given)
+
+
+def _decoded(tag: str) -> str:
     try:
         return base64.urlsafe_b64decode(f"{tag}{'=' * (-len(tag) % 4)}").decode()
     except ValueError:  # of another program

@@ -14,7 +14,8 @@ from flask_mail.backends import File, Outgoing, UnsupportedFeature
 _TAG: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")  # of names and values
 _SPECIAL: Final = re.compile(r'[()<>\[\]:;@\\,"]|=\?')
 ID_TAG: Final = "flask_mail_id"
-"""The tag with the Message-ID, which Resend replaces: its events return the tag."""
+"""The tag with the Message-ID, which Resend replaces: its events return the tag. If the message has
+several recipients, their number follows after a space, as the events do not list all of them."""
 _LONGEST_TAG: Final = 256
 _MOST_TAGS: Final = 75
 _LONGEST_WORD: Final = 45
@@ -109,7 +110,9 @@ def _tags(mail: Outgoing, unsupported: Unsupported) -> list[dict[str, str]]:
                 f"the tag or metadata {name!r} (names and values have up to 256 ASCII letters,"
                 " digits, - and _)"
             )
-    number = base64.urlsafe_b64encode(mail.message_id.encode()).decode().rstrip("=")
+    count = len(mail.envelope.recipients)
+    about = mail.message_id if count == 1 else f"{mail.message_id} {count}"
+    number = base64.urlsafe_b64encode(about.encode()).decode().rstrip("=")
     if len(number) <= _LONGEST_TAG:
         tags[ID_TAG] = number
     if len(tags) > _MOST_TAGS:

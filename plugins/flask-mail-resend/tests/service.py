@@ -169,7 +169,7 @@ def content_of(request: dict[str, Any]) -> bytes:
     mail["Subject"] = request["subject"]
     tags = {each["name"]: each["value"] for each in request["tags"]}
     padded = tags["flask_mail_id"] + "=" * (-len(tags["flask_mail_id"]) % 4)
-    mail["Message-ID"] = base64.urlsafe_b64decode(padded).decode()
+    mail["Message-ID"] = base64.urlsafe_b64decode(padded).decode().partition(" ")[0]
     for name, value in request.get("headers", {}).items():
         mail[name] = value
     mail.set_content(request.get("text", ""))

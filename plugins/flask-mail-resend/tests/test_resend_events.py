@@ -10,7 +10,7 @@ import time
 from datetime import datetime, timezone
 
 import pytest
-from resend_backend import new_backend, options_of
+from resend_backend import message, new_backend, options_of
 from service import KEY
 
 from flask_mail import EventKind, EventsRefused
@@ -70,6 +70,29 @@ def test_event_has_the_ids_the_time_and_the_recipient(service):
     assert (result.backend, result.permanent, result.raw) == ("resend", False, found)
 
 
+def test_tags_may_be_a_list_of_names_and_values(service):
+    """Resend documents them so, and sends an object."""
+    named = [{"name": "order", "value": "4711"}, {"name": "welcome", "value": "true"}, "odd", {}]
+    given = [*named, {"name": "flask_mail_id", "value": "PDFAZXhhbXBsZS5jb20-"}]
+    result = read(service, event(tags=given))
+    assert result.message_id == "<1@example.com>"
+    assert (result.tags, result.metadata) == (("welcome",), {"order": "4711", "welcome": "true"})
+
+
+@pytest.mark.parametrize(
+    ("given", "response"),
+    [
+        (["smtp; 550 5.1.1 No such user"], "550 5.1.1 No such user"),
+        (["smtp;550-5.1.1 No", "550 5.1.1 such user", 7], "550-5.1.1 No 550 5.1.1 such user"),
+        ("550", ""),
+    ],
+)
+def test_reply_of_the_server_is_the_response(service, given, response):
+    bounce = {"type": "Permanent", "subType": "General", "diagnosticCode": given}
+    result = read(service, event("email.bounced", bounce=bounce))
+    assert (result.reason, result.response) == ("Permanent General", response)
+
+
 @pytest.mark.parametrize(
     ("found", "kind", "permanent", "reason"),
     [
@@ -123,11 +146,31 @@ def test_contact_that_has_unsubscribed_is_reported(service, unsubscribed, kind):
 
 @pytest.mark.parametrize(
     "data",
-    [{"to": ["bob@example.com", "joe@example.com"]}, {"cc": ["joe@example.com"]}, {"to": []}],
+    [
+        {"to": ["bob@example.com", "joe@example.com"]},
+        {"cc": ["joe@example.com"]},
+        {"headers": ["odd", {"name": "X-Ref", "value": "1"}, {"name": "Cc", "value": "joe@a.b"}]},
+        {"to": []},
+    ],
 )
 def test_one_of_several_recipients_is_not_guessed(service, data):
     """The event does not say which one it is about."""
     assert read(service, event("email.bounced", **data)).recipient == ""
+
+
+@pytest.mark.parametrize(
+    ("others", "recipient"),
+    [({}, "bob@example.com"), ({"bcc": ["blind@example.com"]}, ""), ({"cc": ["joe@a.b"]}, "")],
+    ids=["none", "bcc", "cc"],
+)
+def test_bounce_of_a_copy_does_not_blame_the_recipient_in_to(service, others, recipient):
+    """The event may be about a copy that it does not list."""
+    sent = message(recipients=["bob@example.com"], **others)
+    new_backend(service).send(sent)
+    tags = {each["name"]: each["value"] for each in service.requests[0]["tags"]}
+    bounce = {"type": "Permanent", "subType": "General"}
+    result = read(service, event("email.bounced", tags=tags, bounce=bounce))
+    assert (result.recipient, result.message_id) == (recipient, sent.msgId)
 
 
 @pytest.mark.parametrize("tag", ["", "a", "_w"])

@@ -43,7 +43,7 @@ def test_fields_of_a_message_are_those_of_the_request(service):
                 {"name": "welcome", "value": "true"},
                 {"name": "order", "value": "4711"},
                 {"name": "paid", "value": "true"},
-                {"name": "flask_mail_id", "value": "PDFAZXhhbXBsZS5jb20-"},
+                {"name": "flask_mail_id", "value": "PDFAZXhhbXBsZS5jb20-IDQ"},
             ],
         }
     ]
