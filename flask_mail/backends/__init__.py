@@ -15,7 +15,7 @@ from ..errors import (
 from ..receipt import Envelope, Outcome, Receipt, Refusal
 from ..util.secret import Secret
 from .base import Backend
-from .features import Feature
+from .features import IN_FIELDS, Feature
 from .sessions import Sessions
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .values import DkimRecord, Kept, ProbeStep, QueuedMessage, StoredMessage
 
 __all__ = [
+    "IN_FIELDS",
     "Address",
     "Backend",
     "BackendUnavailable",

@@ -23,6 +23,10 @@ class Feature(Enum):
 
     ATTACHMENTS = "attachments"
     """Files."""
+    ATTACHMENT_HEADERS = "headers of attachments"
+    """Headers in ``Attachment.headers``."""
+    ALTERNATIVES = "alternatives other than HTML"
+    """Parts in ``message.alts`` of other types, such as invitations."""
     HEADERS = "custom headers"
     """Headers in ``message.extra_headers``."""
     ENVELOPE_SENDER = "an envelope sender other than the sender"
@@ -45,6 +49,11 @@ ORDINARY: Final = frozenset(Feature) - {
     *(Feature.DELIVERY_OPTIONS, Feature.TAGS, Feature.METADATA, Feature.VERBATIM)
 }
 """Features of any backend that passes on envelope and content."""
+IN_FIELDS: Final = ORDINARY - {
+    *(Feature.ATTACHMENT_HEADERS, Feature.ALTERNATIVES, Feature.ENVELOPE_SENDER),
+    *(Feature.NO_BOUNCES, Feature.UNICODE_ADDRESSES),
+}
+"""Those of a service that takes the fields of a message, and writes content and envelope itself."""
 
 # Set by each server for the next one, not requested by the sender.
 _OF_THE_WAY = ("BODY", "SMTPUTF8", "SIZE")
@@ -120,6 +129,18 @@ def _attaches(mail: Outgoing) -> bool:
     return bool(message.attachments)
 
 
+def _has_headers_of_attachments(mail: Outgoing) -> bool:
+    from ..delivery.fields import other_headers
+
+    return any(map(other_headers, mail.message.attachments))
+
+
+def _has_other_alternatives(mail: Outgoing) -> bool:
+    from ..delivery.fields import others_of_html
+
+    return bool(others_of_html(mail.message))
+
+
 def _asks_for_another_sender(mail: Outgoing) -> bool:
     return mail.envelope.sender not in ("", mail.sender)
 
@@ -141,6 +162,8 @@ _Asked: TypeAlias = Callable[["Outgoing"], object]
 # VERBATIM is not one of them: no message asks for it.
 _ASKED: Final[Mapping[Feature, _Asked]] = {
     Feature.ATTACHMENTS: _attaches,
+    Feature.ATTACHMENT_HEADERS: _has_headers_of_attachments,
+    Feature.ALTERNATIVES: _has_other_alternatives,
     Feature.HEADERS: lambda mail: mail.message.extra_headers,
     Feature.ENVELOPE_SENDER: _asks_for_another_sender,
     Feature.NO_BOUNCES: lambda mail: not mail.envelope.sender,

@@ -128,13 +128,9 @@ def fields_of(mail: Outgoing) -> Fields:
     own = {name.lower(): value for name, value in header if name.lower() in _OWN}
     message = mail.message
     html = None
-    others = []
-    for name, content in items(message.alts):
-        kind = alternative_type(clean(name))
-        if kind.partition(";")[0].strip().lower() == "text/html":
+    for kind, content in _alternatives(message):
+        if _is_html(kind):
             html = as_text(content)
-        else:
-            others.append(kind)
     text = as_text(message.body)
     if not text and html is not None:
         text = text_of_html(html)
@@ -149,9 +145,30 @@ def fields_of(mail: Outgoing) -> Fields:
         ),
         text,
         html,
-        tuple(others),
+        others_of_html(message),
         tuple(_file(each) for each in message.attachments),
     )
+
+
+def others_of_html(message: Message) -> tuple[str, ...]:
+    """Return the content types of alternatives other than HTML."""
+    return tuple(kind for kind, _ in _alternatives(message) if not _is_html(kind))
+
+
+def other_headers(attachment: Attachment) -> tuple[tuple[str, str], ...]:
+    """Return the headers of an attachment for which a file has no field of its own."""
+    return tuple(
+        (name, value) for name, value in allowed(attachment.headers) if name.lower() != "content-id"
+    )
+
+
+def _alternatives(message: Message) -> Iterator[tuple[str, object]]:
+    for name, content in items(message.alts):
+        yield alternative_type(clean(name)), content
+
+
+def _is_html(kind: str) -> bool:
+    return kind.partition(";")[0].strip().lower() == "text/html"
 
 
 def _header(mail: Outgoing) -> list[tuple[str, str]]:
@@ -181,9 +198,6 @@ def _file(attachment: Attachment) -> File:
     main, parameters = check_content_type(attachment.content_type, "attachment content type")
     data = octets_of(attachment.data, main.lower(), parameters)
     name = attachment.filename
-    others = [
-        (each, value) for each, value in allowed(attachment.headers) if each.lower() != "content-id"
-    ]
     return File(
         f"attachment{guess_extension(main.lower()) or ''}"
         if name is None
@@ -192,7 +206,7 @@ def _file(attachment: Attachment) -> File:
         data,
         content_id_in(attachment.headers),
         clean(attachment.disposition).lower().startswith("inline"),
-        tuple(others),
+        other_headers(attachment),
     )
 
 

@@ -25,6 +25,8 @@ PLUGINS = {
 FEATURES = {
     Feature.VERBATIM: "the exact content",
     Feature.ATTACHMENTS: "attachments",
+    Feature.ATTACHMENT_HEADERS: "headers of attachments",
+    Feature.ALTERNATIVES: "invitations, and other alternatives than HTML",
     Feature.HEADERS: "`extra_headers`",
     Feature.ENVELOPE_SENDER: "`envelope_from`",
     Feature.NO_BOUNCES: '`envelope_from="<>"`',

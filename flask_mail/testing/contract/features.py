@@ -16,6 +16,8 @@ from .helpers import must_arrive, must_refuse, parsed, send
 # A feature -> a message that asks for it, and the envelope sender.
 _ASKING: Mapping[Feature, tuple[Callable[[], Message], str | None]] = {
     Feature.ATTACHMENTS: (attached, None),
+    Feature.ATTACHMENT_HEADERS: (lambda: attached(headers={"X-Note": "one"}), None),
+    Feature.ALTERNATIVES: (lambda: hello(alts={"calendar": "BEGIN:VCALENDAR"}), None),
     Feature.HEADERS: (lambda: hello(extra_headers={"X-Note": "one"}), None),
     Feature.ENVELOPE_SENDER: (hello, "bounces@example.com"),
     Feature.NO_BOUNCES: (hello, "<>"),

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final
+from urllib.parse import quote
 
 from flask_mail.backends import (
-    Backend,
+    IN_FIELDS,
     BackendUnavailable,
     ConfigurationError,
     DeliveryError,
-    Feature,
     Outgoing,
     Receipt,
     Secret,
 )
 from flask_mail.backends.http import Answer, HttpBackend, Request
 
-from .payload import path_of, payload_of
+from .payload import payload_of
 from .tokens import Tokens
 
 __all__ = ["GraphBackend"]
 
-_ENTRA: Final = ("tenant", "client_id", "client_secret")
 _MAILBOX: Final = re.compile(r"[^@\s]+@[^@\s]+|[0-9a-fA-F-]{36}")
 _OF_MAILBOX: Final = re.compile(
     "Error(AccountSuspend|Exceeded(Hourly)?MessageLimit|ExceededMaxRecipientLimit|QuotaExceeded"
@@ -47,9 +46,7 @@ class GraphBackend(HttpBackend):
 
     name = "graph"
     api_version = 1
-    features = Backend.features - {
-        *(Feature.ENVELOPE_SENDER, Feature.NO_BOUNCES, Feature.UNICODE_ADDRESSES)
-    }
+    features = IN_FIELDS
     max_size = 4_000_000
     """Octets per message, and per request: files of about 2.9 MB."""
     max_recipients = 500
@@ -75,7 +72,7 @@ class GraphBackend(HttpBackend):
         super().__init__(url=url, **options)
         self._mailbox, self._save = mailbox, save_to_sent_items
         self._token, self._client_secret = token, client_secret  # hidden in errors
-        settings = "{}, {} and {}".format(*map(self.setting, _ENTRA))
+        settings = " and ".join(map(self.setting, ("tenant", "client_id", "client_secret")))
         if token is None and tenant and client_id and client_secret:
             tokens = Tokens(
                 client_secret,
@@ -94,8 +91,11 @@ class GraphBackend(HttpBackend):
             )
 
     def request(self, mail: Outgoing) -> Request:
+        # An address may have characters with a meaning in a URL, such as "/", "?" and "#": it must
+        # not reach another resource of the tenant.
+        mailbox = quote(self._mailbox or mail.sender, safe="")
         request = Request(
-            path_of(self._mailbox or mail.sender),
+            f"/v1.0/users/{mailbox}/sendMail",
             payload_of(mail, self.unsupported, save=self._save),
             {"Authorization": f"Bearer {self._bearer()}"},
         )

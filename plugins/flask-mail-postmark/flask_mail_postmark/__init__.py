@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_mail.backends import (
+    IN_FIELDS,
     BackendUnavailable,
     DeliveryError,
     DeliveryEvent,
@@ -51,9 +52,7 @@ class PostmarkBackend(HttpBackend):
 
     name = "postmark"
     api_version = 1
-    features = HttpBackend.features - {
-        *(Feature.ENVELOPE_SENDER, Feature.NO_BOUNCES, Feature.UNICODE_ADDRESSES)
-    } | {Feature.TAGS, Feature.METADATA}
+    features = IN_FIELDS | {Feature.TAGS, Feature.METADATA}
     max_size = 10_000_000
     """Octets per message, with attachments."""
     max_recipients = 50

@@ -30,8 +30,6 @@ def payload_of(mail: Outgoing, unsupported: Unsupported) -> dict[str, Any]:
     fields, roles = mail.fields, mail.roles
     if not roles.to:
         raise unsupported("messages without a recipient in To")
-    for each in fields.alternatives:
-        raise unsupported(f"the alternative {each}")
     if not (fields.text or fields.html):
         raise unsupported("messages without text")
     for text in (fields.text, fields.html or ""):
@@ -106,7 +104,5 @@ def _metadata(mail: Outgoing, unsupported: Unsupported) -> dict[str, str]:
 def _attachment(file: File, unsupported: Unsupported) -> dict[str, Any]:
     if file.is_inline and file.content_id is None:
         raise unsupported("inline attachments without a content_id")
-    for name, _ in file.headers:
-        raise unsupported(f"the header {name} of an attachment")
     found = {"Name": file.name, "ContentType": file.content_type, "Content": file}
     return found if file.content_id is None else {**found, "ContentID": f"cid:{file.content_id}"}

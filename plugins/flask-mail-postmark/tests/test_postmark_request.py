@@ -90,7 +90,7 @@ def test_stream_of_a_message_precedes_that_of_the_settings(postmark):
         ({"metadata": {"flask_mail_id": 1}}, "with the name flask_mail_id"),
         ({"metadata": {"x" * 21: 1}}, "up to 20 characters"),
         ({"metadata": {"x": "y" * 81}}, "a value 80"),
-        ({"alts": {"calendar": "BEGIN:VCALENDAR"}}, "the alternative text/calendar"),
+        ({"alts": {"calendar": "BEGIN:VCALENDAR"}}, "alternatives other than HTML"),
         ({"body": ""}, "messages without text"),
         ({"body": "A long line of text.\n" * 300_000}, "more than 5 MB"),
         ({"recipients": [], "bcc": ["bob@example.com"]}, "without a recipient in To"),
@@ -100,7 +100,7 @@ def test_stream_of_a_message_precedes_that_of_the_settings(postmark):
         ),
         (
             {"attachments": [Attachment("a.txt", "text/plain", "x", headers={"X-A": "b"})]},
-            "the header X-A of an attachment",
+            "headers of attachments",
         ),
         ({"recipients": [f"r{number}@example.com" for number in range(51)]}, "more than 50"),
     ],

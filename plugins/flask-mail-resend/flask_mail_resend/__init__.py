@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from flask_mail.backends import (
-    Backend,
+    IN_FIELDS,
     BackendUnavailable,
     DeliveryError,
     DeliveryEvent,
@@ -43,9 +43,7 @@ class ResendBackend(HttpBackend):
 
     name = "resend"
     api_version = 1
-    features = Backend.features - {
-        *(Feature.ENVELOPE_SENDER, Feature.NO_BOUNCES, Feature.UNICODE_ADDRESSES)
-    } | {Feature.TAGS, Feature.METADATA}
+    features = IN_FIELDS | {Feature.TAGS, Feature.METADATA}
     max_size = 40_000_000
     """Octets per message; the limit of Resend is for attachments in base64."""
     max_recipients = 50

@@ -33,8 +33,6 @@ def payload_of(mail: Outgoing, unsupported: Unsupported) -> dict[str, Any]:
     fields, roles = mail.fields, mail.roles
     if not roles.to:
         raise unsupported("messages without a recipient in To")
-    for each in fields.alternatives:
-        raise unsupported(f"the alternative {each}")
     headers: dict[str, str] = {}
     for name, value in fields.headers:
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
@@ -123,7 +121,5 @@ def _tags(mail: Outgoing, unsupported: Unsupported) -> list[dict[str, str]]:
 def _attachment(file: File, unsupported: Unsupported) -> dict[str, Any]:
     if file.is_inline and file.content_id is None:
         raise unsupported("inline attachments without a content_id")
-    for name, _ in file.headers:
-        raise unsupported(f"the header {name} of an attachment")
     found = {"filename": file.name, "content_type": file.content_type, "content": file}
     return found if file.content_id is None else {**found, "content_id": file.content_id}

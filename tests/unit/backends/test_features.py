@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from flask_mail import (
+    Attachment,
     ConfigurationError,
     Mail,
     Message,
@@ -16,7 +17,7 @@ from flask_mail import (
     Outgoing,
     UnsupportedFeature,
 )
-from flask_mail.backends import Backend, Feature
+from flask_mail.backends import IN_FIELDS, Backend, Feature
 from flask_mail.backends.console import ConsoleBackend
 from flask_mail.backends.smtp import SmtpBackend
 
@@ -50,6 +51,16 @@ class PigeonBackend(Backend[None]):
     def deliver(self, mail, session):
         given = mail.message.options
         self.arrived.append((mail, self.options_of(mail) if given.get("pigeon") else None))
+        return self.accepted(mail)
+
+
+class InFieldsBackend(Backend[None]):
+    """A service that takes fields."""
+
+    name = "infields"
+    features = IN_FIELDS
+
+    def deliver(self, mail, session):
         return self.accepted(mail)
 
 
@@ -137,6 +148,31 @@ def test_one_may_also_lack_what_others_can(missing, how, named):
     with pytest.raises(UnsupportedFeature, match=named):
         backend.send(asking, **how)
     assert backend.send(message(), envelope_from="shop@example.com").sent
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"alts": {"html": "<p>Hi</p>", "calendar": "BEGIN:VCALENDAR"}}, "alternatives other than"),
+        ({"attachments": [Attachment("a", data="a", headers={"X-A": "b"})]}, "headers of attach"),
+    ],
+    ids=["invitation", "header"],
+)
+def test_service_in_fields_lacks_invitations_and_headers_of_files(fields, named):
+    """A test that collects mail in memory sees it too, unlike what only the service refuses."""
+    app = Flask("shop")
+    app.config.update(MAIL_BACKEND=InFieldsBackend, TESTING=True)
+    mail = Mail(app)
+    with mail.record_messages() as outbox, pytest.raises(UnsupportedFeature, match=named):
+        mail.send(message(**fields))
+    assert outbox == []
+
+
+def test_service_in_fields_takes_html_and_inline_files():
+    files = [Attachment("a.png", "image/png", b"a", "inline", headers={"Content-ID": "<a@b>"})]
+    backend = InFieldsBackend()
+    sent = message(html="<p>Hi</p>", attachments=files, extra_headers={"X-Note": "one"}, options={})
+    assert backend.send(sent).sent
 
 
 def test_in_a_batch_the_others_are_sent():

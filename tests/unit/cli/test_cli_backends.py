@@ -102,7 +102,8 @@ def test_a_plugin_is_listed_with_its_distribution(pigeon):
         "version": "2.1",
         "external": True,
         "features": [
-            *("attachments", "headers", "envelope_sender", "no_bounces", "unicode_addresses"),
+            *("attachments", "attachment_headers", "alternatives", "headers", "envelope_sender"),
+            *("no_bounces", "unicode_addresses"),
         ],
         "selected": False,
         "error": None,
