@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final
-from urllib.parse import quote
 
 from flask_mail.backends import Fields, File, Outgoing, UnsupportedFeature
 
@@ -12,15 +11,6 @@ _MOST_HEADERS: Final = 5
 _PRIORITY: Final = frozenset({"importance", "priority", "x-priority"})
 
 Unsupported = Callable[[str], UnsupportedFeature]
-
-
-def path_of(mailbox: str) -> str:
-    """Return the path of a request to send from a mailbox.
-
-    An address may have characters with a meaning in a URL, such as ``/``, ``?`` and ``#``: it must
-    not reach another resource of the tenant.
-    """
-    return f"/v1.0/users/{quote(mailbox, safe='')}/sendMail"
 
 
 def payload_of(mail: Outgoing, unsupported: Unsupported, *, save: bool) -> dict[str, Any]:
@@ -31,15 +21,10 @@ def payload_of(mail: Outgoing, unsupported: Unsupported, *, save: bool) -> dict[
     :raises UnsupportedFeature: the message has something of the kind.
     """
     fields, roles = mail.fields, mail.roles
-    for each in fields.alternatives:
-        raise unsupported(f"the alternative {each}")
-    is_html = fields.html is not None
+    kind, content = ("text", fields.text) if fields.html is None else ("html", fields.html)
     members = {
         "subject": fields.subject,
-        "body": {
-            "contentType": "html" if is_html else "text",
-            "content": fields.html if is_html else fields.text,
-        },
+        "body": {"contentType": kind, "content": content},
         "from": _recipients([fields.sender])[0],
         "internetMessageId": mail.message_id,
         "toRecipients": _recipients(roles.to),
@@ -48,7 +33,7 @@ def payload_of(mail: Outgoing, unsupported: Unsupported, *, save: bool) -> dict[
         "replyTo": _recipients(fields.reply_to),
         "importance": mail.message.priority,
         "internetMessageHeaders": _headers(mail, fields, unsupported),
-        "attachments": [_attachment(each, unsupported) for each in fields.files],
+        "attachments": list(map(_attachment, fields.files)),
     }
     message = {name: value for name, value in members.items() if value}
     # To be given only if it is false.
@@ -64,21 +49,16 @@ def _recipients(addresses: Iterable[Any]) -> list[dict[str, dict[str, str]]]:
 
 def _headers(mail: Outgoing, fields: Fields, unsupported: Unsupported) -> list[dict[str, str]]:
     skipped = _PRIORITY if mail.message.priority else frozenset()
-    found = []
-    for name, value in fields.headers:
-        if name.lower() in skipped:
-            continue
+    found = [(name, value) for name, value in fields.headers if name.lower() not in skipped]
+    for name, _ in found:
         if not name.lower().startswith("x-"):
             raise unsupported(f"the header {name} (it takes only those that begin with X-)")
-        found.append({"name": name, "value": value})
     if len(found) > _MOST_HEADERS:
         raise unsupported(f"more than {_MOST_HEADERS} headers")
-    return found
+    return [{"name": name, "value": value} for name, value in found]
 
 
-def _attachment(file: File, unsupported: Unsupported) -> dict[str, Any]:
-    for name, _ in file.headers:
-        raise unsupported(f"the header {name} of an attachment")
+def _attachment(file: File) -> dict[str, Any]:
     return {
         "@odata.type": "#microsoft.graph.fileAttachment",
         "name": file.name,
