@@ -130,20 +130,18 @@ class HttpBackend(Backend[None]):
         """
         reason = reason_in(answer)
         said = f"{answer.status} {reason}".rstrip(" .")
-        if not advice and stage == "login":
-            advice = self._login_advice()
+        if not advice and (stage == "login" or not reason):
+            advice = self._advice(answer, stage)
         if kind is DeliveryUnknown:
             did = "did not say if it accepted the message"
         elif stage == "login":
             did = "rejected the login"
+        elif kind is BackendUnavailable:
+            did = "did not accept the message"
         else:
-            did = (
-                "did not accept the message"
-                if kind is BackendUnavailable
-                else "refused the message"
-            )
+            did = "refused the message"
         return kind(
-            f"{self.place} {did}: {said}. {advice}".rstrip(),
+            f"{self._host} {did}: {said}. {advice}".rstrip(),
             stage=stage,
             response=said,
             refused=refused,
@@ -152,7 +150,7 @@ class HttpBackend(Backend[None]):
 
     @property
     def place(self) -> str:
-        """The service and the setting of its URL, for errors."""
+        """The service and the setting of its URL, for errors of a connection."""
         return f"{self._host} ({self.setting('url')})"
 
     @property
@@ -207,7 +205,7 @@ class HttpBackend(Backend[None]):
             finally:
                 # Also if a signal handler raised.
                 self._pool.give(wire)
-        raise broken(self.place, stage, problem)
+        raise broken(self._host if stage in ("data", "accept") else self.place, stage, problem)
 
     def time_limit(self, mail: Outgoing) -> float:
         default = max(_SHORTEST_DEADLINE, self._place.timeout) + mail.size // _SLOWEST
@@ -261,7 +259,7 @@ class HttpBackend(Backend[None]):
         if not isinstance(problem, DeliveryError):
             # Also one of Flask-Mail, such as MessageError, which would mean that nothing was sent.
             problem = DeliveryUnknown(
-                f"{self.place} answered {answer.status}, but not as expected"
+                f"{self._host} answered {answer.status}, but not as expected"
                 f" ({type(problem).__name__}: {problem}), so it is unknown if the message was"
                 " accepted.",
                 stage="accept",
@@ -269,7 +267,7 @@ class HttpBackend(Backend[None]):
             )
         if answer.is_early and isinstance(problem, DeliveryUnknown):
             problem = BackendUnavailable(
-                f"{self.place} answered {answer.status} before it got the whole request, so nothing"
+                f"{self._host} answered {answer.status} before it got the whole request, so nothing"
                 " was sent.",
                 stage="data",
                 response=problem.response,
@@ -294,7 +292,9 @@ class HttpBackend(Backend[None]):
         if request is not None:
             yield from request.secrets()
 
-    def _login_advice(self) -> str:
+    def _advice(self, answer: Answer, stage: str) -> str:
+        if stage != "login":
+            return f"Check {self.setting('url')}." if answer.status in (404, 405) else ""
         keys = [each for each in secrets_of(type(self)) if each != self.events_option]
         settings = " and ".join(map(self.setting, keys))
         return f"Check {settings}." if settings else "Check the key."

@@ -72,7 +72,8 @@ class GraphBackend(HttpBackend):
         super().__init__(url=url, **options)
         self._mailbox, self._save = mailbox, save_to_sent_items
         self._token, self._client_secret = token, client_secret  # hidden in errors
-        settings = " and ".join(map(self.setting, ("tenant", "client_id", "client_secret")))
+        needed = ("tenant", "client_id", "client_secret")
+        settings = "{}, {} and {}".format(*map(self.setting, needed))
         if token is None and tenant and client_id and client_secret:
             tokens = Tokens(
                 client_secret,

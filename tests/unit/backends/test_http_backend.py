@@ -269,9 +269,18 @@ def test_error_says_what_the_service_says(service):
     with pytest.raises(MessageRefused) as caught:
         pigeon_at(service.url).send(message())
     said = "422 The sender is unknown"
-    assert str(caught.value) == f"127.0.0.1 (MAIL_PIGEON_URL) refused the message: {said}."
+    assert str(caught.value) == f"127.0.0.1 refused the message: {said}."
     assert caught.value.response == said
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_address_that_the_service_does_not_know_names_the_setting_of_the_url(service, status):
+    service.plan(Plan(answer(status)))
+    with pytest.raises(BackendUnavailable) as caught:
+        pigeon_at(service.url).send(message())
+    says = f"127.0.0.1 did not accept the message: {status}. Check MAIL_PIGEON_URL."
+    assert str(caught.value) == says
 
 
 def test_rejected_login_names_the_setting_of_the_key(service):
