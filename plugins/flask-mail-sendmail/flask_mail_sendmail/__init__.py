@@ -64,17 +64,17 @@ class SendmailBackend(Backend[None]):
     ) -> None:
         if not path.is_absolute() or "\0" in str(path):
             raise ConfigurationError(
-                "MAIL_SENDMAIL_PATH must be the absolute path of a program, such as"
+                f"{self.setting('path')} must be the absolute path of a program, such as"
                 " /usr/sbin/sendmail."
             )
         if not (path.is_file() and os.access(path, os.X_OK)):
             raise ConfigurationError(
-                "MAIL_SENDMAIL_PATH is not an executable program. Install a mail server that"
+                f"{self.setting('path')} is not an executable program. Install a mail server that"
                 " provides sendmail, or set the path of yours."
             )
         if not 0 < timeout <= _MAX_TIMEOUT:
             raise ConfigurationError(
-                f"MAIL_SENDMAIL_TIMEOUT must be above 0 and at most {_MAX_TIMEOUT} seconds."
+                f"{self.setting('timeout')} must be above 0 and at most {_MAX_TIMEOUT} seconds."
             )
         self._path = path
         self._timeout = timeout
@@ -103,7 +103,7 @@ class SendmailBackend(Backend[None]):
                     f"{len(mail.envelope.recipients)} recipients in one message"
                 ) from cause
             raise BackendUnavailable(
-                f"{self._path} (MAIL_SENDMAIL_PATH) cannot be run: {cause.strerror or cause}.",
+                f"{self._path} ({self.setting('path')}) cannot be run: {cause.strerror or cause}.",
                 stage="connect",
             ) from cause
         except Interrupted as error:
@@ -122,8 +122,8 @@ class SendmailBackend(Backend[None]):
         except StillRunning as error:
             raise DeliveryUnknown(
                 f"{self._path} did not exit within {self._timeout:g} seconds"
-                " (MAIL_SENDMAIL_TIMEOUT), or the message could not be completed, and the program"
-                " cannot be killed: it may accept the part that it has received.",
+                f" ({self.setting('timeout')}), or the message could not be completed, and the"
+                " program cannot be killed: it may accept the part that it has received.",
                 stage="data",
             ) from error
         return self._receipt(mail, exited)
@@ -140,7 +140,8 @@ class SendmailBackend(Backend[None]):
                     raise self.unsupported(f"the option {keyword}")
                 if keyword.upper() in _DSN and not self._dsn:
                     raise self.unsupported(
-                        f"the option {keyword} (set MAIL_SENDMAIL_DSN if the program supports it)"
+                        f"the option {keyword} (set {self.setting('dsn')} if the program supports"
+                        " it)"
                     )
                 found += [known[keyword.upper()], value]
         return found
@@ -166,7 +167,7 @@ class SendmailBackend(Backend[None]):
             )
         if exited.status is None or exited.status < 0 or exited.status in _SHELL_SIGNAL_STATUSES:
             why = (
-                f"did not exit within {self._timeout:g} seconds (MAIL_SENDMAIL_TIMEOUT)"
+                f"did not exit within {self._timeout:g} seconds ({self.setting('timeout')})"
                 if exited.status is None
                 else f"was killed by signal {abs(exited.status) % 128}"
             )
@@ -206,7 +207,7 @@ class SendmailBackend(Backend[None]):
             return
         raise DeliveryUnknown(
             f"{self._path} exited with status {status} ({_name_of(status)}), {why}. Set"
-            f" MAIL_SENDMAIL_ALL_OR_NOTHING if this program does not do that{said}.",
+            f" {self.setting('all_or_nothing')} if this program does not do that{said}.",
             stage="accept",
             response=exited.stderr,
         )

@@ -85,22 +85,24 @@ class SesBackend(Backend[None]):
     ) -> None:
         if (access_key_id is None) != (secret_access_key is None):
             raise ConfigurationError(
-                "MAIL_SES_ACCESS_KEY_ID and MAIL_SES_SECRET_ACCESS_KEY belong together: set both,"
+                f"{self._settings('access_key_id', 'secret_access_key')} belong together: set both,"
                 " or neither."
             )
         if session_token is not None and secret_access_key is None:
             raise ConfigurationError(
-                "MAIL_SES_SESSION_TOKEN needs an access key: set MAIL_SES_ACCESS_KEY_ID and"
-                " MAIL_SES_SECRET_ACCESS_KEY too."
+                f"{self.setting('session_token')} needs an access key: set"
+                f" {self._settings('access_key_id', 'secret_access_key')} too."
             )
         if not 0 < timeout <= _MAX_TIMEOUT:
             raise ConfigurationError(
-                f"MAIL_SES_TIMEOUT must be above 0 and at most {_MAX_TIMEOUT} seconds."
+                f"{self.setting('timeout')} must be above 0 and at most {_MAX_TIMEOUT} seconds."
             )
         if region is not None and not _REGION.fullmatch(region):
-            raise ConfigurationError("MAIL_SES_REGION must be a region, such as eu-central-1.")
+            raise ConfigurationError(
+                f"{self.setting('region')} must be a region, such as eu-central-1."
+            )
         if endpoint_url is not None:
-            _check_url(endpoint_url)
+            _check_url(endpoint_url, self.setting("endpoint_url"))
         self._key_id = access_key_id
         self._key = secret_access_key
         self._token = session_token
@@ -110,7 +112,8 @@ class SesBackend(Backend[None]):
         self._timeout = timeout
         self._endpoint_url = endpoint_url
         self._region = self._checked_region(region)
-        self._topics = None if events_topic is None else _topics(events_topic)
+        setting = self.setting("events_topic")
+        self._topics = None if events_topic is None else _topics(events_topic, setting)
         # One per process, because a fork must not share connections. Threads share it.
         self._clients: dict[int, Any] = {}
 
@@ -132,7 +135,7 @@ class SesBackend(Backend[None]):
 
     def read_events(self, headers: Mapping[str, str], body: bytes) -> Iterable[DeliveryEvent]:
         if self._topics is None:
-            raise EventsRefused("MAIL_SES_EVENTS_TOPIC is not set.")
+            raise EventsRefused(f"{self.setting('events_topic')} is not set.")
         notice = self._topics.verified(body)
         if notice["Type"] == "Notification":
             return events_in(notice)
@@ -151,7 +154,7 @@ class SesBackend(Backend[None]):
 
     def confirm_events(self, url: str) -> None:
         if self._topics is None:
-            raise ConfigurationError("MAIL_SES_EVENTS_TOPIC is not set.")
+            raise ConfigurationError(f"{self.setting('events_topic')} is not set.")
         self._topics.confirm(url)
 
     def _send(self, client: Any, request: dict[str, Any], recipients: Sequence[str]) -> str:
@@ -160,8 +163,11 @@ class SesBackend(Backend[None]):
         try:
             return str(client.send_email(Destination=destination, **request)["MessageId"])
         except Exception as error:  # noqa: BLE001 (every error gets an outcome)
-            problem, cause = error_of(error, self._place), cause_of(error)
+            problem, cause = error_of(error, self._place, self.setting), cause_of(error)
         raise problem from cause
+
+    def _settings(self, *options: str) -> str:
+        return " and ".join(map(self.setting, options))
 
     @property
     def _place(self) -> str:
@@ -175,7 +181,7 @@ class SesBackend(Backend[None]):
             default_region = self._session().region_name
         except ProfileNotFound:
             raise ConfigurationError(
-                "MAIL_SES_PROFILE is not a profile of this machine's AWS configuration."
+                f"{self.setting('profile')} is not a profile of this machine's AWS configuration."
             ) from None
         except BotoCoreError as error:
             raise ConfigurationError(
@@ -183,7 +189,8 @@ class SesBackend(Backend[None]):
             ) from None
         if not (region or default_region):
             raise ConfigurationError(
-                "The ses backend needs a region: set MAIL_SES_REGION, such as eu-central-1."
+                f"The ses backend needs a region: set {self.setting('region')}, such as"
+                " eu-central-1."
             )
         return str(region or default_region)
 
@@ -205,8 +212,8 @@ class SesBackend(Backend[None]):
         else:
             return self._clients.setdefault(os.getpid(), client)
         raise BackendUnavailable(
-            f"No client for {self._place} could be created: {kind}. Check the MAIL_SES_..."
-            " settings and the AWS configuration of this machine.",
+            f"No client for {self._place} could be created: {kind}. Check the settings of this"
+            " mailer and the AWS configuration of this machine.",
             stage="login",
         ) from cause
 
@@ -231,8 +238,7 @@ class SesBackend(Backend[None]):
         )
 
 
-def _topics(given: str | list[str]) -> Topics:
-    setting = "MAIL_SES_EVENTS_TOPIC"
+def _topics(given: str | list[str], setting: str) -> Topics:
     if find_spec("cryptography") is None:
         raise ConfigurationError(
             f"{setting} needs the library cryptography: pip install 'Flask-Mail-SES[events]'."
@@ -241,7 +247,7 @@ def _topics(given: str | list[str]) -> Topics:
     return Topics([str(each).strip() for each in names], setting)
 
 
-def _check_url(url: str) -> None:
+def _check_url(url: str, setting: str) -> None:
     try:
         parts = urlsplit(url)
         is_valid = bool(parts.scheme in ("http", "https") and parts.hostname and parts.port != 0)
@@ -249,14 +255,13 @@ def _check_url(url: str) -> None:
         is_valid = False
     if not is_valid:
         raise ConfigurationError(
-            "MAIL_SES_ENDPOINT_URL must be a URL such as https://email.eu-central-1.amazonaws.com,"
-            " with a numeric port if it has one."
+            f"{setting} must be a URL such as https://email.eu-central-1.amazonaws.com, with a"
+            " numeric port if it has one."
         )
     if parts.username is not None or parts.password is not None:
-        raise ConfigurationError("MAIL_SES_ENDPOINT_URL must not contain a user name or password.")
+        raise ConfigurationError(f"{setting} must not contain a user name or password.")
     if parts.scheme == "http" and parts.hostname not in _LOCAL:
         _log.warning(
-            "MAIL_SES_ENDPOINT_URL is not encrypted: others can read and change mail on its way to"
-            " %s.",
-            parts.hostname,
+            "%s is not encrypted: others can read and change mail on its way to %s.",
+            *(setting, parts.hostname),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from flask_mail.backends import (
@@ -77,15 +78,15 @@ _NO_LOGIN: Final = frozenset(
         "UnauthorizedSSOTokenError",
     }
 )
-_SETTINGS: Final = (
-    "MAIL_SES_ACCESS_KEY_ID and MAIL_SES_SECRET_ACCESS_KEY, or the role of the machine"
-)
+
+Setting = Callable[[str], str]
 
 
-def error_of(error: Exception, place: str) -> DeliveryError:
+def error_of(error: Exception, place: str, setting: Setting) -> DeliveryError:
     """Return our error for an exception of boto3.
 
     :param place: the service and host, for messages of errors.
+    :param setting: returns the setting of an option, for the same.
     """
     answer = getattr(error, "response", None)
     if isinstance(answer, dict) and "Error" in answer:
@@ -97,16 +98,16 @@ def error_of(error: Exception, place: str) -> DeliveryError:
                 stage="login",
                 response=_code(answer),
             )
-        return _response_error(answer, place)
+        return _response_error(answer, place, setting)
     kinds = {each.__name__ for each in type(error).__mro__}
     if kinds & _NO_LOGIN:
         return BackendUnavailable(
-            f"No login to {place}: {type(error).__name__}. Check {_SETTINGS}.", stage="login"
+            f"No login to {place}: {type(error).__name__}. Check {_login(setting)}.", stage="login"
         )
     if kinds & _NOT_CONNECTED or _is_proxy_unreachable(error):
         return BackendUnavailable(
             f"No connection to {place}: {type(error).__name__}."
-            " Check MAIL_SES_REGION, MAIL_SES_ENDPOINT_URL and the network.",
+            f" Check {setting('region')}, {setting('endpoint_url')} and the network.",
             stage="connect",
         )
     # A connection that breaks later can also raise an SSLError.
@@ -129,45 +130,51 @@ def _code(answer: dict[str, Any]) -> str:
     return str(answer["Error"].get("Code", ""))
 
 
-def _response_error(answer: dict[str, Any], place: str) -> DeliveryError:
+def _login(setting: Setting) -> str:
+    names = map(setting, ("access_key_id", "secret_access_key"))
+    return f"{' and '.join(names)}, or the role of the machine"
+
+
+def _response_error(answer: dict[str, Any], place: str, setting: Setting) -> DeliveryError:
     code = _code(answer)
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     said = "" if code in _WITH_TOKENS else str(answer["Error"].get("Message", ""))
     response = f"{code}: {said}" if said else code
+    shown = f"{response.rstrip('.')}."
     if code in _LOGIN or status in (401, 403):
         return BackendUnavailable(
-            f"No login to {place}: {response} Check {_SETTINGS}, and the"
-            " permission ses:SendRawEmail.",
+            f"No login to {place}: {shown} Check {_login(setting)}, and the permission"
+            " ses:SendRawEmail.",
             stage="login",
             response=response,
         )
     if code in _LATER or status in (429, 503):
         why = _LATER.get(code, "the service is overloaded")
         return BackendUnavailable(
-            f"{place} accepts no messages for now, because {why}: {response}",
+            f"{place} accepts no messages for now, because {why}: {shown}",
             stage="accept",
             response=response,
         )
     if code == "NotFoundException":
         return BackendUnavailable(
-            f"{place} does not know a name in the request: {response} Check"
-            " MAIL_SES_CONFIGURATION_SET and message.options['ses'].",
+            f"{place} does not know a name in the request: {shown} Check"
+            f" {setting('configuration_set')} and message.options['ses'].",
             stage="accept",
             response=response,
         )
     if status in (404, 405, 407):
         return BackendUnavailable(
             f"{place} is not an endpoint of Amazon SES, or a proxy blocks the request:"
-            f" {response} Check MAIL_SES_ENDPOINT_URL and the network.",
+            f" {shown} Check {setting('endpoint_url')} and the network.",
             stage="accept",
             response=response,
         )
     if status in (400, 413) and code not in _CUT_OFF:
         return MessageRefused(
-            f"{place} refused the message: {response}", stage="accept", response=response
+            f"{place} refused the message: {shown}", stage="accept", response=response
         )
     return DeliveryUnknown(
-        f"{place} failed ({status}): {response} The message may have been accepted.",
+        f"{place} failed ({status}): {shown} The message may have been accepted.",
         stage="accept",
         response=response,
     )

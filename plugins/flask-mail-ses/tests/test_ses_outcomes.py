@@ -12,6 +12,7 @@ from botocore.exceptions import (
     SSLError,
     TokenRetrievalError,
 )
+from flask import Flask
 from flask_mail_ses import SesBackend
 from flask_mail_ses.outcomes import error_of
 from service import BE_SILENT, HANG_UP, KEY, KEY_ID, Answer, serving
@@ -19,8 +20,10 @@ from ses_backend import message, new_backend
 
 from flask_mail import (
     BackendUnavailable,
+    ConfigurationError,
     DeliveryError,
     DeliveryUnknown,
+    Mail,
     MessageRefused,
     Outcome,
 )
@@ -120,7 +123,7 @@ def test_failed_tls_handshake_sends_nothing(service):
     ],
 )
 def test_errors_of_boto3_decide_the_outcome(error, expected, says):
-    found = error_of(error, "Amazon SES (here)")
+    found = error_of(error, "Amazon SES (here)", SesBackend.setting_key)
     assert type(found) is expected
     assert says in str(found)
 
@@ -158,3 +161,43 @@ def test_incomplete_credentials_file_is_not_sent(service, tmp_path, monkeypatch)
     with pytest.raises(BackendUnavailable, match="No client .*PartialCredentialsError"):
         backend.send(message())
     assert service.requests == []
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"access_key_id": "AKID"}, ("access_key_id", "secret_access_key")),
+        ({"session_token": "x"}, ("session_token", "access_key_id")),
+        ({"timeout": 0}, ("timeout",)),
+        ({"region": "no region"}, ("region",)),
+        ({"endpoint_url": "nope"}, ("endpoint_url",)),
+        ({"endpoint_url": "https://user@example.com"}, ("endpoint_url",)),
+        ({"events_topic": "nope"}, ("events_topic",)),
+        ({"profile": "nope"}, ("profile",)),
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_error_names_the_settings_of_its_mailer(options, named):
+    app = Flask("shop")
+    table = {name.upper(): value for name, value in {"region": "eu-west-1", **options}.items()}
+    app.config["MAIL_MAILERS"] = {"bulk": {"BACKEND": SesBackend, **table}}
+    with pytest.raises(ConfigurationError) as caught:
+        Mail(app).using("bulk").send(message())
+    assert "MAIL_SES" not in str(caught.value)
+    for each in named:
+        assert f"MAIL_MAILERS['bulk']['{each.upper()}']" in str(caught.value)
+
+
+def test_error_of_the_service_names_the_settings_of_its_mailer(service):
+    service.decide = lambda _: Answer(403, "AccessDeniedException", "No")
+    app = Flask("shop")
+    bulk = {"BACKEND": SesBackend, "REGION": "eu-west-1", "ENDPOINT_URL": service.url}
+    app.config["MAIL_MAILERS"] = {
+        "bulk": {**bulk, "ACCESS_KEY_ID": KEY_ID, "SECRET_ACCESS_KEY": KEY}
+    }
+    with pytest.raises(BackendUnavailable) as caught:
+        Mail(app).using("bulk").send(message())
+    assert "MAIL_SES" not in str(caught.value)
+    assert "AccessDeniedException: No. Check MAIL_MAILERS['bulk']['ACCESS_KEY_ID']" in str(
+        caught.value
+    )

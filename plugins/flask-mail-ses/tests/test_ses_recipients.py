@@ -100,7 +100,7 @@ def test_refusal_by_boto3_has_a_reason():
     """boto3 validates requests, so such an error comes without a response."""
 
     def send(recipients):
-        raise error_of(ParamValidationError(report="too long"), "Amazon SES (here)")
+        raise error_of(ParamValidationError(report="too long"), "Amazon SES (here)", str.upper)
 
     with pytest.raises(MessageRefused) as caught:
         Requests(send).run(["bob@example.com"])

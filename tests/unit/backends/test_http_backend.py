@@ -275,7 +275,7 @@ def test_error_says_what_the_service_says(service):
 
 
 @pytest.mark.parametrize("status", [404, 405])
-def test_address_that_the_service_does_not_know_names_the_setting_of_the_url(service, status):
+def test_unknown_path_names_the_setting_of_the_url(service, status):
     service.plan(Plan(answer(status)))
     with pytest.raises(BackendUnavailable) as caught:
         pigeon_at(service.url).send(message())
