@@ -13,6 +13,8 @@ fenced blocks are taken in order:
     or raises something needs one.
 ``shell``
     Each command of ``flask mail`` runs in a shell; installing and serving is left out.
+``ini``
+    The environment of an app, by which a message is sent.
 ``toml``
     Must parse. One that declares backends is installed, as metadata that entry points are read
     from.
@@ -43,6 +45,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import trustme
@@ -158,6 +161,14 @@ class Page:
         path = self.folder / comment.removeprefix("{# ").removesuffix(" #}")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source, encoding="utf-8")
+        return ""
+
+    def run_ini(self, block: Block) -> str:
+        variables = dict(line.split("=", 1) for line in block.body.splitlines())
+        app = Flask("shop")
+        with mock.patch.dict(os.environ, variables):
+            app.config.from_prefixed_env()
+        assert Mail(app).send_message("Hello", ["ann@example.com"], "Hello, Ann.").sent
         return ""
 
     def run_toml(self, block: Block) -> str:
@@ -279,7 +290,7 @@ def test_pages_hold_no_block_of_an_unknown_kind() -> None:
         for path in PAGES
         for opening in re.findall(r"^ *```+ *\w.*", path.read_text(encoding="utf-8"), re.M)
     }
-    known = {f"```{kind}" for kind in ("python", "text", "shell", "toml", "jinja")}
+    known = {f"```{kind}" for kind in ("python", "text", "shell", "ini", "toml", "jinja")}
     assert {each for each in openings if each[1] not in known} == set()
 
 
