@@ -12,13 +12,13 @@ from ..config.converters import default_port
 from ..delivery.sending import failure_of
 from ..errors import BackendUnavailable
 from ..receipt import Outcome, Receipt
-from ..smtp import borrowed as lending
-from ..smtp import legacy as stand_in
-from ..smtp import session as client
+from ..smtp import legacy
+from ..smtp.borrowed import is_busy, was_used
 from ..smtp.deadline import Deadline
 from ..smtp.delivery import Delivery
 from ..smtp.parallel import Others, ParallelDelivery
 from ..smtp.pool import Pool
+from ..smtp.session import Server, drop, end
 from ..smtp.sessions import ServerSessions, spent
 from ..smtp.setting_names import SettingNames
 from ..smtp.source import Item
@@ -108,7 +108,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
                 key_file=tls_key_file,
                 names=names,
             )
-        self._server = client.Server(
+        self._server = Server(
             host=read("server", server),
             port=read("port", port) if port else default_port(use_ssl),
             timeout=read("timeout", timeout),
@@ -155,7 +155,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         return f"<SmtpBackend {getattr(self, '_server', 'without a server')}>"
 
     @property
-    def server(self) -> client.Server:
+    def server(self) -> Server:
         """The server and how to connect to it, without the password."""
         return self._server
 
@@ -164,36 +164,36 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         return self._server.host, self._server.port
 
     def open(self) -> smtplib.SMTP:
-        if stand_in.is_replaced(self._server):
-            return stand_in.connect(self._server)  # type: ignore[no-any-return]
+        if legacy.is_replaced(self._server):
+            return legacy.connect(self._server)  # type: ignore[no-any-return]
         return self._sessions.take(Deadline(self._seconds(0) - waited.get()))
 
     def share(self, session: Any, *, is_hidden: bool) -> None:
         """Let the program use the socket of a session or, if no program sees it, let a batch use
         other sessions beside it."""
-        if stand_in.is_genuine(session):
+        if legacy.is_genuine(session):
             self._sessions.share(session, is_hidden=is_hidden)
 
     def close(self, session: Any) -> None:
         try:
-            is_fit = stand_in.is_genuine(session) and self._sessions.is_fit(session)
+            is_fit = legacy.is_genuine(session) and self._sessions.is_fit(session)
             if not (is_fit and self._pool.give(session)):
                 self.retire(session)
         except BaseException:  # from a signal handler
-            client.drop(session)
+            drop(session)
             raise
         finally:
             self._sessions.notify()
 
     def retire(self, session: Any) -> None:
-        if not stand_in.is_genuine(session):
-            stand_in.end(session)
+        if not legacy.is_genuine(session):
+            legacy.end(session)
         else:
-            client.end(session)
+            end(session)
         self._sessions.notify()
 
     def abort(self, session: Any) -> None:
-        client.drop(session)
+        drop(session)
         self._sessions.notify()
 
     def shut_down(self) -> None:
@@ -218,9 +218,9 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
             raise BackendUnavailable(
                 "The smtp backend needs a session: pass the one that open() returns."
             )
-        if not stand_in.is_genuine(session):
+        if not legacy.is_genuine(session):
             return self.accepted(mail, refused=send_by_legacy(session, self._server, mail))
-        if lending.is_busy(session):
+        if is_busy(session):
             with self._beside(session) as own:
                 return self.deliver(mail, own)
         before = spent(session) + waited.get()
@@ -231,10 +231,10 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         return self._receipt(mail, result)
 
     def deliver_many(self, mails: Iterable[Outgoing], session: Any) -> Iterator[Receipt]:
-        if not stand_in.is_genuine(session):
+        if not legacy.is_genuine(session):
             yield from super().deliver_many(mails, session)
             return
-        if lending.is_busy(session):
+        if is_busy(session):
             with self._beside(session) as own:
                 yield from self.deliver_many(mails, own)
             return
@@ -262,7 +262,7 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         :raises BackendUnavailable: the program opened the other one, maybe for another server or
             login.
         """
-        if not self._sessions.owns(busy) or lending.was_used(busy):
+        if not self._sessions.owns(busy) or was_used(busy):
             raise BackendUnavailable(
                 "The connection is in the middle of a message that a signal handler, a finalizer or"
                 " a log handler has interrupted: open another connection there."

@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OPENING
-from ..smtp import legacy as stand_in
+from ..smtp import legacy
 from ..smtp.replies import reply_of
-from ..smtp.session import link_of, observed
+from ..smtp.session import observed, wire_of
 from .values import ProbeStep
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _failed_step(error: Exception) -> str:
 
 
 def _details(server: Server, session: smtplib.SMTP) -> Mapping[str, str]:
-    if not stand_in.is_genuine(session):
+    if not legacy.is_genuine(session):
         return dict.fromkeys(("connect", "greeting", "tls", "login"), "smtplib is replaced")
     return {
         "connect": str(server),
@@ -102,7 +102,7 @@ def _ask_for(sender: str | None, session: smtplib.SMTP, server: Server) -> Probe
     """Test if the server accepts mail from `sender`, then reset the transaction."""
     if sender is None:
         return ProbeStep("sender", "skipped", "MAIL_DEFAULT_SENDER is not set to an address")
-    if not stand_in.is_genuine(session):
+    if not legacy.is_genuine(session):
         return ProbeStep("sender", "skipped", "smtplib is replaced")
     argument = f"FROM:<{sender}>"
     if not sender.isascii():
@@ -111,13 +111,13 @@ def _ask_for(sender: str | None, session: smtplib.SMTP, server: Server) -> Probe
         session.command_encoding = "utf-8"
         argument += " SMTPUTF8"
     command = "MAIL"
-    link = link_of(session, server)
+    wire = wire_of(session, server)
     try:
-        link.trace("C", f"{command} {argument}")
+        wire.trace("C", f"{command} {argument}")
         reply = accepted = reply_of(session.docmd(command, argument))
         if reply.code == 250:
             command = "RSET"
-            link.trace("C", command)
+            wire.trace("C", command)
             reply = reply_of(session.docmd(command))
     except OSError as error:
         return ProbeStep("sender", "failed", f"the connection broke at {command}: {error}")

@@ -16,11 +16,8 @@ from ..errors import (
 )
 from ..message.message import Message
 from ..receipt import Outcome, Receipt
+from . import signals
 from .outgoing import Outgoing
-from .signals import dispatched as tell_dispatched
-from .signals import failed as tell_failed
-from .signals import queued as tell_queued
-from .signals import sending as tell_sending
 
 if TYPE_CHECKING:
     from .policy import Policy
@@ -41,7 +38,7 @@ def prepared(
     """Return a message completed, validated and rendered, after `email_sending`."""
     if policy.complete is not None:
         policy.complete(message)
-    tell_sending(app, message)
+    signals.sending(app, message)
     if isinstance(message, Message):
         return Outgoing.of(message, envelope_from, mailer=policy.mailer)
     from .foreign import outgoing_of
@@ -125,7 +122,7 @@ def tell(
 ) -> BaseException | None:
     """Send the signal of an outcome; return a receiver's error if Flask would propagate it."""
     if receipt.error is not None:
-        tell_failed(app, message, receipt, receipt.error, mail)
+        signals.failed(app, message, receipt, receipt.error, mail)
         return None
-    tell_taken = tell_dispatched if receipt.sent else tell_queued
-    return tell_taken(app, message, receipt, mail)
+    send_signal = signals.dispatched if receipt.sent else signals.queued
+    return send_signal(app, message, receipt, mail)

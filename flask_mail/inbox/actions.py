@@ -91,7 +91,7 @@ def send_again(where: str, name: str) -> ResponseReturnValue:
     receipt, result = None, shown.error
     if not shown.error:
         try:
-            receipt = resend(inbox_here(), shown.stored, shown.letter, address, backend)
+            receipt = resend(inbox_here(), shown.stored, shown.parsed, address, backend)
         except MailError as error:
             result = str(error)
         else:

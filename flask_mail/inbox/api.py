@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flask import request, url_for
 
 from ..util.text import describe
-from .rendered import Letter
+from .rendered import ParsedContent
 from .summaries import Query
 from .views import MESSAGES, inbox_here
 
@@ -89,14 +89,14 @@ def get_message(name: str) -> ResponseReturnValue:
     if found is None:
         return _gone()
     entry, stored = found
-    letter = Letter.of(stored.content)
+    parsed = ParsedContent.of(stored.content)
     return {
         "id": entry.id,
         "date": _iso(entry.kept.date),
-        "from": letter.header("from"),
-        "to": letter.header("to"),
-        "cc": letter.header("cc"),
-        "subject": letter.subject,
+        "from": parsed.header("from"),
+        "to": parsed.header("to"),
+        "cc": parsed.header("cc"),
+        "subject": parsed.subject,
         "size": stored.size,
         "backend": entry.backend,
         "mailer": stored.mailer or entry.mailer or None,
@@ -105,13 +105,13 @@ def get_message(name: str) -> ResponseReturnValue:
         "envelope": _envelope(stored.envelope),
         "tags": list(stored.tags),
         "metadata": dict(stored.metadata),
-        "headers": [list(each) for each in letter.headers],
-        "text": letter.text,
-        "html": letter.html,
-        "attachments": [_part(entry.id, each) for each in letter.parts],
-        "advice": [asdict(each) for each in letter.advice(stored.envelope, request.host)],
+        "headers": [list(each) for each in parsed.headers],
+        "text": parsed.text,
+        "html": parsed.html,
+        "attachments": [_part(entry.id, each) for each in parsed.parts],
+        "advice": [asdict(each) for each in parsed.advice(stored.envelope, request.host)],
         "source": url_for(".eml", where=MESSAGES, name=entry.id),
-        "error": stored.error or letter.error or None,
+        "error": stored.error or parsed.error or None,
     }
 
 

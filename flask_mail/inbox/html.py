@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from .rendered import Letter
+    from .rendered import ParsedContent
 
 # Popups: a link opens in a new tab outside the sandbox.
 SANDBOX: Final = "allow-popups allow-popups-to-escape-sandbox"
@@ -59,7 +59,7 @@ _MOST_PICTURES: Final = 48 * 1024 * 1024
 """Characters: a message may refer to one large picture a thousand times."""
 
 
-def policy(*, images: bool, sandbox: str = SANDBOX) -> str:
+def content_security_policy(*, images: bool, sandbox: str = SANDBOX) -> str:
     """Return the Content-Security-Policy of such a document.
 
     :param images: whether pictures may be fetched from other servers, which learn from it that the
@@ -73,14 +73,14 @@ def policy(*, images: bool, sandbox: str = SANDBOX) -> str:
     )
 
 
-def document(letter: Letter, *, is_dark: bool) -> str:
+def document(parsed: ParsedContent, *, is_dark: bool) -> str:
     """Return the HTML with its own pictures in it, as a light or a dark mail program shows it."""
-    source = letter.html or ""
+    source = parsed.html or ""
     scheme = "dark" if is_dark else "light"
     # A dark page and light text only if the message asks for them: in a message with dark rules for
     # a few elements alone, the others would be white on white.
     page = "dark" if is_dark and _DECLARED_DARK.search(source) else "light"
-    source = _CID.sub(_Pictures(letter), source)
+    source = _CID.sub(_Pictures(parsed), source)
     # Browsers differ in which preference applies in a frame, so none is used.
     source = _SCHEME.sub(lambda found: _ALWAYS if found[1].lower() == scheme else _NEVER, source)
     source = _TAG.sub(_harmless, source)
@@ -119,12 +119,12 @@ def has_remote_images(source: str) -> bool:
 class _Pictures:
     """Replaces references to the images of a message in its HTML."""
 
-    def __init__(self, letter: Letter) -> None:
+    def __init__(self, parsed: ParsedContent) -> None:
         self._left = _MOST_PICTURES
         self._urls = {
             part.content_id: f"data:{part.content_type};base64,"
             + base64.b64encode(part.octets).decode("ascii")
-            for part in letter.parts
+            for part in parsed.parts
             if part.content_id and part.is_image
         }
 

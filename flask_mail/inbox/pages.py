@@ -9,13 +9,21 @@ from flask import Response, abort, make_response, render_template, request, send
 
 from ..errors import ConfigurationError
 from ..message.programs import date_of_facts, programs_for
-from . import html as documents
-from . import previews as samples
 from . import resending
 from .backlog import listed
 from .highlighting import LARGEST, highlighted
+from .html import (
+    MEASURING,
+    SANDBOX,
+    content_security_policy,
+    document,
+    has_dark_styles,
+    has_remote_images,
+)
 from .inbox import MOST_READ, Results
 from .parameters import parameters_of
+from .previews import listed as listed_previews
+from .previews import locales
 from .summaries import MOST_SEARCHED, Query
 from .views import LOCATION, MESSAGES, base_url, find, inbox_here
 
@@ -110,11 +118,11 @@ def previews() -> ResponseReturnValue:
 
 def _preview_list() -> dict[str, Any]:
     inbox, locale = inbox_here(), request.args.get("locale", "")
-    groups = samples.listed(inbox, locale, base_url())
+    groups = listed_previews(inbox, locale, base_url())
     return {
         "groups": groups,
         "count": sum(map(len, groups.values())),
-        "locales": samples.locales(inbox),
+        "locales": locales(inbox),
         "locale": locale,
     }
 
@@ -144,7 +152,7 @@ def message(where: str, name: str) -> ResponseReturnValue:
     elif has_list:
         beside = _preview_list() if shown.is_preview else _queue_list()
     if shown.is_preview:
-        beside["locales"] = samples.locales(inbox)
+        beside["locales"] = locales(inbox)
         beside["parameters"] = parameters_of(inbox.state.previews[name])
     return render_template(
         "flask_mail_inbox/message.html", shown=shown, has_list=has_list, **_view_of(shown), **beside
@@ -160,17 +168,17 @@ def _neighbours(name: str, ids: list[str]) -> dict[str, str | None]:
 
 def _view_of(shown: Shown) -> dict[str, Any]:
     """Return the values that the template needs for the tab that was chosen."""
-    letter, inbox = shown.letter, inbox_here()
-    advice = letter.advice(shown.envelope, request.host)
+    parsed, inbox = shown.parsed, inbox_here()
+    advice = parsed.advice(shown.envelope, request.host)
     views = _views(shown, len(advice))
     view = request.args.get("view", "")
     width = request.args.get("width", "")
-    markup, source = letter.html or "", letter.source
-    has_dark = documents.has_dark_styles(markup)
+    markup, source = parsed.html or "", parsed.source
+    has_dark = has_dark_styles(markup)
     view = view if view in views else next(iter(views))
     text = {"markup": markup, "source": source}.get(view, "")
     return {
-        "letter": letter,
+        "parsed": parsed,
         "advice": advice,
         "programs": programs_for(markup) if view == "programs" else [],
         "date_of_facts": date_of_facts() if view == "programs" else "",
@@ -181,8 +189,8 @@ def _view_of(shown: Shown) -> dict[str, Any]:
         "has_dark": has_dark,
         "scheme": "dark" if has_dark and request.args.get("scheme") == "dark" else "",
         "images": "1" if request.args.get("images") == "1" else "",
-        "has_remote_images": documents.has_remote_images(markup),
-        "sandbox": documents.SANDBOX,
+        "has_remote_images": has_remote_images(markup),
+        "sandbox": SANDBOX,
         "source": highlighted(text)
         if view == "markup" and len(text) <= LARGEST
         else text[:_MOST_SHOWN],
@@ -195,28 +203,28 @@ def _view_of(shown: Shown) -> dict[str, Any]:
 
 
 def _views(shown: Shown, suggestions: int) -> dict[str, str]:
-    letter = shown.letter
+    parsed = shown.parsed
     views = {}
-    if letter.html is not None:
+    if parsed.html is not None:
         views["html"] = "HTML"
-    if letter.text is not None or letter.others:
+    if parsed.text is not None or parsed.others:
         views["text"] = "Text"
     if suggestions:
         views["advice"] = f"Suggestions ({suggestions})"
-    if letter.html is not None:
+    if parsed.html is not None:
         views |= {"programs": "Mail programs", "markup": "HTML source"}
     return {**views, "headers": "Headers", "envelope": "Envelope", "source": "Raw"}
 
 
 def html(where: str, name: str) -> ResponseReturnValue:
     """Give the HTML of a message, for a frame in which nothing can act."""
-    letter = find(where, name).letter
+    parsed = find(where, name).parsed
     is_dark = request.args.get("scheme") == "dark"
-    response = make_response(documents.document(letter, is_dark=is_dark))
+    response = make_response(document(parsed, is_dark=is_dark))
     if request.args.get("measure") == "1":
-        policy = documents.policy(images=False, sandbox=documents.MEASURING)
+        policy = content_security_policy(images=False, sandbox=MEASURING)
     else:
-        policy = documents.policy(images=request.args.get("images") == "1")
+        policy = content_security_policy(images=request.args.get("images") == "1")
     response.headers["Content-Security-Policy"] = policy
     response.headers["X-Frame-Options"] = "SAMEORIGIN"
     response.headers["Referrer-Policy"] = "no-referrer"
@@ -226,12 +234,12 @@ def html(where: str, name: str) -> ResponseReturnValue:
 def eml(where: str, name: str) -> ResponseReturnValue:
     """Give a message as a file that mail programs open."""
     shown = find(where, name)
-    return _download(shown.letter.content, f"{name}.eml", "message/rfc822")
+    return _download(shown.parsed.content, f"{name}.eml", "message/rfc822")
 
 
 def part(where: str, name: str, number: int) -> ResponseReturnValue:
     """Give an attachment as a file, or with ``?inline=1`` a picture to look at."""
-    parts = find(where, name).letter.parts
+    parts = find(where, name).parsed.parts
     if number >= len(parts):
         abort(404, "This part does not exist.")
     found = parts[number]

@@ -12,12 +12,12 @@ from ..backends.values import StoredMessage
 from ..delivery.outgoing import Outgoing
 from ..errors import ConfigurationError, MessageError
 from ..extension.previews import preview_message
-from ..message import locales as locale_blocks
+from ..message.locales import has_babel
 from ..message.metadata import metadata_of, tags_of
 from ..mime.parts import tolerated
 from ..util.text import clean_text
 from .parameters import values_for
-from .rendered import Letter
+from .rendered import ParsedContent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +71,7 @@ def listed(inbox: Inbox, locale: str | None, base_url: str) -> dict[str, list[Li
             text = clean_text(str(error))
             problem = text if isinstance(error, ConfigurationError) else _described(error, text)
         else:
-            subject = Letter.of(sample.stored.content).subject
+            subject = ParsedContent.of(sample.stored.content).subject
             problem = sample.problem
         group = name.rpartition("/")[0]
         groups.setdefault(group, []).append(Listed(name, meaning, subject, problem))
@@ -130,7 +130,7 @@ def _made(
 
 def locales(inbox: Inbox) -> list[str]:
     """Return the locales of the app; none without Flask-Babel, or if there is only one."""
-    if not locale_blocks.has_babel(inbox.app.extensions):
+    if not has_babel(inbox.app.extensions):
         return []
     # Flask-Babel fails for all if a folder of translations has an odd name.
     with inbox.app.app_context(), suppress(Exception):

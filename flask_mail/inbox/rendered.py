@@ -66,7 +66,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Letter:
+class ParsedContent:
     """A parsed message."""
 
     content: bytes
@@ -84,7 +84,7 @@ class Letter:
     error: str = ""
 
     @classmethod
-    def of(cls, content: bytes) -> Letter:
+    def of(cls, content: bytes) -> ParsedContent:
         """Read a message of any origin. Never raises: :attr:`error` says what cannot be read."""
         headers: list[tuple[str, str]] = []
         fields: Sequence[tuple[str, str]] = ()

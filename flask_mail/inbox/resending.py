@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..backends.values import StoredMessage
     from ..receipt import Receipt
     from .inbox import Inbox
-    from .rendered import Letter
+    from .rendered import ParsedContent
 
 
 class Again(Message):
@@ -76,7 +76,7 @@ def _fill(again: Again, read: Message, stored: StoredMessage, backend: Backend[A
 
 
 def resend(
-    inbox: Inbox, stored: StoredMessage, letter: Letter, address: str, backend_name: str
+    inbox: Inbox, stored: StoredMessage, parsed: ParsedContent, address: str, backend_name: str
 ) -> Receipt:
     """Send a message or preview to `address` only, regardless of its headers.
 
@@ -96,7 +96,7 @@ def resend(
             "Choose an installed backend that sends mail. Not available under TESTING and with"
             " MAIL_SUPPRESS_SEND."
         )
-    read = letter.message or Message()
+    read = parsed.message or Message()
     again = Again(read.subject, [address], sender=read.sender or state.default_sender)
     again.octets = stored.content
     again.msgId = read.msgId

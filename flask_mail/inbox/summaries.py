@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..mime.html_tags import decode_references, read_attributes
 from ..mime.html_text import text_of_html
-from .rendered import Letter
+from .rendered import ParsedContent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,30 +73,30 @@ class Summary:
 
     @classmethod
     def of(cls, entry: Entry, stored: StoredMessage) -> Summary:
-        letter = Letter.of(stored.content)
-        sender, subject = letter.header("from"), letter.subject
-        to = ", ".join(filter(None, (letter.header("to"), letter.header("cc"))))
+        parsed = ParsedContent.of(stored.content)
+        sender, subject = parsed.header("from"), parsed.subject
+        to = ", ".join(filter(None, (parsed.header("to"), parsed.header("cc"))))
         recipients = stored.envelope.recipients if stored.envelope else ()
         mailer = stored.mailer or entry.mailer
-        text, html = letter.text or "", letter.html or ""
-        names = (part.name for part in letter.attachments)
-        texts = "\n".join((*names, text, *letter.others.values(), words_of(html[:_MOST_MARKUP])))
+        text, html = parsed.text or "", parsed.html or ""
+        names = (part.name for part in parsed.attachments)
+        texts = "\n".join((*names, text, *parsed.others.values(), words_of(html[:_MOST_MARKUP])))
         others = "\n".join((subject, sender, to, mailer, *recipients))
         return cls(
             entry.id,
             entry.kept.date,
             sender,
-            names_of(letter.mailboxes("from")),
+            names_of(parsed.mailboxes("from")),
             to,
-            names_of(letter.mailboxes("to", "cc") or recipients),
+            names_of(parsed.mailboxes("to", "cc") or recipients),
             subject,
             stored.size,
-            len(letter.attachments),
+            len(parsed.attachments),
             recipients,
             f"{others}\n{texts[:MOST_SEARCHED]}".casefold(),
             len(texts) > MOST_SEARCHED or len(html) > _MOST_MARKUP,
-            snippet_of(letter),
-            stored.error or letter.error,
+            snippet_of(parsed),
+            stored.error or parsed.error,
             entry.backend,
             mailer,
             entry.outcome,
@@ -140,11 +140,11 @@ def words_of(html: str) -> str:
     return "\n".join((text if text.isascii() else _INVISIBLE.sub("", text), *values))
 
 
-def snippet_of(letter: Letter) -> str:
+def snippet_of(parsed: ParsedContent) -> str:
     """Return the beginning of the text of a message, else of its HTML, on one line."""
-    text = (letter.text or "")[:_MOST_SNIPPED]
+    text = (parsed.text or "")[:_MOST_SNIPPED]
     if not text.strip():
-        text = text_of_html((letter.html or "")[:_MOST_SNIPPED])
+        text = text_of_html((parsed.html or "")[:_MOST_SNIPPED])
     words = _RULE.sub(" ", _INVISIBLE.sub("", text)).split()
     line = " ".join(words[:_SNIPPET])
     return line if len(line) <= _SNIPPET else f"{line[:_SNIPPET].rstrip()}…"

@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 from flask import abort, current_app, request, url_for
 
 from ..backends.values import StoredMessage
-from . import previews as samples
+from . import previews
 from .backlog import backlog, entry_of
 from .inbox import read
 from .parameters import RESERVED
-from .rendered import Letter
+from .rendered import ParsedContent
 
 if TYPE_CHECKING:
     from ..backends.values import QueuedMessage
@@ -40,7 +40,7 @@ class Shown:
     locale: str | None
     moment: datetime
     stored: StoredMessage
-    letter: Letter
+    parsed: ParsedContent
     error: str
     mailer: str = ""
     """Its mailer, if the app has several."""
@@ -73,7 +73,7 @@ class Shown:
     @property
     def blind(self) -> list[str]:
         """The recipients that are not in the headers."""
-        named = f"{self.letter.header('to')} {self.letter.header('cc')}".casefold()
+        named = f"{self.parsed.header('to')} {self.parsed.header('cc')}".casefold()
         tokens = set(_TOKEN.findall(named))
         recipients = self.envelope.recipients if self.envelope else ()
         return [each for each in recipients if each.casefold() not in tokens]
@@ -81,7 +81,7 @@ class Shown:
     @property
     def is_redirected(self) -> bool:
         """True if recipients were redirected; those missing from the headers are then new."""
-        return bool(self.letter.header("x-original-to"))
+        return bool(self.parsed.header("x-original-to"))
 
     @property
     def is_preview(self) -> bool:
@@ -112,15 +112,15 @@ def message(name: str) -> Shown:
     if found is None:
         abort(404, "This message does not exist or was deleted.")
     entry, stored = found
-    letter = Letter.of(stored.content)
+    parsed = ParsedContent.of(stored.content)
     received = inbox_here().app.extensions.get("mail_events")
     return Shown(
-        *(MESSAGES, name, None, entry.kept.date, stored, letter),
-        error=stored.error or letter.error,
+        *(MESSAGES, name, None, entry.kept.date, stored, parsed),
+        error=stored.error or parsed.error,
         mailer=(stored.mailer or entry.mailer) if inbox_here().has_mailers else "",
         outcome=entry.outcome,
         reason=entry.reason,
-        events=received.about(letter.header("message-id").strip()) if received else (),
+        events=received.about(parsed.header("message-id").strip()) if received else (),
     )
 
 
@@ -141,10 +141,10 @@ def _queued(name: str) -> Shown:
     found, backend = queued_message(name)
     entry = entry_of(found, backend)
     stored = read(entry.kept) or StoredMessage(b"", error="The content was deleted.")
-    letter = Letter.of(stored.content)
+    parsed = ParsedContent.of(stored.content)
     return Shown(
-        *(QUEUE, name, None, found.date, stored, letter),
-        error=stored.error or letter.error,
+        *(QUEUE, name, None, found.date, stored, parsed),
+        error=stored.error or parsed.error,
         mailer=found.mailer,
         outcome=found.state,
         reason=found.reason,
@@ -156,12 +156,12 @@ def _preview(name: str) -> Shown:
     locale = request.args.get("locale") or None
     inbox = inbox_here()
     given = {key: each for key, each in request.args.items() if key not in RESERVED}
-    sample = samples.make(inbox, name, locale, base_url(), given)
+    sample = previews.make(inbox, name, locale, base_url(), given)
     if sample is None:
         abort(404, "This preview does not exist.")
-    letter = Letter.of(sample.stored.content)
+    parsed = ParsedContent.of(sample.stored.content)
     return Shown(
-        *(PREVIEWS, name, locale, sample.moment, sample.stored, letter),
-        error=sample.problem or letter.error,
+        *(PREVIEWS, name, locale, sample.moment, sample.stored, parsed),
+        error=sample.problem or parsed.error,
         parameters=given,
     )

@@ -27,7 +27,7 @@ _ELSEWHERE = {
 """Names of parameters in other mail libraries, and ours."""
 
 
-class Forms:
+class Formats:
     """Mixin: alternative constructors and serialization."""
 
     if TYPE_CHECKING:
@@ -85,8 +85,8 @@ class Forms:
             given as ``to`` or ``from_email`` and not as a field, or the locale does not exist.
         :raises RuntimeError: there is no app context; :meth:`Mail.render` needs none.
         """
-        from . import css as inlining
         from . import templates
+        from .css import inline_css
         from .locales import current_locale, forced, locale_name, variants
 
         ids = _content_ids(embed or {})
@@ -114,7 +114,7 @@ class Forms:
         html = written.html
         if html is not None:
             wanted = settings.lookup(source.config, "MAIL_INLINE_CSS")
-            html = inlining.inline_css(html, wanted)
+            html = inline_css(html, wanted)
         for field, text, suffix in (("body", written.body, "txt"), ("html", html, "html")):
             if fields.get(field) is None:
                 fields[field] = text
@@ -140,11 +140,11 @@ class Forms:
         :raises MessageError: a value has no JSON type, such as an attribute of a subclass, or an
             attached file is missing or has changed.
         """
-        from . import serialize as records
+        from .serialize import to_record
 
         if self.date is None:
             self._rendered_at()  # fixes the date
-        return records.to_record(self, files=files, store=store)
+        return to_record(self, files=files, store=store)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
@@ -154,10 +154,10 @@ class Forms:
 
         :raises MessageError: its parts are nested too deeply or too many.
         """
-        from . import parse as parsing
+        from .parse import fields_of
 
         message = cls._blank()
-        for name, value in parsing.fields_of(content).items():
+        for name, value in fields_of(content).items():
             setattr(message, name, value)
         return message
 
@@ -178,10 +178,10 @@ class Forms:
         :raises MessageError: the record is invalid or of another version, or it names a file that
             is missing or has changed, or any file without `files`, or stored data without `load`.
         """
-        from . import serialize as records
+        from .serialize import fill
 
         message = cls._blank()
-        records.fill(message, record, files=files, load=load)
+        fill(message, record, files=files, load=load)
         return message
 
 

@@ -39,7 +39,7 @@ _LONGEST_LINK = 900  # it cannot be folded, so it must fit in a line of 998 octe
 MAILTO_SAFE = "!$'()*+-._~"
 
 
-class Conventions:
+class HeaderAttributes:
     """Mixin: attributes stored in :attr:`extra_headers` (priority, threading, mailing lists).
 
     Setting one to ``None`` removes its headers.

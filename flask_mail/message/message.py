@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from .. import _context
 from ..errors import MessageError
 from ..util.text import describe
-from . import fields as copies
+from . import fields
 from .alternatives import Alternatives
 from .attachment import Attaching, Attachment
 from .copying import Copying
@@ -28,8 +28,8 @@ from .fields import (
     sender_text,
     unordered_recipients,
 )
-from .formats import Forms
-from .header_fields import Conventions
+from .formats import Formats
+from .header_fields import HeaderAttributes
 from .inviting import Inviting
 from .rendering import Rendering
 
@@ -56,7 +56,7 @@ def make_msgid(idstring: str | None = None, domain: str | None = None) -> str:
 _own_make_msgid = make_msgid
 
 
-class Message(Attaching, Conventions, Copying, Forms, Inviting, Rendering):
+class Message(Attaching, HeaderAttributes, Copying, Formats, Inviting, Rendering):
     """An email message.
 
     :param subject: the subject.
@@ -115,8 +115,8 @@ class Message(Attaching, Conventions, Copying, Forms, Inviting, Rendering):
     date: float | datetime | None
     charset: str | None
     extra_headers: dict[str, str] | None
-    mail_options: Copied[Iterable[str], list[str]] = Copied(copies.options)
-    rcpt_options: Copied[Iterable[str], list[str]] = Copied(copies.options)
+    mail_options: Copied[Iterable[str], list[str]] = Copied(fields.options)
+    rcpt_options: Copied[Iterable[str], list[str]] = Copied(fields.options)
     tags: CopiedLater[Iterable[str], list[str]] = CopiedLater(list)
     metadata: CopiedLater[Mapping[str, Any], dict[str, Any]] = CopiedLater(dict)
     options: CopiedLater[Mapping[str, Mapping[str, Any]], dict[str, dict[str, Any]]] = CopiedLater(

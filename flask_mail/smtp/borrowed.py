@@ -76,12 +76,12 @@ class _Send:
                 " handlers, finalizers and log handlers."
             )
         self.was_used = True
-        link = host.file
-        if isinstance(link, Wire):
-            if link.settle is not None:
-                link.settle()
-            if link.is_dirty and not link.is_lent:
-                link.ask(b"RSET", "RSET")
-            link.is_lent = link.is_dirty = True
-            link.lend()
+        wire = host.file
+        if isinstance(wire, Wire):
+            if wire.settle is not None:
+                wire.settle()
+            if wire.is_dirty and not wire.is_lent:
+                wire.ask(b"RSET", "RSET")
+            wire.is_lent = wire.is_dirty = True
+            wire.lend()
         type(host).send(host, data)

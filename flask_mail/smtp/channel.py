@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..errors import MailError, MessageError
 from . import errors
-from . import session as client
 from .alarms import is_of_link
 from .deadline import Deadline
 from .pipeline import Pipeline
 from .results import Result
+from .session import drop, end, greet_if_needed, reconnect, wire_of
 from .transaction import is_break
 from .wire import Wire
 
@@ -68,7 +68,7 @@ class Channel:
         """Messages to be started again, in order."""
         self.deferred: list[Transaction] = []
         """Messages for which the server asked to slow down."""
-        self.link: Wire | None = None
+        self.wire: Wire | None = None
         """The present connection, if it has carried messages of this batch."""
         self.is_busy = False
         """True if messages are in flight."""
@@ -101,7 +101,7 @@ class Channel:
         pipeline = self._pipeline
         if self.is_leaving or pipeline is None or not self.is_busy:
             return not self.is_leaving
-        return pipeline.has_room and not self._is_full(pipeline.link, self.load)
+        return pipeline.has_room and not self._is_full(pipeline.wire, self.load)
 
     def push(self) -> bool:
         """Write what can be written; return True if nothing is left of the messages in flight."""
@@ -111,8 +111,8 @@ class Channel:
         last = pipeline.under_way[-1]
         if not (last.is_pipelined and last.has_said_all):
             return False
-        self.attempt(lambda pipeline: pipeline.link.push())
-        return not pipeline.under_way or pipeline.link.output.sent == pipeline.link.output.put
+        self.attempt(lambda pipeline: pipeline.wire.push())
+        return not pipeline.under_way or pipeline.wire.output.sent == pipeline.wire.output.put
 
     def begin(self, transaction: Transaction) -> None:
         """Start a message.
@@ -151,11 +151,11 @@ class Channel:
             self._lose(pipeline, error)
         except MessageError as error:
             # An attached file has changed. The server does not accept content without its end.
-            client.drop(self.host)
+            drop(self.host)
             pipeline.break_off(error)
         else:
-            if not pipeline.under_way and (pipeline.link.is_closing or pipeline.link.has_unread):
-                client.drop(self.host)
+            if not pipeline.under_way and (pipeline.wire.is_closing or pipeline.wire.has_unread):
+                drop(self.host)
         self.is_busy = bool(pipeline.under_way)
         for each in pipeline.unfinished:
             (self.deferred if each.is_deferred else self.again).append(each)
@@ -163,10 +163,10 @@ class Channel:
 
     def leave_to_parent(self) -> None:
         """Give up the connection in a forked child: the parent process continues to use it."""
-        link = self.host.file
-        if isinstance(link, Wire) and not link.is_own:
-            client.drop(self.host)
-        self._pipeline = self.link = None
+        wire = self.host.file
+        if isinstance(wire, Wire) and not wire.is_own:
+            drop(self.host)
+        self._pipeline = self.wire = None
         self.is_busy = False
         self.again.clear()
         self.deferred.clear()
@@ -175,10 +175,10 @@ class Channel:
         """Return the session to its owner; if messages are in flight, it was interrupted."""
         pipeline = self._pipeline
         if pipeline is not None:
-            if pipeline.under_way and self.host.file is pipeline.link:
-                client.drop(self.host)
-            pipeline.link.settle = None
-            pipeline.link.give_back()
+            if pipeline.under_way and self.host.file is pipeline.wire:
+                drop(self.host)
+            pipeline.wire.settle = None
+            pipeline.wire.give_back()
 
     def _add(self, pipeline: Pipeline, transaction: Transaction) -> None:
         try:
@@ -191,14 +191,14 @@ class Channel:
                 pass
 
     def _lose(self, pipeline: Pipeline, error: OSError) -> None:
-        if not pipeline.link.is_own:
+        if not pipeline.wire.is_own:
             return  # a child process: the parent continues
-        client.drop(self.host)
+        drop(self.host)
         self._lessons.note_break(pipeline)
         is_unserved = not pipeline.concluded
         self.is_unwelcome = is_unserved and not self.is_alone
         # Another connection may be refused by 421 after its greeting, whatever the message is.
-        is_blamed = not (self.is_unwelcome and pipeline.link.is_closing and is_break(error))
+        is_blamed = not (self.is_unwelcome and pipeline.wire.is_closing and is_break(error))
         for transaction in reversed(pipeline.end(error, blames_first=is_blamed)):
             if self._reopen is None:
                 transaction.give_up()
@@ -221,25 +221,25 @@ class Channel:
             return
         host = self.host
         if host.sock is not None:
-            link = client.link_of(host, self._server)
-            if not link.was_just_probed() and link.is_stale():
-                client.drop(host)
-            elif self._reopen is not None and self._is_used_up(link):
-                client.end(host)
+            wire = wire_of(host, self._server)
+            if not wire.was_just_probed() and wire.is_stale():
+                drop(host)
+            elif self._reopen is not None and self._is_used_up(wire):
+                end(host)
         if host.sock is None and self._reopen is not None:
             limit = deadline if self.is_alone else deadline.within(IMPATIENCE)
             reopen = partial(self._reopen, is_patient=self.is_alone)
-            client.reconnect(reopen, self._server, limit)
-        client.greet_if_needed(host, self._server)
-        link = client.link_of(host, self._server)
-        link.settle = self._settle
-        link.be_prompt()
-        if self.link is not link:
-            self.link = link
+            reconnect(reopen, self._server, limit)
+        greet_if_needed(host, self._server)
+        wire = wire_of(host, self._server)
+        wire.settle = self._settle
+        wire.be_prompt()
+        if self.wire is not wire:
+            self.wire = wire
             self._pipeline = Pipeline(
                 host,
                 self._server,
-                link,
+                wire,
                 moves=self._moves,
                 defers=self._lessons.defers,
                 overlaps=self._lessons.overlaps,
@@ -248,14 +248,14 @@ class Channel:
     def _moves(self, reply: Reply) -> bool:
         return self._reopen is not None and self._lessons.moves(reply)
 
-    def _is_used_up(self, link: Wire) -> bool:
+    def _is_used_up(self, wire: Wire) -> bool:
         pipeline = self._pipeline
-        is_retired = pipeline is not None and pipeline.link is link and pipeline.is_retired
-        return is_retired or self._is_full(link) or self._is_too_old(link)
+        is_retired = pipeline is not None and pipeline.wire is wire and pipeline.is_retired
+        return is_retired or self._is_full(wire) or self._is_too_old(wire)
 
-    def _is_full(self, link: Wire, under_way: int = 0) -> bool:
-        return self._max_emails is not None and link.messages + under_way >= self._max_emails
+    def _is_full(self, wire: Wire, under_way: int = 0) -> bool:
+        return self._max_emails is not None and wire.messages + under_way >= self._max_emails
 
-    def _is_too_old(self, link: Wire) -> bool:
+    def _is_too_old(self, wire: Wire) -> bool:
         max_age = self._server.max_age  # so that changes of DNS are noticed
-        return max_age is not None and link.messages > 0 and link.age >= max_age
+        return max_age is not None and wire.messages > 0 and wire.age >= max_age

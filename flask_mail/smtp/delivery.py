@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import MailError
 from ..util.clocks import monotonic
-from . import borrowed as lending
 from . import failures
+from .borrowed import occupy
 from .channel import WAIT, Channel, Reopen
 from .deadline import Clock, Deadline
 from .lessons import Lessons
@@ -75,9 +75,9 @@ class Delivery:
                     self._leave_to_parent()
                 while waiting and (result := waiting[0].result) is not None:
                     self._lessons.note_result(waiting.popleft(), result)
-                    lending.occupy(self._host, False)
+                    occupy(self._host, False)
                     yield result
-                    lending.occupy(self._host, True)
+                    occupy(self._host, True)
                 may_start = source.upcoming is not None or again or is_parallel
                 if may_start and (start := self._next()) is not None:
                     self._begin(*start)
@@ -90,7 +90,7 @@ class Delivery:
                     return
         finally:
             self._end(is_done=is_done)
-            lending.occupy(self._host, False)
+            occupy(self._host, False)
 
     def settle(self) -> None:
         """Wait until nothing is in flight, before other code uses the session."""
@@ -99,10 +99,10 @@ class Delivery:
     def _reserve(self) -> None:
         """Reserve the session. Completes a batch in flight first, such as one whose signal receiver
         sends a message."""
-        link = self._host.file
-        if isinstance(link, Wire) and link.settle is not None:
-            link.settle()
-        lending.occupy(self._host, True)
+        wire = self._host.file
+        if isinstance(wire, Wire) and wire.settle is not None:
+            wire.settle()
+        occupy(self._host, True)
 
     def _end(self, *, is_done: bool) -> None:
         self._main.end()
@@ -138,18 +138,18 @@ class Delivery:
         return channel.push()
 
     def _take(self) -> None:
-        moments = [(link, link.now()) for link in self._links]
-        lending.occupy(self._host, False)
+        moments = [(wire, wire.now()) for wire in self._links]
+        occupy(self._host, False)
         self._source.take()
-        lending.occupy(self._host, True)
-        for link, moment in moments:
-            link.was_left_alone_since(moment)
+        occupy(self._host, True)
+        for wire, moment in moments:
+            wire.was_left_alone_since(moment)
 
     @property
     def _links(self) -> list[Wire]:
         """Connections that have carried messages of this batch."""
-        link = self._main.link
-        return [link] if link is not None else []
+        wire = self._main.wire
+        return [wire] if wire is not None else []
 
     def _taken(self, item: Item) -> Transaction:
         envelope, content = item

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DeliveryError, DeliveryUnknown
 from . import failures
-from . import session as client
 from .server import OWN_SMTP, OWN_SMTP_SSL
+from .session import Server, drop, hurry, smtp_class
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,12 +37,12 @@ _STEPS = {**_TAKEN, **{name: getattr(_SMTP, name) for name in ("connect", "start
 _steps_of = attrgetter(*_STEPS)
 
 
-def is_replaced(server: client.Server) -> bool:
+def is_replaced(server: Server) -> bool:
     """Return True if smtplib's class was replaced by one that overrides a step.
 
     A subclass that only makes its socket differently, as for proxies, is not a replacement.
     """
-    kind: object = client.kind(server)
+    kind: object = smtp_class(server)
     original = _SMTP_SSL if server.implicit_tls else _SMTP
     return not (
         isinstance(kind, type)
@@ -63,7 +63,7 @@ def is_genuine(host: object) -> bool:
     )
 
 
-def connect(server: client.Server) -> Any:
+def connect(server: Server) -> Any:
     """Make a replacement and connect it, as 0.10 did.
 
     :raises BackendUnavailable: it failed, or does not verify the server's certificate.
@@ -71,7 +71,7 @@ def connect(server: client.Server) -> Any:
     stage = "connect"
     host: Any = None
     try:
-        kind = client.kind(server)
+        kind = smtp_class(server)
         host = kind(server.host, server.port, **_further_arguments(kind, server))
         if server.starttls:
             stage = "tls"
@@ -90,14 +90,14 @@ def connect(server: client.Server) -> Any:
                 f" {server.names['password']} instead of {server.names['oauth2_token']}"
             )
     except BaseException as error:
-        client.drop(host)
+        drop(host)
         if isinstance(error, OSError):
             raise server.failure(error, stage) from error
         raise
     return host
 
 
-def _further_arguments(kind: Any, server: client.Server) -> dict[str, Any]:
+def _further_arguments(kind: Any, server: Server) -> dict[str, Any]:
     """Return arguments that only smtplib's own constructors take."""
     constructor = getattr(kind, "__init__", None)
     if constructor is _CONSTRUCTORS[_SMTP]:
@@ -109,7 +109,7 @@ def _further_arguments(kind: Any, server: client.Server) -> dict[str, Any]:
 
 def sendmail(
     host: Any,
-    server: client.Server,
+    server: Server,
     sender: str,
     recipients: Sequence[str],
     content: bytes,
@@ -141,11 +141,11 @@ def end(host: Any) -> None:
     try:
         with contextlib.suppress(Exception):
             if is_smtplibs:
-                client.hurry(host)
+                hurry(host)
             host.quit()
     finally:
         if is_smtplibs:
-            client.drop(host)
+            drop(host)
 
 
 def _log_in(host: Any, username: str, password: Secret, names: SettingNames) -> None:
@@ -166,7 +166,7 @@ def _log_in(host: Any, username: str, password: Secret, names: SettingNames) -> 
     raise failure
 
 
-def _check_verified(host: Any, server: client.Server) -> None:
+def _check_verified(host: Any, server: Server) -> None:
     sock = getattr(host, "sock", None)
     if not isinstance(sock, ssl.SSLSocket) or server.tls is None:
         return

@@ -19,7 +19,7 @@ class Lessons:
     """Observations from the messages and connections of a batch.
 
     :param may_defer: True if a message may be started once more if the server is busy.
-    :ivar overlaps: True if a message may be started while another one is in flight.
+    :ivar overlaps: True if a message may be started while another one is in pipeline.
     """
 
     def __init__(self, *, may_defer: bool = False) -> None:
@@ -44,9 +44,9 @@ class Lessons:
         if transaction.is_deferred:
             self._deferred_in_vain = 0 if result.error is None else self._deferred_in_vain + 1
 
-    def note_break(self, flight: Pipeline) -> None:
+    def note_break(self, pipeline: Pipeline) -> None:
         """Learn from a connection that broke."""
-        self._is_overlap_proven = self._is_overlap_proven or flight.is_overlap_proven
-        if flight.has_overlapped and not self._is_overlap_proven:
+        self._is_overlap_proven = self._is_overlap_proven or pipeline.is_overlap_proven
+        if pipeline.has_overlapped and not self._is_overlap_proven:
             # Haraka closes the connection if anything follows content in the same packet.
             self.overlaps = False

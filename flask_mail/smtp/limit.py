@@ -89,5 +89,5 @@ class ConnectionLimit:
 
 def _is_open(session: smtplib.SMTP) -> bool:
     # Those of the parent of a forked process are not connections of this one.
-    link = session.file
-    return session.sock is not None and not (isinstance(link, Wire) and not link.is_own)
+    wire = session.file
+    return session.sock is not None and not (isinstance(wire, Wire) and not wire.is_own)

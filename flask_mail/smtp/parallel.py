@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MailError
 from . import dialing, pipeline, polling
-from . import session as client
 from .channel import WAIT, Channel, Reopen
 from .delivery import Delivery
 from .growth import Growth, Pace
+from .session import drop, leave, wire_of
 
 if TYPE_CHECKING:
     from .transaction import Transaction
@@ -109,7 +109,7 @@ class ParallelDelivery(Delivery):
 
     @property
     def _links(self) -> list[Wire]:
-        return [link for each in self._channels if (link := each.link) is not None]
+        return [wire for each in self._channels if (wire := each.wire) is not None]
 
     def _begin(self, channel: Channel, transaction: Transaction) -> None:
         if transaction.is_deferred and not transaction.deadline.has(0):
@@ -150,8 +150,8 @@ class ParallelDelivery(Delivery):
 
     def _wait_for_any(self, busy: list[Channel], seconds: float) -> None:
         waits = []
-        for each, link in [(each, link) for each in busy if (link := each.link) is not None]:
-            sock, write, left = link.awaited()
+        for each, wire in [(each, wire) for each in busy if (wire := each.wire) is not None]:
+            sock, write, left = wire.awaited()
             if not left:
                 each.attempt(WAIT)  # takes a reply that is there, or gives up
                 each.is_awake = True  # others may have been read with it
@@ -170,11 +170,11 @@ class ParallelDelivery(Delivery):
         if is_full or self._pace.seconds_left() or not self._has_next:
             return False
         # A server that has accepted nothing yet is not asked for more.
-        return any(link.messages for link in self._links)
+        return any(wire.messages for wire in self._links)
 
     def _grow(self) -> None:
         """Use another session, if there can be one."""
-        moments = [(link, link.now()) for link in self._links]
+        moments = [(wire, wire.now()) for wire in self._links]
         try:
             host = self._others.open()
         except MailError as error:
@@ -183,12 +183,12 @@ class ParallelDelivery(Delivery):
             self._settle_for(error)
             return
         finally:
-            for link, moment in moments:
-                link.was_left_alone_since(moment)
+            for wire, moment in moments:
+                wire.was_left_alone_since(moment)
         self._channels.append(self._channel(host, self._others.reopen(host)))
         for each in self._channels:
             each.is_alone = False
-        self._growth.opened(client.link_of(host, self._server).opening)
+        self._growth.opened(wire_of(host, self._server).opening)
 
     def _look_after(self, channel: Channel) -> None:
         """Handle what the last step left on a channel."""
@@ -208,7 +208,7 @@ class ParallelDelivery(Delivery):
         self._settle_for(reason)
         self._again.extendleft(reversed(channel.again))
         channel.again.clear()
-        client.leave(channel.host)
+        leave(channel.host)
         channel.end()
         channel.is_alone = True
         if len(self._channels) == 1:
@@ -236,8 +236,8 @@ class ParallelDelivery(Delivery):
             while left:
                 left[-1].end()
                 if left[-1] is not self._main:
-                    (self._others.close if is_done else client.drop)(left[-1].host)
+                    (self._others.close if is_done else drop)(left[-1].host)
                 left.pop()
         finally:
             for each in left:  # a signal handler has interrupted it
-                client.drop(each.host)
+                drop(each.host)

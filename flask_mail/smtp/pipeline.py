@@ -44,13 +44,13 @@ class Pipeline:
         self,
         host: smtplib.SMTP,
         server: Server,
-        link: Wire,
+        wire: Wire,
         *,
         moves: Callable[[Reply], bool],
         defers: Callable[[Reply], bool],
         overlaps: bool,
     ) -> None:
-        self.link = link
+        self.wire = wire
         self.under_way: deque[Transaction] = deque()
         self.concluded = 0
         """Number of messages that got their result from the server."""
@@ -83,8 +83,8 @@ class Pipeline:
             and last.is_pipelined
             and last.has_said_all
             and not last.is_trial
-            and not self.link.is_closing
-            and len(self.under_way) < self.link.window
+            and not self.wire.is_closing
+            and len(self.under_way) < self.wire.window
             and sum(len(each.content) for each in self.under_way) < OCTETS
         )
 
@@ -99,17 +99,17 @@ class Pipeline:
             self._host,
             self._server,
             # A message in flight may fail and leave a transaction open.
-            reset=self.link.is_dirty or bool(self.under_way),
+            reset=self.wire.is_dirty or bool(self.under_way),
             # The server may close after too many errors, or be gone after a pause: what is in
             # flight is unknown then.
-            waits=self.link.window == 1 or self.link.is_quiet(),
-            moves=lambda reply: self.link.messages > 0 and self._moves(reply),
+            waits=self.wire.window == 1 or self.wire.is_quiet(),
+            moves=lambda reply: self.wire.messages > 0 and self._moves(reply),
             defers=self._defers,
         )
-        self.link.is_dirty = True
-        self.link.is_lent = False
-        self.link.is_unheard = False
-        transaction.begins_at = self.link.output.put
+        self.wire.is_dirty = True
+        self.wire.is_lent = False
+        self.wire.is_unheard = False
+        transaction.begins_at = self.wire.output.put
         if self.under_way:
             self.has_overlapped = True
             self._behind.add(transaction)
@@ -123,28 +123,28 @@ class Pipeline:
 
         :raises OSError: the connection failed.
         """
-        self.link.deadline = self.under_way[0].deadline
+        self.wire.deadline = self.under_way[0].deadline
         stage = self._asked[0][1]
-        self.link.awaits_verdict = stage == "accept"
-        was_closing = self.link.is_closing
-        reply = self.link.hear() if wait else self.link.look()
+        self.wire.awaits_verdict = stage == "accept"
+        was_closing = self.wire.is_closing
+        reply = self.wire.hear() if wait else self.wire.look()
         if reply is None:
             return False
         transaction, _, end = self._asked.popleft()
-        is_early = self.link.output.sent < end
+        is_early = self.wire.output.sent < end
         if is_early and not reply.refuses:
             raise smtplib.SMTPResponseException(-1, _TOO_MANY)
         transaction.answered(reply, server_left=was_closing, is_early=is_early)
-        if stage == "reset" and self.link.is_chunk_refused:
+        if stage == "reset" and self.wire.is_chunk_refused:
             self._judge_chunks(transaction, reply)
         self._stays = self._stays or transaction.is_heard
-        self.link.is_closing = self.link.is_closing or transaction.is_left
-        if not self.link.is_closing and not transaction.is_over:
+        self.wire.is_closing = self.wire.is_closing or transaction.is_left
+        if not self.wire.is_closing and not transaction.is_over:
             self._say(transaction)
         if transaction.is_over:
             self._conclude(transaction)
-        if self.link.is_closing:
-            self.link.hurry(_GRACE)
+        if self.wire.is_closing:
+            self.wire.hurry(_GRACE)
             if self.under_way and not self._asked:
                 raise smtplib.SMTPServerDisconnected("421: it closes the connection")
         return True
@@ -163,9 +163,9 @@ class Pipeline:
         :param blames_first: False if the first message is not the reason.
         """
         ended, self.under_way = self.under_way, deque()
-        is_farewell = self.link.is_closing and not self._is_doubtful
+        is_farewell = self.wire.is_closing and not self._is_doubtful
         left = is_farewell and not self._stays and is_break(error)
-        sent, said_yes = self.link.output.sent, self.link.unread.startswith(b"2")
+        sent, said_yes = self.wire.output.sent, self.wire.unread.startswith(b"2")
         return [
             each
             for number, each in enumerate(ended)
@@ -191,19 +191,19 @@ class Pipeline:
     def _conclude(self, transaction: Transaction) -> None:
         self.concluded += 1
         self.under_way.remove(transaction)
-        link = self.link
-        link.is_dirty = transaction.leaves_open or bool(self.under_way)
+        wire = self.wire
+        wire.is_dirty = transaction.leaves_open or bool(self.under_way)
         if transaction.is_accepted:
-            link.messages += 1
-            link.window = min(MESSAGES, max(link.window, FIRST_MESSAGES) + 1)
+            wire.messages += 1
+            wire.window = min(MESSAGES, max(wire.window, FIRST_MESSAGES) + 1)
             self.is_overlap_proven = self.is_overlap_proven or transaction in self._behind
         else:
-            link.window = 1
+            wire.window = 1
         self._behind.discard(transaction)
-        link.is_tired = transaction.is_unwelcome
-        link.is_chunk_refused = transaction.is_chunk_refused
-        if not self.under_way and link.has_unread:
-            transaction.doubt(link.unread)
+        wire.is_tired = transaction.is_unwelcome
+        wire.is_chunk_refused = transaction.is_chunk_refused
+        if not self.under_way and wire.has_unread:
+            transaction.doubt(wire.unread)
             self._suspect_chunks()
         if transaction.goes_on():
             self.unfinished.append(transaction)
@@ -217,21 +217,21 @@ class Pipeline:
         From any other server, the refusal may be the reply to a line of the chunk.
         """
         if not reply.refuses:
-            self.link.discards_refused_chunks = True
-        elif reply.code != 421 and not self.link.discards_refused_chunks:
+            self.wire.discards_refused_chunks = True
+        elif reply.code != 421 and not self.wire.discards_refused_chunks:
             self._is_doubtful = transaction.is_doubtful = True
             self._suspect_chunks()
 
     def _suspect_chunks(self) -> None:
         """Stop using BDAT if the server seems to read the chunks that it refuses as commands."""
-        if self.link.is_chunk_refused and not self.link.unread.startswith(b"421"):
+        if self.wire.is_chunk_refused and not self.wire.unread.startswith(b"421"):
             self._server.lacks.add("chunking")
 
     def _say(self, transaction: Transaction) -> None:
         commands = transaction.next_commands()
-        if commands and not self._asked and self.link.has_unread:
-            is_farewell = self.link.unread.startswith(b"421")
-            self.link.is_closing = self.link.is_closing or is_farewell
+        if commands and not self._asked and self.wire.has_unread:
+            is_farewell = self.wire.unread.startswith(b"421")
+            self.wire.is_closing = self.wire.is_closing or is_farewell
             raise (
                 smtplib.SMTPServerDisconnected("421: it closes the connection")
                 if is_farewell
@@ -239,19 +239,19 @@ class Pipeline:
             )
         for command in commands:
             self._write(command)
-            self._asked.append((transaction, command.stage, self.link.output.put))
+            self._asked.append((transaction, command.stage, self.wire.output.put))
             if command.stage == "accept":
-                transaction.content_ends_at = self.link.output.put
+                transaction.content_ends_at = self.wire.output.put
 
     def _write(self, command: Command) -> None:
-        if self.link.is_traced:
+        if self.wire.is_traced:
             if command.line:
-                self.link.trace("C", command.line.decode("utf-8"))
+                self.wire.trace("C", command.line.decode("utf-8"))
             if command.content:
                 # After DATA, the final dot is not a part of it, as in SIZE (RFC 1870 section 4).
                 size = len(command.content) - (0 if command.line else len(b".\r\n"))
-                self.link.trace("C", f"({size} octets of content)")
+                self.wire.trace("C", f"({size} octets of content)")
         if command.line:
-            self.link.write(command.line + b"\r\n")
+            self.wire.write(command.line + b"\r\n")
         if command.content:
-            self.link.write(command.content)
+            self.wire.write(command.content)

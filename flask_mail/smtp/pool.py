@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..util.clocks import monotonic
 from . import idling
-from . import session as client
 from .deadline import Clock
+from .session import leave
 from .wire import Wire
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Pool:
                 self.count("reused")
                 return host
             self.count(reason)
-            client.leave(host)
+            leave(host)
 
     def give(self, host: smtplib.SMTP) -> bool:
         """Add a session that is no longer used; return ``False`` if none are kept.
@@ -102,7 +102,7 @@ class Pool:
                 return False
             host = self._idle.popleft()[1]
             self._counts["surplus"] += 1
-        client.leave(host)
+        leave(host)
         return True
 
     def close(self) -> None:
@@ -169,16 +169,16 @@ class Pool:
 
     def _reason_against(self, host: smtplib.SMTP, kind: Any) -> str:
         """Return the counter for a session that cannot be used any more, else an empty string."""
-        link = host.file
-        if type(host) is not kind or not isinstance(link, Wire) or not link.is_own:
+        wire = host.file
+        if type(host) is not kind or not isinstance(wire, Wire) or not wire.is_own:
             return "surplus"
-        if self._max_age is not None and link.age >= self._max_age:
+        if self._max_age is not None and wire.age >= self._max_age:
             return "expired"
-        return "closed_by_peer" if link.is_stale() else ""
+        return "closed_by_peer" if wire.is_stale() else ""
 
 
 def _leave_all(idle: deque[tuple[float, smtplib.SMTP]]) -> None:
     # At exit, another thread may empty the deque at the same time.
     with suppress(IndexError):
         while True:
-            client.leave(idle.popleft()[1])
+            leave(idle.popleft()[1])

@@ -11,7 +11,7 @@ from . import dialing
 from .alarms import TOLERANT
 from .deadline import Deadline, DeadlinePassed
 from .dialing import Address
-from .server import OWN_SMTP, OWN_SMTP_SSL, Server, link_of
+from .server import OWN_SMTP, OWN_SMTP_SSL, Server, wire_of
 from .tls import wrapped
 from .wire import Wire
 
@@ -70,7 +70,7 @@ def reach(host: Any, server: Server, deadline: Deadline) -> None:
             raise server.failure(why, stage, knows_tls=is_known) from why
         if furthest[0] != "connect":
             at_most = min(at_most, _BRIEF)
-    link_of(host, server).wait_for(server.timeout)
+    wire_of(host, server).wait_for(server.timeout)
 
 
 def _is_further(stage: str, than: str) -> bool:
@@ -152,10 +152,10 @@ def _addresses(host: Any, server: Server) -> list[Address]:
 
 def _patient(host: Any, server: Server, deadline: Deadline, others: list[Address]) -> Wire:
     """Return the wire of a new connection; it waits for half of the time if there are `others`."""
-    link = link_of(host, server)
-    link.deadline = deadline
-    link.wait_for(deadline.left(2 * server.timeout) / 2 if others else server.timeout)
-    return link
+    wire = wire_of(host, server)
+    wire.deadline = deadline
+    wire.wait_for(deadline.left(2 * server.timeout) / 2 if others else server.timeout)
+    return wire
 
 
 def drop(host: Any) -> None:

@@ -50,9 +50,9 @@ class Login:
         self.is_judged = False
         self.is_cancelled = False
         self._source = secret
-        link: Any = host.file
-        link.secret = self.secrets
-        self._link = link
+        wire: Any = host.file
+        wire.secret = self.secrets
+        self._wire = wire
         self.hide(self.secret)
 
     def attempt(self, mechanism: str) -> Reply:
@@ -105,7 +105,7 @@ class Login:
 
         :param shown: the line as the transcript shows it.
         """
-        reply: Reply = self._link.ask(line(), shown)
+        reply: Reply = self._wire.ask(line(), shown)
         self.challenge = Secret(reply.text)
         return Reply(reply.code, self.secrets.redact(reply.text))
 

@@ -73,14 +73,14 @@ class Server:
         return self.tls.context() if self.tls is not None else ssl.create_default_context()
 
 
-def kind(server: Server) -> Any:
+def smtp_class(server: Server) -> Any:
     """Return smtplib's class of sessions, or a program's replacement."""
     return smtplib.SMTP_SSL if server.implicit_tls else smtplib.SMTP
 
 
-def link_of(host: Any, server: Server) -> Wire:
+def wire_of(host: Any, server: Server) -> Wire:
     """Return the wire of a session; one that a program has opened gets its own here."""
-    link = host.file
-    if not isinstance(link, Wire):
-        link = host.file = Wire(host.sock, server.timeout, str(server), debug=server.debug)
-    return link
+    wire = host.file
+    if not isinstance(wire, Wire):
+        wire = host.file = Wire(host.sock, server.timeout, str(server), debug=server.debug)
+    return wire

@@ -17,18 +17,18 @@ from typing import Any
 from ..errors import BackendUnavailable, DeliveryError, MailError
 from ..util.clocks import monotonic
 from ..util.patterns import lazy_pattern
-from . import borrowed as lending
 from . import dialing, errors, reaching
 from .alarms import TOLERANT
 from .auth import log_in
+from .borrowed import forget, greet, watch
 from .deadline import Deadline
 from .reaching import drop
 from .replies import reply_of
-from .server import Server, kind, link_of
+from .server import Server, smtp_class, wire_of
 from .tls import wrapped
 from .wire import Wire
 
-__all__ = ["Server", "connect", "drop", "end", "establish", "kind", "leave", "link_of"]
+__all__ = ["Server", "connect", "drop", "end", "establish", "leave", "smtp_class", "wire_of"]
 
 QUIT_SECONDS = 1.0
 """Time limit for QUIT: the messages were accepted before, so its reply does not matter."""
@@ -67,7 +67,7 @@ def connect(
     """
     # Any name keeps smtplib from looking up this host's, which takes seconds if DNS is slow.
     arguments: dict[str, Any] = {"timeout": server.timeout, "local_hostname": "localhost"}
-    made = kind(server)
+    made = smtp_class(server)
     if server.implicit_tls:
         arguments["context"] = reaching.context_for(server, made)
     host = made(**arguments)
@@ -83,7 +83,7 @@ def establish(
     stage = "greeting"
     started = monotonic()
     observe = _observer.get() or _ignore
-    lending.forget(host)
+    forget(host)
     try:
         (_reach_in_time if is_patient else reaching.reach)(host, server, deadline)
         if server.implicit_tls:
@@ -100,10 +100,10 @@ def establish(
             stage = "login"
             place = (server.host, server.port)
             log_in(host, server.username, server.secret, place, server.names)
-        link = link_of(host, server)
-        link.opening = monotonic() - started
-        link.give_back()
-        lending.watch(host)
+        wire = wire_of(host, server)
+        wire.opening = monotonic() - started
+        wire.give_back()
+        watch(host)
     except BaseException as error:
         drop(host)
         if not isinstance(error, (OSError, ValueError)) or isinstance(error, MailError):
@@ -175,7 +175,7 @@ def greet_if_needed(host: smtplib.SMTP, server: Server) -> None:
     if host.ehlo_resp is not None or host.helo_resp is not None:
         return
     try:
-        lending.greet(host)
+        greet(host)
     except OSError as error:
         drop(host)
         raise server.failure(error, "greeting") from error
@@ -216,11 +216,11 @@ def leave(host: smtplib.SMTP) -> None:
 def _greet(host: smtplib.SMTP, server: Server) -> None:
     # Discard what the server announced before TLS (RFC 3207 section 4.2).
     host.does_esmtp = False
-    link = link_of(host, server)
-    link.trace("C", f"EHLO {host.local_hostname}")
+    wire = wire_of(host, server)
+    wire.trace("C", f"EHLO {host.local_hostname}")
     reply = reply_of(host.ehlo())
     if 500 <= reply.code < 600:  # it does not know EHLO (RFC 5321 section 3.2)
-        link.trace("C", f"HELO {host.local_hostname}")
+        wire.trace("C", f"HELO {host.local_hostname}")
         reply = reply_of(host.helo())
     if reply.code != 250:
         raise smtplib.SMTPHeloError(*reply.answer)
@@ -233,11 +233,11 @@ def _start_tls(host: smtplib.SMTP, server: Server) -> None:
             " with the connection). Set {use_ssl} if the port starts with TLS (465), or"
             " {use_tls} to false if the connection may be unencrypted".format_map(server.names)
         )
-    link = link_of(host, server)
-    reply = link.ask(b"STARTTLS", "STARTTLS")
+    wire = wire_of(host, server)
+    reply = wire.ask(b"STARTTLS", "STARTTLS")
     if reply.code != 220:
         raise smtplib.SMTPResponseException(*reply.answer)
-    if link.is_stale():
+    if wire.is_stale():
         # Replies injected by an attacker before the handshake (CVE-2011-0411).
         raise smtplib.SMTPServerDisconnected(
             "the server sent data between STARTTLS and the handshake, so someone may be tampering"
@@ -249,8 +249,8 @@ def _start_tls(host: smtplib.SMTP, server: Server) -> None:
         server.tls_context(), plain, server_hostname=server.host, do_handshake_on_connect=False
     )
     host.file = None
-    encrypted = link_of(host, server)
-    encrypted.deadline = link.deadline
+    encrypted = wire_of(host, server)
+    encrypted.deadline = wire.deadline
     encrypted.shake_hands()
 
 

@@ -8,9 +8,8 @@ from typing import Any
 from weakref import WeakSet
 
 from ..util.clocks import monotonic
-from . import borrowed as lending
 from . import dialing
-from . import session as client
+from .borrowed import was_used
 from .channel import IMPATIENCE, Reopen
 from .deadline import Deadline, DeadlinePassed
 from .errors import SMTPUnavailable
@@ -18,6 +17,7 @@ from .limit import ConnectionLimit
 from .parallel import Others
 from .pool import Pool
 from .server import Server
+from .session import connect, establish, smtp_class, wire_of
 from .wire import Wire
 
 
@@ -44,17 +44,17 @@ class ServerSessions:
         :raises DeliveryError: it failed; nothing stays open.
         """
         started = monotonic()
-        host = self._pool.take(client.kind(self._server))
+        host = self._pool.take(smtp_class(self._server))
         while host is None and not self._limit.begin():
             self._wait(deadline, deadline)
-            host = self._pool.take(client.kind(self._server))
+            host = self._pool.take(smtp_class(self._server))
         if host is None:
             host = self._connect(deadline, is_patient=True)
         # The time to wait and to connect is part of the deadline of the message.
-        link: Any = host.file
-        link.spent = monotonic() - started
-        link.is_hidden = False
-        link.lend()  # the caller may be a program
+        wire: Any = host.file
+        wire.spent = monotonic() - started
+        wire.is_hidden = False
+        wire.lend()  # the caller may be a program
         return host
 
     def notify(self) -> None:
@@ -65,7 +65,7 @@ class ServerSessions:
         """Open a session for which :meth:`ConnectionLimit.begin` has returned True."""
         host = None
         try:
-            host = client.connect(self._server, deadline, is_patient=is_patient)
+            host = connect(self._server, deadline, is_patient=is_patient)
         finally:
             self._limit.end(host)
         self._pool.count("opened")
@@ -100,7 +100,7 @@ class ServerSessions:
                 if not self._pool.make_room():
                     self._wait(patience, deadline)
             try:
-                client.establish(session, self._server, deadline, is_patient=is_patient)
+                establish(session, self._server, deadline, is_patient=is_patient)
             finally:
                 self._limit.end(session)
             self._pool.count("opened")
@@ -110,21 +110,21 @@ class ServerSessions:
     def share(self, session: Any, *, is_hidden: bool) -> None:
         """Make the socket of a session blocking for the program, unless it is hidden."""
         if session in self._own:
-            link = client.link_of(session, self._server)
-            link.is_hidden = is_hidden
+            wire = wire_of(session, self._server)
+            wire.is_hidden = is_hidden
             if not is_hidden:
-                link.lend()
+                wire.lend()
 
     def beside(
         self, session: Any, limit: int, close: Callable[[smtplib.SMTP], None]
     ) -> Others | None:
         """Return the sessions that a batch may use beside a hidden one, if there are any."""
-        is_hidden = session in self._own and client.link_of(session, self._server).is_hidden
+        is_hidden = session in self._own and wire_of(session, self._server).is_hidden
         if limit == 1 or not is_hidden or dialing.memory.is_crowded(self._place):
             return None
 
         def open_another() -> smtplib.SMTP:
-            another = self._pool.take(client.kind(self._server))
+            another = self._pool.take(smtp_class(self._server))
             if another is None:
                 if not self._limit.begin():
                     raise self._too_many()
@@ -136,18 +136,18 @@ class ServerSessions:
 
     def is_fit(self, session: Any) -> bool:
         """Return True if a session can be kept for other messages."""
-        link = session.file
-        if session not in self._own or lending.was_used(session) or not isinstance(link, Wire):
+        wire = session.file
+        if session not in self._own or was_used(session) or not isinstance(wire, Wire):
             return False
         if dialing.memory.is_crowded(self._place):
             return False  # others wait for a connection
-        is_full = self._max_emails is not None and link.messages >= self._max_emails
-        return not is_full and link.settle is None and not link.is_tired
+        is_full = self._max_emails is not None and wire.messages >= self._max_emails
+        return not is_full and wire.settle is None and not wire.is_tired
 
 
 def spent(session: Any) -> float:
     """Return the seconds that it took to open a session, and reset them."""
-    link, seconds = session.file, 0.0
-    if isinstance(link, Wire):
-        seconds, link.spent = link.spent, 0.0
+    wire, seconds = session.file, 0.0
+    if isinstance(wire, Wire):
+        seconds, wire.spent = wire.spent, 0.0
     return seconds

@@ -18,7 +18,7 @@ from weakref import WeakSet
 from flask import has_request_context, request
 
 from ..errors import MailError
-from ..extension import mailers as selection
+from ..extension import mailers
 from ..util.locks import ForkSafeLock
 from .backends import LateBackend
 
@@ -39,7 +39,7 @@ class Scope:
     :param take: returns the backend for the messages of the test, given the configured one.
     """
 
-    def __init__(self, take: selection.Capture) -> None:
+    def __init__(self, take: mailers.Capture) -> None:
         self.take = take
         self.token = secrets.token_urlsafe(16)
         self.notes: dict[str, None] = {}
@@ -56,7 +56,7 @@ class Scope:
         with _lock():
             _open.append(self)
             # Never undone: a thread may outlive its test, and must not send real mail then.
-            selection.capture = _take
+            mailers.capture = _take
         _current.set(self)
 
     def close(self) -> None:

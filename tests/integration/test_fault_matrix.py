@@ -37,8 +37,7 @@ from faults import (
 )
 
 from flask_mail import Outcome
-from flask_mail.smtp import pipeline as flight
-from flask_mail.smtp import source, wire
+from flask_mail.smtp import pipeline, source, wire
 from flask_mail.smtp.growth import Growth
 
 __all__ = ["little_room"]  # a fixture
@@ -313,7 +312,7 @@ def eager(request, monkeypatch):
     """Few messages fill a connection, and another one is opened soon."""
     if request.node.callspec.params["way"] in SPREAD:
         monkeypatch.setattr(wire, "FIRST_MESSAGES", IN_FLIGHT)
-        monkeypatch.setattr(flight, "MESSAGES", IN_FLIGHT)
+        monkeypatch.setattr(pipeline, "MESSAGES", IN_FLIGHT)
         monkeypatch.setattr(Growth, "seconds_left", lambda self, count: 0.0)
         monkeypatch.setattr(source, "_TRUSTED", 1)
 

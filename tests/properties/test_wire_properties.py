@@ -17,8 +17,7 @@ from servers import mail_to
 from flask_mail import Message, MessageError, Outcome
 from flask_mail.backends.smtp import SmtpBackend
 from flask_mail.delivery.outgoing import Outgoing
-from flask_mail.smtp import attempt
-from flask_mail.smtp import pipeline as flight
+from flask_mail.smtp import attempt, pipeline
 from flask_mail.smtp.wire import Wire
 
 pytestmark = pytest.mark.exhaustive
@@ -107,8 +106,8 @@ def stored(server, splits, send):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attempt, "CHUNK", splits["chunk"])
         patch.setattr(attempt, "AT_ONCE", splits["at once"])
-        patch.setattr(flight, "MESSAGES", splits["under way"])
-        patch.setattr(flight, "OCTETS", splits["octets under way"])
+        patch.setattr(pipeline, "MESSAGES", splits["under way"])
+        patch.setattr(pipeline, "OCTETS", splits["octets under way"])
         send()
     server.wait_for_open(0)
     assert server.violations == []  # such as a command that is none

@@ -21,8 +21,7 @@ from servers import mail_to
 
 from flask_mail import DeliveryError, Message, Outcome, Receipt
 from flask_mail.backends.smtp import SmtpBackend
-from flask_mail.smtp import attempt
-from flask_mail.smtp import pipeline as flight
+from flask_mail.smtp import attempt, pipeline
 from flask_mail.smtp import session as client
 from flask_mail.smtp import transport as link
 
@@ -72,7 +71,7 @@ def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket, "create_connection", create_connection)
     monkeypatch.setattr(attempt, "AT_ONCE", _AT_ONCE)
-    monkeypatch.setattr(flight, "OCTETS", _AT_ONCE)
+    monkeypatch.setattr(pipeline, "OCTETS", _AT_ONCE)
     monkeypatch.setattr(attempt, "CHUNK", _CHUNK)
     monkeypatch.setattr(client, "QUIT_SECONDS", 0.1)
     monkeypatch.setattr(link, "_VERDICT_FACTOR", 1)

@@ -58,3 +58,21 @@ def test_names_of_tests_are_short() -> None:
     ]
     assert len(names) > 1000
     assert [name for name in names if len(name) > LONGEST_NAME] == []
+
+
+def test_modules_keep_their_names_when_they_are_imported() -> None:
+    renamed = {
+        (node.module, alias.name, alias.asname)
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.level
+        for alias in node.names
+        if alias.asname and alias.name.islower() and is_module(path, node, alias.name)
+    }
+    assert renamed == {("config", "table", "settings")}
+
+
+def is_module(path: Path, node: ast.ImportFrom, name: str) -> bool:
+    """Return True if what a statement imports is a module of the package."""
+    folder = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+    return (folder / f"{name}.py").exists()

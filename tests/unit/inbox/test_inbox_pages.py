@@ -16,7 +16,7 @@ from flask_mail import Message
 from flask_mail.inbox import html as documents
 from flask_mail.inbox import pages
 from flask_mail.inbox.filters import moment_text, size_text
-from flask_mail.inbox.rendered import Letter
+from flask_mail.inbox.rendered import ParsedContent
 from flask_mail.inbox.summaries import names_of, snippet_of
 
 
@@ -49,7 +49,7 @@ def send(mail, message=None):
 
 def document_of(html, **arguments):
     content = Message("Hi", ["a@b.example"], html=html, sender="c@d.example").as_bytes()
-    return documents.document(Letter.of(content), is_dark=False, **arguments)
+    return documents.document(ParsedContent.of(content), is_dark=False, **arguments)
 
 
 class TestList:
@@ -459,7 +459,7 @@ class TestDocument:
         message = Message("Hi", ["a@b.example"], html="<img src='cid:a%2Bb'> <img src=CID:a&#43;b>")
         message.sender = "c@d.example"
         message.embed(PNG, "a.png", content_id="a+b")
-        page = documents.document(Letter.of(message.as_bytes()), is_dark=False)
+        page = documents.document(ParsedContent.of(message.as_bytes()), is_dark=False)
         assert page.count("data:image/png") == 2
 
     def test_a_picture_that_is_not_there_or_no_picture_stays_as_it_is(self):
@@ -470,7 +470,7 @@ class TestDocument:
         message = Message("Hi", ["a@b.example"], html='<img src="cid:a">' * 100)
         message.sender = "c@d.example"
         message.embed(PNG, "a.png", content_id="a")
-        page = documents.document(Letter.of(message.as_bytes()), is_dark=False)
+        page = documents.document(ParsedContent.of(message.as_bytes()), is_dark=False)
         assert page.count("data:image/png") == 2
 
     @pytest.mark.parametrize("is_dark", [True, False])
@@ -479,10 +479,10 @@ class TestDocument:
             "<style>@media (prefers-color-scheme: dark){a{}}"
             "@media ( Prefers-Color-Scheme:light ){b{}}</style>"
         )
-        letter = Letter.of(
+        parsed = ParsedContent.of(
             Message("Hi", ["a@b.example"], html=html, sender="c@d.example").as_bytes()
         )
-        page = documents.document(letter, is_dark=is_dark)
+        page = documents.document(parsed, is_dark=is_dark)
         on, off = "@media (min-width:0)", "@media (max-width:0)"
         assert f"{on if is_dark else off}{{a{{}}}}{off if is_dark else on}{{b{{}}}}" in page
         # Elements without a dark rule stay black on white.
@@ -499,11 +499,11 @@ class TestDocument:
         ],
     )
     def test_the_page_is_dark_if_the_message_asks_for_it(self, declared):
-        letter = Letter.of(
+        parsed = ParsedContent.of(
             Message("Hi", ["a@b.example"], html=declared, sender="c@d.example").as_bytes()
         )
         for is_dark, scheme in ((True, "dark"), (False, "light")):
-            page = documents.document(letter, is_dark=is_dark)
+            page = documents.document(parsed, is_dark=is_dark)
             assert f'<meta name="color-scheme" content="{scheme}">' in page
             assert f":root{{color-scheme:{scheme}}}" in page
 
@@ -603,9 +603,9 @@ class TestDocument:
     ],
 )
 def test_mailboxes_are_shown_by_name(header, names):
-    letter = Letter.of(f"To: {header}\r\n\r\nHi".encode())
-    assert [names_of([each]) for each in letter.mailboxes("to")] == names
-    assert names_of(letter.mailboxes("cc", "to")) == ", ".join(names)
+    parsed = ParsedContent.of(f"To: {header}\r\n\r\nHi".encode())
+    assert [names_of([each]) for each in parsed.mailboxes("to")] == names
+    assert names_of(parsed.mailboxes("cc", "to")) == ", ".join(names)
 
 
 def test_names_of_many_recipients_are_cut():
@@ -635,7 +635,7 @@ def test_recipients_are_counted_by_their_mailboxes(mail, browser):
 )
 def test_a_snippet_is_the_beginning_of_the_text(fields, snippet):
     content = Message("Hi", ["a@b.example"], sender="c@d.example", **fields).as_bytes()
-    assert snippet_of(Letter.of(content)) == snippet
+    assert snippet_of(ParsedContent.of(content)) == snippet
 
 
 def test_sizes_and_times_are_written_for_people():

@@ -14,7 +14,7 @@ import pytest
 from servers import Dialogue, Recorder, mail_to, scripted_server, smtp_server
 
 from flask_mail import BackendUnavailable, Connection, DeliveryUnknown, Message, Outcome
-from flask_mail.smtp import pipeline as flight
+from flask_mail.smtp import pipeline
 from flask_mail.smtp import session as client
 
 SUPPORT = str(Path(__file__).parents[2] / "support")
@@ -299,7 +299,7 @@ def test_421_without_disconnect_settles_outcome(replies, outcome, monkeypatch):
             talk.say(*replies)
             talk.wait()
 
-    monkeypatch.setattr(flight, "_GRACE", 0.05)
+    monkeypatch.setattr(pipeline, "_GRACE", 0.05)
     monkeypatch.setattr("flask_mail.smtp.transport._VERDICT", 0.3)
     with scripted_server(script) as port:
         patience = 10 if "421 bye" in replies else 0.3
