@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, final
 
 from ..errors import BackendUnavailable, DeliveryError, DeliveryUnknown, MailError
 from ..receipt import Refusal
@@ -23,6 +23,7 @@ from .http_pool import HttpPool
 from .http_values import Answer, Request
 from .http_wire import CannotConnect, Place, connect
 from .options import secrets_of
+from .time_limits import seconds_to_transfer, shortest_deadline
 
 if TYPE_CHECKING:
     from ..delivery.outgoing import Outgoing
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from .values import ProbeStep
 
 __all__ = ["Answer", "Base64", "HttpBackend", "Request"]
-
-_SHORTEST_DEADLINE: Final = 20.0
-_SLOWEST: Final = 128 * 1024  # octets per second
 
 
 class HttpBackend(Backend[None]):
@@ -208,7 +206,7 @@ class HttpBackend(Backend[None]):
         raise broken(self._host if stage in ("data", "accept") else self.place, stage, problem)
 
     def time_limit(self, mail: Outgoing) -> float:
-        default = max(_SHORTEST_DEADLINE, self._place.timeout) + mail.size // _SLOWEST
+        default = shortest_deadline(self._place.timeout) + seconds_to_transfer(mail.size)
         return self._deadline or default
 
     def probe(self, sender: str | None = None) -> Iterator[ProbeStep]:

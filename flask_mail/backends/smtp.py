@@ -29,6 +29,7 @@ from .base import Backend
 from .features import ORDINARY, Feature
 from .smtp_legacy import send_by_legacy
 from .smtp_rules import Options, check, implied_by_url, reader
+from .time_limits import seconds_to_transfer, shortest_deadline
 
 if TYPE_CHECKING:
     import smtplib
@@ -36,19 +37,6 @@ if TYPE_CHECKING:
     from ..delivery.outgoing import Outgoing
     from ..smtp.results import Result
     from .values import ProbeStep
-
-
-_DEADLINE = 20.0
-"""Seconds to send a single message, including the connection: web servers end a request after 30,
-which also has other work to do."""
-
-_SLOWEST = 128 * 1024
-"""Octets per second: the slowest network for which a large message gets enough time."""
-
-
-def shortest_deadline(timeout: float) -> float:
-    """Return the deadline of a small message if ``MAIL_DEADLINE`` is not set."""
-    return max(_DEADLINE, timeout)
 
 
 NO_HOST = object()
@@ -297,4 +285,4 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
 
     def _seconds(self, octets: int) -> float:
         """Return the seconds that a single message may take, including the connection."""
-        return self._deadline or self._shortest_deadline + octets // _SLOWEST
+        return self._deadline or self._shortest_deadline + seconds_to_transfer(octets)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flask import current_app
 
-from ..backends.smtp import shortest_deadline
+from ..backends.time_limits import shortest_deadline
 from ..config.converters import default_port, is_on
 from ..config.table import BY_KEY
 from ..smtp.session import full_name_of_host
