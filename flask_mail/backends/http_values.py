@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol
 
@@ -148,7 +149,8 @@ class Answer:
     def find(self, *names: str) -> str:
         """Return the text in an object of JSON, such as ``answer.find("error", "message")``.
 
-        Numbers become text. Empty if there is no JSON, no such member, or none with text.
+        Numbers become text, and control characters spaces. Empty if there is no JSON, no such
+        member, or none with text.
         """
         try:
             found = self.json()
@@ -157,7 +159,7 @@ class Answer:
         for name in names:
             found = found.get(name) if isinstance(found, dict) else None
         is_text = isinstance(found, (str, int)) and not isinstance(found, bool)
-        return str(found).strip() if is_text else ""
+        return printable(str(found)).strip() if is_text else ""
 
     def require(self, *names: str) -> str:
         """Return what :meth:`find` finds, such as the id of an accepted message.
@@ -175,10 +177,12 @@ class Answer:
         if given.isascii() and given.isdigit():
             return min(float(given[:9]), _LONGEST_DELAY)
         try:
-            seconds = parsedate_to_datetime(given).timestamp() - clock()
+            date = parsedate_to_datetime(given)
+            # Of the three formats, one has no time zone (RFC 9110 section 5.6.7).
+            seconds = (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()
         except (ValueError, TypeError, OverflowError, IndexError):
             return None
-        return min(max(seconds, 0.0), _LONGEST_DELAY)
+        return min(max(seconds - clock(), 0.0), _LONGEST_DELAY)
 
     def without(self, secrets: Iterable[Secret]) -> Answer:
         """Return this answer with ``***`` for each secret that it repeats."""
@@ -189,6 +193,11 @@ class Answer:
             for name, value in headers.items():
                 headers[name] = cover(value.encode("utf-8", "replace")).decode("utf-8")
         return replace(self, body=body, headers=headers)
+
+
+def printable(text: str) -> str:
+    """Return `text` with a space for each character that is not printable."""
+    return "".join(each if each.isprintable() else " " for each in text)
 
 
 def _is_secret(name: str, value: str | Secret) -> bool:

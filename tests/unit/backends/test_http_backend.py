@@ -445,10 +445,18 @@ def test_answer_that_is_cut_in_its_header_is_unknown(service, header):
         pigeon_at(service.url, TakesAnyAnswer).send(message())
 
 
-@pytest.mark.parametrize("status", [101, 102, 103])
-def test_final_answer_after_an_interim_one_is_not_that_to_the_next(service, status):
-    """It may arrive later, when the connection is used for another message."""
-    service.plan(Plan(answer(status)))
+@pytest.mark.parametrize("status", [102, 103])
+def test_final_answer_after_an_interim_one_is_read(service, status):
+    interim = f"HTTP/1.1 {status} Wait\r\nLink: </a>\r\n\r\n".encode()
+    service.plan(Plan(interim * 2 + answer(200, {"id": "17"})))
+    backend = pigeon_at(service.url)
+    assert backend.send(message()).response == "17"
+    assert backend.stats()["idle"] == 1
+
+
+def test_connection_with_another_protocol_is_not_kept(service):
+    """What follows would be taken for the answer to another message."""
+    service.plan(Plan(answer(101)))
     backend = pigeon_at(service.url)
     with pytest.raises(DeliveryUnknown):
         backend.send(message())
