@@ -77,6 +77,9 @@ class Request:
         """Return what is wrong with it, and True if that is a secret; empty if nothing is."""
         if not _METHOD.fullmatch(self.method) or not _PATH.fullmatch(self.path):
             return "its path or method has characters that must be percent-encoded", False
+        if not isinstance(self.body, bytes) and not hasattr(self.body, "blocks"):
+            kind = type(self.body).__name__
+            return f"its body must be bytes, a dict, a list or have blocks(), not {kind}", False
         for name, value in self._fields:
             if not _NAME.fullmatch(name) or name.lower() in _OF_BASE:
                 return f"it may not have a header {name!r}", False

@@ -242,6 +242,24 @@ def test_body_in_blocks_is_sent(service):
     assert [each.partition(b"\r\n\r\n")[2] for each in service.requests] == [b"abcd", b""]
 
 
+@pytest.mark.parametrize(("body", "kind"), [("text", "str"), (None, "NoneType"), (5, "int")])
+def test_body_of_another_type_is_not_sent(service, body, kind):
+    backend = pigeon_at(service.url, made_by(service, lambda *_: Request("/send", body)))
+    with pytest.raises(BackendUnavailable, match=f"must be bytes, a dict.*, not {kind}"):
+        backend.send(message())
+    assert service.connections == 0
+
+
+def test_body_without_a_length_leaves_no_connection_open(service):
+    """It is measured before there is a connection."""
+    body = Sized(4, b"abcd")
+    body.length = "four"
+    backend = pigeon_at(service.url, made_by(service, lambda *_: Request("/send", body)))
+    with pytest.raises(TypeError):
+        backend.send(message())
+    assert backend.stats()["opened"] == 0
+
+
 @pytest.mark.parametrize(
     "body",
     [
