@@ -65,6 +65,27 @@ def test_a_csv_file_of_a_service_is_imported(shop, tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("jörg@example.com\n".encode("latin-1"), "not CSV in UTF-8"),
+        ("ann@example.com\n".encode("utf-16"), "not CSV in UTF-8"),
+        (b"x" * 200_000 + b"@example.com\n", "not CSV in UTF-8"),
+        (b"Email;Reason\nann@example.com;complaint\n", "Not addresses: line 1, line 2."),
+    ],
+    ids=["latin-1", "utf-16", "field", "semicolons"],
+)
+def test_file_in_another_format_is_an_error_and_adds_nothing(shop, tmp_path, content, says):
+    """A program would go on to send mail to addresses that it takes for suppressed."""
+    file = tmp_path / "list.csv"
+    file.write_bytes(content)
+    done = run(shop, "import", str(file))
+    assert isinstance(done.exception, SystemExit)
+    assert done.exit_code == 1
+    assert says in done.output
+    assert entries(shop) == []
+
+
 def test_the_standard_input_is_imported(shop):
     assert run(shop, "import", "-", input="ann@example.com\n").output == "Added: 1\n"
 

@@ -17,7 +17,8 @@ from flask.cli import with_appcontext
 from ..feedback.suppression_list import ALL_LISTS, Entry, Reason, add, listed, remove
 from .options import of_queue, read_seconds, transaction
 
-_ADDRESS: Final = re.compile(r"[^\s@<>]+@[^\s@<>]+")
+# In the domain none of what separates the columns of a file.
+_ADDRESS: Final = re.compile(r"""[^\s@<>]+@[^\s@<>,;:|"']+""")
 _COLUMNS: Final = {
     **dict.fromkeys(("address", "email", "email address", "recipient"), "address"),
     **dict.fromkeys(("reason", "type"), "reason"),
@@ -139,7 +140,10 @@ def import_addresses(
     """
     count = 0
     wrong: list[str] = []
-    rows = list(_rows(file, wrong))
+    try:
+        rows = list(_rows(file, wrong))
+    except (UnicodeError, csv.Error) as error:
+        raise click.ClickException(f"The file is not CSV in UTF-8: {error}.") from None
     with _progress(range(0, len(rows), _AT_ONCE)) as parts:
         for first in parts:  # each in a transaction, as workers wait for it
             with transaction(mailer) as (connection, tables):
