@@ -129,7 +129,7 @@ def add_endpoint(app: Flask) -> None:
     app.extensions["mail_events"] = Received()
     blueprint = Blueprint(BLUEPRINT, __name__)
     blueprint.add_url_rule(
-        "/<mailer>", "receive", _receive, methods=["POST"], provide_automatic_options=False
+        "/<path:mailer>", "receive", _receive, methods=["POST"], provide_automatic_options=False
     )
     app.register_blueprint(blueprint, url_prefix=prefix)
     exempt(app, BLUEPRINT)

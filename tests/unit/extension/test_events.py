@@ -379,6 +379,12 @@ class TestMailers:
         assert post(app, body, to="news", headers=signed(body, key=NEXT)).status_code == 204
         assert [(each.mailer, each.backend) for each in got] == [("news", "service")]
 
+    def test_name_with_a_slash_has_an_address(self, app, got):
+        """Servers decode %2F before the route is found."""
+        app.config["MAIL_MAILERS"] = {"eu/news": {"BACKEND": Service, "EVENTS_SECRET": KEY}}
+        assert post(app, body_of("bounced"), to="eu%2Fnews").status_code == 204
+        assert [each.mailer for each in got] == ["eu/news"]
+
     def test_of_a_composite_each_part_has_an_address(self, app, got):
         app.config["MAIL_MAILERS"] = {
             "default": {"BACKEND": "failover", "MAILERS": ["news", "signed", "silent", "null"]},
