@@ -102,8 +102,8 @@ class Topics:
         :raises ConfigurationError: it is not for one of the topics, or it failed.
         """
         query = parse_qs(urlsplit(url).query)
-        topic = query.get("TopicArn", [""])[0]
-        host = self.hosts.get(topic)
+        # Of several, Amazon might take another one.
+        host = self.hosts.get(", ".join(query.get("TopicArn", ())))
         if host is None or query.get("Action") != ["ConfirmSubscription"]:
             raise ConfigurationError("The URL confirms no subscription to a topic of the settings.")
         if not _is_at(url, host):

@@ -216,6 +216,7 @@ class TestConfirm:
             (CONFIRM.replace("sns.eu", "sns.us", 1), "must begin with"),
             (CONFIRM.replace("bounces", "other"), "no subscription to a topic"),
             (CONFIRM.replace("ConfirmSubscription", "Subscribe"), "no subscription to a topic"),
+            (f"{CONFIRM}&TopicArn={TOPIC}2", "no subscription to a topic"),
             (f"{CONFIRM}\n", "must begin with"),
             ("", "no subscription"),
         ],
