@@ -185,13 +185,13 @@ class HttpBackend(Backend[None]):
         :raises BackendUnavailable: there was no connection, or the request was not completed.
         :raises DeliveryUnknown: there was no valid answer.
         """
-        head = request.head(self._path, self._authority)
         try:
             wire = self._pool.take() or self._connected(deadline)
         except CannotConnect as failed:
             stage, problem = failed.stage, failed.error
         else:
             stage = "data"
+            head = request.head(self._path, self._authority)
             try:
                 answer = wire.exchange(head, request.body, request.method, deadline)  # type: ignore[arg-type]
                 return answer.without(request.secrets())

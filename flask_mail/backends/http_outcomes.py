@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import BackendUnavailable, DeliveryError, DeliveryUnknown, MessageRefused
 from ..smtp.deadline import DeadlinePassed
-from .http_values import printable
 
 if TYPE_CHECKING:
     from .http_values import Answer
@@ -43,7 +42,8 @@ def kind_of(answer: Answer) -> tuple[type[DeliveryError], str]:
 def reason_in(answer: Answer) -> str:
     """Return what a service says about its answer, on one line."""
     found = next((text for each in _REASONS if (text := answer.find(*each))), answer.text)
-    shown = " ".join(printable(found[: 2 * _LONGEST_REASON]).split())
+    shown = "".join(each if each.isprintable() else " " for each in found[: 2 * _LONGEST_REASON])
+    shown = " ".join(shown.split())
     return shown if len(shown) <= _LONGEST_REASON else f"{shown[:_LONGEST_REASON]}..."
 
 

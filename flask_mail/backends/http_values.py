@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol
 
@@ -77,9 +76,6 @@ class Request:
         """Return what is wrong with it, and True if that is a secret; empty if nothing is."""
         if not _METHOD.fullmatch(self.method) or not _PATH.fullmatch(self.path):
             return "its path or method has characters that must be percent-encoded", False
-        if not isinstance(self.body, bytes) and not hasattr(self.body, "blocks"):
-            kind = type(self.body).__name__
-            return f"its body must be bytes, a dict, a list or have blocks(), not {kind}", False
         for name, value in self._fields:
             if not _NAME.fullmatch(name) or name.lower() in _OF_BASE:
                 return f"it may not have a header {name!r}", False
@@ -152,8 +148,7 @@ class Answer:
     def find(self, *names: str) -> str:
         """Return the text in an object of JSON, such as ``answer.find("error", "message")``.
 
-        Numbers become text, and control characters spaces. Empty if there is no JSON, no such
-        member, or none with text.
+        Numbers become text. Empty if there is no JSON, no such member, or none with text.
         """
         try:
             found = self.json()
@@ -162,7 +157,7 @@ class Answer:
         for name in names:
             found = found.get(name) if isinstance(found, dict) else None
         is_text = isinstance(found, (str, int)) and not isinstance(found, bool)
-        return printable(str(found)).strip() if is_text else ""
+        return str(found).strip() if is_text else ""
 
     def require(self, *names: str) -> str:
         """Return what :meth:`find` finds, such as the id of an accepted message.
@@ -180,12 +175,10 @@ class Answer:
         if given.isascii() and given.isdigit():
             return min(float(given[:9]), _LONGEST_DELAY)
         try:
-            date = parsedate_to_datetime(given)
-            # Of the three formats, one has no time zone (RFC 9110 section 5.6.7).
-            seconds = (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()
+            seconds = parsedate_to_datetime(given).timestamp() - clock()
         except (ValueError, TypeError, OverflowError, IndexError):
             return None
-        return min(max(seconds - clock(), 0.0), _LONGEST_DELAY)
+        return min(max(seconds, 0.0), _LONGEST_DELAY)
 
     def without(self, secrets: Iterable[Secret]) -> Answer:
         """Return this answer with ``***`` for each secret that it repeats."""
@@ -196,11 +189,6 @@ class Answer:
             for name, value in headers.items():
                 headers[name] = cover(value.encode("utf-8", "replace")).decode("utf-8")
         return replace(self, body=body, headers=headers)
-
-
-def printable(text: str) -> str:
-    """Return `text` with a space for each character that is not printable."""
-    return "".join(each if each.isprintable() else " " for each in text)
 
 
 def _is_secret(name: str, value: str | Secret) -> bool:

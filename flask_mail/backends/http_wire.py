@@ -146,16 +146,13 @@ class HttpWire(Transport):
         return self._is_over or self.has_unread
 
     def _answer(self, method: str) -> Answer:
-        while True:
-            response = HTTPResponse(_Received(self), method=method)  # type: ignore[arg-type]
-            response.begin()  # it skips those of 100
-            if response.status >= 200 or response.status == 101:  # RFC 9110 section 15.2
-                break
+        response = HTTPResponse(_Received(self), method=method)  # type: ignore[arg-type]
+        response.begin()
         body = response.read(LONGEST_BODY + 1)
         is_cut = len(body) > LONGEST_BODY
         if response.length and not is_cut:
             raise IncompleteRead(b"", response.length)
-        # After 101, for which nothing has asked, another protocol may follow.
+        # After an interim answer (1xx), the final one may follow, which is not that to the next.
         is_interim = response.status < 200
         is_over = is_interim or response.will_close or not response.isclosed() or self.has_unread
         self.is_reusable = self.is_complete and not is_over

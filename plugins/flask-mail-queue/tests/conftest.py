@@ -1,33 +1,59 @@
 """Fixtures: a database of each kind, and an app with a queue in it."""
 
 import os
+from contextlib import ExitStack
 
 import pytest
-from databases import is_installed, postgres
+from databases import SERVERS, program, running
 from shop import Shop
 
-DATABASES = ["sqlite", "postgresql"]
+DATABASES = ["sqlite", *SERVERS]
+DRIVERS = {"postgresql": "psycopg", "mariadb": "pymysql"}
 
 
 @pytest.fixture(scope="session")
-def server():
-    if not is_installed():
-        # CI installs it.
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("PostgreSQL is not installed")
-    pytest.importorskip("psycopg")
-    with postgres() as server:
+def servers():
+    """A function that returns the server of a kind, which is started once."""
+    found = {}
+    with ExitStack() as stack:
+
+        def server(kind):
+            if kind not in found:
+                if not all(map(program, SERVERS[kind].programs)):
+                    # CI installs it.
+                    (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no {kind} server")
+                pytest.importorskip(DRIVERS[kind])
+                found[kind] = stack.enter_context(running(kind))
+            found[kind].empty()
+            return found[kind]
+
         yield server
 
 
+@pytest.fixture(params=SERVERS)
+def server(request, servers):
+    """A server with an empty database."""
+    return servers(request.param)
+
+
+class File:
+    """A database of SQLite."""
+
+    def __init__(self, path):
+        self.url = f"sqlite:///{path}"
+
+
 @pytest.fixture(params=DATABASES)
-def url(request, tmp_path):
-    """The URL of an empty database."""
+def database(request, tmp_path, servers):
+    """An empty database."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/mail.db"
-        return
-    server = request.getfixturevalue("server")
-    server.empty()
-    yield server.url
+        return File(tmp_path / "mail.db")
+    return servers(request.param)
+
+
+@pytest.fixture
+def url(database):
+    return database.url
 
 
 @pytest.fixture

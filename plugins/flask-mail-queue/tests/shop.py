@@ -6,6 +6,7 @@ from flask import Flask
 from flask_mail_queue.database import queries
 from flask_mail_queue.queues import queues_of
 from flask_mail_queue.worker.worker import Worker
+from sqlalchemy.schema import DropIndex
 
 from flask_mail import (
     Mail,
@@ -115,6 +116,11 @@ class Shop:
     def execute(self, statement):
         with self.store.begin() as connection:
             connection.execute(statement)
+
+    def drop_index(self, name):
+        """Remove an index of the table of messages."""
+        indexes = {each.name: each for each in self.store.tables.queue.indexes}
+        self.execute(DropIndex(indexes[f"ix_mail_queue_{name}"]))
 
     def make_due(self):
         """Let the time pass until every row is due."""

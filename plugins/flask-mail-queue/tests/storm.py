@@ -176,8 +176,12 @@ class Storm:
             os.waitpid(process, 0)
             self.expire(process)
             return 0
-        self.expire(process)
-        self.finish()
+        try:
+            self.expire(process)
+            self.finish()
+        except BaseException:
+            os.kill(process, signal.SIGKILL)  # it would keep the output of this program open
+            raise
         os.kill(process, signal.SIGCONT)
         self.judged(os.waitpid(process, 0)[1])
         return 1
@@ -223,8 +227,10 @@ class Storm:
         # What was tried again after a failure of the server is due later.
         queue = self.store.tables.queue
         with self.store.begin() as connection:
-            is_queued = queue.c.state == "queued"
-            connection.execute(queue.update().where(is_queued).values(due_at=0))
+            # MariaDB would wait for rows that a suspended worker has not committed.
+            queued = select(queue.c.id).where(queue.c.state == "queued")
+            found = list(connection.scalars(queued.with_for_update(skip_locked=True)))
+            connection.execute(queue.update().where(queue.c.id.in_(found)).values(due_at=0))
         self.store.dispose()
         self.judged(os.waitpid(self.fork(), 0)[1])
 

@@ -106,7 +106,7 @@ def test_a_list_that_cannot_be_stored_together_is_stored_one_by_one(shop, monkey
         raise OperationalError("INSERT", {}, Exception("too large"))
 
     shop.send("first")
-    monkeypatch.setattr(shop.store, "insert_many", fail)
+    monkeypatch.setattr(shop.store.insertion, "many", fail)
     receipts = shop.mail.send_many([message(number) for number in range(3)])
     assert outcomes(receipts) == ["queued"] * 3
     assert shop.states() == ["queued"] * 4, "the transaction that failed was rolled back"
@@ -119,7 +119,7 @@ def test_a_list_is_unknown_if_its_commit_is_interrupted(shop, monkeypatch):
 
     def fail(connection):
         commit(connection)
-        raise dialect.dbapi.OperationalError
+        raise dialect.dbapi.OperationalError(2013, "lost")
 
     with monkeypatch.context() as patch:
         patch.setattr(dialect, "do_commit", fail)

@@ -23,6 +23,9 @@ def made(url):
             if other.dialect.name == "postgresql":
                 for name in other.scalars(text("SELECT gid FROM pg_prepared_xacts")).all():
                     other.exec_driver_sql(f"ROLLBACK PREPARED '{name}'")
+            elif other.dialect.name == "mariadb":
+                for row in other.execute(text("XA RECOVER")).all():
+                    other.exec_driver_sql(f"XA ROLLBACK '{row.data.decode()}'")
         session.get_bind().dispose()
 
 
@@ -191,7 +194,8 @@ def test_an_exception_of_a_signal_in_the_first_phase_leaves_it_unknown(in_two_ph
         raise RuntimeError("soft time limit")
 
     monkeypatch.setattr(dialect, "do_prepare_twophase", interrupted)
-    with pytest.raises(RuntimeError):
+    # MariaDB refuses to roll back what SQLAlchemy does not know to be prepared.
+    with pytest.raises((RuntimeError, DBAPIError)):
         session.commit()
     session.rollback()
     assert outcomes(shop) == ["unknown"]

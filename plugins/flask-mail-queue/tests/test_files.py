@@ -141,13 +141,13 @@ def test_equal_attachments_of_a_list_are_stored_once(shop, tmp_path):
 
 def test_messages_with_large_attachments_share_a_statement_if_they_are_equal(shop, monkeypatch):
     counts = []
-    insert_many = type(shop.store).insert_many
+    insert = shop.store.insertion.many
 
-    def counted(store, connection, rows):
+    def counted(connection, rows):
         counts.append(len(rows))
-        return insert_many(store, connection, rows)
+        return insert(connection, rows)
 
-    monkeypatch.setattr(type(shop.store), "insert_many", counted)
+    monkeypatch.setattr(shop.store.insertion, "many", counted)
     one, two = octets(1, 5_000_000), octets(2, 5_000_000)
     shop.mail.send_many([message(each) for each in (one, one, one, two, two, one)])
     assert counts == [3, 2, 1]
@@ -435,7 +435,7 @@ def test_sending_waits_for_nothing_that_another_worker_has_locked(server):
 def test_create_adds_the_pieces_to_tables_with_rows(shop):
     shop.send()
     shop.execute(text("DROP TABLE mail_queue_file"))
-    shop.execute(text("DROP INDEX ix_mail_queue_files"))
+    shop.drop_index("files")
     shop.execute(text("ALTER TABLE mail_queue DROP COLUMN files"))
     with pytest.raises(DBAPIError):
         shop.work()

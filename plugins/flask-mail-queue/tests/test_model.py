@@ -108,7 +108,7 @@ class Queue(RuleBasedStateMachine):
         row = {**given, **when, "priority": priority, "key": key, "record": b"{}"}
         row |= {"files": None, "trace": None}
         with self.store.begin() as connection:
-            number, is_new = self.store.insert(connection, row)
+            number, is_new = self.store.insertion.one(connection, row)
         same = [each.id for each in self.rows.values() if key is not None and each.key == key]
         assert (number in same) is not is_new
         assert is_new is not bool(same)

@@ -50,8 +50,8 @@ def test_a_url_that_is_none_is_an_error_that_does_not_show_it():
 
 
 def test_other_databases_are_refused():
-    with pytest.raises(ConfigurationError, match="cannot use mysql"):
-        Store("mysql://localhost/shop")
+    with pytest.raises(ConfigurationError, match="cannot use oracle"):
+        Store("oracle://localhost/shop")
 
 
 def test_a_driver_that_is_not_installed_is_named():

@@ -1,7 +1,7 @@
 """Workers that are killed and suspended: nothing is sent twice, and nothing is lost.
 
-The environment variable ``MAIL_QUEUE_KILLS`` sets the number of kills for each database. PostgreSQL
-is also restarted, and ends connections, while workers send.
+The environment variable ``MAIL_QUEUE_KILLS`` sets the number of kills for each database. Servers
+are also restarted, and end connections, while workers send.
 """
 
 from __future__ import annotations
@@ -54,14 +54,13 @@ def run_storm(errors, arguments, failures):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forks")
-def test_workers_that_die_send_nothing_twice_and_lose_nothing(url, tmp_path, request):
+def test_workers_that_die_send_nothing_twice_and_lose_nothing(database, tmp_path):
     seed = random.SystemRandom().randrange(1_000_000)
     failures = {}
-    if url.startswith("postgresql"):
-        server = request.getfixturevalue("server")
-        failures = {"restart": server.restart, "end": server.end_connections}
+    if not database.url.startswith("sqlite"):
+        failures = {"restart": database.restart, "end": database.end_connections}
     rounds = ROUNDS if failures else 0
-    arguments = [url, tmp_path / "ledger", KILLS, STOPS, rounds, seed]
+    arguments = [database.url, tmp_path / "ledger", KILLS, STOPS, rounds, seed]
     status, output, failed = run_storm(tmp_path / "errors", arguments, failures)
     assert status == 0, f"seed {seed}: {output}{(tmp_path / 'errors').read_text()}"
     found = json.loads(output)

@@ -93,8 +93,8 @@ def test_auto_stores_at_once_for_a_session_that_has_only_read(made, read):
 def test_auto_sees_what_bypasses_the_session_on_postgresql(made):
     shop, db = made()
     with shop.app.app_context():
-        if db.engine.dialect.name == "sqlite":
-            pytest.skip("SQLite cannot say what was written")
+        if db.engine.dialect.name != "postgresql":
+            pytest.skip("no other database can say what was written")
         db.session.connection().exec_driver_sql("INSERT INTO orders (email) VALUES ('x')")
         assert shop.send().response.endswith("with your transaction")
         db.session.rollback()
@@ -122,7 +122,9 @@ def test_a_transaction_older_than_the_plugin_is_judged_by_the_driver(made):
             if write:
                 db.session.execute(text("INSERT INTO orders (email) VALUES ('x')"))
             db.session.info.clear()
-            assert ("your transaction" in shop.send().response) is write
+            # PyMySQL cannot say, and joining is safe.
+            joins = write or db.engine.dialect.name == "mariadb"
+            assert ("your transaction" in shop.send().response) is joins
             db.session.rollback()
 
 
@@ -233,7 +235,8 @@ def test_a_commit_whose_connection_is_lost_is_unknown(made, monkeypatch, ending,
                 connection.dbapi_connection.close()
             else:
                 dialect.do_rollback(connection)  # as the server does if it rejects the commit
-            raise dialect.dbapi.OperationalError
+            # MariaDB is judged by the number: of a lost connection, or a deadlock.
+            raise dialect.dbapi.OperationalError(2013 if is_lost else 1213, "failed")
 
         with monkeypatch.context() as patch:
             patch.setattr(dialect, "do_commit", fail)

@@ -76,7 +76,7 @@ def test_a_row_of_the_first_version_is_sent(shop):
 
 def test_create_adds_columns_and_indexes_and_keeps_the_rows(shop):
     shop.send()
-    shop.execute(text("DROP INDEX ix_mail_queue_due"))
+    shop.drop_index("due")
     shop.execute(text("ALTER TABLE mail_queue DROP COLUMN expires_at"))
     with pytest.raises(DBAPIError):
         shop.work()
@@ -91,7 +91,7 @@ def test_create_adds_columns_and_indexes_and_keeps_the_rows(shop):
 
 def test_create_adds_what_later_versions_need_to_a_table_with_rows(shop):
     shop.send()
-    shop.execute(text("DROP INDEX ix_mail_queue_peer_id"))
+    shop.drop_index("peer_id")
     for column in ("repeat_until", "peer_id", "reported"):
         shop.execute(text(f"ALTER TABLE mail_queue DROP COLUMN {column}"))
     shop.execute(text("DROP TABLE mail_queue_event"))

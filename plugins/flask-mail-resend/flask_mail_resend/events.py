@@ -75,8 +75,8 @@ def _mapping(value: object) -> Mapping[str, Any]:
 def _tags(value: object) -> dict[str, str]:
     """Return tags by name; Resend documents a list of names and values, and sends an object."""
     if isinstance(value, list):
-        value = {str(each.get("name")): each.get("value") for each in map(_mapping, value)}
-    return {name: str(each) for name, each in _mapping(value).items()}
+        value = {each.get("name"): each.get("value") for each in map(_mapping, value)}
+    return {str(name): str(each) for name, each in _mapping(value).items() if name}
 
 
 def _recipient(data: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import case, delete, insert, update
+from sqlalchemy import and_, case, delete, insert, update
 from sqlalchemy.engine import Connection
 
 from .contents import WHOLE
@@ -26,32 +26,29 @@ def retry(
     if may_arrive_twice:
         states.append(State.UNKNOWN)
     queue = tables.queue
-    again = (
-        update(queue)
-        .where(
-            queue.c.id.in_(ids),
-            queue.c.state.in_([each.value for each in states]),
-            queue.c.record.is_not(None),
-        )
-        # It is given up and expires as if it were new. `claims` never decreases.
-        .values(
-            state=State.QUEUED.value,
-            owner=None,
-            error="",
-            attempts=0,
-            losses=0,
-            created_at=now(),
-            due_at=now(),
-            expires_at=None,
-            finished_at=None,
-            repeat_until=None,
-            peer_id=None,
-            reported=None,
-            # A worker that was taken for dead must not record a late outcome any more.
-            claims=queue.c.claims + 1,
-        )
+    # It is given up and expires as if it were new. `claims` never decreases.
+    again = update(queue).values(
+        state=State.QUEUED.value,
+        owner=None,
+        error="",
+        attempts=0,
+        losses=0,
+        created_at=now(),
+        due_at=now(),
+        expires_at=None,
+        finished_at=None,
+        repeat_until=None,
+        peer_id=None,
+        reported=None,
+        # A worker that was taken for dead must not record a late outcome any more.
+        claims=queue.c.claims + 1,
     )
-    return updated_ids(connection, again)
+    which = and_(
+        queue.c.id.in_(ids),
+        queue.c.state.in_([each.value for each in states]),
+        queue.c.record.is_not(None),
+    )
+    return updated_ids(connection, again, which)
 
 
 def settle(
@@ -100,12 +97,9 @@ def cancel(connection: Connection, tables: Tables, ids: Sequence[int]) -> dict[i
     One that would be sent again, and may have been accepted, is unknown.
     """
     queue = tables.queue
-    cancelled = (
-        update(queue)
-        .where(queue.c.id.in_(ids), queue.c.state == State.QUEUED.value)
-        .values(state=ended_as(tables, State.CANCELLED), finished_at=now())
-    )
-    rows = updated(connection, cancelled, queue.c.id, queue.c.state)
+    cancelled = update(queue).values(state=ended_as(tables, State.CANCELLED), finished_at=now())
+    which = queue.c.id.in_(ids) & (queue.c.state == State.QUEUED.value)
+    rows = updated(connection, cancelled, which, queue.c.id, queue.c.state)
     return {row.id: row.state for row in rows}
 
 

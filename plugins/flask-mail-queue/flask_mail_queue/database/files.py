@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection
 from flask_mail import MessageError
 from flask_mail.backends import BackendUnavailable, DataSource, Outgoing
 
+from .returning import locked
 from .schema import Tables
 
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ def wipe_unused(
     if bundles is not None:
         unused = unused.where(file.c.bundle.in_(bundles))
     # Never wait for a worker that was suspended in a transaction.
-    ids = list(connection.scalars(unused.with_for_update(skip_locked=True)))
+    ids = [row.bundle for row in locked(connection, unused, file.c.bundle)]
     if ids:
         connection.execute(delete(file).where(file.c.bundle.in_(ids)))
 

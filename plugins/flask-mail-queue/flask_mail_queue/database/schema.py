@@ -19,14 +19,31 @@ from sqlalchemy import (
     UniqueConstraint,
     literal_column,
 )
+from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
+
+from . import mariadb
 
 SECOND: Final = 1_000_000
 """Times are stored in microseconds since 1970, by the clock of the database."""
 
 # SQLite makes ids of no other type by itself.
 _Id = BigInteger().with_variant(Integer, "sqlite")
+# A BLOB of MariaDB has 64 KiB at most.
+_Content = LargeBinary().with_variant(mysql.LONGBLOB(), *mariadb.NAMES)
+# MariaDB compares text without regard to case, accents and spaces at the end by default.
+_EXACT: Final[dict[str, Any]] = {
+    f"{dialect}_{option}": value
+    for dialect in mariadb.NAMES
+    for option, value in (
+        ("engine", "InnoDB"),
+        ("charset", "utf8mb4"),
+        ("collate", "utf8mb4_nopad_bin"),
+    )
+}
+# Of the keys of an index, which have 3,072 octets at most there.
+_LENGTH: Final[dict[str, Any]] = {f"{dialect}_length": 255 for dialect in mariadb.NAMES}
 
 
 class State(str, Enum):
@@ -83,6 +100,13 @@ def _now_of_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
     return "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS BIGINT)"
 
 
+@compiles(now, "mariadb")
+@compiles(now, "mysql")
+def _now_of_mariadb(element: Any, compiler: Any, **kwargs: Any) -> str:
+    # Not UNIX_TIMESTAMP(NOW(6)), which repeats an hour when the summer of the time zone ends.
+    return "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
+
+
 class Tables:
     """The tables of one queue in `metadata`.
 
@@ -134,7 +158,7 @@ def _define(metadata: MetaData, name: str) -> None:
         Column("message_id", String(998), nullable=False),
         Column("recipients", Integer, nullable=False),
         Column("size", BigInteger, nullable=False),
-        Column("record", LargeBinary),
+        Column("record", _Content),
         Column("response", String(500), nullable=False),
         Column("error", String(80), nullable=False),
         Column("finished_at", BigInteger),
@@ -151,10 +175,13 @@ def _define(metadata: MetaData, name: str) -> None:
         UniqueConstraint("mailer", "key", name=f"uq_{name}_key"),
         # The id of a row that was deleted must not mean another message.
         sqlite_autoincrement=True,
+        **_EXACT,
     )
     is_queued, is_held = is_in(queue.c.state, State.QUEUED), is_in(queue.c.state, *HELD)
     Index(
         f"ix_{name}_due",
+        # First, as MariaDB has no partial indexes.
+        queue.c.state,
         queue.c.due_at,
         queue.c.id,
         sqlite_where=is_queued,
@@ -162,7 +189,7 @@ def _define(metadata: MetaData, name: str) -> None:
     )
     Index(f"ix_{name}_owner", queue.c.owner, sqlite_where=is_held, postgresql_where=is_held)
     Index(f"ix_{name}_finished", queue.c.state, queue.c.finished_at)
-    Index(f"ix_{name}_message_id", queue.c.message_id)
+    Index(f"ix_{name}_message_id", queue.c.message_id, **_LENGTH)
     Index(f"ix_{name}_peer_id", queue.c.peer_id)
     has_files = queue.c.files.is_not(None)
     Index(
@@ -180,12 +207,14 @@ def _define(metadata: MetaData, name: str) -> None:
         Column("host", String(255), nullable=False),
         Column("pid", Integer, nullable=False),
         Column("until", BigInteger, nullable=False),
+        **_EXACT,
     )
     Table(
         f"{name}_pause",
         metadata,
         Column("mailer", String(64), primary_key=True),
         Column("since", BigInteger, nullable=False),
+        **_EXACT,
     )
     Table(
         f"{name}_try",
@@ -197,6 +226,7 @@ def _define(metadata: MetaData, name: str) -> None:
         Column("response", String(500), nullable=False),
         Column("error", String(80), nullable=False),
         Column("owner", String(40), nullable=False),
+        **_EXACT,
     )
     # Pieces, as drivers and servers limit the size of a value, and copy it several times.
     Table(
@@ -205,6 +235,7 @@ def _define(metadata: MetaData, name: str) -> None:
         Column("bundle", String(32), primary_key=True),
         Column("n", Integer, primary_key=True, autoincrement=False),
         Column("data", LargeBinary(256 * 1024), nullable=False),
+        **_EXACT,
     )
     # The ids of events, as services may send one several times.
     Table(
@@ -214,6 +245,7 @@ def _define(metadata: MetaData, name: str) -> None:
         Column("mailer", String(64), nullable=False),
         Column("kind", String(12), nullable=False),
         Column("at", BigInteger, nullable=False, index=True),
+        **_EXACT,
     )
 
 
@@ -228,4 +260,5 @@ def _define_suppression(metadata: MetaData) -> None:
         Column("since", BigInteger, nullable=False),
         Column("until", BigInteger),
         Column("source", String(64), nullable=False),
+        **_EXACT,
     )

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Final
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Engine,
-    MetaData,
-    bindparam,
-    create_engine,
-    event,
-    func,
-    inspect,
-    select,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Column, Engine, MetaData, create_engine, event, inspect
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.schema import CreateColumn
 
 from flask_mail.backends import ConfigurationError
 
-from .schema import State, Tables, now
+from . import mariadb
+from .insertion import Insertion
+from .schema import Tables
 
-_DIALECTS: Final = ("sqlite", "postgresql")
+_DIALECTS: Final = ("sqlite", "postgresql", *mariadb.NAMES)
 _READS: Final = "flask_mail_queue_reads"
 _BUSY: Final = 10.0  # seconds that a transaction on SQLite waits for another one
 
@@ -46,11 +36,18 @@ class Store:
         self._url = url.url if isinstance(url, Engine) else _parsed(url)
         if self._url.get_backend_name() not in _DIALECTS:
             raise ConfigurationError(
-                f"The queue cannot use {self._url.get_backend_name()}: use PostgreSQL or SQLite."
+                f"The queue cannot use {self._url.get_backend_name()}: use PostgreSQL, MariaDB"
+                " or SQLite."
             )
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
+        self._is_mariadb = self._url.get_backend_name() in mariadb.NAMES
+        # By default, MariaDB also locks what does not exist, and workers would wait for each other.
+        self._options: dict[str, Any] = (
+            {"isolation_level": "READ COMMITTED"} if self._is_mariadb else {}
+        )
         self.metadata = MetaData()
         self.tables = Tables(self.metadata, tables)
+        self.insertion = Insertion(self.tables, self._url.get_backend_name())
         self._engines: dict[int, Engine] = {}
 
     def __repr__(self) -> str:
@@ -79,9 +76,10 @@ class Store:
         # On SQLite the queue needs connections of its own, whose transactions lock the database
         # when they begin: one that reads first and writes later may fail halfway.
         if self._shared is not None and (not self.is_sqlite or self.is_in_memory):
-            return self._shared
+            # It has the pool of the app.
+            return self._shared.execution_options(**self._options)
         try:
-            engine = create_engine(self._url)
+            engine = create_engine(self._url, **self._options)
         except ImportError as error:
             raise ConfigurationError(
                 f"The driver of the queue's database is not installed: {error.name}."
@@ -113,6 +111,7 @@ class Store:
         """Create the tables, columns and indexes that do not exist; return the added columns."""
         added = []
         with self.begin() as connection:
+            self._check_server(connection)
             self.metadata.create_all(connection)
             for table in self.tables.all:
                 found = {each["name"] for each in inspect(connection).get_columns(table.name)}
@@ -127,6 +126,7 @@ class Store:
     def missing(self) -> list[str]:
         """Return the names of the tables and columns that :meth:`create` would add."""
         with self.reading() as connection:
+            self._check_server(connection)
             inspector = inspect(connection)
             there = set(inspector.get_table_names())
             missing = [each.name for each in self.tables.all if each.name not in there]
@@ -135,6 +135,18 @@ class Store:
                     columns = {each["name"] for each in inspector.get_columns(table.name)}
                     missing += [str(each) for each in table.columns if each.name not in columns]
         return missing
+
+    def _check_server(self, connection: Connection) -> None:
+        """Raise ConfigurationError for a server of the MySQL family that the queue cannot use."""
+        if not self._is_mariadb:
+            return
+        dialect: Any = connection.dialect
+        if not dialect.is_mariadb or dialect.server_version_info < mariadb.OLDEST:
+            version = ".".join(map(str, dialect.server_version_info))
+            raise ConfigurationError(
+                f"The queue needs MariaDB 10.6 or later, PostgreSQL or SQLite; its database is"
+                f" {'MariaDB' if dialect.is_mariadb else 'MySQL'} {version}."
+            )
 
     def _add(self, connection: Connection, column: Column[Any]) -> None:
         dialect = connection.dialect
@@ -145,65 +157,8 @@ class Store:
     def dispose(self) -> None:
         """Close the idle connections of an engine of its own."""
         engine = self._engines.pop(os.getpid(), None)
-        if engine is not None and engine is not self._shared:
+        if engine is not None and (self._shared is None or engine.pool is not self._shared.pool):
             engine.dispose()
-
-    def insert(self, connection: Connection, row: dict[str, Any]) -> tuple[int, bool]:
-        """Store a row of :func:`records.row_of`, in one statement.
-
-        Return its id and True, or the id of the row with the same key and False.
-        """
-        queue = self.tables.queue
-        # No savepoint: sqlite3 would commit the transaction when it is released.
-        number = connection.execute(self._insertion, row).scalar()
-        if number is not None:
-            return number, True
-        same = (queue.c.mailer == row["mailer"]) & (queue.c.key == row["key"])
-        return connection.execute(select(queue.c.id).where(same)).scalar_one(), False
-
-    def insert_many(
-        self, connection: Connection, rows: Sequence[dict[str, Any]]
-    ) -> list[int | None]:
-        """Store rows in one statement, and return their ids, in order.
-
-        That of a row whose key exists already is ``None``.
-        """
-        ids: dict[object, list[int]] = {}
-        # A database need not return them in order, except that ids increase.
-        for row in sorted(connection.execute(self._insertion, rows) if rows else ()):
-            ids.setdefault((row.message_id, row.key), []).append(row.id)
-        found = (ids.get((row["message_id"], row["key"])) for row in rows)
-        return [each.pop(0) if each else None for each in found]
-
-    @cached_property
-    def _insertion(self) -> Any:
-        queue = self.tables.queue
-        insert: Any = sqlite.insert if self.is_sqlite else postgresql.insert
-        delay = bindparam("delay", type_=BigInteger)
-        return (
-            insert(queue)
-            .values(
-                state=State.QUEUED.value,
-                created_at=now(),
-                # Computed by the database, whose clock is the only one that counts.
-                due_at=func.coalesce(bindparam("given_at", type_=BigInteger), now() + delay),
-                expires_at=now() + bindparam("lifetime", type_=BigInteger),
-                attempts=0,
-                claims=0,
-                losses=0,
-                response="",
-                error="",
-                **{name: bindparam(name) for name in _GIVEN},
-            )
-            .on_conflict_do_nothing(index_elements=["mailer", "key"])
-            .returning(queue.c.id, queue.c.message_id, queue.c.key)
-        )
-
-
-_GIVEN: Final = (
-    *("mailer", "priority", "key", "message_id", "recipients", "size", "record"),
-    *("files", "trace"),
-)
 
 
 def _parsed(url: str) -> URL:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import case, delete, select, true, update
+from sqlalchemy import and_, case, delete, select, true, update
 from sqlalchemy.engine import Connection
 
 from .files import wipe_unused
-from .returning import updated_ids
+from .returning import locked, updated_ids
 from .schema import FINISHED, SECOND, State, Tables, is_in, now
 
 _AT_ONCE: Final = 500
@@ -22,13 +22,10 @@ def expire(connection: Connection, tables: Tables) -> list[int]:
     """End rows that are past their `expires`, and return their ids."""
     queue = tables.queue
     state = ended_as(tables, State.EXPIRED)
-    ended = (
-        update(queue)
-        .where(is_in(queue.c.state, State.QUEUED), queue.c.expires_at <= now())
-        .values(state=state, error="Expired", finished_at=now())
-    )
+    ended = update(queue).values(state=state, error="Expired", finished_at=now())
+    which = is_in(queue.c.state, State.QUEUED) & (queue.c.expires_at <= now())
     # The uncommitted rows of others are among those that MariaDB looks at.
-    return list(updated_ids(connection, ended, skip_locked=True))
+    return list(updated_ids(connection, ended, which, skip_locked=True))
 
 
 def ended_as(tables: Tables, state: State) -> Any:
@@ -57,17 +54,15 @@ def purge(
     of_mailer = true() if mailer is None else queue.c.mailer == mailer
     which = is_in(queue.c.state, *FINISHED) & of_mailer
     count = _delete(connection, tables, which, older_than)
-    connection.execute(
-        update(queue)
-        .where(
-            queue.c.state == State.REFUSED.value,
-            queue.c.finished_at < now() - _REFUSED_CONTENT * SECOND,
-            queue.c.record.is_not(None),
-            queue.c.mailer.not_in(keep),
-            of_mailer,
-        )
-        .values(record=None, files=None)
+    refused = and_(
+        is_in(queue.c.state, State.REFUSED),
+        queue.c.finished_at < now() - _REFUSED_CONTENT * SECOND,
+        queue.c.record.is_not(None),
+        queue.c.mailer.not_in(keep),
+        of_mailer,
     )
+    wiped = update(queue).values(record=None, files=None)
+    updated_ids(connection, wiped, refused, skip_locked=True)
     wipe_unused(connection, tables)
     return count
 
@@ -85,9 +80,11 @@ def purge_sent(connection: Connection, tables: Tables, mailers: Sequence[str]) -
 def _delete(connection: Connection, tables: Tables, which: Any, older_than: float) -> int:
     queue = tables.queue
     old = queue.c.finished_at < now() - round(older_than * SECOND)
-    ids = list(connection.scalars(select(queue.c.id).where(which, old).limit(_AT_ONCE)))
+    # Locked, as a person may queue one of them. Never wait for a worker that was suspended in a
+    # transaction.
+    found = locked(connection, select(queue.c.id).where(which, old), queue.c.id, _AT_ONCE)
+    ids = [row.id for row in found]
     if not ids:
         return 0
     connection.execute(delete(tables.attempt).where(tables.attempt.c.queue_id.in_(ids)))
-    # Again with the state: a person may have queued one of them meanwhile.
-    return connection.execute(delete(queue).where(queue.c.id.in_(ids), which)).rowcount
+    return connection.execute(delete(queue).where(queue.c.id.in_(ids))).rowcount

@@ -12,6 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
+from ..database import mariadb
 from .surroundings import Surroundings
 
 _log = logging.getLogger("flask_mail.queue")
@@ -71,17 +72,23 @@ def has_written(session: Session) -> bool:
     return known is None and bool(getattr(driver, "in_transaction", True))
 
 
+def watched(session: Session) -> Connection:
+    """Return the connection of a session, whose errors and commits are noticed from now on."""
+    known = session.info.setdefault(_KEY, _Transaction())
+    connection = session.connection()
+    if connection not in _of_connections:
+        _listen(connection)
+    _of_connections[connection] = known
+    return connection
+
+
 def join(
     session: Session,
     lost: Sequence[Callable[[str, bool], None]],
     committed: Callable[[], None],
 ) -> None:
     """Call `committed`, or each of `lost`, when the transaction of a session ends."""
-    known = session.info.setdefault(_KEY, _Transaction())
-    connection = session.connection()
-    if connection not in _of_connections:
-        _listen(connection)
-    _of_connections[connection] = known
+    known = _of_connections[watched(session)]
     savepoints: list[object] = []
     nested: Any = session.get_nested_transaction()
     while nested is not None:
@@ -129,7 +136,8 @@ def _flushed(session: Session, context: object) -> None:
 
 def _begin_commit(connection: Connection) -> None:
     known = _of_connections.get(connection)
-    if known is not None:
+    # Nothing is sent to the database if the connection is lost.
+    if known is not None and not connection.invalidated:
         known.in_doubt = known.is_committing = True
 
 
@@ -163,6 +171,12 @@ def _failed(context: Any) -> None:
         # Rejected by the database. An exception of a signal, such as a time limit, proves nothing.
         known.in_doubt = context.sqlalchemy_exception is None
     known.is_committing = False  # a rollback that fails proves nothing either
+    if context.dialect.name in mariadb.NAMES and mariadb.has_rolled_back(
+        context.original_exception
+    ):
+        # With the next statement it would begin another transaction, without what was stored. After
+        # the loss of a connection, SQLAlchemy demands a rollback first.
+        context.is_disconnect, context.invalidate_pool_on_disconnect = True, False
 
 
 @event.listens_for(Session, "after_commit")

@@ -21,6 +21,7 @@ from flask_mail.backends import (
     Receipt,
 )
 
+from ..database import mariadb
 from ..database.files import Bundles, large_files, undo
 from ..database.records import row_of
 from ..database.store import describe_failure
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("flask_mail.queue")
 # Octets of the messages that are stored in one statement; databases limit its size.
 _LARGEST: Final = 4 * 1024 * 1024
+_REPEATS: Final = 3  # after a deadlock, in which nothing was stored
 _LINE: Final = 78  # of base64, with its end; it encodes:
 _OF_A_LINE: Final = 57
 _Row = dict[str, Any]
@@ -86,7 +88,7 @@ class Storing:
             session = self._session()
 
             def insert(connection: Connection) -> tuple[int, bool]:
-                number, is_new = self._queue.store.insert(connection, row)
+                number, is_new = self._queue.store.insertion.one(connection, row)
                 self._insert_files(connection, bundles, {number: row} if is_new else {})
                 return number, is_new
 
@@ -127,7 +129,7 @@ class Storing:
         given = list(rows.values())
 
         def insert(connection: Connection) -> list[int | None]:
-            found = self._queue.store.insert_many(connection, given)
+            found = self._queue.store.insertion.many(connection, given)
             new = {number: row for number, row in zip(found, given, strict=True) if number}
             self._insert_files(connection, bundles, new)
             return found
@@ -182,7 +184,16 @@ class Storing:
         """
         if session is not None:
             # Not session.execute(), which would count as a write of the program.
-            return insert(session.connection())
+            return insert(sessions.watched(session))
+        for _ in range(_REPEATS):
+            try:
+                return self._inserted_alone(insert)
+            except DBAPIError as error:
+                if not mariadb.is_deadlock(error):
+                    raise
+        return self._inserted_alone(insert)
+
+    def _inserted_alone(self, insert: Callable[[Connection], _T]) -> _T:
         with self._queue.store.engine.connect() as connection:
             transaction = connection.begin()
             stored = insert(connection)

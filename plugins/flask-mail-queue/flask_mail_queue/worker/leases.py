@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import case, delete, exists, insert, select, update
 from sqlalchemy.engine import Connection
 
-from ..database.returning import updated
+from ..database.returning import locked, updated
 from ..database.schema import HELD, SECOND, State, Tables, is_in, now
 
 MOST_LOSSES: Final = 10
@@ -71,12 +71,10 @@ class Leases:
             return []
         # What a suspended worker has locked in a transaction waits for the next sweep.
         again = (queue.c.repeat_until > now()).label("again")
-        held = (
-            select(queue.c.id, queue.c.state, again)
-            .where(queue.c.owner.in_(owners), is_in(queue.c.state, *HELD))
-            .with_for_update(skip_locked=True)
+        held = select(queue.c.id, queue.c.state, again).where(
+            queue.c.owner.in_(owners), is_in(queue.c.state, *HELD)
         )
-        rows = connection.execute(held).all()
+        rows = locked(connection, held, queue.c.id)
         repeated = [row.id for row in rows if row.state == State.SENDING.value and row.again]
         found = self._release(connection, _ids(rows, State.CLAIMED) + repeated)
         sending = [each for each in _ids(rows, State.SENDING) if each not in repeated]
@@ -108,7 +106,6 @@ class Leases:
         )
         released = (
             update(queue)
-            .where(queue.c.id.in_(ids))
             # In this order: MariaDB computes a value from those that were set before it.
             .ordered_values(
                 (queue.c.state, case((is_poison, failed), else_=State.QUEUED.value)),
@@ -118,7 +115,7 @@ class Leases:
                 (queue.c.owner, None),
             )
         )
-        rows = updated(connection, released, queue.c.id, queue.c.state)
+        rows = updated(connection, released, queue.c.id.in_(ids), queue.c.id, queue.c.state)
         return _ids(rows, State.FAILED) + _ids(rows, State.UNKNOWN)
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import case, exists, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy import and_, case, exists, func, insert, literal, or_, select, tuple_, update
 from sqlalchemy.engine import Connection
 
 from ..database.contents import WHOLE
 from ..database.files import wipe_unused
-from ..database.returning import updated_ids
+from ..database.returning import locked, updated_ids
 from ..database.schema import ALL_MAILERS, HELD, SECOND, State, Tables, is_in, now
 from .claims import Claimed, Result, apart, claimed
 from .leases import LeaseLost
@@ -64,10 +64,8 @@ class Protocol:
                 wanted,
             )
             .order_by(queue.c.priority, queue.c.due_at, queue.c.id)
-            .limit(most)
-            .with_for_update(skip_locked=True)
         )
-        rows = apart(connection.execute(due).all())
+        rows = apart(locked(connection, due, queue.c.id, most))
         if rows:
             connection.execute(
                 update(queue)
@@ -79,11 +77,9 @@ class Protocol:
     def release(self, connection: Connection) -> None:
         """Release all rows that this worker has claimed, after a claim whose commit is in doubt."""
         queue = self._queue
-        connection.execute(
-            update(queue)
-            .where(queue.c.owner == self._owner, is_in(queue.c.state, State.CLAIMED))
-            .values(state=State.QUEUED.value, owner=None)
-        )
+        released = update(queue).values(state=State.QUEUED.value, owner=None)
+        mine = (queue.c.owner == self._owner) & is_in(queue.c.state, State.CLAIMED)
+        updated_ids(connection, released, mine, skip_locked=True)
 
     def exchange(
         self,
@@ -142,13 +138,12 @@ class Protocol:
         if repeatable is not None:
             until = func.coalesce(queue.c.repeat_until, now() + round(repeatable * SECOND))
         is_paused = exists().where(pause.c.mailer.in_([queue.c.mailer, ALL_MAILERS]))
-        marked = (
-            update(queue)
-            .where(self._fence(rows), queue.c.owner == self._owner, is_in(queue.c.state, *before))
-            .where(~is_paused.correlate(queue))
-            .values(state=State.SENDING.value, repeat_until=until)
+        mine = and_(
+            *(self._fence(rows), queue.c.owner == self._owner, is_in(queue.c.state, *before)),
+            ~is_paused.correlate(queue),
         )
-        return updated_ids(connection, marked)
+        marked = update(queue).values(state=State.SENDING.value, repeat_until=until)
+        return updated_ids(connection, marked, mine)
 
     def record(self, connection: Connection, results: Sequence[Result]) -> set[int]:
         """Record results, and return the ids of the rows that were changed.
@@ -169,10 +164,6 @@ class Protocol:
         # One statement for all, which wipes their content too.
         recorded = (
             update(queue)
-            .where(
-                self._fence([each.row for each in results]),
-                or_(is_in(queue.c.state, State.SENDING), is_in(queue.c.state, State.UNKNOWN)),
-            )
             # In this order: MariaDB computes a value from those that were set before it.
             .ordered_values(
                 (queue.c.attempts, queue.c.attempts + case((was_sending, 1), else_=0)),
@@ -187,7 +178,10 @@ class Protocol:
                 (queue.c.peer_id, self._peer_ids(results)),
             )
         )
-        found = updated_ids(connection, recorded)
+        mine = self._fence([each.row for each in results]) & or_(
+            is_in(queue.c.state, State.SENDING), is_in(queue.c.state, State.UNKNOWN)
+        )
+        found = updated_ids(connection, recorded, mine)
         if bundles := {each.row.files for each in results} - {None}:
             wipe_unused(connection, self._tables, bundles)
         return found
@@ -230,16 +224,11 @@ class Protocol:
             values["repeat_until"] = None
         if result.counted:
             values["attempts"] = queue.c.attempts + 1
-        recorded = (
-            update(queue)
-            .where(
-                self._fence([result.row]),
-                queue.c.owner == self._owner,
-                is_in(queue.c.state, *HELD),
-            )
-            .values(**values)
+        mine = and_(
+            *(self._fence([result.row]), queue.c.owner == self._owner),
+            is_in(queue.c.state, *HELD),
         )
-        found = updated_ids(connection, recorded)
+        found = updated_ids(connection, update(queue).values(**values), mine)
         if found:
             connection.execute(
                 insert(self._try).values(

@@ -37,7 +37,7 @@ def rehearse(connection: Connection, queues: Sequence[QueueBackend]) -> None:
         leases.register(connection, "", 0)
         leases.renew(connection)
         for state in (State.SENT, State.QUEUED):
-            number, _ = store.insert(connection, _row())
+            number, _ = store.insertion.one(connection, _row())
             rows = protocol.claim(connection, _MAILER, 1, only=number)
             protocol.exchange(connection, [], rows, again=True)
             protocol.exchange(connection, [Result(rows[0], state)], [], again=True)
