@@ -56,7 +56,7 @@ def kept_in(folder: Path, known: Mapping[str, Kept], setting: str) -> list[Kept]
             names = {
                 entry.name[:-4]
                 for entry in entries
-                if entry.name.endswith(".eml") and entry.is_file(follow_symlinks=False)
+                if entry.name.endswith(".eml") and _is_file(entry)
             }
     except FileNotFoundError:  # nothing was sent yet
         return []
@@ -68,6 +68,13 @@ def kept_in(folder: Path, known: Mapping[str, Kept], setting: str) -> list[Kept]
         found += filter(None, (_kept(folder, name, known.get(name), setting) for name in others))
         found.sort(key=lambda each: (each.date, each.id))
     return found
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file(follow_symlinks=False)
+    except OSError:  # of this one alone, which says so when it is read
+        return True
 
 
 def _kept(folder: Path, name: str, known: Kept | None, setting: str) -> Kept | None:

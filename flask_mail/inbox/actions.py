@@ -79,7 +79,9 @@ def cancel(name: str) -> ResponseReturnValue:
 def _changed(change: Callable[[], bool] | None) -> ResponseReturnValue:
     with _context.bound(inbox_here().state):
         if change is None or not change():
-            abort(409, "Nothing was changed, as the state of the message has changed meanwhile.")
+            abort(
+                409, "Nothing was changed: a worker, or another person, changed this message first."
+            )
     return redirect(url_for(".queue"), 303)
 
 

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from email import policy
 from importlib.util import module_from_spec, spec_from_file_location
@@ -304,6 +305,7 @@ def test_a_name_is_the_time_in_utc_and_cannot_be_guessed(folder: Path) -> None:
 WRITER = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from flask_mail import Message
 from flask_mail.backends.file import FileBackend
 
@@ -787,3 +789,29 @@ def test_kept_messages_have_the_time_of_their_name(tmp_path):
     assert found.pop(ours) == "2030-01-01T12:00:00.000001+00:00"
     assert found.pop("99991231T235959_000001Z-0123456789abcdef") == "9999-01-01T00:00:00+00:00"
     assert set(found.values()) == {"2030-01-01T00:00:00+00:00"}
+
+
+def test_an_entry_that_cannot_be_looked_at_hides_no_message(tmp_path, monkeypatch):
+    """Some file systems report an error for one of them."""
+    backend = FileBackend(tmp_path)
+    for _ in range(2):
+        backend.send(Message("Hi", ["bob@example.com"], "Hi", sender="ann@example.com"))
+    broken = backend.kept()[0].id
+    scandir = os.scandir
+
+    class Entry:
+        def __init__(self, entry):
+            self.name = entry.name
+
+        def is_file(self, *, follow_symlinks):
+            if self.name.startswith(broken):
+                raise OSError(errno.EIO, "Input/output error")
+            return True
+
+    @contextmanager
+    def scan(folder):
+        with scandir(folder) as entries:
+            yield [Entry(each) for each in entries]
+
+    monkeypatch.setattr(os, "scandir", scan)
+    assert len(FileBackend(tmp_path).kept()) == 2

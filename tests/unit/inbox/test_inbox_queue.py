@@ -155,7 +155,7 @@ def test_what_has_changed_meanwhile_stays_as_it_is(
     store.is_changed = False
     answer = act(browser, what)
     assert answer.status_code == 409
-    assert "has changed meanwhile" in answer.text
+    assert "changed this message first" in answer.text
     assert store.done == [what]
     page = browser.text("/queue/q-7")
     store.messages[0] = replace(store.messages[0], **{what: None})
