@@ -6,9 +6,8 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, ClassVar, Generic, TypeVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final
 
-from ..delivery.batches import Batch
 from ..delivery.outgoing import Outgoing
 from ..delivery.policy import NO_POLICY, Policy
 from ..delivery.reporting import Causes, logged
@@ -16,6 +15,9 @@ from ..delivery.sending import checked, failure_of, prepared, tell
 from ..errors import attach
 from ..message.message import Message
 from ..receipt import Outcome, Receipt, Refusal
+
+if TYPE_CHECKING:
+    from ..delivery.batches import Batch
 
 S = TypeVar("S")
 
@@ -111,6 +113,8 @@ class Sending(ABC, Generic[S]):
         :param causes: counts the failures that are not logged as warnings, for a caller that logs a
             summary; by default, this method logs it.
         """
+        from ..delivery.batches import Batch
+
         batch = Batch(
             *(self.name, app, receipts, causes),
             prepare=lambda message: prepared(message, app, policy),
@@ -131,6 +135,8 @@ class Sending(ABC, Generic[S]):
         policy: Policy = NO_POLICY,
     ) -> Generator[Receipt, None, None]:
         """Deliver messages that were sent before, as :meth:`send_many` does; see `dispatch`."""
+        from ..delivery.batches import Batch
+
         batch = Batch[Any](
             *(self.name, app, receipts),
             prepare=lambda mail: mail,

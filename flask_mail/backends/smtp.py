@@ -16,7 +16,6 @@ from ..smtp import legacy
 from ..smtp.borrowed import is_busy, was_used
 from ..smtp.deadline import Deadline
 from ..smtp.delivery import Delivery
-from ..smtp.parallel import Others, ParallelDelivery
 from ..smtp.pool import Pool
 from ..smtp.session import Server, drop, end
 from ..smtp.sessions import ServerSessions, spent
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     import smtplib
 
     from ..delivery.outgoing import Outgoing
+    from ..smtp.parallel import Others
     from ..smtp.results import Result
     from .values import ProbeStep
 
@@ -276,6 +276,8 @@ class SmtpBackend(Backend["smtplib.SMTP"]):
         limits: Any = {"max_emails": self._max_emails, "seconds": seconds}
         if others is None:
             return Delivery(session, self._server, reopen=reopen, **limits)
+        from ..smtp.parallel import ParallelDelivery
+
         return ParallelDelivery(session, self._server, reopen=reopen, others=others, **limits)
 
     def _receipt(self, mail: Outgoing, result: Result) -> Receipt:

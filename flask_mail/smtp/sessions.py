@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import smtplib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ..util.clocks import monotonic
@@ -14,11 +14,13 @@ from .channel import IMPATIENCE, Reopen
 from .deadline import Deadline, DeadlinePassed
 from .errors import SMTPUnavailable
 from .limit import ConnectionLimit
-from .parallel import Others
 from .pool import Pool
 from .server import Server
 from .session import connect, establish, smtp_class, wire_of
 from .wire import Wire
+
+if TYPE_CHECKING:
+    from .parallel import Others
 
 
 class ServerSessions:
@@ -131,6 +133,8 @@ class ServerSessions:
                 another = self._connect(Deadline(IMPATIENCE), is_patient=False)
             spent(another)
             return another
+
+        from .parallel import Others
 
         return Others(limit, open_another, self.reopen, close)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import BackendUnavailable
-from .echoes import Echoes, as_word, masked
 from .patterns import lazy_pattern
+
+if TYPE_CHECKING:
+    from .echoes import Echoes  # imported when there is something to hide
 
 
 class Secret:
@@ -89,7 +91,7 @@ class Secret:
         """
         hidden = bytearray(len(text))
         self._mark(text, hidden)
-        return masked(text, hidden) if any(hidden) else text
+        return _masked(text, hidden)
 
     def _cover(self, octets: bytes) -> bytes:
         """Return `octets` with ``***`` for each copy of this secret as a whole.
@@ -99,6 +101,8 @@ class Secret:
         """
         if not self.__value or not isinstance(self.__value, str):
             return octets
+        from .echoes import as_word
+
         secret = self.__value.encode("utf-8", "surrogatepass")
         pattern = as_word([secret.decode("latin-1")])
         if pattern is None:
@@ -110,6 +114,8 @@ class Secret:
         if not self.__value or not isinstance(self.__value, str):
             return
         if self.__echoes is None:
+            from .echoes import Echoes
+
             self.__echoes = Echoes(self.__value)
         self.__echoes.mark(text, hidden)
 
@@ -161,7 +167,15 @@ class Secrets:
         hidden = bytearray(len(text))
         for each in self.__each:
             each._mark(text, hidden)  # noqa: SLF001 (one of these)
-        return masked(text, hidden) if any(hidden) else text
+        return _masked(text, hidden)
+
+
+def _masked(text: str, hidden: bytearray) -> str:
+    if not any(hidden):
+        return text
+    from .echoes import masked
+
+    return masked(text, hidden)
 
 
 class Password(Secret):
