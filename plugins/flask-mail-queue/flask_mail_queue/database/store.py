@@ -76,8 +76,10 @@ class Store:
         # On SQLite the queue needs connections of its own, whose transactions lock the database
         # when they begin: one that reads first and writes later may fail halfway.
         if self._shared is not None and (not self.is_sqlite or self.is_in_memory):
-            # It has the pool of the app.
-            return self._shared.execution_options(**self._options)
+            # Both have the pool of the app.
+            return (
+                self._shared.execution_options(**self._options) if self._options else self._shared
+            )
         try:
             engine = create_engine(self._url, **self._options)
         except ImportError as error:
@@ -144,7 +146,7 @@ class Store:
         if not dialect.is_mariadb or dialect.server_version_info < mariadb.OLDEST:
             version = ".".join(map(str, dialect.server_version_info))
             raise ConfigurationError(
-                f"The queue needs MariaDB 10.6 or later, PostgreSQL or SQLite; its database is"
+                "The queue needs MariaDB 10.6 or later, PostgreSQL or SQLite; its database is"
                 f" {'MariaDB' if dialect.is_mariadb else 'MySQL'} {version}."
             )
 
